@@ -1,0 +1,81 @@
+/* One narrow SQL API over SQLite, PostgreSQL and MariaDB: pool, prepared statements, transactions,
+ * numbered migrations. SQL is written in the common subset with `?` placeholders (the PostgreSQL
+ * driver numbers them). Every call may block; deadlines come from the DSN's timeout.
+ *
+ * DSN:  sqlite:/path/file.db[?sync=full|normal|off]
+ *       postgresql://user:pass@host:port/dbname   (also unix sockets, as libpq takes it)
+ *       mysql://user:pass@host:port/dbname[?socket=/path]
+ *
+ * Threads: struct db is shared; a struct dbc belongs to one thread between db_get and db_put. */
+#pragma once
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/sv.h"
+
+struct db;
+struct dbc;
+struct db_stmt;
+
+enum db_kind { DB_SQLITE, DB_PGSQL, DB_MYSQL };
+
+int db_open(const char *dsn, struct db **ret, struct errinfo *ei);
+void db_close(struct db *db); /* all connections must be back */
+enum db_kind db_kind(const struct db *db);
+
+/* A reading connection from the pool. */
+int db_get(struct db *db, struct dbc **ret, struct errinfo *ei);
+/* The writing connection: with SQLite one per process, handed out in turn (competing writers starve
+ * each other); elsewhere the same as db_get. */
+int db_get_writer(struct db *db, struct dbc **ret, struct errinfo *ei);
+void db_put(struct dbc *c); /* rolls an open transaction back */
+DEFINE_CLEANUP(struct dbc, db_put)
+
+/* Statements without results or parameters; several separated by ; are allowed. */
+int db_exec(struct dbc *c, const char *sql, struct errinfo *ei);
+
+/* Prepared once per connection and text, then taken from the connection's cache. sql must be a
+ * string literal (its address may serve as the cache key only after a text comparison). The statement
+ * belongs to the connection; finish with db_reset. Parameters count from 1, columns from 0. */
+int db_prepare(struct dbc *c, const char *sql, struct db_stmt **ret, struct errinfo *ei);
+void db_bind_int(struct db_stmt *s, int i, int64_t v);
+void db_bind_text(struct db_stmt *s, int i, struct sv v); /* must stay valid until db_reset */
+void db_bind_blob(struct db_stmt *s, int i, struct sv v); /* the same */
+void db_bind_null(struct db_stmt *s, int i);
+/* 1 = a row is there, 0 = done, negative = error (E_CONFLICT for a violated constraint, E_TEMP when
+ * trying the whole transaction again may work, E_DB otherwise). */
+int db_step(struct db_stmt *s, struct errinfo *ei) _warn_unused_;
+int64_t db_col_int(struct db_stmt *s, int i);
+struct sv db_col_text(struct db_stmt *s, int i); /* valid until the next step or reset */
+struct sv db_col_blob(struct db_stmt *s, int i);
+bool db_col_null(struct db_stmt *s, int i);
+void db_reset(struct db_stmt *s); /* also clears the bindings */
+static inline void db_resetp(struct db_stmt **s)
+{
+    if (*s)
+        db_reset(*s);
+}
+int64_t db_changes(struct dbc *c); /* rows changed by the last statement */
+
+/* Short forms: fmt has one letter a parameter: i = int64_t, s = const char *, v = struct sv as text,
+ * b = struct sv as blob, n = NULL (no argument). */
+int db_run(struct dbc *c, struct errinfo *ei, const char *sql, const char *fmt, ...);
+/* First column of the first row as a number; E_NOTFOUND without a row. */
+int db_value(struct dbc *c, int64_t *ret, struct errinfo *ei, const char *sql, const char *fmt, ...);
+/* Starts a query with bound parameters: then db_step. */
+int db_query(struct dbc *c, struct db_stmt **ret, struct errinfo *ei, const char *sql, const char *fmt, ...);
+
+int db_begin(struct dbc *c, struct errinfo *ei); /* SQLite: BEGIN IMMEDIATE */
+int db_commit(struct dbc *c, struct errinfo *ei);
+void db_rollback(struct dbc *c); /* no-op without a transaction */
+
+/* Runs the migrations that have not run yet, in order, each in a transaction, and records them in
+ * table schema_version. Text may hold the portable words {BIGINT_PK}, {BLOB}, {TEXT_KEY} (a text
+ * column that may be indexed) and {TEXT} that each driver replaces. E_CONFLICT when the database is
+ * newer than the program. */
+struct db_migration {
+    int version; /* 1, 2, 3 ... */
+    const char *name;
+    const char *sql;
+};
+int db_migrate(struct db *db, const struct db_migration *m, size_t n, struct errinfo *ei);

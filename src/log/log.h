@@ -1,0 +1,62 @@
+/* Text logs in the seeds' form (features.md section F). A line is
+ *   <source padded to 15> [<4 hex of the session>] <hh:mm:ss> <text>
+ * with source = peer address or SYSTEM. Modules format lines and hand them to the supervisor
+ * through a pipe (log_attach); the supervisor owns the files (sink.h). Without a pipe lines go to
+ * stderr, in unit tests to a capture (log_test_capture).
+ * Any thread; never blocks longer than 50 ms: then the line is dropped and counted.
+ * Text from peers is escaped here, once (control characters, invalid UTF-8). */
+#pragma once
+
+#include "base/err.h"
+#include "base/sv.h"
+
+enum log_type {       /* letter of the file name or its subdirectory */
+    LOG_SMTP,         /* s */
+    LOG_POP3,         /* p */
+    LOG_IMAP,         /* m */
+    LOG_WEB,          /* c: web and control */
+    LOG_ERRORS,       /* e: general errors, always on */
+    LOG_AUTH,         /* authentication, with milliseconds */
+    LOG_MAINTENANCE,  /* maintenance/: who changed what */
+    LOG_MAILFLOW,     /* what happened to a message after SMTP */
+    LOG_DNS,
+    LOG_SQL,
+    LOG_TYPE_COUNT,
+};
+
+enum log_level { LOG_NONE, LOG_SUMMARY, LOG_DEBUG, LOG_EXTENDED };
+
+struct logctx {       /* embedded in a session; constant while it is used */
+    enum log_type type;
+    uint32_t id;      /* session id; the low 16 bits are printed */
+    char source[46];  /* peer address; "" = SYSTEM */
+    const char *prefix; /* "" or "Client session " */
+};
+
+bool log_on(enum log_type t, enum log_level at_least);
+void log_set_level(enum log_type t, enum log_level l);
+
+/* Writes one line when the level of c->type is at least `at`. */
+void log_line(const struct logctx *c, enum log_level at, const char *fmt, ...) _printf_(3, 4);
+/* "<<< data" (read from the peer) and ">>> data" (written to it), at LOG_DEBUG. Trailing CRLF is cut;
+ * further lines of data follow as continuation lines without prefix (log.multiline). */
+void log_in(const struct logctx *c, struct sv data);
+void log_out(const struct logctx *c, struct sv data);
+/* The transaction's summary at LOG_SUMMARY (log.summary):
+ * *** <from> <to> <n rcpt> <bytes> <hh:mm:ss> <OUTCOME> <MSGID> */
+void log_summary(const struct logctx *c, struct sv from, struct sv first_rcpt, unsigned n_rcpt,
+                 uint64_t bytes, int64_t duration_s, const char *outcome, const char *msgid);
+/* General errors (e file), also to the journal of the system when it says so. */
+void log_error(const char *fmt, ...) _printf_(1, 2);
+void log_warn(const char *fmt, ...) _printf_(1, 2);
+/* "'<object>' updated '<admin>'" in the maintenance log. */
+void log_maint(const char *admin, const char *fmt, ...) _printf_(2, 3);
+/* Authentication log (log.auth.*): policy lines and results. service is "SMTP", "IMAP", ... */
+void log_auth_policy(const char *service, const char *fmt, ...) _printf_(2, 3);
+void log_auth_result(const char *service, bool ok, struct sv user, int method);
+
+void log_attach(int pipe_fd); /* lines go there from now on, by a flusher thread */
+void log_flush(void);         /* returns when all lines so far are handed over (or dropped) */
+/* Tests: lines are appended to the capture, '\n' terminated; NULL ends it. Not thread-safe to set. */
+struct buf;
+void log_test_capture(struct buf *b);

@@ -1,0 +1,104 @@
+/* Domains, accounts, aliases, passwords: who may receive and who may log in. Lookups come from a cache
+ * that EPOCH_ACCOUNTS invalidates; changes go to the system database and bump the epoch.
+ * Addresses are stored lower case (ASCII), domains as A-labels; both the U-label and A-label forms resolve. */
+#pragma once
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/sv.h"
+#include "db/db.h"
+
+struct accounts; /* the room's handle, one per process */
+
+int accounts_open(struct db *db, struct accounts **ret, struct errinfo *ei); /* runs no migration */
+void accounts_close(struct accounts *a);
+/* Rows of the system schema that this room owns. */
+extern const struct db_migration account_migrations[];
+extern const size_t account_migrations_count;
+
+enum unknown_action { UNKNOWN_REJECT, UNKNOWN_FORWARD, UNKNOWN_DELETE };
+
+struct domain {
+    int64_t id;
+    char *name;        /* "example.org" */
+    bool enabled, primary;
+    enum unknown_action unknown;
+    char *unknown_to;  /* catch-all: address for UNKNOWN_FORWARD, else "" */
+    int64_t quota_bytes; /* default for accounts; 0 = none */
+    int64_t max_message_bytes; /* 0 = server's */
+};
+
+/* Immutable, counted. */
+struct account {
+    int64_t id, domain_id;
+    char *address;     /* "user@example.org": identity, login and mailbox */
+    char *local;       /* "user" */
+    char *domain;
+    char *name;        /* display name */
+    bool enabled;
+    int64_t quota_bytes;       /* effective: account, else domain; 0 = none */
+    int64_t soft_quota_bytes;  /* receives above it, may not send; 0 = none */
+    int64_t max_message_bytes; /* effective limit of sending; 0 = server's */
+    bool local_only;           /* may send to local domains only */
+};
+void account_unref(const struct account *a);
+DEFINE_CLEANUP(const struct account, account_unref)
+
+/* --- lookups; hot, cached, any thread --- */
+
+bool account_domain_is_local(struct accounts *a, struct sv domain); /* exists and enabled */
+/* Login name or address -> account. Applies auth.login_policy and the primary domain. E_NOTFOUND. */
+int account_find_login(struct accounts *a, struct sv login, const struct account **ret, struct errinfo *ei);
+int account_find_address(struct accounts *a, struct sv address, const struct account **ret, struct errinfo *ei);
+int account_find_id(struct accounts *a, int64_t id, const struct account **ret, struct errinfo *ei);
+
+enum resolve_kind {
+    RESOLVE_REMOTE,   /* the domain is not ours */
+    RESOLVE_LOCAL,    /* targets are local accounts */
+    RESOLVE_FORWARD,  /* alias or catch-all to addresses, maybe remote: targets hold them */
+    RESOLVE_DISCARD,  /* accepted and dropped (unknown-account action delete) */
+    RESOLVE_UNKNOWN,  /* our domain, no such user */
+    RESOLVE_DISABLED, /* account exists, is disabled */
+};
+struct resolved {
+    enum resolve_kind kind;
+    size_t n;                         /* local accounts */
+    const struct account **accounts;  /* counted */
+    size_t n_forward;
+    char **forward;                   /* addresses that are not local accounts */
+};
+/* Recipient address -> what becomes of it: aliases (several targets, chains up to 10 deep, loops cut),
+ * catch-all, unknown-account action. `postmaster` without a domain resolves in the primary domain and
+ * to the domain's first enabled account when there is no such account or alias (RFC 5321 4.5.1).
+ * address: "local@domain" without brackets. E_PARSE, E_TEMP (database). */
+int account_resolve(struct accounts *a, struct sv address, struct resolved *ret, struct errinfo *ei);
+void resolved_done(struct resolved *r);
+/* True when address is the account's own or one of its aliases. */
+bool account_owns_address(struct accounts *a, const struct account *acc, struct sv address);
+
+/* --- changes; admin is who is named in the audit and maintenance log --- */
+
+struct domain_spec {
+    const char *name; /* NULL members = unchanged on update / default on create */
+    const char *enabled, *primary, *unknown, *unknown_to, *quota, *max_message;
+};
+int domain_create(struct accounts *a, const char *admin, const struct domain_spec *s, struct errinfo *ei);
+int domain_update(struct accounts *a, const char *admin, struct sv name, const struct domain_spec *s, struct errinfo *ei);
+int domain_delete(struct accounts *a, const char *admin, struct sv name, bool with_accounts, struct errinfo *ei);
+int domain_each(struct accounts *a, bool (*fn)(const struct domain *, void *arg), void *arg, struct errinfo *ei);
+
+struct account_spec {
+    const char *name, *password, *enabled, *quota, *soft_quota, *max_message, *local_only;
+    const char *aliases; /* ;-separated local parts or addresses; replaces all */
+};
+/* password: plain text (hashed here) or an imported hash with a {SCHEME} prefix as Dovecot writes it:
+ * {PLAIN}, {ARGON2ID}, {SHA512-CRYPT}, {BLF-CRYPT}, {CRYPT}, {SSHA}, {SSHA256}, {SSHA512}, {SHA256}, ... */
+int account_create(struct accounts *a, const char *admin, struct sv address, const struct account_spec *s, struct errinfo *ei);
+int account_update(struct accounts *a, const char *admin, struct sv address, const struct account_spec *s, struct errinfo *ei);
+int account_delete(struct accounts *a, const char *admin, struct sv address, struct errinfo *ei);
+int account_each(struct accounts *a, struct sv domain, bool (*fn)(const struct account *, void *arg), void *arg, struct errinfo *ei);
+int account_aliases(struct accounts *a, int64_t account_id, struct buf *ret, struct errinfo *ei); /* ;-separated */
+/* App passwords: random, shown once, each with a label; accepted wherever the password is. */
+int account_app_password_create(struct accounts *a, const char *admin, struct sv address, const char *label, char ret[40], struct errinfo *ei);
+int account_app_password_delete(struct accounts *a, const char *admin, struct sv address, const char *label, struct errinfo *ei);
+int account_app_password_each(struct accounts *a, struct sv address, bool (*fn)(const char *label, int64_t created_s, int64_t used_s, void *arg), void *arg, struct errinfo *ei);

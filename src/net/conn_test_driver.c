@@ -1,0 +1,1 @@
+#include "net/conn_test.h"
