@@ -1,0 +1,20 @@
+/* Deliveries: threads that take from the queue and put messages into mailboxes or send them to other servers, and bounces. */
+#pragma once
+
+#include "mail/account/account.h"
+#include "mail/mailbox/mailbox.h"
+#include "mail/queue/queue.h"
+
+struct deliver;
+
+struct deliver_opts {
+    struct queue *queue;
+    struct mailstore *store;
+    struct accounts *accounts;
+};
+int deliver_start(const struct deliver_opts *o, struct deliver **ret, struct errinfo *ei);
+void deliver_stop(struct deliver *d, int64_t deadline_ms); /* cancels remote sessions after the deadline; call queue_close first */
+
+/* Builds a bounce (RFC 3464 multipart/report) for the failed recipients of m into a new message addressed to m's
+ * sender; NULL when none may be sent (null sender, NOTIFY=NEVER). kind: "failed", "delayed", "relayed", "delivered". */
+struct message *deliver_make_dsn(const struct message *m, const char *kind, const char *hostname, struct errinfo *ei);
