@@ -46,7 +46,7 @@ void arena_done(struct arena *a)
 
 static struct arena_block *block_new(size_t size)
 {
-    if (size > SIZE_MAX - sizeof(struct arena_block))
+    if (size > PTRDIFF_MAX - sizeof(struct arena_block))
         return NULL;
     struct arena_block *b = calloc(1, sizeof(*b) + size);
     if (b)
