@@ -66,6 +66,7 @@ struct resolved {
     const struct account **accounts;  /* counted */
     size_t n_forward;
     char **forward;                   /* addresses that are not local accounts */
+    const void *hold;                 /* private: keeps the arrays alive until resolved_done */
 };
 /* Recipient address -> what becomes of it: aliases (several targets, chains up to 10 deep, loops cut),
  * catch-all, unknown-account action. `postmaster` without a domain resolves in the primary domain and
@@ -73,7 +74,8 @@ struct resolved {
  * address: "local@domain" without brackets. E_PARSE, E_TEMP (database). */
 int account_resolve(struct accounts *a, struct sv address, struct resolved *ret, struct errinfo *ei);
 void resolved_done(struct resolved *r);
-/* True when address is the account's own or one of its aliases. */
+/* True when address is the account's own (with or without a subaddress) or one of its aliases; the
+ * catch-all and the stand-in for postmaster do not count. */
 bool account_owns_address(struct accounts *a, const struct account *acc, struct sv address);
 
 /* --- changes; admin is who is named in the audit and maintenance log --- */
@@ -92,12 +94,22 @@ struct account_spec {
     const char *aliases; /* ;-separated local parts or addresses; replaces all */
 };
 /* password: plain text (hashed here) or an imported hash with a {SCHEME} prefix as Dovecot writes it:
- * {PLAIN}, {ARGON2ID}, {SHA512-CRYPT}, {BLF-CRYPT}, {CRYPT}, {SSHA}, {SSHA256}, {SSHA512}, {SHA256}, ... */
+ * {PLAIN}, {ARGON2ID}, {SHA512-CRYPT}, {BLF-CRYPT}, {CRYPT}, {SSHA}, {SSHA256}, {SSHA512}, {SHA256}, ...
+ * Text that users type themselves must not reach this unchecked: "{" at its start means a scheme.
+ * NULL or "" on create: an account that receives mail but cannot log in. */
 int account_create(struct accounts *a, const char *admin, struct sv address, const struct account_spec *s, struct errinfo *ei);
 int account_update(struct accounts *a, const char *admin, struct sv address, const struct account_spec *s, struct errinfo *ei);
 int account_delete(struct accounts *a, const char *admin, struct sv address, struct errinfo *ei);
 int account_each(struct accounts *a, struct sv domain, bool (*fn)(const struct account *, void *arg), void *arg, struct errinfo *ei);
 int account_aliases(struct accounts *a, int64_t account_id, struct buf *ret, struct errinfo *ei); /* ;-separated */
+/* An alias by itself: one address of ours to any addresses, local or remote. account_spec.aliases are
+ * rows of the same table; an address may have both kinds. targets: ;-separated addresses, replaces all;
+ * "" deletes. E_CONFLICT when a chain of aliases would come back to address. */
+int alias_set(struct accounts *a, const char *admin, struct sv address, const char *targets, struct errinfo *ei);
+int alias_delete(struct accounts *a, const char *admin, struct sv address, struct errinfo *ei);
+/* targets: ;-separated, those of accounts included. domain: SV_NULL = all. */
+int alias_each(struct accounts *a, struct sv domain, bool (*fn)(const char *address, const char *targets, void *arg),
+               void *arg, struct errinfo *ei);
 /* App passwords: random, shown once, each with a label; accepted wherever the password is. */
 int account_app_password_create(struct accounts *a, const char *admin, struct sv address, const char *label, char ret[40], struct errinfo *ei);
 int account_app_password_delete(struct accounts *a, const char *admin, struct sv address, const char *label, struct errinfo *ei);

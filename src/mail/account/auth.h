@@ -26,6 +26,9 @@ int auth_password(struct accounts *a, const struct auth_peer *p, struct sv user,
 /* True when checking this user's password costs no slow hash (a {PLAIN} or recently verified password, kept as a keyed
  * hash for a few minutes): then it may run on POOL_FAST. */
 bool auth_is_fast(struct accounts *a, struct sv user);
+/* The sharper question for a caller that has the password: a user with a verified password who is
+ * now given another one costs the slow hash after all. */
+bool auth_is_fast_with(struct accounts *a, struct sv user, struct sv password);
 
 /* May clear-text mechanisms be used on this session now (auth.no_plain, auth.plain_without_tls)? */
 bool auth_plain_allowed(const struct auth_peer *p);
@@ -36,6 +39,9 @@ int auth_mechanisms(const struct auth_peer *p, const char *prefix, const char *s
 struct sasl; /* one exchange */
 /* E_UNSUPPORTED: unknown or not allowed here. */
 int sasl_start(struct accounts *a, const struct auth_peer *p, struct sv mechanism, struct sasl **ret, struct errinfo *ei);
+/* True when sasl_step with this input needs no slow hash (asks auth_is_fast_with for PLAIN and LOGIN;
+ * a SCRAM first message may derive keys once per account, about 5 ms). */
+bool sasl_is_fast(const struct sasl *s, struct sv in);
 bool sasl_client_first(const struct sasl *s); /* false: the server speaks first (LOGIN, CRAM, DIGEST) */
 /* One step. in: decoded client data (p == NULL: none yet). out gets the data for the peer, not encoded.
  * 1 = go on (send out as a challenge), 0 = done (*ret set; out may hold final data to send), negative = failed:
