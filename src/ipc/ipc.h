@@ -3,6 +3,7 @@
  * requests carry an id and are answered or time out. */
 #pragma once
 
+#include "base/buf.h"
 #include "base/err.h"
 #include "base/sv.h"
 #include "stats/shm.h"
