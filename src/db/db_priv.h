@@ -1,0 +1,130 @@
+/* Inside of the db room: the pool, the connection, the statement cache and the table of functions
+ * that each driver fills. Only driver_*.c know the client libraries; they embed struct dbc and
+ * struct db_stmt as their first member.
+ * Threads: fields of struct db that change are guarded by db->lock; a struct dbc and its statements
+ * belong to the thread that holds the connection. */
+#pragma once
+
+#include <pthread.h>
+
+#include "db/db.h"
+#include "base/list.h"
+
+/* Direct-mapped table from the address of a statement's text to the statement: the common case of a
+ * string literal costs no hashing. 32 entries keep an idle connection small. */
+#define DB_PTR_SLOTS  32
+#define DB_TEXT_SLOTS 32
+
+struct db_pool {
+    unsigned max;        /* constant after db_open */
+    unsigned open;       /* connections open or being opened; db->lock */
+    struct list idle;    /* of struct dbc.link, last used first; db->lock */
+    struct list waiters; /* of struct db_waiter.link, in order of arrival; db->lock */
+};
+
+struct db {
+    const struct db_driver *drv;
+    char *where;        /* the DSN without its password, for messages */
+    void *data;         /* the driver's: parsed DSN */
+    unsigned max_conns; /* readers=N, pool=N */
+    unsigned max_stmts; /* stmts=N: cached statements per connection */
+    int timeout_ms;     /* timeout_ms=N: lock waits and connecting */
+    int wait_ms;        /* wait_ms=N: waiting for one's turn in the pool */
+    struct db_pool readers, writers;
+    struct db_pool *rd, *wr; /* which pool serves db_get and db_get_writer; constant */
+    pthread_mutex_t lock;
+};
+
+struct db_stmt {
+    struct dbc *c;
+    const char *sql;      /* the statement's own copy; set by the driver's prepare */
+    uint64_t hash;        /* of sql */
+    struct db_stmt *next; /* chain of the text table */
+    struct list lru;      /* of dbc.stmts, last used first */
+    int n_params;         /* set by prepare */
+    int bad_param;        /* first bind with an index outside 1..n_params; 0 = none */
+    int bind_err;         /* a bind that the library refused: error code; 0 = none */
+    bool busy;            /* between db_prepare and db_reset */
+    bool started, done;   /* stepped once; stepped to the end or failed */
+};
+
+struct dbc {
+    struct db *db;
+    struct db_pool *pool;
+    struct list link; /* in pool->idle */
+    bool writer;
+    bool in_tx;
+    int tx_err;  /* the error that made the open transaction fail; 0 = none */
+    bool broken; /* the connection must not go back to the pool */
+    unsigned n_stmts, n_busy;
+    struct list stmts;
+    struct {
+        const char *p;
+        struct db_stmt *s;
+    } by_ptr[DB_PTR_SLOTS];
+    struct db_stmt *by_text[DB_TEXT_SLOTS];
+};
+
+struct db_driver {
+    enum db_kind kind;
+    const char *name;
+    bool own_writer; /* one writing connection beside the readers */
+
+    /* Reads what follows the scheme in the DSN into db->data; opens nothing. */
+    int (*setup)(struct db *db, struct sv rest, struct errinfo *ei);
+    void (*teardown)(struct db *db);
+    int (*connect)(struct db *db, bool writer, struct dbc **ret, struct errinfo *ei);
+    void (*disconnect)(struct dbc *c); /* statements are finalised already */
+
+    int (*exec)(struct dbc *c, const char *sql, struct errinfo *ei);
+    int (*prepare)(struct dbc *c, const char *sql, struct db_stmt **ret, struct errinfo *ei);
+    void (*finalize)(struct db_stmt *s);
+    void (*bind_int)(struct db_stmt *s, int i, int64_t v);
+    void (*bind_data)(struct db_stmt *s, int i, struct sv v, bool text);
+    void (*bind_null)(struct db_stmt *s, int i);
+    int (*step)(struct db_stmt *s, struct errinfo *ei); /* s->started tells the first */
+    int64_t (*col_int)(struct db_stmt *s, int i);
+    struct sv (*col_text)(struct db_stmt *s, int i);
+    struct sv (*col_blob)(struct db_stmt *s, int i);
+    bool (*col_null)(struct db_stmt *s, int i);
+    void (*reset)(struct db_stmt *s);
+    int64_t (*changes)(struct dbc *c);
+    int (*begin)(struct dbc *c, struct errinfo *ei);
+    int (*commit)(struct dbc *c, struct errinfo *ei);
+    int (*rollback)(struct dbc *c, struct errinfo *ei);
+    int (*checkpoint)(struct dbc *c, bool truncate, struct errinfo *ei); /* NULL = nothing to do */
+
+    /* Migrations: one process at a time. migrate_begin takes the lock and, where the database can,
+     * opens the transaction that holds it. */
+    int (*lock_schema)(struct dbc *c, struct errinfo *ei);
+    void (*unlock_schema)(struct dbc *c);
+    const char *table_exists; /* SQL with one parameter; gives the number of tables of that name */
+    /* Replacements of the portable words, in the order of db_words. */
+    const char *words[4];
+};
+
+extern const struct db_driver db_driver_sqlite;
+extern const struct db_driver db_driver_pgsql;
+extern const struct db_driver db_driver_mysql;
+
+extern const char *const db_words[4]; /* "{BIGINT_PK}", "{BLOB}", "{TEXT_KEY}", "{TEXT}" */
+
+/* dsn.c */
+int db_dsn_number(struct sv key, struct sv value, int64_t min, int64_t max, int64_t *ret,
+                  struct errinfo *ei);
+/* Takes the options every driver has; 1 = taken, 0 = not one of them. */
+int db_dsn_common(struct db *db, struct sv key, struct sv value, struct errinfo *ei);
+
+/* stmt.c */
+void db_stmts_init(struct dbc *c);
+void db_stmts_drop(struct dbc *c);  /* finalises all */
+void db_stmts_reset(struct dbc *c); /* resets those that their user left open */
+
+/* report.c: for drivers and the rest of the room */
+/* Fills ei ("<where>: <message>; statement: <sql>"), counts and logs. sql may be NULL. */
+int db_fail(const struct db *db, struct errinfo *ei, int code, const char *message,
+            const char *sql);
+void db_note_query(const char *sql);                         /* counts, logs at debug */
+void db_note_connect(const struct db *db, const char *what); /* logs at extended */
+/* A constraint or a lost race in an open transaction makes it fail as a whole. Returns r. */
+int db_note_result(struct dbc *c, int r);
