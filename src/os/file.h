@@ -10,8 +10,8 @@ int os_read_file(const char *path, struct buf *out, struct errinfo *ei);
  * content is durable; on error the old one is untouched. */
 int os_write_file_atomic(const char *path, struct sv content, mode_t mode, struct errinfo *ei);
 int os_mkdirs(const char *path, mode_t mode, struct errinfo *ei); /* like mkdir -p */
-int os_fsync_dir(const char *path);      /* of the directory itself */
-int os_fsync_parent(const char *path);   /* of the directory that holds path */
+int os_fsync_dir(const char *path);                               /* of the directory itself */
+int os_fsync_parent(const char *path);             /* of the directory that holds path */
 int os_write_all(int fd, const void *p, size_t n); /* loops over short writes; -errno */
 int os_pwrite_all(int fd, const void *p, size_t n, off_t off);
 int os_remove_tree(const char *path, struct errinfo *ei); /* does not follow symbolic links */

@@ -3,7 +3,7 @@
 
 #include "base/err.h"
 
-int os_raise_nofile(void);            /* soft limit to hard limit; returns the limit */
+int os_raise_nofile(void); /* soft limit to hard limit; returns the limit */
 int os_set_cloexec(int fd, bool on);
 int os_set_nonblock(int fd, bool on);
 void os_thread_name(const char *name); /* 15 bytes are kept */

@@ -80,7 +80,8 @@ void shm_session_bytes(int32_t slot, uint64_t in, uint64_t out); /* adds */
 void shm_session_close(int32_t slot);
 uint32_t shm_session_new_id(void); /* next session id; low 16 bits are what log lines show */
 /* Calls fn for each live session; copies are consistent. */
-void shm_session_each(struct shm *s, bool (*fn)(const struct shm_session_info *, void *arg), void *arg);
+void shm_session_each(struct shm *s, bool (*fn)(const struct shm_session_info *, void *arg),
+                      void *arg);
 void shm_module_reset(struct shm *s, enum module m);
 
 /* Interest: how many sessions wait for news of an account (hashed: false positives happen). Lets

@@ -1,0 +1,198 @@
+/* The segment itself: creation, attachment, the process's current segment, counters, epochs and
+ * interest. Sessions are in session.c. All calls are lock-free and may come from any thread. */
+#include "stats/shm_priv.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* Changes when the meaning of a field does; CTR_COUNT covers new counters. */
+#define SHM_VERSION ((uint64_t)1 << 32 | CTR_COUNT)
+
+const char *const module_names[MOD_COUNT] = { "supervisor", "smtp", "access", "control" };
+const char *const service_names[SVC_COUNT] = { "smtp", "submission", "smtp-client",
+                                               "pop3", "imap",       "control" };
+const char *const counter_names[CTR_COUNT] = {
+#define COUNTER(name, help) #name,
+#include "stats/counters.def"
+#undef COUNTER
+};
+const char *const counter_helps[CTR_COUNT] = {
+#define COUNTER(name, help) help,
+#include "stats/counters.def"
+#undef COUNTER
+};
+
+/* What this process counts into. Set once at module start (shm_use), before other threads count. */
+static _Atomic(struct shm *) current;
+static _Atomic int self_module = MOD_SUPERVISOR;
+
+static int map_segment(int fd, struct shm **ret, struct errinfo *ei)
+{
+    void *p = mmap(NULL, sizeof(struct shm_layout), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (p == MAP_FAILED)
+        return err_set_errno(ei, -errno, "cannot map the statistics segment");
+    struct shm *s = xcalloc(1, sizeof(*s));
+    s->m = p;
+    *ret = s;
+    return 0;
+}
+
+int shm_create(int *ret_fd, struct shm **ret, struct errinfo *ei)
+{
+    _cleanup_(closep) int fd = memfd_create("posthorn-stats", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    if (fd < 0 || ftruncate(fd, sizeof(struct shm_layout)) < 0)
+        return err_set_errno(ei, -errno, "cannot create the statistics segment");
+    /* Nobody who gets the descriptor can shrink it under the others (SIGBUS). */
+    if (fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)
+        return err_set_errno(ei, -errno, "cannot seal the statistics segment");
+    struct shm *s;
+    int r = map_segment(fd, &s, ei);
+    if (r < 0)
+        return r;
+    s->m->magic = SHM_MAGIC;
+    s->m->version = SHM_VERSION;
+    s->m->size = sizeof(struct shm_layout);
+    *ret_fd = take_fd(&fd);
+    *ret = s;
+    return 0;
+}
+
+int shm_attach(int fd, struct shm **ret, struct errinfo *ei)
+{
+    struct stat st;
+    if (fstat(fd, &st) < 0)
+        return err_set_errno(ei, -errno, "cannot attach the statistics segment");
+    if (st.st_size != sizeof(struct shm_layout))
+        return err_set(ei, E_CORRUPT,
+                       "the statistics segment has %lld bytes instead of %zu: supervisor and "
+                       "module are of different versions; restart the server",
+                       (long long)st.st_size, sizeof(struct shm_layout));
+    struct shm *s;
+    int r = map_segment(fd, &s, ei);
+    if (r < 0)
+        return r;
+    if (s->m->magic != SHM_MAGIC || s->m->version != SHM_VERSION) {
+        shm_detach(s);
+        return err_set(ei, E_CORRUPT,
+                       "the statistics segment is of another version; restart the server");
+    }
+    *ret = s;
+    return 0;
+}
+
+void shm_detach(struct shm *s)
+{
+    if (!s)
+        return;
+    struct shm *mine = s;
+    atomic_compare_exchange_strong(&current, &mine, NULL);
+    munmap(s->m, sizeof(struct shm_layout));
+    free(s);
+}
+
+void shm_use(struct shm *s, enum module self)
+{
+    atomic_store_explicit(&self_module, (int)self, memory_order_relaxed);
+    atomic_store_explicit(&current, s, memory_order_release);
+}
+
+static struct shm *make_private(void)
+{
+    struct shm *s, *none = NULL;
+    _cleanup_(closep) int fd = -1;
+    struct errinfo ei;
+    if (shm_create(&fd, &s, &ei) < 0)
+        panic("%s", ei.text);
+    if (atomic_compare_exchange_strong(&current, &none, s))
+        return s;
+    shm_detach(s); /* another thread was first */
+    return none;
+}
+
+struct shm *shm_current(void)
+{
+    struct shm *s = atomic_load_explicit(&current, memory_order_acquire);
+    return s ? s : make_private();
+}
+
+struct shm_layout *shm_here(void)
+{
+    return shm_current()->m;
+}
+
+enum module shm_self(void)
+{
+    return (enum module)atomic_load_explicit(&self_module, memory_order_relaxed);
+}
+
+static unsigned stripe(void)
+{
+    static _Atomic unsigned next;
+    static _Thread_local unsigned mine; /* 0 = not chosen yet */
+    if (mine == 0)
+        mine = 1 + atomic_fetch_add_explicit(&next, 1, memory_order_relaxed) % CTR_STRIPES;
+    return mine - 1;
+}
+
+void ctr_add(enum counter c, uint64_t n)
+{
+    atomic_fetch_add_explicit(&shm_here()->counters[shm_self()][stripe()].v[c], n,
+                              memory_order_relaxed);
+}
+
+uint64_t ctr_get_module(struct shm *s, enum module m, enum counter c)
+{
+    uint64_t sum = 0;
+    for (unsigned i = 0; i < CTR_STRIPES; i++)
+        sum += atomic_load_explicit(&s->m->counters[m][i].v[c], memory_order_relaxed);
+    return sum;
+}
+
+uint64_t ctr_get(struct shm *s, enum counter c)
+{
+    uint64_t sum = 0;
+    for (enum module m = 0; m < MOD_COUNT; m++)
+        sum += ctr_get_module(s, m, c);
+    return sum;
+}
+
+uint64_t epoch_get(enum epoch e)
+{
+    return atomic_load_explicit(&shm_here()->epochs[e], memory_order_acquire);
+}
+
+void epoch_bump(enum epoch e)
+{
+    atomic_fetch_add_explicit(&shm_here()->epochs[e], 1, memory_order_acq_rel);
+}
+
+static unsigned bucket(int64_t account_id)
+{
+    return (unsigned)(((uint64_t)account_id * 0x9e3779b97f4a7c15u) >> 50);
+}
+
+_Static_assert(INTEREST_BUCKETS == 1 << (64 - 50), "bucket() takes the top 14 bits");
+
+void interest_add(int64_t account_id)
+{
+    /* Sequentially consistent on both sides: a session that registers and then looks at its mailbox
+     * must not miss a delivery that writes and then asks whether anybody listens. */
+    atomic_fetch_add(&shm_here()->interest[shm_self()][bucket(account_id)], 1);
+}
+
+void interest_drop(int64_t account_id)
+{
+    atomic_fetch_sub(&shm_here()->interest[shm_self()][bucket(account_id)], 1);
+}
+
+bool interest_any(int64_t account_id)
+{
+    struct shm_layout *l = shm_here();
+    unsigned b = bucket(account_id);
+    for (enum module m = 0; m < MOD_COUNT; m++)
+        if (atomic_load(&l->interest[m][b]) > 0)
+            return true;
+    return false;
+}
