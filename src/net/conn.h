@@ -39,16 +39,21 @@ struct proto_ops {
      * listener's. The session must be small while idle: thousands are parked. */
     void *(*open)(struct conn *c, void *arg);
     /* Finds the next frame in the input. 1 = *ret filled, 0 = more input needed, negative = the input
-     * can never become a frame (run is called with kind -1 and the input, then the connection closes
-     * unless run says otherwise by consuming: it may set ret->used to skip). eof: the peer has
-     * finished sending. */
+     * can never become a frame: run is called with kind -1 and the input, then the connection closes,
+     * unless frame() has set ret->used: then so much is skipped and the session goes on. Input that
+     * fills max_input without a frame counts as negative. eof: the peer has finished sending; not
+     * called for empty input. *ret is zeroed before the call. May be called again for the same input
+     * (when the frame moves to another pool), so it must not count. */
     int (*frame)(void *session, struct sv in, bool eof, struct frame *ret);
-    /* Which workers run this frame; NULL = always POOL_FAST. */
+    /* Which workers run this frame; NULL = always POOL_FAST. A frame for POOL_FAST that follows
+     * one for POOL_SLOW in the same batch may run there too. */
     enum pool (*pool)(void *session, const struct frame *f);
     void (*run)(void *session, const struct frame *f);
     void (*note)(void *session, const struct note *n); /* may be NULL */
-    /* The idle timeout passed. May write a last reply. The connection closes afterwards unless the
-     * handler sets a new timeout and returns true. NULL = just close. */
+    /* The idle timeout passed: no frame was completed and no output was taken for so long. May write a
+     * last reply. The connection closes afterwards unless the handler sets a new timeout and returns
+     * true. Called too when the server stops (conn_shutting_down): then it closes in any case.
+     * NULL = just close. */
     bool (*timeout)(void *session);
     /* After STARTTLS's handshake has completed. May be NULL. */
     void (*secured)(void *session);
@@ -94,6 +99,7 @@ bool conn_channel_binding(struct conn *c, const char **ret_type, struct buf *ret
 bool conn_peer_trusted(const struct conn *c);      /* in net.trusted_ips */
 int64_t conn_started_ms(const struct conn *c);     /* wall clock */
 bool conn_can_tls(const struct conn *c);           /* a certificate is there and net.tls is on */
+bool conn_shutting_down(const struct conn *c);     /* in timeout(): the server stops, the peer is not to blame */
 
 /* What the session table shows. */
 void conn_set_account(struct conn *c, struct sv account);

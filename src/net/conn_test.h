@@ -1,4 +1,7 @@
-/* Test driver: implements conn.h without sockets, on the calling thread. Link net_test instead of net. */
+/* Test driver: implements conn.h without sockets, on the calling thread (conn_note and
+ * conn_handle_of excepted: any thread). Link net_test instead of net. The order of things is that of
+ * the real driver: output is expanded after the callback that wrote it, a delay holds it back until
+ * the clock has moved, closed() comes as soon as a close was asked for and the output is out. */
 #pragma once
 
 #include "net/conn.h"
@@ -24,4 +27,9 @@ void conn_test_secure(struct conn *c);
 void conn_test_advance(struct conn *c, int64_t ms);
 void conn_test_eof(struct conn *c);
 void conn_test_run_notes(struct conn *c);
+void conn_test_shutdown(struct conn *c); /* what net_stop does to a parked session */
+enum close_why conn_test_why(struct conn *c); /* valid when conn_test_closed */
+int64_t conn_test_timeout(struct conn *c);    /* current idle timeout in ms */
+const char *conn_test_account(struct conn *c); /* what the session table would show */
+const char *conn_test_state(struct conn *c);
 void conn_test_free(struct conn *c, enum close_why why); /* calls closed() if not yet done */
