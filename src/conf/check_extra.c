@@ -1,0 +1,227 @@
+/* Checks that belong to single settings: addresses, networks, names, schedules. One table, name ->
+ * check; a setting without a row is checked by its type alone. Pure. */
+#include "conf/conf_priv.h"
+
+#include <arpa/inet.h>
+
+static bool is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+static bool is_alnum(char c)
+{
+    c = ascii_lower(c);
+    return is_digit(c) || (c >= 'a' && c <= 'z');
+}
+
+/* AF_INET, AF_INET6 or 0. */
+static int address_family(struct sv v)
+{
+    char text[INET6_ADDRSTRLEN];
+    unsigned char bin[16];
+    if (!sv_copy(text, sizeof(text), v) || strlen(text) != v.n)
+        return 0;
+    if (inet_pton(AF_INET, text, bin) == 1)
+        return AF_INET;
+    return inet_pton(AF_INET6, text, bin) == 1 ? AF_INET6 : 0;
+}
+
+static bool is_number_to(struct sv v, uint32_t lo, uint32_t hi)
+{
+    uint32_t n;
+    return v.n > 0 && is_digit(v.p[0]) && sv_to_u32(v, &n) == 0 && n >= lo && n <= hi;
+}
+
+static bool is_listen(struct sv v)
+{
+    ssize_t colon = sv_rfind(v, ':');
+    if (colon < 0 || !is_number_to(sv_skip(v, (size_t)colon + 1), 1, 65535))
+        return false;
+    struct sv host = sv_take(v, (size_t)colon);
+    if (host.n > 2 && host.p[0] == '[' && host.p[host.n - 1] == ']')
+        return address_family(sv_n(host.p + 1, host.n - 2)) == AF_INET6;
+    return address_family(host) == AF_INET;
+}
+
+static bool is_network(struct sv v)
+{
+    ssize_t slash = sv_find(v, '/');
+    int family = address_family(slash < 0 ? v : sv_take(v, (size_t)slash));
+    if (family == 0 || slash < 0)
+        return family != 0;
+    return is_number_to(sv_skip(v, (size_t)slash + 1), 0, family == AF_INET ? 32 : 128);
+}
+
+/* One of the four parts of a mask: "7", "*" or "192-193". */
+static bool is_mask_part(struct sv v)
+{
+    if (sv_eq(v, SV("*")))
+        return true;
+    ssize_t dash = sv_find(v, '-');
+    if (dash < 0)
+        return is_number_to(v, 0, 255);
+    uint32_t lo, hi;
+    struct sv from = sv_take(v, (size_t)dash), to = sv_skip(v, (size_t)dash + 1);
+    return is_number_to(from, 0, 255) && is_number_to(to, 0, 255) && sv_to_u32(from, &lo) == 0 &&
+           sv_to_u32(to, &hi) == 0 && lo <= hi;
+}
+
+static bool is_network_or_mask(struct sv v)
+{
+    if (is_network(v))
+        return true;
+    int parts = 0;
+    while (v.p) {
+        if (!is_mask_part(sv_split(&v, '.')))
+            return false;
+        parts++;
+    }
+    return parts == 4;
+}
+
+static bool is_dns_server(struct sv v)
+{
+    ssize_t at = sv_find(v, '@');
+    if (at < 0)
+        return address_family(v) != 0;
+    return address_family(sv_take(v, (size_t)at)) != 0 &&
+           is_number_to(sv_skip(v, (size_t)at + 1), 1, 65535);
+}
+
+static bool is_wait(struct sv v)
+{
+    int64_t ms;
+    return conf_parse_duration(v, &ms) == 0 && ms >= 1000 && ms <= 2592000000;
+}
+
+static bool is_address(struct sv v)
+{
+    return address_family(v) != 0;
+}
+
+/* RFC 1123 host name; also the U-label form of an internationalised one. */
+static bool is_host(struct sv v)
+{
+    if (v.n == 0 || v.n > 253)
+        return false;
+    while (v.p) {
+        struct sv label = sv_split(&v, '.');
+        if (label.n == 0 || label.n > 63 || label.p[0] == '-' || label.p[label.n - 1] == '-')
+            return false;
+        for (size_t i = 0; i < label.n; i++)
+            if (!is_alnum(label.p[i]) && label.p[i] != '-' && (unsigned char)label.p[i] < 0x80)
+                return false;
+    }
+    return true;
+}
+
+static bool is_relay(struct sv v)
+{
+    if (address_family(v) != 0 || is_host(v))
+        return true;
+    ssize_t colon = sv_rfind(v, ':');
+    if (colon < 0 || !is_number_to(sv_skip(v, (size_t)colon + 1), 1, 65535))
+        return false;
+    return is_listen(v) || is_host(sv_take(v, (size_t)colon));
+}
+
+static bool is_server_id(struct sv v)
+{
+    for (size_t i = 0; i < v.n; i++)
+        if (!is_alnum(v.p[i]))
+            return false;
+    return true;
+}
+
+static bool is_user(struct sv v)
+{
+    if (v.n > 32 || v.p[0] == '-' || is_digit(v.p[0]))
+        return false;
+    for (size_t i = 0; i < v.n; i++)
+        if (!is_alnum(v.p[i]) && !memchr("-_.$", v.p[i], 4))
+            return false;
+    return true;
+}
+
+static bool is_path(struct sv v)
+{
+    return v.p[0] == '/';
+}
+
+static bool is_mailbox_name(struct sv v)
+{
+    return sv_find(v, '@') <= 0 || sv_rfind(v, '@') + 1 < (ssize_t)v.n;
+}
+
+static bool is_folder(struct sv v)
+{
+    return v.p[0] != '/' && v.p[v.n - 1] != '/' && sv_find_sv(v, SV("//")) < 0 &&
+           sv_find(v, '%') < 0 && sv_find(v, '*') < 0;
+}
+
+/* needed: the value must not be empty. ok is called for each item of a LIST, or for a whole STRING
+ * that is not empty. */
+static const struct {
+    const char *name;
+    bool (*ok)(struct sv);
+    bool needed;
+    const char *allowed;
+} checks[] = {
+    { "deliver.bounce_from", is_mailbox_name, true, "a local part or an address" },
+    { "deliver.relay_host", is_relay, false, "host, host:port, address or [IPv6]:port" },
+    { "deliver.source_ip", is_address, false, "an IP address of this machine" },
+    { "dns.servers", is_dns_server, false, "addresses or address@port, separated by ;" },
+    { "imap.listen", is_listen, false, "address:port or [IPv6]:port, separated by ;" },
+    { "imap.listen_tls", is_listen, false, "address:port or [IPv6]:port, separated by ;" },
+    { "mailbox.default_folders", is_folder, false, "folder names without % and *" },
+    { "net.access_ips", is_network_or_mask, false,
+      "addresses, 10.0.0.0/8, 192.168.*.* or 192-193.*.*.*, separated by ;" },
+    { "net.trusted_ips", is_network, false, "addresses and networks (10.0.0.0/8, fd00::/8)" },
+    { "pop3.listen", is_listen, false, "address:port or [IPv6]:port, separated by ;" },
+    { "pop3.listen_tls", is_listen, false, "address:port or [IPv6]:port, separated by ;" },
+    { "queue.retry_schedule", is_wait, true, "waits of 1s to 30d, separated by ;" },
+    { "smtp.listen", is_listen, false, "address:port or [IPv6]:port, separated by ;" },
+    { "smtp.listen_submission", is_listen, false, "address:port or [IPv6]:port, separated by ;" },
+    { "smtp.listen_submission_tls", is_listen, false,
+      "address:port or [IPv6]:port, separated by ;" },
+    { "system.hostname", is_host, false, "a host name such as mail.example.com" },
+    { "system.log_path", is_path, false, "an absolute path" },
+    { "system.mail_path", is_path, false, "an absolute path" },
+    { "system.server_id", is_server_id, false, "at most 2 letters and digits" },
+    { "system.temp_path", is_path, false, "an absolute path" },
+    { "system.user", is_user, true, "the name of a user" },
+};
+
+/* Index of the setting's row, or ARRAY_LEN(checks). */
+static size_t row_of(const struct setting *s)
+{
+    size_t i = 0;
+    while (i < ARRAY_LEN(checks) && strcmp(checks[i].name, s->name) != 0)
+        i++;
+    return i;
+}
+
+const char *conf_allowed_extra(const struct setting *s)
+{
+    size_t i = row_of(s);
+    return i < ARRAY_LEN(checks) ? checks[i].allowed : NULL;
+}
+
+int conf_check_extra(const struct setting *s, struct sv value, struct errinfo *ei)
+{
+    size_t i = row_of(s);
+    if (i == ARRAY_LEN(checks))
+        return 0;
+    const char *allowed = checks[i].allowed;
+    if (value.n == 0)
+        return checks[i].needed ? conf_bad_value(s, value, E_PARSE, "is empty", allowed, ei) : 0;
+    if (s->type != SET_LIST)
+        return checks[i].ok(value) ? 0
+                                   : conf_bad_value(s, value, E_PARSE, "is not valid", allowed, ei);
+    struct sv item;
+    while (conf_list_next(&value, &item))
+        if (!checks[i].ok(item))
+            return conf_bad_value(s, item, E_PARSE, "is not valid", allowed, ei);
+    return 0;
+}

@@ -1,0 +1,21 @@
+/* Shared by the files of the room. */
+#pragma once
+
+#include "conf/conf.h"
+
+/* Checks that hold for one setting only (addresses, names). Called with the canonical text after
+ * the check of the type; 0 or an error that names setting, value and remedy. */
+int conf_check_extra(const struct setting *s, struct sv value, struct errinfo *ei);
+
+const char *conf_allowed_extra(const struct setting *s); /* in words; NULL without such a check */
+
+/* "<name>: '<value>' <fault>; allowed: <allowed>": the value escaped and cut. Returns code. */
+int conf_bad_value(const struct setting *s, struct sv value, int code, const char *fault,
+                   const char *allowed, struct errinfo *ei);
+
+/* As numbers and canonical texts. Types with a number: BOOL INT SIZE DURATION ENUM. */
+int conf_parse_number(const struct setting *s, struct sv value, int64_t *ret, struct errinfo *ei);
+char *conf_format_number(const struct setting *s, int64_t v);
+
+/* "unknown setting 'smtp.max_error'; did you mean ...?"; returns E_NOTFOUND. */
+int conf_unknown_name(struct sv name, struct errinfo *ei);
