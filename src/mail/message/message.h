@@ -1,5 +1,5 @@
-/* A message on its way: envelope and content, from acceptance until every recipient is settled. Counted;
- * content is immutable. */
+/* A message on its way: envelope and content, from acceptance until every recipient is settled.
+ * Counted; content is immutable. */
 #pragma once
 
 #include <stdatomic.h>
@@ -9,73 +9,87 @@
 #include "base/sv.h"
 
 enum rcpt_kind { RCPT_LOCAL, RCPT_REMOTE, RCPT_DISCARD };
-enum rcpt_state { RCPT_WAITING, RCPT_DELIVERED, RCPT_FAILED, RCPT_RELAYED /* delivered, DSN duty passed on */ };
-enum rcpt_notify { /* RFC 3461 NOTIFY; 0 = default (failure, delay) */
-    NOTIFY_NEVER = 1, NOTIFY_SUCCESS = 2, NOTIFY_FAILURE = 4, NOTIFY_DELAY = 8,
+enum rcpt_state {
+    RCPT_WAITING,
+    RCPT_DELIVERED,
+    RCPT_FAILED,
+    RCPT_RELAYED /* delivered, DSN duty passed on */
+};
+enum rcpt_notify { /* RFC 3461; 0 = default */
+                   NOTIFY_NEVER = 1,
+                   NOTIFY_SUCCESS = 2,
+                   NOTIFY_FAILURE = 4,
+                   NOTIFY_DELAY = 8,
 };
 
 struct rcpt {
-    char *address;        /* final target "user@host" */
-    char *orcpt;          /* ORCPT as given ("rfc822;x@y"), "" = none */
-    char *original;       /* the RCPT TO address before aliases */
+    char *address;  /* final target "user@host" */
+    char *orcpt;    /* ORCPT as given ("rfc822;x@y"), "" = none */
+    char *original; /* the RCPT TO address before aliases */
     enum rcpt_kind kind;
-    int64_t account_id;   /* RCPT_LOCAL */
+    int64_t account_id; /* RCPT_LOCAL */
     unsigned notify;
     enum rcpt_state state;
-    char *answer;         /* last answer or reason, "" = none yet: "550 5.1.1 User unknown" */
-    char *remote_mta;     /* host that gave it, "" */
+    char *answer;     /* last answer or reason, "" = none yet: "550 5.1.1 User unknown" */
+    char *remote_mta; /* host that gave it, "" */
 };
 
 struct message {
     atomic_uint refs;
-    uint64_t key;          /* unique per installation: names the stored file, makes delivery idempotent */
-    char id[12];           /* "OSA88513": in logs, in the 250 reply */
-    char item[40];         /* "[server id]YYYYMMDDhhmmssNNNN": + ".tms" is the queue item's file name */
-    int64_t received_ms;   /* wall clock */
+    uint64_t key;  /* unique per installation: names the stored file, makes delivery idempotent */
+    char id[12];   /* "OSA88513": in logs, in the 250 reply */
+    char item[40]; /* "[server id]YYYYMMDDhhmmssNNNN": + ".tms" is the queue item's file name */
+    int64_t received_ms; /* wall clock */
     uint32_t session_id;
     char peer_ip[46];
-    char *sender;          /* reverse path without <>; "" = null sender */
-    char *auth_user;       /* address of the authenticated account, "" */
-    int64_t auth_account;  /* its id, 0 */
-    char *envid;           /* RFC 3461 ENVID, "" */
-    char ret;              /* RFC 3461 RET: 'F', 'H' or 0 */
+    char *sender;         /* reverse path without <>; "" = null sender */
+    char *auth_user;      /* address of the authenticated account, "" */
+    int64_t auth_account; /* its id, 0 */
+    char *envid;          /* RFC 3461 ENVID, "" */
+    char ret;             /* RFC 3461 RET: 'F', 'H' or 0 */
     bool body_8bit, smtputf8;
-    bool bounce;           /* made by us: failure to deliver it drops it */
-    unsigned hops;         /* Received lines at acceptance */
+    bool bounce;   /* made by us: failure to deliver it drops it */
+    unsigned hops; /* Received lines at acceptance */
     size_t n_rcpts, cap_rcpts;
     struct rcpt *rcpts;
 
-    /* Content in wire form (CRLF), complete with Return-Path and Received. Either in memory (content.p != NULL)
-     * or in the file spool_path. */
+    /* Content in wire form (CRLF), complete with Return-Path and Received. Either in memory
+     * (content.p != NULL) or in the file spool_path. */
     struct sv content;
-    char *content_mem;     /* owns content.p */
-    char *spool_path;      /* "" = none */
+    char *content_mem; /* owns content.p */
+    char *spool_path;  /* "" = none */
     uint64_t size;
 
     /* The queue's own. */
     unsigned attempts;
-    int64_t next_try_ms;   /* wall clock */
+    int64_t next_try_ms; /* wall clock */
     bool delay_told;
     void *queue_data;
 };
 
-struct message *message_new(void);           /* refs = 1, new key; strings "" */
+struct message *message_new(void); /* refs = 1, new key; strings "" */
 struct message *message_ref(struct message *m);
 void message_unref(struct message *m);
 DEFINE_CLEANUP(struct message, message_unref)
-struct rcpt *message_add_rcpt(struct message *m, struct sv address, enum rcpt_kind kind); /* valid until the next add */
-void message_set(char **field, struct sv value); /* replaces a heap string field */
+struct rcpt *message_add_rcpt(struct message *m, struct sv address,
+                              enum rcpt_kind kind); /* valid until the next add */
+void message_set(char **field, struct sv value);    /* replaces a heap string field */
 /* Takes the buffer's memory as content. */
 void message_take_content(struct message *m, struct buf *b);
+/* Frees the content in memory; the queue's own, when it keeps the content elsewhere. */
+void message_drop_content(struct message *m);
+/* Recipients of a kind that are still to be delivered. */
+size_t message_waiting(const struct message *m, enum rcpt_kind kind);
 /* Whole content in memory: content itself, or the spool file read into `tmp`. */
 int message_read(const struct message *m, struct buf *tmp, struct sv *ret, struct errinfo *ei);
 
-/* Ids. message_ids_open reserves blocks durably in file `path`, so that no id returns within its period, also after
- * a crash. One per process that accepts mail. */
+/* Ids. message_ids_open reserves blocks durably in file `path`, so that no id returns within its
+ * period, also after a crash. One per process that accepts mail. */
 int message_ids_open(const char *path, const char *server_id, struct errinfo *ei);
 void message_assign_ids(struct message *m); /* id, item, received_ms; any thread */
 
-/* Envelope <-> bytes, for the journal and the .tm$ files: versioned, with a checksum by the caller. Pure. */
+/* Envelope <-> bytes, for the journal and the .tm$ files: versioned, with a checksum by the caller.
+ * Pure. */
 int message_envelope_encode(const struct message *m, struct buf *out);
 int message_envelope_decode(struct sv in, struct message *m, struct errinfo *ei);
 

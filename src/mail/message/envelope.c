@@ -1,0 +1,173 @@
+/* Envelope <-> bytes. Version 1: little-endian fixed fields, strings as u32 length and bytes. Pure;
+ * the caller guards the bytes with a checksum, but decode trusts nothing. */
+#include "mail/message/message.h"
+
+enum {
+    VERSION = 1,
+    MAX_STRING = 65536,
+    MIN_RCPT = 1 + 1 + 1 + 8 + 5 * 4, /* bytes of a recipient whose strings are empty */
+};
+
+enum { F_8BIT = 1, F_UTF8 = 2, F_BOUNCE = 4, F_DELAY_TOLD = 8, F_KNOWN = 15 };
+
+/* --- writing --- */
+
+static void put_u64(struct buf *b, uint64_t v, unsigned bytes)
+{
+    char p[8];
+    for (unsigned i = 0; i < bytes; i++)
+        p[i] = (char)(v >> (8 * i));
+    (void)buf_add(b, p, bytes); /* overflow is sticky and checked at the end */
+}
+
+static void put_str(struct buf *b, const char *s)
+{
+    size_t n = strlen(s);
+    put_u64(b, MIN(n, (size_t)MAX_STRING), 4);
+    (void)buf_add(b, s, MIN(n, (size_t)MAX_STRING));
+}
+
+static void put_rcpt(struct buf *b, const struct rcpt *r)
+{
+    put_u64(b, r->kind, 1);
+    put_u64(b, r->state, 1);
+    put_u64(b, r->notify, 1);
+    put_u64(b, (uint64_t)r->account_id, 8);
+    put_str(b, r->address);
+    put_str(b, r->orcpt);
+    put_str(b, r->original);
+    put_str(b, r->answer);
+    put_str(b, r->remote_mta);
+}
+
+int message_envelope_encode(const struct message *m, struct buf *out)
+{
+    unsigned flags = (m->body_8bit ? F_8BIT : 0) | (m->smtputf8 ? F_UTF8 : 0) |
+                     (m->bounce ? F_BOUNCE : 0) | (m->delay_told ? F_DELAY_TOLD : 0);
+    put_u64(out, VERSION, 1);
+    put_u64(out, flags, 1);
+    put_u64(out, (unsigned char)m->ret, 1);
+    put_u64(out, m->key, 8);
+    put_u64(out, m->size, 8);
+    put_u64(out, (uint64_t)m->received_ms, 8);
+    put_u64(out, (uint64_t)m->next_try_ms, 8);
+    put_u64(out, (uint64_t)m->auth_account, 8);
+    put_u64(out, m->session_id, 4);
+    put_u64(out, m->hops, 4);
+    put_u64(out, m->attempts, 4);
+    put_str(out, m->id);
+    put_str(out, m->item);
+    put_str(out, m->peer_ip);
+    put_str(out, m->sender);
+    put_str(out, m->auth_user);
+    put_str(out, m->envid);
+    put_u64(out, m->n_rcpts, 4);
+    for (size_t i = 0; i < m->n_rcpts; i++)
+        put_rcpt(out, &m->rcpts[i]);
+    return out->overflow ? -ENOMEM : 0;
+}
+
+/* --- reading: `bad` is sticky, reads beyond the end give zeros --- */
+
+struct reader {
+    struct sv in;
+    bool bad;
+};
+
+static uint64_t get_u64(struct reader *r, unsigned bytes)
+{
+    if (r->bad || r->in.n < bytes) {
+        r->bad = true;
+        return 0;
+    }
+    uint64_t v = 0;
+    for (unsigned i = 0; i < bytes; i++)
+        v |= (uint64_t)(unsigned char)r->in.p[i] << (8 * i);
+    r->in = sv_skip(r->in, bytes);
+    return v;
+}
+
+static struct sv get_sv(struct reader *r)
+{
+    uint64_t n = get_u64(r, 4);
+    if (r->bad || n > MAX_STRING || n > r->in.n || memchr(r->in.p, 0, n)) {
+        r->bad = true;
+        return SV("");
+    }
+    struct sv s = sv_take(r->in, n);
+    r->in = sv_skip(r->in, n);
+    return s;
+}
+
+static void get_str(struct reader *r, char **field)
+{
+    message_set(field, get_sv(r));
+}
+
+static void get_array(struct reader *r, char *dst, size_t cap)
+{
+    if (!sv_copy(dst, cap, get_sv(r)))
+        r->bad = true;
+}
+
+static void get_rcpt(struct reader *r, struct message *m)
+{
+    uint64_t kind = get_u64(r, 1), state = get_u64(r, 1), notify = get_u64(r, 1);
+    uint64_t account = get_u64(r, 8);
+    if (kind > RCPT_DISCARD || state > RCPT_RELAYED || notify > 15) {
+        r->bad = true;
+        return;
+    }
+    struct rcpt *to = message_add_rcpt(m, get_sv(r), (enum rcpt_kind)kind);
+    to->state = (enum rcpt_state)state;
+    to->notify = (unsigned)notify;
+    to->account_id = (int64_t)account;
+    get_str(r, &to->orcpt);
+    get_str(r, &to->original);
+    get_str(r, &to->answer);
+    get_str(r, &to->remote_mta);
+}
+
+static void get_head(struct reader *r, struct message *m)
+{
+    uint64_t flags = get_u64(r, 1);
+    if (flags & ~(uint64_t)F_KNOWN)
+        r->bad = true;
+    m->body_8bit = flags & F_8BIT;
+    m->smtputf8 = flags & F_UTF8;
+    m->bounce = flags & F_BOUNCE;
+    m->delay_told = flags & F_DELAY_TOLD;
+    m->ret = (char)get_u64(r, 1);
+    m->key = get_u64(r, 8);
+    m->size = get_u64(r, 8);
+    m->received_ms = (int64_t)get_u64(r, 8);
+    m->next_try_ms = (int64_t)get_u64(r, 8);
+    m->auth_account = (int64_t)get_u64(r, 8);
+    m->session_id = (uint32_t)get_u64(r, 4);
+    m->hops = (unsigned)get_u64(r, 4);
+    m->attempts = (unsigned)get_u64(r, 4);
+    get_array(r, m->id, sizeof(m->id));
+    get_array(r, m->item, sizeof(m->item));
+    get_array(r, m->peer_ip, sizeof(m->peer_ip));
+    get_str(r, &m->sender);
+    get_str(r, &m->auth_user);
+    get_str(r, &m->envid);
+}
+
+int message_envelope_decode(struct sv in, struct message *m, struct errinfo *ei)
+{
+    struct reader r = { in, false };
+    uint64_t version = get_u64(&r, 1);
+    if (!r.bad && version != VERSION)
+        return err_set(ei, E_UNSUPPORTED, "envelope has version %u; this program reads version %d",
+                       (unsigned)version, VERSION);
+    get_head(&r, m);
+    uint64_t n = get_u64(&r, 4);
+    if (n > r.in.n / MIN_RCPT)
+        r.bad = true;
+    for (uint64_t i = 0; i < n && !r.bad; i++)
+        get_rcpt(&r, m);
+    if (r.bad || r.in.n)
+        return err_set(ei, E_CORRUPT, "envelope of %zu bytes is damaged", in.n);
+    return 0;
+}

@@ -1,0 +1,128 @@
+/* The message in memory: lifetime, recipients, content. Any thread; a message is counted, its
+ * content is immutable while somebody may read it. */
+#include "mail/message/message.h"
+
+#include "base/rand.h"
+#include "os/file.h"
+
+#include <unistd.h>
+
+/* Shared by all unset string fields, so that a message costs no allocation for what it does not
+ * use. */
+static char empty[1];
+
+static void drop_string(char **field)
+{
+    if (*field != empty)
+        free(*field);
+    *field = empty;
+}
+
+struct message *message_new(void)
+{
+    struct message *m = xcalloc(1, sizeof(*m));
+    atomic_init(&m->refs, 1);
+    do
+        m->key = rand_u64();
+    while (m->key == 0);
+    m->sender = m->auth_user = m->envid = m->spool_path = empty;
+    return m;
+}
+
+struct message *message_ref(struct message *m)
+{
+    atomic_fetch_add_explicit(&m->refs, 1, memory_order_relaxed);
+    return m;
+}
+
+static void rcpt_done(struct rcpt *r)
+{
+    drop_string(&r->address);
+    drop_string(&r->orcpt);
+    drop_string(&r->original);
+    drop_string(&r->answer);
+    drop_string(&r->remote_mta);
+}
+
+void message_unref(struct message *m)
+{
+    if (!m || atomic_fetch_sub_explicit(&m->refs, 1, memory_order_acq_rel) != 1)
+        return;
+    for (size_t i = 0; i < m->n_rcpts; i++)
+        rcpt_done(&m->rcpts[i]);
+    free(m->rcpts);
+    drop_string(&m->sender);
+    drop_string(&m->auth_user);
+    drop_string(&m->envid);
+    drop_string(&m->spool_path);
+    free(m->content_mem);
+    free(m);
+}
+
+struct rcpt *message_add_rcpt(struct message *m, struct sv address, enum rcpt_kind kind)
+{
+    if (m->n_rcpts == m->cap_rcpts) {
+        m->cap_rcpts = m->cap_rcpts ? m->cap_rcpts * 2 : 1;
+        m->rcpts = xrealloc(m->rcpts, m->cap_rcpts * sizeof(m->rcpts[0]));
+    }
+    struct rcpt *r = &m->rcpts[m->n_rcpts++];
+    *r = (struct rcpt){
+        .address = sv_dup(address),
+        .orcpt = empty,
+        .original = empty,
+        .kind = kind,
+        .state = RCPT_WAITING,
+        .answer = empty,
+        .remote_mta = empty,
+    };
+    return r;
+}
+
+void message_set(char **field, struct sv value)
+{
+    char *old = *field;
+    *field = value.n ? sv_dup(value) : empty;
+    if (old != empty)
+        free(old);
+}
+
+void message_take_content(struct message *m, struct buf *b)
+{
+    free(m->content_mem);
+    size_t n;
+    m->content_mem = buf_take(b, &n);
+    m->content = sv_n(m->content_mem, n);
+    m->size = n;
+}
+
+void message_drop_content(struct message *m)
+{
+    free(m->content_mem);
+    m->content_mem = NULL;
+    m->content = SV_NULL;
+}
+
+int message_read(const struct message *m, struct buf *tmp, struct sv *ret, struct errinfo *ei)
+{
+    if (m->content.p) {
+        *ret = m->content;
+        return 0;
+    }
+    if (!*m->spool_path)
+        return err_set(ei, E_NOTFOUND, "message %s has no content in memory and no spool file",
+                       m->id);
+    buf_reset(tmp);
+    int r = os_read_file(m->spool_path, tmp, ei);
+    if (r < 0)
+        return r;
+    *ret = buf_sv(tmp);
+    return 0;
+}
+
+size_t message_waiting(const struct message *m, enum rcpt_kind kind)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < m->n_rcpts; i++)
+        n += m->rcpts[i].kind == kind && m->rcpts[i].state == RCPT_WAITING;
+    return n;
+}

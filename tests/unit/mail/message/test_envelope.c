@@ -1,0 +1,145 @@
+/* Tests of the envelope codec: round trip of every field, damage, limits. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "base/rand.h"
+#include "mail/message/message.h"
+
+static struct message *sample(void)
+{
+    struct message *m = message_new();
+    message_set(&m->sender, SV("a@b.example"));
+    message_set(&m->auth_user, SV("u@b.example"));
+    message_set(&m->envid, SV("x+3Dy"));
+    m->auth_account = -7;
+    m->ret = 'H';
+    m->body_8bit = m->bounce = m->delay_told = true;
+    m->hops = 3;
+    m->attempts = 9;
+    m->next_try_ms = 1234567890123;
+    m->received_ms = 1234567000000;
+    m->session_id = 0xdeadbeef;
+    m->size = 1ull << 33;
+    sv_copy(m->id, sizeof(m->id), SV("OSA88513"));
+    sv_copy(m->item, sizeof(m->item), SV("0220081513012254910000"));
+    sv_copy(m->peer_ip, sizeof(m->peer_ip), SV("2001:db8::1"));
+    struct rcpt *r = message_add_rcpt(m, SV("x@y.example"), RCPT_REMOTE);
+    message_set(&r->orcpt, SV("rfc822;x@z"));
+    message_set(&r->original, SV("alias@y.example"));
+    message_set(&r->answer, SV("451 4.3.0 later"));
+    message_set(&r->remote_mta, SV("mx.y.example"));
+    r->notify = NOTIFY_SUCCESS | NOTIFY_DELAY;
+    r->state = RCPT_RELAYED;
+    r = message_add_rcpt(m, SV("l@b.example"), RCPT_LOCAL);
+    r->account_id = INT64_MAX;
+    return m;
+}
+
+static void assert_same(const struct message *a, const struct message *b)
+{
+    assert_true(a->key == b->key && a->received_ms == b->received_ms);
+    assert_true(a->next_try_ms == b->next_try_ms && a->auth_account == b->auth_account);
+    assert_true(a->session_id == b->session_id && a->size == b->size);
+    assert_true(a->hops == b->hops && a->attempts == b->attempts && a->ret == b->ret);
+    assert_true(a->body_8bit == b->body_8bit && a->smtputf8 == b->smtputf8);
+    assert_true(a->bounce == b->bounce && a->delay_told == b->delay_told);
+    assert_string_equal(a->id, b->id);
+    assert_string_equal(a->item, b->item);
+    assert_string_equal(a->peer_ip, b->peer_ip);
+    assert_string_equal(a->sender, b->sender);
+    assert_string_equal(a->auth_user, b->auth_user);
+    assert_string_equal(a->envid, b->envid);
+    assert_int_equal(a->n_rcpts, b->n_rcpts);
+    for (size_t i = 0; i < a->n_rcpts; i++) {
+        const struct rcpt *x = &a->rcpts[i], *y = &b->rcpts[i];
+        assert_string_equal(x->address, y->address);
+        assert_string_equal(x->orcpt, y->orcpt);
+        assert_string_equal(x->original, y->original);
+        assert_string_equal(x->answer, y->answer);
+        assert_string_equal(x->remote_mta, y->remote_mta);
+        assert_true(x->kind == y->kind && x->state == y->state && x->notify == y->notify);
+        assert_true(x->account_id == y->account_id);
+    }
+}
+
+static void test_roundtrip(void **state)
+{
+    (void)state;
+    _cleanup_(message_unrefp) struct message *m = sample(), *back = message_new();
+    struct buf b;
+    buf_init(&b, 64 * KiB);
+    assert_int_equal(message_envelope_encode(m, &b), 0);
+    assert_int_equal(message_envelope_decode(buf_sv(&b), back, NULL), 0);
+    assert_same(m, back);
+    buf_done(&b);
+}
+
+static void test_damage(void **state)
+{
+    (void)state;
+    _cleanup_(message_unrefp) struct message *m = sample();
+    struct buf b;
+    struct errinfo ei;
+    buf_init(&b, 64 * KiB);
+    assert_int_equal(message_envelope_encode(m, &b), 0);
+    for (size_t n = 0; n < b.n; n++) { /* every truncation is noticed */
+        _cleanup_(message_unrefp) struct message *back = message_new();
+        assert_int_equal(message_envelope_decode(sv_n(b.p, n), back, &ei), E_CORRUPT);
+    }
+    assert_int_equal(buf_add_c(&b, 'x'), 0);
+    _cleanup_(message_unrefp) struct message *back = message_new();
+    assert_int_equal(message_envelope_decode(buf_sv(&b), back, &ei), E_CORRUPT);
+    b.p[0] = 9;
+    _cleanup_(message_unrefp) struct message *back2 = message_new();
+    assert_int_equal(message_envelope_decode(buf_sv(&b), back2, &ei), E_UNSUPPORTED);
+    for (int i = 0; i < 20000; i++) { /* random bytes: no crash */
+        char junk[200];
+        rand_bytes(junk, sizeof(junk));
+        junk[0] = 1;
+        _cleanup_(message_unrefp) struct message *j = message_new();
+        (void)message_envelope_decode(sv_n(junk, sizeof(junk)), j, &ei);
+    }
+    buf_done(&b);
+}
+
+static void test_bounded(void **state)
+{
+    (void)state;
+    _cleanup_(message_unrefp) struct message *m = sample();
+    struct buf b;
+    buf_init(&b, 50);
+    assert_int_equal(message_envelope_encode(m, &b), -ENOMEM);
+    buf_done(&b);
+}
+
+static void test_many_recipients(void **state)
+{
+    (void)state;
+    _cleanup_(message_unrefp) struct message *m = message_new(), *back = message_new();
+    for (int i = 0; i < 5000; i++) {
+        char a[40];
+        int n = snprintf(a, sizeof(a), "u%d@many.example", i);
+        message_add_rcpt(m, sv_n(a, (size_t)n), i % 2 ? RCPT_LOCAL : RCPT_REMOTE);
+    }
+    assert_int_equal(message_waiting(m, RCPT_LOCAL), 2500);
+    struct buf b;
+    buf_init(&b, 4 * MiB);
+    assert_int_equal(message_envelope_encode(m, &b), 0);
+    assert_int_equal(message_envelope_decode(buf_sv(&b), back, NULL), 0);
+    assert_same(m, back);
+    buf_done(&b);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_roundtrip),
+        cmocka_unit_test(test_damage),
+        cmocka_unit_test(test_bounded),
+        cmocka_unit_test(test_many_recipients),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
