@@ -16,7 +16,9 @@ static const struct {
     const char *scheme;
     const struct db_driver *drv;
 } schemes[] = {
-    { "sqlite:", &db_driver_sqlite },
+    { "sqlite:", &db_driver_sqlite },    { "postgresql://", &db_driver_pgsql },
+    { "postgres://", &db_driver_pgsql }, { "mysql://", &db_driver_mysql },
+    { "mariadb://", &db_driver_mysql },
 };
 
 enum db_kind db_kind(const struct db *db)
@@ -93,6 +95,7 @@ int db_open(const char *dsn, struct db **ret, struct errinfo *ei)
 
 static void disconnect(struct dbc *c)
 {
+    c->closing = true;
     db_stmts_drop(c);
     db_note_connect(c->db, "disconnecting");
     c->db->drv->disconnect(c);

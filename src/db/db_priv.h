@@ -54,8 +54,9 @@ struct dbc {
     struct list link; /* in pool->idle */
     bool writer;
     bool in_tx;
-    int tx_err;  /* the error that made the open transaction fail; 0 = none */
-    bool broken; /* the connection must not go back to the pool */
+    int tx_err;   /* the error that made the open transaction fail; 0 = none */
+    bool broken;  /* the connection must not go back to the pool */
+    bool closing; /* statements need not be taken back one by one */
     unsigned n_stmts, n_busy;
     struct list stmts;
     struct {
@@ -94,10 +95,11 @@ struct db_driver {
     int (*rollback)(struct dbc *c, struct errinfo *ei);
     int (*checkpoint)(struct dbc *c, bool truncate, struct errinfo *ei); /* NULL = nothing to do */
 
-    /* Migrations: one process at a time. migrate_begin takes the lock and, where the database can,
-     * opens the transaction that holds it. */
+    /* Migrations: one process at a time. Both are called inside the transaction; NULL = BEGIN is
+     * lock enough. Losing the connection must release the lock. */
     int (*lock_schema)(struct dbc *c, struct errinfo *ei);
     void (*unlock_schema)(struct dbc *c);
+    bool ddl_commits;         /* CREATE, ALTER and DROP end the transaction */
     const char *table_exists; /* SQL with one parameter; gives the number of tables of that name */
     /* Replacements of the portable words, in the order of db_words. */
     const char *words[4];
@@ -114,6 +116,17 @@ int db_dsn_number(struct sv key, struct sv value, int64_t min, int64_t max, int6
                   struct errinfo *ei);
 /* Takes the options every driver has; 1 = taken, 0 = not one of them. */
 int db_dsn_common(struct db *db, struct sv key, struct sv value, struct errinfo *ei);
+
+/* Writes out the %-escapes of a URL; heap, free() it. */
+char *db_dsn_unescape(struct sv s);
+
+/* sqltext.c */
+/* Cuts the next statement at its semicolon; false when none is left. */
+bool db_sql_next(struct sv *rest, struct sv *ret);
+/* Copies sql to out with each ? as $1, $2 ...; returns how many. out is terminated. */
+int db_sql_number(const char *sql, struct buf *out);
+/* May be sent again when the connection was lost before its answer came. */
+bool db_sql_reads_only(const char *sql);
 
 /* stmt.c */
 void db_stmts_init(struct dbc *c);

@@ -412,15 +412,6 @@ static int checkpoint(struct dbc *c, bool truncate, struct errinfo *ei)
     return 0;
 }
 
-static int lock_schema(_unused_ struct dbc *c, _unused_ struct errinfo *ei)
-{
-    return 0; /* BEGIN IMMEDIATE is the lock */
-}
-
-static void unlock_schema(_unused_ struct dbc *c)
-{
-}
-
 const struct db_driver db_driver_sqlite = {
     .kind = DB_SQLITE,
     .name = "sqlite",
@@ -446,8 +437,6 @@ const struct db_driver db_driver_sqlite = {
     .commit = commit,
     .rollback = rollback,
     .checkpoint = checkpoint,
-    .lock_schema = lock_schema,
-    .unlock_schema = unlock_schema,
     .table_exists = "SELECT COUNT(*) FROM sqlite_master WHERE type = 'table' AND name = ?",
     .words = { "INTEGER PRIMARY KEY", "BLOB", "TEXT", "TEXT" },
 };

@@ -40,3 +40,29 @@ int db_dsn_common(struct db *db, struct sv key, struct sv value, struct errinfo 
     }
     return 1;
 }
+
+static int hex_digit(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    c = ascii_lower(c);
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+char *db_dsn_unescape(struct sv s)
+{
+    char *out = xmalloc(s.n + 1);
+    size_t n = 0;
+    for (size_t i = 0; i < s.n; i++) {
+        bool escape = s.p[i] == '%' && i + 2 < s.n && hex_digit(s.p[i + 1]) >= 0 &&
+                      hex_digit(s.p[i + 2]) >= 0;
+        if (escape) {
+            out[n++] = (char)(hex_digit(s.p[i + 1]) * 16 + hex_digit(s.p[i + 2]));
+            i += 2;
+        } else {
+            out[n++] = s.p[i];
+        }
+    }
+    out[n] = '\0';
+    return out;
+}
