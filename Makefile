@@ -1,0 +1,60 @@
+# Posthorn. `make run` and `make test` do all the set-up they need on Debian 12 (packages by apt when run as root or with
+# sudo). Everything else is a thin wrapper over CMake.
+SHELL := /bin/bash
+PREFIX ?= /usr/local
+DESTDIR ?=
+JOBS ?= $(shell nproc)
+DEMO ?= $(CURDIR)/demo
+
+.PHONY: help build run test unit wire integration fuzz asan tsan clang lint format docs bench install clean deps deps-test
+
+help: ## this list
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+deps:
+	@tools/install-deps.sh build
+deps-test:
+	@tools/install-deps.sh build test
+
+build: deps ## build/posthorn, optimised
+	@cmake -S . -B build -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo $(CMAKE_ARGS) >/dev/null
+	@cmake --build build -j $(JOBS) --target posthorn
+
+run: build ## a server with a demo domain on unprivileged ports, in the foreground
+	@tools/demo.sh build/posthorn "$(DEMO)"
+
+test: deps-test ## everything: unit, wire, fuzz corpora, integration with real clients, sanitizers, lint
+	@tools/test.sh all
+
+unit: deps-test ## unit tests, wire scripts and fuzz corpora
+	@tools/test.sh unit
+integration: deps-test ## real servers and clients
+	@tools/test.sh integration
+asan: deps-test ## unit and integration tests under ASAN and UBSAN
+	@tools/test.sh asan
+tsan: deps-test ## unit and integration tests under TSAN
+	@tools/test.sh tsan
+clang: deps-test ## clang build, warnings are errors
+	@tools/test.sh clang
+lint: deps-test ## layout, includes, generated files
+	@tools/test.sh lint
+fuzz: deps-test ## each parser for FUZZ_SECONDS (60) with libFuzzer
+	@tools/fuzz.sh $(or $(FUZZ_SECONDS),60)
+
+format: ## clang-format on all sources
+	@git ls-files 'src/*.[ch]' 'tests/*.[ch]' 'bench/*.[ch]' | xargs clang-format -i
+
+docs: build ## docs/settings.md from the definitions
+	@cmake --build build --target gen-settings && build/gen-settings > docs/settings.md
+
+bench: build ## a quick benchmark of this machine, without peers
+	@bench/quick.sh
+
+install: build ## into DESTDIR and PREFIX (/usr/local): program, man pages, systemd unit
+	@install -D -m 755 build/posthorn $(DESTDIR)$(PREFIX)/sbin/posthorn
+	@for m in packaging/man/*.[1-8]; do install -D -m 644 $$m $(DESTDIR)$(PREFIX)/share/man/man$${m##*.}/$$(basename $$m); done
+	@mkdir -p $(DESTDIR)$(PREFIX)/lib/systemd/system
+	@sed 's|@PREFIX@|$(PREFIX)|g' packaging/posthorn.service.in > $(DESTDIR)$(PREFIX)/lib/systemd/system/posthorn.service
+
+clean: ## removes build directories and the demo
+	@rm -rf build build-* demo

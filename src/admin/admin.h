@@ -1,0 +1,31 @@
+/* What an administrator can do, as operations on JSON: {"op": "domain.create", "args": {...}} ->
+ * {"ok": true, ...} or {"error": {"code": -1003, "text": "..."}}. One table of operations
+ * (admin_ops.c) serves the local socket of module control and the command line tool, which runs the
+ * same operations itself while no server runs. */
+#pragma once
+
+#include <jansson.h>
+
+#include "mail/account/account.h"
+#include "stats/shm.h"
+
+struct mailstore;
+
+struct admin {
+    struct db *db;
+    struct accounts *accounts;
+    struct mailstore *store; /* mailboxes of deleted accounts, verify */
+    /* Asks a running module; new reference. NULL while no server runs: such operations then answer
+     * E_CLOSED. */
+    json_t *(*ask)(void *arg, enum module m, const char *op, json_t *args);
+    void (*changed)(void *arg); /* settings were changed: everybody reloads. May be NULL */
+    void *arg;
+    struct shm *shm; /* NULL while no server runs */
+};
+
+/* who: named in audit and maintenance log. request is borrowed. New reference, never NULL. Any
+ * thread. */
+json_t *admin_run(struct admin *a, const char *who, json_t *request);
+/* Names and help of all operations: [{"op", "args", "help"}]. New reference. */
+json_t *admin_describe(void);
+json_t *admin_error(int code, const char *fmt, ...) _printf_(2, 3);

@@ -1,0 +1,142 @@
+/* What needs the running server: sessions, queue, statistics. */
+#include "admin/admin_priv.h"
+
+#define MAX_ROWS 5000
+
+struct sessions {
+    json_t *rows;
+    size_t total;
+    struct sv filter;
+};
+
+static bool add_session(const struct shm_session_info *s, void *arg)
+{
+    struct sessions *l = arg;
+    char id[16];
+
+    if (l->filter.n && sv_ifind_sv(sv_c(s->peer), l->filter) < 0 &&
+        sv_ifind_sv(sv_c(s->account), l->filter) < 0 &&
+        sv_ifind_sv(sv_c(service_names[s->service]), l->filter) < 0)
+        return true;
+    snprintf(id, sizeof(id), "%08" PRIX32, s->id);
+    if (l->total++ < MAX_ROWS)
+        json_array_append_new(
+            l->rows,
+            json_pack("{s:s, s:s, s:s, s:s, s:o, s:o, s:b, s:I, s:I, s:I, s:I}", "id", id,
+                      "service", service_names[s->service], "peer", s->peer, "local", s->local,
+                      "account", admin_text(s->account), "state", admin_text(s->state), "tls",
+                      (int)s->tls, "started_ms", (json_int_t)s->started_ms, "active_ms",
+                      (json_int_t)s->active_ms, "bytes_in", (json_int_t)s->bytes_in, "bytes_out",
+                      (json_int_t)s->bytes_out));
+    return true;
+}
+
+static json_t *not_running(void)
+{
+    return admin_error(E_CLOSED, "the server is not running; start it with `posthorn serve`");
+}
+
+static json_t *list_sessions(const struct admin_call *c)
+{
+    const char *f = admin_arg(c, "filter");
+    struct sessions l = { .filter = sv_c(f ? f : "") };
+
+    if (!c->a->shm)
+        return not_running();
+    l.rows = json_array();
+    shm_session_each(c->a->shm, add_session, &l);
+    return json_pack("{s:b, s:I, s:o}", "ok", 1, "total", (json_int_t)l.total, "rows", l.rows);
+}
+
+static json_t *kill_session(const struct admin_call *c)
+{
+    static const enum module with_sessions[] = { MOD_SMTP, MOD_ACCESS };
+    json_t *error = NULL;
+    const char *text = admin_need(c, "id", &error);
+    char *end;
+    unsigned long id;
+
+    if (!text)
+        return error;
+    if (!c->a->ask)
+        return not_running();
+    id = strtoul(text, &end, 16);
+    if (!*text || *end || id > UINT32_MAX)
+        return admin_error(
+            E_PARSE, "id: '%s' is not a session id; `posthorn tool sessions` lists them", text);
+    for (size_t i = 0; i < ARRAY_LEN(with_sessions); i++) {
+        json_t *args = json_pack("{s:I}", "id", (json_int_t)id);
+        json_t *reply = c->a->ask(c->a->arg, with_sessions[i], "session.kill", args);
+
+        json_decref(args);
+        if (json_object_get(reply, "ok"))
+            return reply;
+        json_decref(reply);
+    }
+    return admin_error(E_NOTFOUND, "no session '%s'", text);
+}
+
+static json_t *list_counters(const struct admin_call *c)
+{
+    json_t *rows;
+
+    if (!c->a->shm)
+        return not_running();
+    rows = json_array();
+    for (int i = 0; i < CTR_COUNT; i++)
+        json_array_append_new(rows, json_pack("{s:s, s:I, s:s}", "name", counter_names[i], "value",
+                                              (json_int_t)ctr_get(c->a->shm, (enum counter)i),
+                                              "help", counter_helps[i]));
+    return json_pack("{s:b, s:o}", "ok", 1, "rows", rows);
+}
+
+static json_t *ask_queue(const struct admin_call *c, const char *op)
+{
+    return c->a->ask ? c->a->ask(c->a->arg, MOD_SMTP, op, c->args) : not_running();
+}
+
+static json_t *queue_list(const struct admin_call *c)
+{
+    return ask_queue(c, "queue.list");
+}
+
+static json_t *queue_retry(const struct admin_call *c)
+{
+    return ask_queue(c, "queue.retry");
+}
+
+static json_t *queue_delete(const struct admin_call *c)
+{
+    return ask_queue(c, "queue.delete");
+}
+
+static json_t *queue_view(const struct admin_call *c)
+{
+    return ask_queue(c, "queue.view");
+}
+
+static json_t *reload(const struct admin_call *c)
+{
+    if (!c->a->changed)
+        return not_running();
+    c->a->changed(c->a->arg);
+    return admin_ok();
+}
+
+static json_t *operations(const struct admin_call *c _unused_)
+{
+    return json_pack("{s:b, s:o}", "ok", 1, "rows", admin_describe());
+}
+
+const struct admin_op admin_server_ops[] = {
+    { "session.list", "[filter]", "Live sessions of all services.", list_sessions },
+    { "session.kill", "id", "Ends a session at once.", kill_session },
+    { "stats.list", "", "Counters since the start.", list_counters },
+    { "queue.list", "[filter]", "Messages that wait for delivery.", queue_list },
+    { "queue.retry", "[id]", "Tries a message, or all, now.", queue_retry },
+    { "queue.delete", "id", "Deletes a message without a bounce.", queue_delete },
+    { "queue.view", "id", "Shows a queued message.", queue_view },
+    { "server.reload", "", "Settings and certificates are read again.", reload },
+    { "operations", "", "All operations.", operations },
+    { 0 },
+};

@@ -1,0 +1,199 @@
+/* The table of commands and how words become a request. Pure. */
+#include "cli/tool.h"
+
+#include <stdio.h>
+
+#include "base/sv.h"
+
+#define MAX_WORDS 64
+
+const struct tool_cmd tool_cmds[] = {
+    { "get", "setting.get", "name", false, PRINT_VALUE,
+      "value of a setting (by name or API variable)" },
+    { "set", "setting.set", "name value", false, PRINT_OK, "change a setting" },
+    { "reset", "setting.reset", "name", false, PRINT_OK, "a setting back to its default" },
+    { "describe", "setting.get", "name", false, PRINT_SETTING,
+      "type, range, default and meaning of a setting" },
+    { "list domains", "domain.list", "", false, PRINT_DOMAINS, "all domains" },
+    { "list accounts", "account.list", "[domain]", false, PRINT_ACCOUNTS,
+      "accounts of a domain, or all" },
+    { "list app-passwords", "app-password.list", "address", false, PRINT_APP_PASSWORDS,
+      "app passwords of an account" },
+    { "list operations", "operations", "", false, PRINT_OPERATIONS,
+      "what the local socket understands" },
+    { "list", "setting.list", "[pattern]", false, PRINT_SETTINGS,
+      "settings, all or those that match" },
+    { "create domain", "domain.create", "domain", true, PRINT_OK,
+      "primary=yes unknown=reject|forward|delete unknown_to= quota= ..." },
+    { "create account", "account.create", "address", true, PRINT_OK,
+      "password= (or password=- to read it) name= quota= aliases=a;b ..." },
+    { "create app-password", "app-password.create", "address label", false, PRINT_PASSWORD,
+      "a password for one program; shown once" },
+    { "change domain", "domain.update", "domain", true, PRINT_OK,
+      "the same arguments as create domain" },
+    { "change account", "account.update", "address", true, PRINT_OK,
+      "the same arguments as create account" },
+    { "delete domain", "domain.delete", "domain", true, PRINT_OK,
+      "with_accounts=yes: with all accounts and their mail" },
+    { "delete account", "account.delete", "address", true, PRINT_OK,
+      "keep_mail=yes: without its mail" },
+    { "delete app-password", "app-password.delete", "address label", false, PRINT_OK,
+      "withdraw an app password" },
+    { "show account", "account.show", "address", false, PRINT_ACCOUNT,
+      "one account with aliases and usage" },
+    { "sessions kill", "session.kill", "id", false, PRINT_OK, "end a session at once" },
+    { "sessions", "session.list", "[filter]", false, PRINT_SESSIONS, "live sessions" },
+    { "queue retry", "queue.retry", "[id]", false, PRINT_OK, "try a message, or all, now" },
+    { "queue delete", "queue.delete", "id", false, PRINT_OK, "delete a message without a bounce" },
+    { "queue view", "queue.view", "id", false, PRINT_MESSAGE,
+      "a queued message as it will be sent" },
+    { "queue", "queue.list", "[filter]", false, PRINT_QUEUE, "messages that wait for delivery" },
+    { "stats", "stats.list", "", false, PRINT_STATS, "counters since the start" },
+    { "audit", "audit.list", "[limit]", false, PRINT_AUDIT, "who changed what, newest first" },
+    { "reload", "server.reload", "", false, PRINT_OK, "read settings and certificates again" },
+    { 0 },
+};
+
+/* Number of argv words that the command's words take, 0 = it is another command. */
+static int match_words(const struct tool_cmd *cmd, int argc, char *const *argv)
+{
+    struct sv rest = sv_c(cmd->words);
+    int n = 0;
+
+    while (rest.p) {
+        struct sv w = sv_split(&rest, ' ');
+
+        if (n >= argc || !sv_eq(w, sv_c(argv[n])))
+            return 0;
+        n++;
+    }
+    return n;
+}
+
+static const struct tool_cmd *find(int argc, char *const *argv, int *ret_taken)
+{
+    for (const struct tool_cmd *c = tool_cmds; c->words; c++) {
+        int n = match_words(c, argc, argv);
+
+        if (n) {
+            *ret_taken = n;
+            return c;
+        }
+    }
+    return NULL;
+}
+
+static int usage(const struct tool_cmd *c, struct errinfo *ei, const char *why)
+{
+    return err_set(ei, E_PARSE, "%s; usage: posthorn tool %s %s%s", why, c->words, c->positional,
+                   c->pairs ? " [key=value ...]" : "");
+}
+
+static int add_pair(json_t *args, const char *word, const struct tool_cmd *c, struct errinfo *ei)
+{
+    const char *eq = strchr(word, '=');
+    json_t *value;
+
+    if (!eq || eq == word)
+        return usage(c, ei, "arguments behind the name have the form key=value");
+    value = json_string(eq + 1);
+    if (!value)
+        return err_set(ei, E_PARSE, "argument '%.*s' is not valid UTF-8", (int)(eq - word), word);
+    json_object_setn_new(args, word, (size_t)(eq - word), value);
+    return 0;
+}
+
+static int add_positional(json_t *args, struct sv name, const char *word, struct errinfo *ei)
+{
+    json_t *value = json_string(word);
+
+    if (!value)
+        return err_set(ei, E_PARSE, "argument '" SV_FMT "' is not valid UTF-8", SV_ARG(name));
+    json_object_setn_new(args, name.p, name.n, value);
+    return 0;
+}
+
+int tool_parse(int argc, char *const *argv, const struct tool_cmd **ret_cmd, json_t **ret_request,
+               struct errinfo *ei)
+{
+    int i = 0, r = 0;
+    const struct tool_cmd *c = find(argc, argv, &i);
+    json_t *args;
+    struct sv names;
+
+    if (!c)
+        return err_set(ei, E_PARSE, "unknown command '%s'; `posthorn tool help` lists all",
+                       argc ? argv[0] : "");
+    /* The seeds' spelling: set system <variable> <value>. */
+    if (!strncmp(c->op, "setting.", 8) && argc > i + 1 && !strcmp(argv[i], "system"))
+        i++;
+    args = json_object();
+    names = *c->positional ? sv_c(c->positional) : SV_NULL;
+    while (names.p && r == 0) {
+        struct sv name = sv_split(&names, ' ');
+        bool optional = name.p[0] == '[';
+
+        if (optional)
+            name = sv_n(name.p + 1, name.n - 2);
+        if (i < argc)
+            r = add_positional(args, name, argv[i++], ei);
+        else if (!optional)
+            r = usage(c, ei, "an argument is missing");
+    }
+    while (i < argc && r == 0)
+        r = c->pairs ? add_pair(args, argv[i++], c, ei) : usage(c, ei, "too many arguments");
+    if (r < 0) {
+        json_decref(args);
+        return r;
+    }
+    *ret_cmd = c;
+    *ret_request = json_pack("{s:s, s:o}", "op", c->op, "args", args);
+    return 0;
+}
+
+int tool_split(char *line, char **words, int max, struct errinfo *ei)
+{
+    char *p = line, *out;
+    int n = 0;
+
+    for (;;) {
+        while (*p == ' ' || *p == '\t')
+            p++;
+        if (!*p || *p == '#')
+            return n;
+        if (n == max)
+            return err_set(ei, E_PARSE, "more than %d words", max);
+        words[n++] = out = p;
+        while (*p && *p != ' ' && *p != '\t') {
+            if (*p != '"') {
+                *out++ = *p++;
+                continue;
+            }
+            for (p++; *p && *p != '"'; *out++ = *p++)
+                if (*p == '\\' && (p[1] == '"' || p[1] == '\\'))
+                    p++;
+            if (!*p)
+                return err_set(ei, E_PARSE, "a quoted word does not end");
+            p++;
+        }
+        if (*p)
+            p++;
+        *out = '\0';
+    }
+}
+
+void tool_help(void)
+{
+    printf("usage: posthorn tool [--data DIR] [--db DSN] [--user USER] [--json] COMMAND\n\n"
+           "Speaks to the running server through <data>/run/control.sock; without one it works on "
+           "the database itself.\n\n");
+    for (const struct tool_cmd *c = tool_cmds; c->words; c++) {
+        char left[80];
+
+        snprintf(left, sizeof(left), "%s %s%s", c->words, c->positional,
+                 c->pairs ? " [key=value ...]" : "");
+        printf("  %-42s %s\n", left, c->help);
+    }
+    printf("  %-42s %s\n", "batch FILE",
+           "runs the commands of a file, one a line (- = standard input)");
+}

@@ -1,0 +1,312 @@
+/* Answers for people: columns as wide as their content. */
+#include "cli/tool.h"
+
+#include <stdio.h>
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/codec.h"
+
+struct column {
+    const char *key, *title;
+    enum { COL_TEXT, COL_NUMBER, COL_BYTES, COL_AGE_MS, COL_TIME_MS, COL_TIME_S, COL_YESNO } kind;
+};
+
+static void bytes_text(int64_t v, char *out, size_t cap)
+{
+    static const char *const units[] = { "", "K", "M", "G", "T" };
+    double d = (double)v;
+    size_t u = 0;
+
+    while (d >= 10240 && u + 1 < ARRAY_LEN(units)) {
+        d /= 1024;
+        u++;
+    }
+    snprintf(out, cap, "%.0f%s", d, units[u]);
+}
+
+static void age_text(int64_t ms, char *out, size_t cap)
+{
+    int64_t s = ms < 0 ? -ms / 1000 : ms / 1000;
+    const char *sign = ms < 0 ? "in " : "";
+
+    if (s < 120)
+        snprintf(out, cap, "%s%" PRId64 "s", sign, s);
+    else if (s < 7200)
+        snprintf(out, cap, "%s%" PRId64 "m", sign, s / 60);
+    else if (s < 172800)
+        snprintf(out, cap, "%s%" PRId64 "h", sign, s / 3600);
+    else
+        snprintf(out, cap, "%s%" PRId64 "d", sign, s / 86400);
+}
+
+static void time_text(int64_t s, char *out, size_t cap)
+{
+    struct tm tm;
+    time_t t = (time_t)s;
+
+    if (!s || !localtime_r(&t, &tm) || !strftime(out, cap, "%Y-%m-%d %H:%M:%S", &tm))
+        snprintf(out, cap, "-");
+}
+
+static void cell(const struct column *c, json_t *row, char *out, size_t cap)
+{
+    json_t *v = json_object_get(row, c->key);
+    int64_t n = json_is_integer(v) ? json_integer_value(v) : 0;
+
+    switch (c->kind) {
+    case COL_TEXT:
+        snprintf(out, cap, "%s", json_is_string(v) ? json_string_value(v) : "");
+        return;
+    case COL_NUMBER:
+        snprintf(out, cap, "%" PRId64, n);
+        return;
+    case COL_BYTES:
+        bytes_text(n, out, cap);
+        return;
+    case COL_AGE_MS:
+        if (n)
+            age_text(clock_wall_ms() - n, out, cap);
+        else
+            snprintf(out, cap, "-");
+        return;
+    case COL_TIME_MS:
+        time_text(n / 1000, out, cap);
+        return;
+    case COL_TIME_S:
+        time_text(n, out, cap);
+        return;
+    case COL_YESNO:
+        snprintf(out, cap, "%s", json_is_true(v) ? "yes" : "no");
+        return;
+    }
+}
+
+/* The last column (width -1) ends the line and is not padded. */
+static void put_cell(const char *text, int width)
+{
+    if (width < 0)
+        printf("%s\n", text);
+    else
+        printf("%-*s  ", width, text);
+}
+
+static void table(json_t *rows, const struct column *cols, const char *empty)
+{
+    int width[16] = { 0 };
+    char text[512];
+    size_t n = 0, i;
+    json_t *row;
+
+    if (json_array_size(rows) == 0) {
+        puts(empty);
+        return;
+    }
+    for (; cols[n].key; n++)
+        width[n] = (int)strlen(cols[n].title);
+    json_array_foreach(rows, i, row) for (size_t k = 0; k < n; k++)
+    {
+        cell(&cols[k], row, text, sizeof(text));
+        width[k] = MAX(width[k], (int)strlen(text));
+    }
+    for (size_t k = 0; k < n; k++)
+        put_cell(cols[k].title, k + 1 < n ? width[k] : -1);
+    json_array_foreach(rows, i, row) for (size_t k = 0; k < n; k++)
+    {
+        cell(&cols[k], row, text, sizeof(text));
+        put_cell(text, k + 1 < n ? width[k] : -1);
+    }
+}
+
+static const char *text_of(json_t *o, const char *key)
+{
+    const char *s = json_string_value(json_object_get(o, key));
+
+    return s ? s : "";
+}
+
+static void print_setting(json_t *s)
+{
+    int64_t min = json_integer_value(json_object_get(s, "min")),
+            max = json_integer_value(json_object_get(s, "max"));
+
+    printf("%s = %s\n  %s\n  type: %s", text_of(s, "name"), text_of(s, "value"), text_of(s, "help"),
+           text_of(s, "type"));
+    if (*text_of(s, "unit"))
+        printf(" (%s)", text_of(s, "unit"));
+    if (min || max)
+        printf(", from %" PRId64 " to %" PRId64, min, max);
+    printf("\n  default: %s\n  takes effect: %s\n", text_of(s, "default"),
+           json_is_true(json_object_get(s, "live")) ? "at once" : "after a restart");
+    if (*text_of(s, "api_variable"))
+        printf("  API variable: %s\n", text_of(s, "api_variable"));
+}
+
+static void print_settings(json_t *rows)
+{
+    size_t i;
+    json_t *s;
+
+    json_array_foreach(rows, i, s)
+        printf("%-34s %s%s\n", text_of(s, "name"), text_of(s, "value"),
+               strcmp(text_of(s, "value"), text_of(s, "default")) ? "   (changed)" : "");
+    if (i == 0)
+        puts("no setting matches");
+}
+
+static void print_account(json_t *a)
+{
+    char used[32], quota[32];
+
+    bytes_text(json_integer_value(json_object_get(a, "used_bytes")), used, sizeof(used));
+    bytes_text(json_integer_value(json_object_get(a, "quota")), quota, sizeof(quota));
+    printf("address:  %s\nname:     %s\nenabled:  %s\naliases:  %s\nused:     %s in "
+           "%" JSON_INTEGER_FORMAT " messages\nquota:    %s\n",
+           text_of(a, "address"), text_of(a, "name"),
+           json_is_true(json_object_get(a, "enabled")) ? "yes" : "no", text_of(a, "aliases"), used,
+           json_integer_value(json_object_get(a, "messages")),
+           json_integer_value(json_object_get(a, "quota")) ? quota : "none");
+}
+
+static void print_message(json_t *m)
+{
+    struct buf b;
+    const char *text = text_of(m, "content");
+
+    buf_init(&b, strlen(text) + 1);
+    if (base64_dec(sv_c(text), &b) == 0)
+        fwrite(b.p, 1, b.n, stdout);
+    buf_done(&b);
+}
+
+static void print_stats(json_t *rows)
+{
+    size_t i;
+    json_t *s;
+
+    json_array_foreach(rows, i, s)
+        printf("%-28s %14" JSON_INTEGER_FORMAT "  %s\n", text_of(s, "name"),
+               json_integer_value(json_object_get(s, "value")), text_of(s, "help"));
+}
+
+static const struct column domain_cols[] = {
+    { "domain", "DOMAIN", COL_TEXT },
+    { "enabled", "ENABLED", COL_YESNO },
+    { "primary", "PRIMARY", COL_YESNO },
+    { "unknown", "UNKNOWN USERS", COL_TEXT },
+    { "unknown_to", "TO", COL_TEXT },
+    { "quota", "QUOTA", COL_BYTES },
+    { 0 },
+};
+static const struct column account_cols[] = {
+    { "address", "ADDRESS", COL_TEXT },
+    { "name", "NAME", COL_TEXT },
+    { "enabled", "ENABLED", COL_YESNO },
+    { "quota", "QUOTA", COL_BYTES },
+    { 0 },
+};
+static const struct column session_cols[] = {
+    { "id", "SESSION", COL_TEXT },
+    { "service", "SERVICE", COL_TEXT },
+    { "peer", "PEER", COL_TEXT },
+    { "account", "ACCOUNT", COL_TEXT },
+    { "state", "STATE", COL_TEXT },
+    { "tls", "TLS", COL_YESNO },
+    { "started_ms", "AGE", COL_AGE_MS },
+    { "active_ms", "IDLE", COL_AGE_MS },
+    { "bytes_in", "IN", COL_BYTES },
+    { "bytes_out", "OUT", COL_BYTES },
+    { 0 },
+};
+static const struct column queue_cols[] = {
+    { "id", "ID", COL_TEXT },
+    { "item", "ITEM", COL_TEXT },
+    { "received_ms", "AGE", COL_AGE_MS },
+    { "size", "SIZE", COL_BYTES },
+    { "sender", "FROM", COL_TEXT },
+    { "recipient", "TO", COL_TEXT },
+    { "waiting", "WAITING", COL_NUMBER },
+    { "attempts", "TRIES", COL_NUMBER },
+    { "next_try_ms", "NEXT TRY", COL_TIME_MS },
+    { "answer", "LAST ANSWER", COL_TEXT },
+    { 0 },
+};
+static const struct column audit_cols[] = {
+    { "at_ms", "WHEN", COL_TIME_MS },
+    { "admin", "WHO", COL_TEXT },
+    { "object", "WHAT", COL_TEXT },
+    { "field", "FIELD", COL_TEXT },
+    { "old", "OLD", COL_TEXT },
+    { "new", "NEW", COL_TEXT },
+    { 0 },
+};
+static const struct column app_password_cols[] = {
+    { "label", "LABEL", COL_TEXT },
+    { "created_s", "CREATED", COL_TIME_S },
+    { "used_s", "LAST USED", COL_TIME_S },
+    { 0 },
+};
+static const struct column operation_cols[] = {
+    { "op", "OPERATION", COL_TEXT },
+    { "args", "ARGUMENTS", COL_TEXT },
+    { "help", "", COL_TEXT },
+    { 0 },
+};
+
+void tool_print(const struct tool_cmd *cmd, json_t *reply)
+{
+    json_t *rows = json_object_get(reply, "rows");
+    json_int_t total = json_integer_value(json_object_get(reply, "total"));
+
+    switch (cmd->print) {
+    case PRINT_OK:
+        if (*text_of(reply, "note"))
+            puts(text_of(reply, "note"));
+        break;
+    case PRINT_SETTINGS:
+        print_settings(rows);
+        break;
+    case PRINT_SETTING:
+        print_setting(reply);
+        break;
+    case PRINT_VALUE:
+        puts(text_of(reply, "value"));
+        break;
+    case PRINT_DOMAINS:
+        table(rows, domain_cols, "no domains; `posthorn tool create domain NAME` makes one");
+        break;
+    case PRINT_ACCOUNTS:
+        table(rows, account_cols,
+              "no accounts; `posthorn tool create account ADDRESS password=...` makes one");
+        break;
+    case PRINT_ACCOUNT:
+        print_account(reply);
+        break;
+    case PRINT_SESSIONS:
+        table(rows, session_cols, "no sessions");
+        break;
+    case PRINT_QUEUE:
+        table(rows, queue_cols, "the queue is empty");
+        break;
+    case PRINT_MESSAGE:
+        print_message(reply);
+        break;
+    case PRINT_STATS:
+        print_stats(rows);
+        break;
+    case PRINT_AUDIT:
+        table(rows, audit_cols, "no changes yet");
+        break;
+    case PRINT_PASSWORD:
+        puts(text_of(reply, "password"));
+        break;
+    case PRINT_APP_PASSWORDS:
+        table(rows, app_password_cols, "no app passwords");
+        break;
+    case PRINT_OPERATIONS:
+        table(rows, operation_cols, "");
+        break;
+    }
+    if (total > (json_int_t)json_array_size(rows) && rows)
+        printf("... %" JSON_INTEGER_FORMAT " in all; narrow the list with a filter\n", total);
+}

@@ -1,0 +1,62 @@
+/* `posthorn tool ...`: the administrator's command line. */
+#pragma once
+
+#include <jansson.h>
+
+#include "base/err.h"
+
+int tool_main(
+    int argc,
+    char **argv); /* argv behind "tool"; the exit status: 0, 1 = refused or failed, 2 = usage */
+void tool_help(void);
+
+/* --- inside the room --- */
+
+struct tool; /* connection to the server, or the operations in this process */
+
+enum tool_print {
+    PRINT_OK,
+    PRINT_SETTINGS,
+    PRINT_SETTING,
+    PRINT_VALUE,
+    PRINT_DOMAINS,
+    PRINT_ACCOUNTS,
+    PRINT_ACCOUNT,
+    PRINT_SESSIONS,
+    PRINT_QUEUE,
+    PRINT_MESSAGE,
+    PRINT_STATS,
+    PRINT_AUDIT,
+    PRINT_PASSWORD,
+    PRINT_APP_PASSWORDS,
+    PRINT_OPERATIONS
+};
+
+struct tool_cmd {
+    const char *words; /* "create account" */
+    const char *op;    /* operation of admin/ */
+    const char
+        *positional; /* names of the positional arguments, optional ones in []: "name [value]" */
+    bool pairs;      /* further arguments as key=value */
+    enum tool_print print;
+    const char *help;
+};
+extern const struct tool_cmd tool_cmds[]; /* ended by a row without words */
+
+/* Turns words into an operation's request. E_PARSE with the usage in ei. *ret_request: new
+ * reference. */
+int tool_parse(int argc, char *const *argv, const struct tool_cmd **ret_cmd, json_t **ret_request,
+               struct errinfo *ei);
+/* Splits a batch line into words ("quoted words", # comments). Returns their number; words live in
+ * line's memory. E_PARSE. */
+int tool_split(char *line, char **words, int max, struct errinfo *ei);
+void tool_print(const struct tool_cmd *cmd, json_t *reply);
+
+struct tool_opts {
+    const char *data, *dsn, *user;
+    bool json;
+};
+int tool_open(const struct tool_opts *o, struct tool **ret, struct errinfo *ei);
+json_t *tool_call(struct tool *t, json_t *request); /* new reference, never NULL */
+void tool_close(struct tool *t);
+int tool_batch(struct tool *t, const char *path); /* exit status */

@@ -1,0 +1,154 @@
+/* Directories, system database and settings: the same steps for the supervisor, the modules and the
+ * offline tool. */
+#include "proc/boot.h"
+
+#include <limits.h>
+#include <netdb.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "log/log.h"
+#include "mail/account/account.h"
+#include "mail/account/settings_store.h"
+#include "os/file.h"
+
+static int read_dsn(struct boot *b, struct errinfo *ei)
+{
+    _cleanup_(freep) char *path = boot_path(b, "config/database");
+    struct buf text;
+    int r;
+
+    if (access(path, F_OK) < 0) {
+        b->dsn = xasprintf("sqlite:%s/config/system.db", b->data);
+        return 0;
+    }
+    buf_init(&text, 4096);
+    r = os_read_file(path, &text, ei);
+    if (r == 0) {
+        struct sv rest = buf_sv(&text);
+
+        b->dsn = sv_dup(sv_trim(sv_split(&rest, '\n')));
+        if (!*b->dsn)
+            r = err_set(
+                ei, E_PARSE,
+                "%s: the first line must name the database, such as postgresql://user@host/db",
+                path);
+    }
+    buf_done(&text);
+    return r;
+}
+
+int boot_init(struct boot *b, const char *dir, const char *dsn, struct errinfo *ei)
+{
+    static const char *const below[] = {
+        "config", "certs", "run", "status", "mail", "temp", "logs"
+    };
+    char real[PATH_MAX];
+    int r;
+
+    memset(b, 0, sizeof(*b));
+    b->user = xstrdup("");
+    if (!dir || !*dir)
+        dir = getenv("POSTHORN_DATA");
+    if (!dir || !*dir)
+        dir = "/var/lib/posthorn";
+    r = os_mkdirs(dir, 0750, ei);
+    if (r < 0)
+        return r;
+    if (!realpath(dir, real))
+        return err_set_errno(ei, -errno, "data directory %s", dir);
+    b->data = xstrdup(real);
+    for (size_t i = 0; i < ARRAY_LEN(below); i++) {
+        _cleanup_(freep) char *p = boot_path(b, below[i]);
+
+        r = os_mkdirs(p, 0750, ei);
+        if (r < 0)
+            return r;
+    }
+    if (dsn && *dsn) {
+        b->dsn = xstrdup(dsn);
+        return 0;
+    }
+    return read_dsn(b, ei);
+}
+
+void boot_done(struct boot *b)
+{
+    free(b->data);
+    free(b->dsn);
+    free(b->user);
+    memset(b, 0, sizeof(*b));
+}
+
+int boot_load_settings(struct db *db, struct errinfo *ei)
+{
+    struct conf *c = NULL;
+    int r = settings_load(db, &c, ei);
+
+    if (r < 0)
+        return r;
+    int64_t levels[LOG_TYPE_COUNT] = {
+        [LOG_SMTP] = c->log.smtp,
+        [LOG_POP3] = c->log.pop3,
+        [LOG_IMAP] = c->log.imap,
+        [LOG_WEB] = c->log.control,
+        [LOG_ERRORS] = LOG_EXTENDED,
+        [LOG_AUTH] = c->log.auth,
+        [LOG_MAINTENANCE] = c->log.maintenance,
+        [LOG_MAILFLOW] = c->log.mailflow,
+        [LOG_DNS] = c->log.dns,
+        [LOG_SQL] = c->log.sql,
+    };
+    log_configure_levels(levels);
+    conf_publish(c);
+    return 0;
+}
+
+int boot_open_db(const struct boot *b, struct db **ret, struct errinfo *ei)
+{
+    struct db *db = NULL;
+    int r = db_open(b->dsn, &db, ei);
+
+    if (r < 0)
+        return r;
+    r = db_migrate(db, account_migrations, account_migrations_count, ei);
+    if (r == 0)
+        r = boot_load_settings(db, ei);
+    if (r < 0) {
+        db_close(db);
+        return r;
+    }
+    *ret = db;
+    return 0;
+}
+
+char *boot_path(const struct boot *b, const char *below)
+{
+    return xasprintf("%s/%s", b->data, below);
+}
+
+char *boot_mail_path(const struct boot *b, const struct conf *c)
+{
+    return *c->system.mail_path ? xstrdup(c->system.mail_path) : boot_path(b, "mail");
+}
+
+char *boot_temp_path(const struct boot *b, const struct conf *c)
+{
+    return *c->system.temp_path ? xstrdup(c->system.temp_path) : boot_path(b, "temp");
+}
+
+char *boot_log_path(const struct boot *b, const struct conf *c)
+{
+    return *c->system.log_path ? xstrdup(c->system.log_path) : boot_path(b, "logs");
+}
+
+char *boot_hostname(const struct conf *c)
+{
+    char name[256] = "";
+
+    if (*c->system.hostname)
+        return xstrdup(c->system.hostname);
+    if (gethostname(name, sizeof(name) - 1) < 0 || !*name)
+        return xstrdup("localhost");
+    return xstrdup(name);
+}

@@ -1,0 +1,282 @@
+/* Module control: answers the administrator's local socket <data>/run/control.sock. One JSON
+ * request a line, one JSON answer a line. A connection is served by a thread of its own; there are
+ * few, and no more than MAX_CLIENTS. */
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <pwd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "admin/admin.h"
+#include "base/clock.h"
+#include "log/log.h"
+#include "mail/mailbox/mailbox.h"
+#include "os/file.h"
+#include "os/proc.h"
+#include "proc/module.h"
+
+#define MAX_CLIENTS    32
+#define MAX_REQUEST    (1 * MiB)
+#define MAX_REPLY      (64 * MiB)
+#define ASK_TIMEOUT_MS 30000
+#define IO_TIMEOUT_MS  30000
+
+struct control {
+    struct module_ctx *m;
+    struct admin admin;
+    struct mailstore *store;
+    char *path;
+    int fd;
+    int wake[2]; /* written to at stop */
+    pthread_t thread;
+    pthread_mutex_t lock; /* guards clients */
+    pthread_cond_t gone;
+    unsigned clients;
+};
+
+struct client {
+    struct control *c;
+    int fd;
+    char who[64];
+};
+
+static json_t *ask(void *arg, enum module to, const char *op, json_t *args)
+{
+    struct control *c = arg;
+    json_t *req = json_pack("{s:s, s:O?}", "op", op, "args", args), *reply;
+    char *text = json_dumps(req, JSON_COMPACT);
+    struct buf b;
+    json_error_t je;
+    int r;
+
+    json_decref(req);
+    buf_init(&b, MAX_REPLY);
+    r = ipc_request(c->m->ipc, to, sv_c(text), ASK_TIMEOUT_MS, &b);
+    free(text);
+    reply = r < 0 ? admin_error(r, "module %s: %s", module_names[to], err_name(r))
+                  : json_loadb(b.p, b.n, 0, &je);
+    buf_done(&b);
+    return reply ? reply : admin_error(E_PARSE, "module %s: %s", module_names[to], je.text);
+}
+
+static void changed(void *arg)
+{
+    struct control *c = arg;
+
+    ipc_send(c->m->ipc, MOD_SUPERVISOR, IPC_RELOAD, 0, false, SV_NULL);
+}
+
+/* Only root, the server's own user and members of the socket's group get in: file mode. Who it is
+ * goes in the audit. */
+static void name_peer(struct client *cl)
+{
+    struct ucred cred;
+    socklen_t n = sizeof(cred);
+    struct passwd pw, *found = NULL;
+    char buf[2048];
+
+    if (getsockopt(cl->fd, SOL_SOCKET, SO_PEERCRED, &cred, &n) < 0) {
+        snprintf(cl->who, sizeof(cl->who), "local");
+        return;
+    }
+    getpwuid_r(cred.uid, &pw, buf, sizeof(buf), &found);
+    if (found)
+        snprintf(cl->who, sizeof(cl->who), "%s", found->pw_name);
+    else
+        snprintf(cl->who, sizeof(cl->who), "uid %u", (unsigned)cred.uid);
+}
+
+static json_t *handle(struct client *cl, struct sv line)
+{
+    json_error_t je;
+    json_t *req = json_loadb(line.p, line.n, 0, &je), *reply;
+
+    if (!req)
+        return admin_error(E_PARSE, "request is not JSON: %s", je.text);
+    reply = admin_run(&cl->c->admin, cl->who, req);
+    json_decref(req);
+    return reply;
+}
+
+static bool wait_readable(struct client *cl)
+{
+    struct pollfd p[2] = { { .fd = cl->fd, .events = POLLIN },
+                           { .fd = cl->c->wake[0], .events = POLLIN } };
+
+    return poll(p, 2, IO_TIMEOUT_MS) > 0 && !p[1].revents;
+}
+
+static void *serve_client(void *arg)
+{
+    struct client *cl = arg;
+    struct buf in;
+
+    os_thread_name("control-client");
+    name_peer(cl);
+    buf_init(&in, MAX_REQUEST);
+    while (wait_readable(cl)) {
+        ssize_t n, eol;
+
+        if (buf_reserve(&in, 4096) < 0)
+            break;
+        n = recv(cl->fd, in.p + in.n, 4096, 0);
+        if (n <= 0)
+            break;
+        in.n += (size_t)n;
+        while ((eol = sv_find(buf_sv(&in), '\n')) >= 0) {
+            json_t *reply = handle(cl, sv_take(buf_sv(&in), (size_t)eol));
+            char *text = json_dumps(reply, JSON_COMPACT);
+
+            json_decref(reply);
+            buf_consume(&in, (size_t)eol + 1);
+            n = text ? os_write_all(cl->fd, text, strlen(text)) : -1;
+            free(text);
+            if (n < 0 || os_write_all(cl->fd, "\n", 1) < 0)
+                goto out;
+        }
+    }
+out:
+    buf_done(&in);
+    close(cl->fd);
+    pthread_mutex_lock(&cl->c->lock);
+    cl->c->clients--;
+    pthread_cond_signal(&cl->c->gone);
+    pthread_mutex_unlock(&cl->c->lock);
+    free(cl);
+    return NULL;
+}
+
+static void take_client(struct control *c, int fd)
+{
+    struct client *cl;
+    pthread_t t;
+    bool full;
+    struct timeval tv = { .tv_sec = IO_TIMEOUT_MS / 1000 };
+
+    pthread_mutex_lock(&c->lock);
+    full = c->clients >= MAX_CLIENTS;
+    if (!full)
+        c->clients++;
+    pthread_mutex_unlock(&c->lock);
+    if (full) {
+        close(fd);
+        return;
+    }
+    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &tv, sizeof(tv));
+    cl = xcalloc(1, sizeof(*cl));
+    cl->c = c;
+    cl->fd = fd;
+    if (pthread_create(&t, NULL, serve_client, cl)) {
+        close(fd);
+        free(cl);
+        pthread_mutex_lock(&c->lock);
+        c->clients--;
+        pthread_mutex_unlock(&c->lock);
+        return;
+    }
+    pthread_detach(t);
+}
+
+static void *accept_clients(void *arg)
+{
+    struct control *c = arg;
+
+    os_thread_name("control-accept");
+    for (;;) {
+        struct pollfd p[2] = { { .fd = c->fd, .events = POLLIN },
+                               { .fd = c->wake[0], .events = POLLIN } };
+        int fd;
+
+        if (poll(p, 2, -1) < 0 && errno != EINTR)
+            break;
+        if (p[1].revents)
+            break;
+        fd = accept4(c->fd, NULL, NULL, SOCK_CLOEXEC);
+        if (fd >= 0)
+            take_client(c, fd);
+        else if (errno == EMFILE || errno == ENFILE)
+            poll(NULL, 0, 100);
+    }
+    return NULL;
+}
+
+static int open_socket(struct control *c, struct errinfo *ei)
+{
+    struct sockaddr_un a = { .sun_family = AF_UNIX };
+
+    c->path = boot_path(&c->m->boot, "run/control.sock");
+    if (!sv_copy(a.sun_path, sizeof(a.sun_path), sv_c(c->path)))
+        return err_set(ei, E_RANGE,
+                       "%s: the path is too long for a socket (%zu bytes at most); choose a "
+                       "shorter data directory",
+                       c->path, sizeof(a.sun_path) - 1);
+    unlink(c->path);
+    c->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (c->fd < 0 || bind(c->fd, (struct sockaddr *)&a, sizeof(a)) < 0 ||
+        chmod(c->path, 0660) < 0 || listen(c->fd, 64) < 0)
+        return err_set_errno(ei, -errno, "%s", c->path);
+    return 0;
+}
+
+static int start(struct module_ctx *m, struct errinfo *ei)
+{
+    struct control *c = xcalloc(1, sizeof(*c));
+    _cleanup_(conf_unrefp) const struct conf *cf = conf_pin();
+    _cleanup_(freep) char *mail = boot_mail_path(&m->boot, cf),
+                          *temp = boot_temp_path(&m->boot, cf);
+    _cleanup_(freep) char *temp_dir = xasprintf("%s/Control", temp);
+    struct mailstore_opts so = { mail, temp_dir, (int)cf->system.alpha_prefix,
+                                 (int)cf->system.alpha_group };
+    int r;
+
+    m->own = c;
+    c->m = m;
+    pthread_mutex_init(&c->lock, NULL);
+    pthread_cond_init(&c->gone, NULL);
+    r = os_mkdirs(temp_dir, 0750, ei);
+    if (r == 0)
+        r = mailstore_open(&so, &c->store, ei);
+    if (r < 0)
+        return r;
+    c->admin = (struct admin){ .db = m->db,
+                               .accounts = m->accounts,
+                               .store = c->store,
+                               .ask = ask,
+                               .changed = changed,
+                               .arg = c,
+                               .shm = shm_current() };
+    if (pipe2(c->wake, O_CLOEXEC) < 0)
+        return err_set_errno(ei, -errno, "pipe");
+    r = open_socket(c, ei);
+    if (r == 0)
+        r = -pthread_create(&c->thread, NULL, accept_clients, c);
+    return r;
+}
+
+static void stop(struct module_ctx *m, int64_t deadline_ms)
+{
+    struct control *c = m->own;
+    struct timespec until;
+
+    unlink(c->path);
+    if (write(c->wake[1], "x", 1) < 0)
+        log_error("control: stop: %s", strerror(errno));
+    pthread_join(c->thread, NULL);
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += deadline_ms / 1000;
+    pthread_mutex_lock(&c->lock);
+    while (c->clients && pthread_cond_timedwait(&c->gone, &c->lock, &until) != ETIMEDOUT)
+        ;
+    pthread_mutex_unlock(&c->lock);
+    close(c->fd);
+    free(c->path);
+    if (c->clients)
+        return; /* a client that hangs still uses the rest; the process ends anyway */
+    mailstore_close(c->store);
+    free(c);
+}
+
+const struct module_def module_control = { .self = MOD_CONTROL, .start = start, .stop = stop };

@@ -1,0 +1,106 @@
+/* Module smtp: SMTP and submission servers, the queue, deliveries. Wiring only. */
+#include <unistd.h>
+
+#include "log/log.h"
+#include "mail/deliver/deliver.h"
+#include "mail/mailbox/mailbox.h"
+#include "mail/notify/notify.h"
+#include "mail/queue/queue.h"
+#include "net/dns.h"
+#include "os/file.h"
+#include "proc/module.h"
+#include "proc/queue_requests.h"
+#include "server/smtp/smtp_server.h"
+
+struct smtp_module {
+    struct queue *queue;
+    struct mailstore *store;
+    struct deliver *deliver;
+    struct smtp_server mx, submission;
+};
+
+static struct ipc *hint_link; /* set once before the first delivery */
+
+static void hint_access(int64_t account_id, int64_t folder_id)
+{
+    struct ipc_mailbox b = { account_id, folder_id };
+
+    ipc_send(hint_link, MOD_ACCESS, IPC_MAILBOX, 0, false, sv_n(&b, sizeof(b)));
+}
+
+static int open_stores(struct module_ctx *m, struct smtp_module *s, struct errinfo *ei)
+{
+    _cleanup_(conf_unrefp) const struct conf *c = conf_pin();
+    _cleanup_(freep) char *mail = boot_mail_path(&m->boot, c), *temp = boot_temp_path(&m->boot, c);
+    _cleanup_(freep) char *temp_dir = xasprintf("%s/SMTP", temp),
+                          *dir = xasprintf("%s/_outgoing", mail);
+    _cleanup_(freep) char *ids = boot_path(&m->boot, "status/message-ids");
+    struct mailstore_opts so = { mail, temp_dir, (int)c->system.alpha_prefix,
+                                 (int)c->system.alpha_group };
+    struct queue_opts qo = { dir, temp_dir, mail, c->system.server_id };
+    int r = message_ids_open(ids, c->system.server_id, ei);
+
+    if (r == 0)
+        r = mailstore_open(&so, &s->store, ei);
+    if (r == 0)
+        r = queue_open(&qo, &s->queue, ei);
+    return r;
+}
+
+static int start(struct module_ctx *m, struct errinfo *ei)
+{
+    struct smtp_module *s = xcalloc(1, sizeof(*s));
+    int r;
+
+    m->own = s;
+    hint_link = m->ipc;
+    notify_set_hooks(&(struct notify_hooks){ .hint = hint_access });
+    r = open_stores(m, s, ei);
+    if (r == 0) {
+        struct deliver_opts o = { s->queue, s->store, m->accounts };
+
+        r = deliver_start(&o, &s->deliver, ei);
+    }
+    if (r == 0)
+        r = net_start(&m->net, ei);
+    if (r < 0)
+        return r;
+    s->mx = (struct smtp_server){
+        .accounts = m->accounts,
+        .queue = s->queue,
+        .store = s->store,
+        .dns = { dns_lookup, dns_lookup_ptr, dns_answer_free },
+    };
+    s->submission = s->mx;
+    s->submission.submission = true;
+    r = module_listen(m, SVC_SMTP, &smtp_ops, &s->mx, smtp_refuse, ei);
+    if (r == 0)
+        r = module_listen(m, SVC_SUBMISSION, &smtp_ops, &s->submission, smtp_refuse, ei);
+    return r;
+}
+
+/* No new mail, then no new deliveries, then the rest to disk. */
+static void stop(struct module_ctx *m, int64_t deadline_ms)
+{
+    struct smtp_module *s = m->own;
+
+    net_stop(m->net, deadline_ms / 2);
+    queue_close(s->queue);
+    deliver_stop(s->deliver, deadline_ms / 2);
+    mailstore_close(s->store);
+    free(s);
+}
+
+static json_t *request(struct module_ctx *m, const char *op, json_t *args)
+{
+    struct smtp_module *s = m->own;
+    json_int_t id = json_integer_value(json_object_get(args, "id"));
+
+    if (!strcmp(op, "session.kill"))
+        return deliver_kill_session(s->deliver, (uint32_t)id) ? json_pack("{s:b}", "ok", 1) : NULL;
+    return queue_request(s->queue, op, args);
+}
+
+const struct module_def module_smtp = {
+    .self = MOD_SMTP, .start = start, .stop = stop, .request = request
+};

@@ -1,0 +1,305 @@
+/* The common life of a module process. Main thread: waits for events (reload, drain, requests) that
+ * the link's thread puts into a small queue, and beats the heart. */
+#include "proc/module.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/list.h"
+#include "log/log.h"
+#include "net/dns.h"
+#include "net/tls.h"
+#include "os/proc.h"
+#include "os/sandbox.h"
+#include "proc/listeners.h"
+
+#define DRAIN_MS     20000
+#define MAX_EVENTS   1000
+#define HEARTBEAT_MS 1000
+
+struct event {
+    struct list node;
+    enum ipc_type type;
+    enum module from;
+    uint32_t id;
+    char *json;
+};
+
+/* One per process. */
+static struct {
+    pthread_mutex_t lock; /* guards the rest */
+    pthread_cond_t changed;
+    struct list events;
+    unsigned n;
+    bool drain;
+    struct module_ctx *module;
+} life = { .lock = PTHREAD_MUTEX_INITIALIZER };
+
+json_t *reply_error(int code, const char *fmt, ...)
+{
+    char text[300];
+    va_list ap;
+
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof(text), fmt, ap);
+    va_end(ap);
+    return json_pack("{s:{s:i, s:s}}", "error", "code", code, "text", text);
+}
+
+static void on_msg(void *arg, const struct ipc_msg *m)
+{
+    struct module_ctx *ctx = arg;
+
+    if (m->type == IPC_MAILBOX) {
+        if (ctx->def->hint)
+            ctx->def->hint(ctx, m);
+        return;
+    }
+    pthread_mutex_lock(&life.lock);
+    if (m->type == IPC_DRAIN) {
+        life.drain = true;
+    } else if (life.n < MAX_EVENTS) {
+        struct event *e = xcalloc(1, sizeof(*e));
+
+        e->type = m->type;
+        e->from = m->from;
+        e->id = m->id;
+        e->json = sv_dup(m->payload);
+        list_add_tail(&life.events, &e->node);
+        life.n++;
+    }
+    pthread_cond_signal(&life.changed);
+    pthread_mutex_unlock(&life.lock);
+}
+
+static void on_lost(void *arg _unused_)
+{
+    pthread_mutex_lock(&life.lock);
+    life.drain = true;
+    pthread_cond_signal(&life.changed);
+    pthread_mutex_unlock(&life.lock);
+}
+
+/* The next event, or NULL after a heartbeat's time or when draining. */
+static struct event *next_event(bool *ret_drain)
+{
+    struct event *e = NULL;
+    struct timespec until;
+
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += HEARTBEAT_MS / 1000;
+    pthread_mutex_lock(&life.lock);
+    while (list_empty(&life.events) && !life.drain)
+        if (pthread_cond_timedwait(&life.changed, &life.lock, &until) == ETIMEDOUT)
+            break;
+    if (!list_empty(&life.events)) {
+        e = container_of(life.events.next, struct event, node);
+        list_del(&e->node);
+        life.n--;
+    }
+    *ret_drain = life.drain && !e;
+    pthread_mutex_unlock(&life.lock);
+    return e;
+}
+
+static void reload(struct module_ctx *m)
+{
+    _cleanup_(freep) char *certs = boot_path(&m->boot, "certs");
+    struct errinfo ei;
+
+    if (boot_load_settings(m->db, &ei) < 0)
+        log_error("module %s: settings were not reloaded: %s", module_names[m->def->self], ei.text);
+    epoch_bump(EPOCH_ACCOUNTS);
+    if (m->net) {
+        _cleanup_(conf_unrefp) const struct conf *c = conf_pin();
+
+        if (c->net.tls && tls_load(certs, &ei) < 0)
+            log_error("certificates were not reloaded: %s", ei.text);
+        net_reload(m->net);
+    }
+    if (dns_configure(&ei) < 0)
+        log_error("DNS servers were not reloaded: %s", ei.text);
+}
+
+/* Requests that every module understands. */
+static json_t *common_request(struct module_ctx *m, const char *op, json_t *args)
+{
+    if (m->net && !strcmp(op, "session.kill")) {
+        json_int_t id = json_integer_value(json_object_get(args, "id"));
+        int r = conn_kill_id((uint32_t)id);
+
+        if (r == 0)
+            return json_pack("{s:b}", "ok", 1);
+    }
+    return NULL;
+}
+
+static void answer(struct module_ctx *m, const struct event *e)
+{
+    json_error_t je;
+    json_t *req = json_loads(e->json, 0, &je), *reply = NULL;
+    const char *op = json_string_value(json_object_get(req, "op"));
+    json_t *args = json_object_get(req, "args");
+    struct ipc_msg msg = { .type = IPC_REQUEST, .from = e->from, .id = e->id };
+    char *text;
+
+    if (op) {
+        reply = common_request(m, op, args);
+        if (!reply && m->def->request)
+            reply = m->def->request(m, op, args);
+    }
+    if (!reply)
+        reply = reply_error(E_NOTFOUND, "module %s does not know '%s'", module_names[m->def->self],
+                            op ? op : "");
+    text = json_dumps(reply, JSON_COMPACT);
+    ipc_reply(m->ipc, &msg, sv_c(text ? text : "{}"));
+    free(text);
+    json_decref(reply);
+    json_decref(req);
+}
+
+static void serve(struct module_ctx *m)
+{
+    int64_t beat = 0;
+
+    for (;;) {
+        bool drain;
+        struct event *e = next_event(&drain);
+
+        if (drain)
+            return;
+        if (clock_mono_ms() - beat >= HEARTBEAT_MS) {
+            beat = clock_mono_ms();
+            ipc_send(m->ipc, MOD_SUPERVISOR, IPC_HEARTBEAT, 0, false, SV_NULL);
+        }
+        if (!e)
+            continue;
+        if (e->type == IPC_RELOAD)
+            reload(m);
+        if (e->type == IPC_REQUEST)
+            answer(m, e);
+        free(e->json);
+        free(e);
+    }
+}
+
+static int inherit(struct module_ctx *m, struct errinfo *ei)
+{
+    const char *text = getenv("POSTHORN_MODULE"), *data, *dsn, *user;
+    json_error_t je;
+    int ipc_fd, log_fd, shm_fd, r;
+    struct shm *shm;
+
+    m->inherited = text ? json_loads(text, 0, &je) : NULL;
+    if (!m->inherited ||
+        json_unpack(m->inherited, "{s:i, s:i, s:i, s:s, s:s, s:s}", "ipc", &ipc_fd, "log", &log_fd,
+                    "shm", &shm_fd, "data", &data, "dsn", &dsn, "user", &user) < 0)
+        return err_set(ei, E_PARSE, "modules are started by `posthorn serve`, not by hand");
+    unsetenv("POSTHORN_MODULE"); /* the database's name may hold a password */
+    r = shm_attach(shm_fd, &shm, ei);
+    if (r < 0)
+        return r;
+    shm_use(shm, m->def->self);
+    os_set_cloexec(ipc_fd, true);
+    os_set_cloexec(log_fd, true);
+    log_attach(log_fd);
+    if (*user && (r = os_drop_privileges(user, ei)) < 0)
+        return r;
+    r = boot_init(&m->boot, data, dsn, ei);
+    if (r < 0)
+        return r;
+    free(m->boot.user);
+    m->boot.user = xstrdup(user);
+    return ipc_fd;
+}
+
+static int begin(struct module_ctx *m, struct errinfo *ei)
+{
+    static const struct ipc_ops ops = { on_msg, on_lost };
+    _cleanup_(freep) char *certs = NULL;
+    int r, ipc_fd = inherit(m, ei);
+
+    if (ipc_fd < 0)
+        return ipc_fd;
+    certs = boot_path(&m->boot, "certs");
+    r = boot_open_db(&m->boot, &m->db, ei);
+    if (r == 0)
+        r = accounts_open(m->db, &m->accounts, ei);
+    if (r == 0)
+        r = ipc_open(ipc_fd, m->def->self, &ops, m, &m->ipc);
+    if (r < 0)
+        return r;
+    {
+        _cleanup_(conf_unrefp) const struct conf *c = conf_pin();
+
+        if (c->net.tls && tls_load(certs, ei) < 0)
+            log_error("%s; TLS is not offered", ei->text);
+    }
+    if (dns_configure(ei) < 0)
+        log_error("%s", ei->text);
+    r = m->def->start(m, ei);
+    if (r == 0)
+        r = os_sandbox(false, ei);
+    return r;
+}
+
+int module_main(const struct module_def *def)
+{
+    struct module_ctx m = { .def = def };
+    struct errinfo ei = { 0 };
+    pthread_condattr_t attr;
+
+    list_init(&life.events);
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&life.changed, &attr);
+    pthread_condattr_destroy(&attr);
+    signal(SIGPIPE, SIG_IGN);
+    os_raise_nofile();
+    if (begin(&m, &ei) < 0) {
+        log_error("module %s cannot start: %s", module_names[def->self], ei.text);
+        log_flush();
+        fprintf(stderr, "posthorn: module %s cannot start: %s\n", module_names[def->self], ei.text);
+        return 1;
+    }
+    ipc_send(m.ipc, MOD_SUPERVISOR, IPC_READY, 0, false, SV_NULL);
+    serve(&m);
+    def->stop(&m, DRAIN_MS);
+    ipc_close(m.ipc);
+    accounts_close(m.accounts);
+    db_close(m.db);
+    json_decref(m.inherited);
+    boot_done(&m.boot);
+    log_flush();
+    return 0;
+}
+
+int module_listen(struct module_ctx *m, enum service svc, const struct proto_ops *ops, void *arg,
+                  void (*refuse)(struct conn *, const char *), struct errinfo *ei)
+{
+    json_t *list = json_object_get(m->inherited, "listen"), *item;
+    size_t i;
+
+    json_array_foreach(list, i, item)
+    {
+        int fd = (int)json_integer_value(json_object_get(item, "fd"));
+        size_t def = (size_t)json_integer_value(json_object_get(item, "def"));
+        struct net_listener l = {
+            .service = svc, .ops = ops, .arg = arg, .fd = fd, .refuse = refuse
+        };
+        int r;
+
+        if (def >= listener_defs_count || listener_defs[def].service != svc)
+            continue;
+        l.tls = listener_defs[def].tls;
+        l.per_ip_setting = listener_defs[def].per_ip_setting;
+        os_set_cloexec(fd, true);
+        r = net_listen(m->net, &l, ei);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}

@@ -1,0 +1,46 @@
+/* The common part of a module process: what it inherits from the supervisor, its life, its
+ * requests. */
+#pragma once
+
+#include <jansson.h>
+
+#include "ipc/ipc.h"
+#include "mail/account/account.h"
+#include "net/net.h"
+#include "proc/boot.h"
+
+struct module_ctx;
+
+struct module_def {
+    enum module self;
+    /* Starts serving; privileges are dropped already. */
+    int (*start)(struct module_ctx *m, struct errinfo *ei);
+    /* Finishes what is being done within the time, stops. */
+    void (*stop)(struct module_ctx *m, int64_t deadline_ms);
+    /* Answers op (never "session.kill" and the like, which are common). New reference; NULL =
+     * unknown op. */
+    json_t *(*request)(struct module_ctx *m, const char *op, json_t *args);
+    /* A hint from another module; in the link's thread. May be NULL. */
+    void (*hint)(struct module_ctx *m, const struct ipc_msg *msg);
+};
+
+struct module_ctx {
+    const struct module_def *def;
+    struct boot boot;
+    struct db *db;
+    struct accounts *accounts;
+    struct ipc *ipc;
+    struct net *net;
+    json_t *inherited; /* what the supervisor handed down: fds and listeners */
+    void *own;         /* the module's */
+};
+
+extern const struct module_def module_smtp, module_access, module_control;
+
+/* Runs the module until it is told to drain; the exit status. */
+int module_main(const struct module_def *def);
+/* Starts listening on the inherited sockets of a service. */
+int module_listen(struct module_ctx *m, enum service svc, const struct proto_ops *ops, void *arg,
+                  void (*refuse)(struct conn *, const char *), struct errinfo *ei);
+/* {"error": {"code", "text"}} and {"ok": true, ...}. */
+json_t *reply_error(int code, const char *fmt, ...) _printf_(2, 3);

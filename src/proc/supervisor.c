@@ -1,0 +1,425 @@
+/* The supervisor process: one thread that waits for signals, module links and timers (the log sink
+ * has a thread of its own). It parses no bytes from the network. As root it keeps the effective
+ * user of the modules and takes root back only to bind and to start modules. */
+#include "proc/supervisor.h"
+
+#include <fcntl.h>
+#include <grp.h>
+#include <poll.h>
+#include <pwd.h>
+#include <signal.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "ipc/ipc.h"
+#include "log/log.h"
+#include "net/tls.h"
+#include "os/file.h"
+#include "os/proc.h"
+#include "proc/child.h"
+
+#define TICK_MS          500
+#define HEARTBEAT_MAX_MS 60000
+#define DRAIN_MS         25000
+
+static const enum module served[] = { MOD_CONTROL, MOD_ACCESS, MOD_SMTP };
+
+struct supervisor {
+    struct boot boot;
+    struct db *db;
+    struct log_sink *sink;
+    struct shm *shm;
+    int shm_fd, signal_fd, lock_fd;
+    bool root; /* started by root: modules run as boot.user */
+    bool stopping, told_ready;
+    int64_t stop_deadline_ms;
+    struct child children[ARRAY_LEN(served)];
+    char *buffer; /* for one message */
+};
+
+/* --- privileges --- */
+
+/* Everything but binding and starting modules is done as the user, so that files belong to it. */
+static int become_user(struct supervisor *s, const char *want, struct errinfo *ei)
+{
+    struct passwd *pw;
+
+    if (geteuid() != 0)
+        return 0;
+    pw = getpwnam(want);
+    if (!pw)
+        return err_set(
+            ei, E_NOTFOUND,
+            "user '%s' does not exist; create it (useradd --system %s) or name another with --user",
+            want, want);
+    if (pw->pw_uid == 0)
+        return err_set(ei, E_PERM,
+                       "user '%s' is the superuser; name an unprivileged one with --user", want);
+    free(s->boot.user);
+    s->boot.user = xstrdup(want);
+    s->root = true;
+    if (initgroups(want, pw->pw_gid) < 0 || setegid(pw->pw_gid) < 0)
+        return err_set_errno(ei, -errno, "switching to user '%s'", want);
+    return 0;
+}
+
+static void own_directories(struct supervisor *s, const char *user)
+{
+    static const char *const below[] = { "",       "config", "certs", "run",
+                                         "status", "mail",   "temp",  "logs" };
+    struct passwd *pw = getpwnam(user);
+
+    for (size_t i = 0; pw && i < ARRAY_LEN(below); i++) {
+        _cleanup_(freep) char *p = boot_path(&s->boot, below[i]);
+
+        if (chown(p, pw->pw_uid, pw->pw_gid) < 0)
+            log_warn("%s: cannot be given to user %s: %s", p, user, strerror(errno));
+    }
+}
+
+static void as_user(struct supervisor *s)
+{
+    struct passwd *pw = s->root ? getpwnam(s->boot.user) : NULL;
+
+    if (pw && seteuid(pw->pw_uid) < 0)
+        panic("seteuid(%s): %s", s->boot.user, strerror(errno));
+}
+
+static void as_root(struct supervisor *s)
+{
+    if (s->root && seteuid(0) < 0)
+        panic("seteuid(0): %s", strerror(errno));
+}
+
+/* --- settings --- */
+
+static void configure_logs(struct supervisor *s)
+{
+    _cleanup_(conf_unrefp) const struct conf *c = conf_pin();
+    _cleanup_(freep) char *dir = boot_log_path(&s->boot, c);
+    struct log_sink_conf lc = {
+        .dir = dir,
+        .server_id = c->system.server_id,
+        .rotate_bytes = (uint64_t)c->log.rotate_size,
+        .delete_days = (unsigned)c->log.delete_days,
+    };
+
+    log_sink_configure(s->sink, &lc);
+}
+
+static int start_logs(struct supervisor *s, struct errinfo *ei)
+{
+    _cleanup_(conf_unrefp) const struct conf *c = conf_pin();
+    _cleanup_(freep) char *dir = boot_log_path(&s->boot, c);
+    struct log_sink_conf lc = {
+        .dir = dir,
+        .server_id = c->system.server_id,
+        .rotate_bytes = (uint64_t)c->log.rotate_size,
+        .delete_days = (unsigned)c->log.delete_days,
+    };
+    int r = log_sink_new(&lc, &s->sink, ei);
+
+    if (r == 0)
+        log_attach(log_sink_local_fd(s->sink));
+    return r;
+}
+
+static int ensure_certificate(struct supervisor *s, struct errinfo *ei)
+{
+    _cleanup_(conf_unrefp) const struct conf *c = conf_pin();
+    _cleanup_(freep) char *dir = boot_path(&s->boot, "certs");
+    _cleanup_(freep) char *host = boot_hostname(c);
+    _cleanup_(freep) char *names = xasprintf("%s;localhost", host);
+
+    return c->net.tls ? tls_ensure_default(dir, names, ei) : 0;
+}
+
+static int bind_all(struct supervisor *s, struct errinfo *ei)
+{
+    _cleanup_(conf_unrefp) const struct conf *c = conf_pin();
+    int r = 0;
+
+    as_root(s);
+    for (size_t i = 0; i < ARRAY_LEN(served) && r == 0; i++)
+        r = listeners_bind(served[i], c, &s->children[i].listeners, ei);
+    as_user(s);
+    return r;
+}
+
+/* --- modules --- */
+
+static void start_child(struct supervisor *s, struct child *c)
+{
+    struct child_env env = { &s->boot, s->sink, s->shm_fd };
+    struct errinfo ei;
+    int r;
+
+    as_root(s);
+    r = child_start(c, &env, &ei);
+    as_user(s);
+    if (r < 0) {
+        log_error("%s", ei.text);
+        c->restart_ms = clock_mono_ms() + 1000;
+    }
+}
+
+static void tell_all(struct supervisor *s, enum ipc_type type)
+{
+    for (size_t i = 0; i < ARRAY_LEN(served); i++)
+        child_send(&s->children[i], type);
+}
+
+static void begin_stop(struct supervisor *s)
+{
+    if (s->stopping)
+        return;
+    s->stopping = true;
+    s->stop_deadline_ms = clock_mono_ms() + DRAIN_MS;
+    os_sd_notify("STOPPING=1");
+    for (size_t i = 0; i < ARRAY_LEN(served); i++) {
+        s->children[i].draining = true;
+        s->children[i].restart_ms = 0;
+    }
+    tell_all(s, IPC_DRAIN);
+}
+
+static void reload(struct supervisor *s)
+{
+    struct errinfo ei;
+
+    os_sd_notify("RELOADING=1");
+    if (boot_load_settings(s->db, &ei) < 0)
+        log_error("settings were not reloaded: %s", ei.text);
+    configure_logs(s);
+    tell_all(s, IPC_RELOAD);
+    os_sd_notify("READY=1");
+}
+
+static void reap(struct supervisor *s)
+{
+    int status;
+    pid_t pid;
+
+    while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+        for (size_t i = 0; i < ARRAY_LEN(served); i++)
+            if (s->children[i].pid == pid) {
+                child_ended(&s->children[i], status);
+                shm_module_reset(s->shm, s->children[i].module);
+            }
+}
+
+static void on_signal(struct supervisor *s)
+{
+    struct signalfd_siginfo si;
+
+    while (read(s->signal_fd, &si, sizeof(si)) == sizeof(si)) {
+        if (si.ssi_signo == SIGCHLD)
+            reap(s);
+        else if (si.ssi_signo == SIGHUP)
+            reload(s);
+        else
+            begin_stop(s);
+    }
+}
+
+static struct child *child_of(struct supervisor *s, enum module m)
+{
+    for (size_t i = 0; i < ARRAY_LEN(served); i++)
+        if (s->children[i].module == m)
+            return &s->children[i];
+    return NULL;
+}
+
+/* Passes a module's message on. Hints to a full or absent module are dropped, answers wait a
+ * moment. */
+static void pass_on(struct supervisor *s, const struct ipc_msg *m)
+{
+    struct child *to = child_of(s, m->to);
+
+    for (int i = 0; to && to->link >= 0 && i < 50; i++) {
+        struct pollfd p = { .fd = to->link, .events = POLLOUT };
+
+        if (ipc_send_fd(to->link, m) != E_FULL || m->type == IPC_MAILBOX)
+            return;
+        poll(&p, 1, 10);
+    }
+}
+
+static void on_link(struct supervisor *s, struct child *c)
+{
+    struct ipc_msg m;
+
+    while (c->link >= 0 && ipc_recv_fd(c->link, s->buffer, IPC_MAX_PAYLOAD + 64, &m) > 0) {
+        m.from = c->module; /* whatever the sender claims */
+        switch (m.type) {
+        case IPC_READY:
+            c->ready = true;
+            break;
+        case IPC_HEARTBEAT:
+            break;
+        case IPC_RELOAD: /* control has changed a setting */
+            reload(s);
+            break;
+        case IPC_DRAIN:
+        case IPC_MAILBOX:
+        case IPC_REQUEST:
+        case IPC_REPLY:
+            pass_on(s, &m);
+            break;
+        }
+        c->beat_ms = clock_mono_ms();
+    }
+}
+
+static void check_children(struct supervisor *s)
+{
+    int64_t now = clock_mono_ms();
+    bool all_ready = true;
+
+    for (size_t i = 0; i < ARRAY_LEN(served); i++) {
+        struct child *c = &s->children[i];
+
+        if (!c->pid && c->restart_ms && now >= c->restart_ms && !s->stopping)
+            start_child(s, c);
+        if (c->pid && now - c->beat_ms > HEARTBEAT_MAX_MS) {
+            log_error("module %s (process %d) has not answered for %d s and is ended",
+                      module_names[c->module], (int)c->pid, HEARTBEAT_MAX_MS / 1000);
+            c->beat_ms = now;
+            as_root(s);
+            kill(c->pid, SIGABRT);
+            as_user(s);
+        }
+        all_ready = all_ready && c->ready;
+    }
+    if (all_ready && !s->told_ready) {
+        s->told_ready = true;
+        os_sd_notify("READY=1");
+        log_line(&(struct logctx){ .type = LOG_ERRORS }, LOG_SUMMARY, "Posthorn %s is ready",
+                 POSTHORN_VERSION);
+    }
+}
+
+static bool any_child(const struct supervisor *s)
+{
+    for (size_t i = 0; i < ARRAY_LEN(served); i++)
+        if (s->children[i].pid)
+            return true;
+    return false;
+}
+
+static void kill_late(struct supervisor *s)
+{
+    as_root(s);
+    for (size_t i = 0; i < ARRAY_LEN(served); i++)
+        if (s->children[i].pid) {
+            log_error("module %s did not finish within %d s and is ended",
+                      module_names[s->children[i].module], DRAIN_MS / 1000);
+            kill(s->children[i].pid, SIGKILL);
+        }
+    as_user(s);
+    s->stop_deadline_ms = clock_mono_ms() + 5000;
+}
+
+static void run(struct supervisor *s)
+{
+    while (!s->stopping || any_child(s)) {
+        struct pollfd p[1 + ARRAY_LEN(served)] = { { .fd = s->signal_fd, .events = POLLIN } };
+
+        for (size_t i = 0; i < ARRAY_LEN(served); i++)
+            p[1 + i] = (struct pollfd){ .fd = s->children[i].link, .events = POLLIN };
+        if (poll(p, ARRAY_LEN(p), TICK_MS) < 0 && errno != EINTR)
+            panic("poll: %s", strerror(errno));
+        for (size_t i = 0; i < ARRAY_LEN(served); i++)
+            if (p[1 + i].revents)
+                on_link(s, &s->children[i]);
+        if (p[0].revents)
+            on_signal(s);
+        /* A closed link of a process that still runs would spin: SIGCHLD follows, wait for that. */
+        for (size_t i = 0; i < ARRAY_LEN(served); i++)
+            if (p[1 + i].revents & (POLLHUP | POLLERR) && !(p[1 + i].revents & POLLIN)) {
+                closep(&s->children[i].link);
+                s->children[i].link = -1;
+            }
+        check_children(s);
+        if (s->stopping && clock_mono_ms() > s->stop_deadline_ms)
+            kill_late(s);
+    }
+}
+
+static int open_signals(struct errinfo *ei)
+{
+    static const int which[] = { SIGCHLD, SIGHUP, SIGTERM, SIGINT };
+    sigset_t set;
+    int fd;
+
+    sigemptyset(&set);
+    for (size_t i = 0; i < ARRAY_LEN(which); i++)
+        sigaddset(&set, which[i]);
+    signal(SIGPIPE, SIG_IGN);
+    sigprocmask(SIG_BLOCK, &set, NULL); /* before any thread: all inherit it */
+    fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    return fd < 0 ? err_set_errno(ei, -errno, "signalfd") : fd;
+}
+
+static int start(struct supervisor *s, const struct supervisor_opts *o, struct errinfo *ei)
+{
+    _cleanup_(freep) char *lock = NULL;
+    const char *user = o->user && *o->user ? o->user : "posthorn";
+    int r = open_signals(ei);
+
+    if (r < 0)
+        return r;
+    s->signal_fd = r;
+    os_raise_nofile();
+    r = boot_init(&s->boot, o->data, o->dsn, ei);
+    if (r < 0 || (r = become_user(s, user, ei)) < 0)
+        return r;
+    if (s->root)
+        own_directories(s, user);
+    as_user(s);
+    lock = boot_path(&s->boot, "run/lock");
+    r = os_lock_file(lock, &s->lock_fd, ei);
+    if (r == E_CONFLICT)
+        return err_set(ei, r, "%s: another posthorn serves this data directory", s->boot.data);
+    if (r < 0 || (r = boot_open_db(&s->boot, &s->db, ei)) < 0 || (r = start_logs(s, ei)) < 0 ||
+        (r = ensure_certificate(s, ei)) < 0 || (r = shm_create(&s->shm_fd, &s->shm, ei)) < 0)
+        return r;
+    shm_use(s->shm, MOD_SUPERVISOR);
+    return bind_all(s, ei);
+}
+
+int supervisor_main(const struct supervisor_opts *o)
+{
+    struct supervisor s = { .shm_fd = -1, .signal_fd = -1, .lock_fd = -1 };
+    struct errinfo ei = { 0 };
+
+    for (size_t i = 0; i < ARRAY_LEN(served); i++)
+        s.children[i] = (struct child){ .module = served[i], .link = -1 };
+    if (start(&s, o, &ei) < 0) {
+        fprintf(stderr, "posthorn: %s\n", ei.text);
+        if (s.sink)
+            log_error("%s", ei.text);
+        log_flush();
+        return 1;
+    }
+    s.buffer = xmalloc(IPC_MAX_PAYLOAD + 64);
+    for (size_t i = 0; i < ARRAY_LEN(served); i++)
+        start_child(&s, &s.children[i]);
+    if (!o->quiet) {
+        printf("Posthorn %s serves %s\n", POSTHORN_VERSION, s.boot.data);
+        fflush(stdout);
+    }
+    run(&s);
+    for (size_t i = 0; i < ARRAY_LEN(served); i++)
+        listeners_close(&s.children[i].listeners);
+    log_flush();
+    log_attach(-1);
+    log_sink_free(s.sink);
+    db_close(s.db);
+    boot_done(&s.boot);
+    free(s.buffer);
+    return 0;
+}

@@ -1,0 +1,10 @@
+/* The supervisor: binds, starts, watches, restarts the modules; owns the log files. */
+#pragma once
+
+#include "base/base.h"
+
+struct supervisor_opts {
+    const char *data, *dsn, *user; /* NULL = default */
+    bool quiet;                    /* no start message on stdout */
+};
+int supervisor_main(const struct supervisor_opts *o); /* exit status */
