@@ -1,6 +1,8 @@
 /* The supervisor's side of the logs: reads the modules' pipes, owns the files
- * <dir>/<letter><server id><yyyymmdd>-<nn>.log and the subdirectories, rotates by size and day,
- * deletes by age. One thread. */
+ *   <dir>/<letter><server id><yyyymmdd>-<nn>.log        letters s p m c e
+ *   <dir>/<subdirectory>/<server id><yyyymmdd>-<nn>.log  auth maintenance mailflow dns sql
+ * with nn from 00; rotates by size and day, deletes by age. One thread. A write error costs lines,
+ * which are counted (log_lines_lost) and told on stderr once a minute; nobody waits for it. */
 #pragma once
 
 #include "base/err.h"
@@ -9,15 +11,20 @@ struct log_sink;
 
 struct log_sink_conf {
     const char *dir;
-    const char *server_id;   /* "" on a single server */
-    uint64_t rotate_bytes;   /* 0 = only daily */
-    unsigned delete_days;    /* 0 = never */
+    const char *server_id; /* "" on a single server */
+    uint64_t rotate_bytes; /* 0 = only daily */
+    unsigned delete_days;  /* 0 = never */
+    bool syslog;           /* to the system log too */
 };
 
+/* Makes the directory. All functions but log_sink_free may be called by any thread. */
 int log_sink_new(const struct log_sink_conf *c, struct log_sink **ret, struct errinfo *ei);
 /* Copies conf; takes effect with the next line (logcfg.dir, logcfg.rotate live). */
 void log_sink_configure(struct log_sink *s, const struct log_sink_conf *c);
-/* Starts reading a module's pipe in the sink's thread; takes the fd. */
+/* Starts reading a module's pipe in the sink's thread; takes the fd. It is closed when its writers
+ * are gone, or when something else than log records comes out of it. */
 int log_sink_add_pipe(struct log_sink *s, int fd);
-int log_sink_local_fd(struct log_sink *s); /* a pipe for the supervisor's own log_attach */
-void log_sink_free(struct log_sink *s);    /* drains, closes */
+/* A pipe for the supervisor's own log_attach, which takes it. -errno. */
+int log_sink_local_fd(struct log_sink *s);
+/* Reads what is in the pipes, writes it, closes all. NULL is allowed. */
+void log_sink_free(struct log_sink *s);

@@ -1,0 +1,386 @@
+/* Levels, and the form of each kind of line (features.md section F). A line is put together in the
+ * caller's thread; transport.c takes it from there. Levels are plain atomics: a change is seen with
+ * the next line. */
+#include "log/log_priv.h"
+
+#include <stdatomic.h>
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "base/codec.h"
+#include "stats/shm.h"
+
+enum {
+    SOURCE_WIDTH = 15,
+    FORGERY_WINDOW = 80,
+    ENTRY_MAX = 32 * 1024,  /* continuation lines end where an entry has grown beyond this */
+    WORK_MAX = 1024 * 1024, /* escaping makes up to four bytes of one before the cut */
+};
+
+/* Until settings are read: the defaults of log.def. */
+static _Atomic uint8_t levels[LOG_TYPE_COUNT] = {
+    [LOG_SMTP] = LOG_DEBUG,
+    [LOG_POP3] = LOG_DEBUG,
+    [LOG_IMAP] = LOG_DEBUG,
+    [LOG_WEB] = LOG_SUMMARY,
+    [LOG_ERRORS] = LOG_EXTENDED,
+    [LOG_AUTH] = LOG_SUMMARY,
+    [LOG_MAINTENANCE] = LOG_SUMMARY,
+    [LOG_MAILFLOW] = LOG_SUMMARY,
+    [LOG_DNS] = LOG_NONE,
+    [LOG_SQL] = LOG_NONE,
+};
+static _Atomic size_t max_line = 8 * KiB;
+static _Thread_local const struct logctx *thread_session;
+
+static enum log_level level_of(enum log_type t)
+{
+    return (enum log_level)atomic_load_explicit(&levels[t], memory_order_relaxed);
+}
+
+bool log_on(enum log_type t, enum log_level at_least)
+{
+    return level_of(t) >= at_least;
+}
+
+void log_set_level(enum log_type t, enum log_level l)
+{
+    if (t != LOG_ERRORS)
+        atomic_store_explicit(&levels[t], (uint8_t)l, memory_order_relaxed);
+}
+
+void log_configure_levels(const int64_t new_levels[LOG_TYPE_COUNT])
+{
+    for (enum log_type t = 0; t < LOG_TYPE_COUNT; t++) {
+        bool known = new_levels[t] >= LOG_NONE && new_levels[t] <= LOG_EXTENDED;
+        log_set_level(t, known ? (enum log_level)new_levels[t] : LOG_NONE);
+    }
+}
+
+void log_set_max_line(size_t bytes)
+{
+    atomic_store_explicit(&max_line, MIN(MAX(bytes, 64), 64 * KiB), memory_order_relaxed);
+}
+
+const struct logctx *log_thread_session(const struct logctx *c)
+{
+    const struct logctx *old = thread_session;
+    thread_session = c;
+    return old;
+}
+
+uint32_t log_ymd(int64_t wall_s)
+{
+    char text[16];
+    uint32_t ymd = 0;
+    clock_ymd(wall_s, text);
+    sv_to_u32(sv_c(text), &ymd);
+    return ymd;
+}
+
+/* A line in the making. */
+struct line {
+    enum log_type type;
+    int64_t wall_ms;
+    struct buf text;
+};
+
+static void line_begin(struct line *l, enum log_type type, const char *source, uint32_t id)
+{
+    static const char hex[] = "0123456789ABCDEF", blanks[] = "               ";
+    l->type = type;
+    l->wall_ms = clock_wall_ms();
+    buf_init(&l->text, WORK_MAX);
+    buf_reserve(&l->text, 400);
+    struct sv src = *source ? sv_c(source) : SV("SYSTEM");
+    buf_add_sv(&l->text, src);
+    if (src.n < SOURCE_WIDTH)
+        buf_add(&l->text, blanks, SOURCE_WIDTH - src.n);
+    char in_brackets[] = {
+        ' ', '[', hex[id >> 12 & 15], hex[id >> 8 & 15], hex[id >> 4 & 15], hex[id & 15], ']', ' '
+    };
+    buf_add(&l->text, in_brackets, sizeof(in_brackets));
+    char hms[16];
+    clock_hms(l->wall_ms / 1000, hms);
+    buf_add_str(&l->text, hms);
+    if (type == LOG_AUTH)
+        buf_addf(&l->text, ":%03d", (int)(l->wall_ms % 1000));
+    buf_add_c(&l->text, ' ');
+}
+
+static void line_begin_ctx(struct line *l, const struct logctx *c)
+{
+    line_begin(l, c->type, c->source, c->id);
+    if (c->prefix)
+        buf_add_str(&l->text, c->prefix);
+}
+
+static void line_begin_thread(struct line *l, enum log_type type)
+{
+    const struct logctx *c = thread_session;
+    line_begin(l, type, c ? c->source : "", c ? c->id : 0);
+}
+
+static void line_end(struct line *l)
+{
+    l->text.n = MIN(l->text.n, (size_t)LOG_RECORD_MAX - 1);
+    buf_add_c(&l->text, '\n');
+    log_submit(l->type, log_ymd(l->wall_ms / 1000), buf_sv(&l->text));
+    ctr_inc(CTR_log_lines);
+    buf_done(&l->text);
+}
+
+/* Adds text escaped, at most n bytes of it in the result, a mark in place of the rest. */
+static void add_cut(struct buf *b, struct sv text, size_t n)
+{
+    size_t start = b->n;
+    escape_text(sv_take(text, n), b);
+    if (text.n <= n && b->n - start <= n)
+        return;
+    size_t keep = start + MIN(n, b->n - start);
+    while (keep > start && keep < b->n && ((unsigned char)b->p[keep] & 0xc0) == 0x80)
+        keep--;
+    b->n = keep;
+    buf_addf(b, "... (cut, %zu bytes)", text.n);
+}
+
+static void add_text(struct buf *b, struct sv text)
+{
+    size_t limit = atomic_load_explicit(&max_line, memory_order_relaxed);
+    add_cut(b, text, limit);
+}
+
+/* Would a continuation line pass for a line of its own? "... [1A2B] 10:47:14 ..." near its start.
+ */
+static ssize_t forged_bracket(struct sv s)
+{
+    for (size_t i = 0; i + 10 <= s.n && i < FORGERY_WINDOW; i++) {
+        static const char shape[] = "[XXXX] dd:";
+        size_t k = 0;
+        for (; k < 10; k++) {
+            char c = s.p[i + k], want = shape[k];
+            bool digit = c >= '0' && c <= '9';
+            if (want == 'X'   ? !digit && (ascii_upper(c) < 'A' || ascii_upper(c) > 'F')
+                : want == 'd' ? !digit
+                              : c != want)
+                break;
+        }
+        if (k == 10)
+            return (ssize_t)i;
+    }
+    return -1;
+}
+
+/* Data of the wire: the first line follows the prefix, further ones stand alone (log.multiline).
+ * Only CRLF ends a line: a bare LF from a peer is shown as what it is. */
+static void add_wire(struct buf *b, struct sv data)
+{
+    while (data.n > 0 && (data.p[data.n - 1] == '\r' || data.p[data.n - 1] == '\n'))
+        data.n--;
+    for (bool first = true;; first = false) {
+        ssize_t end = sv_find_sv(data, SV("\r\n"));
+        struct sv one = end < 0 ? data : sv_take(data, (size_t)end);
+        if (!first)
+            buf_add_c(b, '\n');
+        ssize_t bracket = first ? -1 : forged_bracket(one);
+        if (bracket >= 0) {
+            add_text(b, sv_take(one, (size_t)bracket));
+            buf_add_str(b, "\\x5b");
+            one = sv_skip(one, (size_t)bracket + 1);
+        }
+        add_text(b, one);
+        if (end < 0)
+            return;
+        data = sv_skip(data, (size_t)end + 2);
+        if (b->n > ENTRY_MAX) {
+            buf_addf(b, "\n... (cut, %zu bytes)", data.n);
+            return;
+        }
+    }
+}
+
+static void add_format(struct buf *b, const char *fmt, va_list ap)
+{
+    char small[512];
+    va_list again;
+    va_copy(again, ap);
+    int n = vsnprintf(small, sizeof(small), fmt, ap);
+    if (n >= 0 && (size_t)n < sizeof(small)) {
+        add_text(b, sv_n(small, (size_t)n));
+    } else if (n >= 0) {
+        _cleanup_(freep) char *big = xmalloc((size_t)n + 1);
+        vsnprintf(big, (size_t)n + 1, fmt, again);
+        add_text(b, sv_n(big, (size_t)n));
+    }
+    va_end(again);
+}
+
+void log_line(const struct logctx *c, enum log_level at, const char *fmt, ...)
+{
+    if (!log_on(c->type, at))
+        return;
+    struct line l;
+    line_begin_ctx(&l, c);
+    va_list ap;
+    va_start(ap, fmt);
+    add_format(&l.text, fmt, ap);
+    va_end(ap);
+    line_end(&l);
+}
+
+static void log_data(const struct logctx *c, const char *direction, struct sv data)
+{
+    if (!log_on(c->type, LOG_DEBUG))
+        return;
+    struct line l;
+    line_begin_ctx(&l, c);
+    buf_add(&l.text, direction, 4);
+    add_wire(&l.text, data);
+    line_end(&l);
+}
+
+void log_in(const struct logctx *c, struct sv data)
+{
+    log_data(c, "<<< ", data);
+}
+
+void log_out(const struct logctx *c, struct sv data)
+{
+    log_data(c, ">>> ", data);
+}
+
+static void add_address(struct buf *b, struct sv address)
+{
+    buf_add_c(b, '<');
+    add_text(b, address);
+    buf_add_str(b, "> ");
+}
+
+void log_summary(const struct logctx *c, struct sv from, struct sv first_rcpt, unsigned n_rcpt,
+                 uint64_t bytes, int64_t duration_s, const char *outcome, const char *msgid)
+{
+    if (!log_on(c->type, LOG_SUMMARY))
+        return;
+    struct line l;
+    line_begin_ctx(&l, c);
+    buf_add_str(&l.text, "*** ");
+    add_address(&l.text, from);
+    add_address(&l.text, first_rcpt);
+    int64_t s = MAX(duration_s, 0);
+    buf_addf(&l.text, "%u %" PRIu64 " %02" PRId64 ":%02d:%02d %s", n_rcpt, bytes, s / 3600,
+             (int)(s / 60 % 60), (int)(s % 60), outcome);
+    if (msgid && *msgid)
+        buf_addf(&l.text, " %s", msgid);
+    line_end(&l);
+}
+
+static void log_general(const char *kind, const char *fmt, va_list ap)
+{
+    struct line l;
+    line_begin_thread(&l, LOG_ERRORS);
+    buf_add_str(&l.text, kind);
+    add_format(&l.text, fmt, ap);
+    line_end(&l);
+}
+
+void log_error(const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    log_general("Error: ", fmt, ap);
+    va_end(ap);
+}
+
+void log_warn(const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    log_general("Warning: ", fmt, ap);
+    va_end(ap);
+}
+
+static bool maint_on(enum log_level kind)
+{
+    enum log_level l = level_of(LOG_MAINTENANCE);
+    return l == kind || l == LOG_EXTENDED;
+}
+
+static void add_quoted(struct buf *b, const char *text)
+{
+    buf_add_c(b, '\'');
+    add_text(b, sv_c(text));
+    buf_add_c(b, '\'');
+}
+
+void log_maint(const char *admin, const char *fmt, ...)
+{
+    if (!maint_on(LOG_SUMMARY))
+        return;
+    struct line l;
+    line_begin_thread(&l, LOG_MAINTENANCE);
+    va_list ap;
+    va_start(ap, fmt);
+    add_format(&l.text, fmt, ap);
+    va_end(ap);
+    buf_add_c(&l.text, ' ');
+    add_quoted(&l.text, admin);
+    line_end(&l);
+}
+
+void log_maint_set(const char *admin, const char *object, const char *old, const char *new_value)
+{
+    if (!maint_on(LOG_SUMMARY))
+        return;
+    struct line l;
+    line_begin_thread(&l, LOG_MAINTENANCE);
+    add_quoted(&l.text, object);
+    buf_add_str(&l.text, " updated ");
+    add_quoted(&l.text, admin);
+    buf_add_str(&l.text, ": ");
+    add_quoted(&l.text, old);
+    buf_add_str(&l.text, " -> ");
+    add_quoted(&l.text, new_value);
+    line_end(&l);
+}
+
+void log_maint_denied(const char *who, const char *fmt, ...)
+{
+    if (!maint_on(LOG_DEBUG))
+        return;
+    struct line l;
+    line_begin_thread(&l, LOG_MAINTENANCE);
+    buf_add_str(&l.text, "Access denied ");
+    add_quoted(&l.text, who);
+    buf_add_str(&l.text, ": ");
+    va_list ap;
+    va_start(ap, fmt);
+    add_format(&l.text, fmt, ap);
+    va_end(ap);
+    line_end(&l);
+}
+
+void log_auth_policy(const char *service, const char *fmt, ...)
+{
+    if (!log_on(LOG_AUTH, LOG_SUMMARY))
+        return;
+    struct line l;
+    line_begin_thread(&l, LOG_AUTH);
+    buf_addf(&l.text, "Login policy [%s] - ", service);
+    va_list ap;
+    va_start(ap, fmt);
+    add_format(&l.text, fmt, ap);
+    va_end(ap);
+    line_end(&l);
+}
+
+void log_auth_result(const char *service, bool ok, struct sv user, int method)
+{
+    if (!log_on(LOG_AUTH, ok ? LOG_DEBUG : LOG_SUMMARY))
+        return;
+    struct line l;
+    line_begin_thread(&l, LOG_AUTH);
+    buf_addf(&l.text, "Authentication [%s] - Result=%d, User=", service, ok);
+    add_text(&l.text, user);
+    buf_addf(&l.text, ", Method=%d", method);
+    line_end(&l);
+}
