@@ -1,0 +1,162 @@
+/* RCPT: what becomes of an address, and whether this peer may have it. RFC 5321 4.1.1.3, 3.6.2
+ * (relaying), RFC 3461 (NOTIFY, ORCPT). Resolved addresses come from the account room's cache: no
+ * database here. */
+#include "server/smtp/smtp_priv.h"
+
+_Static_assert(SMTP_NOTIFY_NEVER == (int)NOTIFY_NEVER &&
+                   SMTP_NOTIFY_SUCCESS == (int)NOTIFY_SUCCESS &&
+                   SMTP_NOTIFY_FAILURE == (int)NOTIFY_FAILURE &&
+                   SMTP_NOTIFY_DELAY == (int)NOTIFY_DELAY,
+               "the parser and the message count NOTIFY alike");
+
+enum {
+    FEW = 32,            /* recipients that are compared one by one */
+    MAX_TARGETS = 100000 /* of one message, aliases followed */
+};
+
+static bool already_there(struct smtp_tx *tx, struct sv address, enum rcpt_kind kind)
+{
+    struct message *m = tx->m;
+    if (m->n_rcpts <= FEW) {
+        for (size_t i = 0; i < m->n_rcpts; i++)
+            if (m->rcpts[i].kind == kind && sv_ieq(sv_c(m->rcpts[i].address), address))
+                return true;
+        return false;
+    }
+    if (!tx->seen) {
+        tx->seen = map_new();
+        for (size_t i = 0; i < m->n_rcpts; i++)
+            map_put(tx->seen, sv_c(m->rcpts[i].address), tx);
+    }
+    return map_get(tx->seen, address) != NULL;
+}
+
+static void add_target(struct smtp_tx *tx, struct sv address, enum rcpt_kind kind,
+                       int64_t account_id, const struct smtp_rcpt_args *a)
+{
+    if (already_there(tx, address, kind) || tx->m->n_rcpts >= MAX_TARGETS)
+        return;
+    struct rcpt *r = message_add_rcpt(tx->m, address, kind);
+    r->account_id = account_id;
+    r->notify = a->notify;
+    message_set(&r->original, a->to.address);
+    if (a->orcpt.p)
+        message_set(&r->orcpt, a->orcpt);
+    if (tx->seen)
+        map_put(tx->seen, address, tx);
+}
+
+/* True when a target is there that can take the message now. */
+static bool any_has_room(struct smtp_session *s, const struct resolved *res)
+{
+    bool room = res->n_forward > 0;
+    for (size_t i = 0; i < res->n && !room; i++)
+        room = !smtp_quota_full(s->srv, res->accounts[i], res->accounts[i]->quota_bytes,
+                                MAX(s->tx->declared, 1));
+    return room;
+}
+
+static void refuse_full(struct smtp_session *s)
+{
+    if (s->cf->smtp.full_mailbox_permanent)
+        smtp_reply_lit(s, "552 5.2.2 Mailbox has exceeded the limit");
+    else
+        smtp_reply_lit(s, "452 4.2.2 Mailbox has exceeded the limit");
+}
+
+static bool may_relay(struct smtp_session *s)
+{
+    if (s->account && s->account->local_only) {
+        smtp_reply_lit(s, "550 5.7.1 You have rights to send mail to local domains only");
+        return false;
+    }
+    if (!s->account && !smtp_trusted(s)) {
+        smtp_reply_lit(s, "550 5.7.1 We do not relay");
+        return false;
+    }
+    return true;
+}
+
+/* Adds what the address stands for, or refuses it. */
+static bool take_targets(struct smtp_session *s, const struct smtp_rcpt_args *a,
+                         const struct resolved *res)
+{
+    switch (res->kind) {
+    case RESOLVE_REMOTE:
+        if (!may_relay(s))
+            return false;
+        add_target(s->tx, a->to.address, RCPT_REMOTE, 0, a);
+        return true;
+    case RESOLVE_LOCAL:
+    case RESOLVE_FORWARD:
+        if (!any_has_room(s, res)) {
+            refuse_full(s);
+            return false;
+        }
+        for (size_t i = 0; i < res->n; i++)
+            add_target(s->tx, sv_c(res->accounts[i]->address), RCPT_LOCAL, res->accounts[i]->id, a);
+        for (size_t i = 0; i < res->n_forward; i++)
+            add_target(s->tx, sv_c(res->forward[i]), RCPT_REMOTE, 0, a);
+        return true;
+    case RESOLVE_DISCARD:
+        add_target(s->tx, a->to.address, RCPT_DISCARD, 0, a);
+        return true;
+    case RESOLVE_UNKNOWN:
+        if (s->account || smtp_trusted(s)) /* one of us mistyped */
+            smtp_reply_lit(s, "550 5.1.1 Unknown local user");
+        else
+            smtp_reply_lit(s, "550 5.1.1 Unknown user; rejecting");
+        return false;
+    case RESOLVE_DISABLED:
+        smtp_reply_lit(s, "550 5.1.1 User unknown; rejecting");
+        return false;
+    }
+    return false;
+}
+
+static bool take_rcpt(struct smtp_session *s, const struct smtp_rcpt_args *a, bool *ret_remote)
+{
+    struct resolved res;
+    if (s->tx->n_rcpts >= (unsigned)s->cf->smtp.max_recipients) {
+        smtp_reply_lit(s, "452 4.5.3 Too many recipients");
+        return false;
+    }
+    if (a->to.utf8 && !s->tx->m->smtputf8) {
+        smtp_reply_lit(s, "553 5.6.7 Address needs SMTPUTF8");
+        return false;
+    }
+    int r = account_resolve(s->srv->accounts, a->to.address, &res, NULL);
+    if (r < 0) {
+        if (r == E_PARSE)
+            smtp_reply_arg(s, SMTP_ARG_SYNTAX);
+        else
+            smtp_reply_lit(s, "451 4.3.0 Temporary failure, try again later");
+        return false;
+    }
+    bool ok = take_targets(s, a, &res);
+    *ret_remote = res.kind == RESOLVE_REMOTE;
+    resolved_done(&res);
+    return ok;
+}
+
+void smtp_cmd_rcpt(struct smtp_session *s, struct sv args)
+{
+    struct smtp_rcpt_args a;
+    bool remote;
+    enum smtp_arg bad = smtp_parse_rcpt(args, &a);
+    if (bad != SMTP_ARG_OK) {
+        ctr_inc(CTR_smtp_rcpt_refused);
+        smtp_reply_arg(s, bad);
+        return;
+    }
+    if (!take_rcpt(s, &a, &remote)) {
+        ctr_inc(CTR_smtp_rcpt_refused);
+        return;
+    }
+    if (s->tx->n_rcpts++ == 0)
+        s->tx->first_rcpt = sv_dup(a.to.address);
+    ctr_inc(CTR_smtp_rcpt_ok);
+    smtp_set_state(s, ST_RCPT);
+    smtp_reply_parts(s, SV("250 2.1.5 <"), a.to.address,
+                     remote ? SV(">... Recipient ok; will forward") : SV(">... Recipient ok"));
+}

@@ -1,0 +1,144 @@
+/* The command table, and the loop's body: look up, check, run. The table also prints HELP and the
+ * EHLO keywords that name commands. RFC 5321 4.1. */
+#include "server/smtp/smtp_priv.h"
+
+static bool never(const struct smtp_session *s)
+{
+    (void)s;
+    return false;
+}
+
+static bool vrfy_on(const struct smtp_session *s)
+{
+    return s->cf->smtp.vrfy;
+}
+
+static bool expn_on(const struct smtp_session *s)
+{
+    return s->cf->smtp.expn;
+}
+
+static bool tls_on(const struct smtp_session *s)
+{
+    return conn_can_tls(s->c);
+}
+
+static void cmd_noop(struct smtp_session *s, struct sv args)
+{
+    (void)args;
+    smtp_reply_lit(s, "250 2.0.0 OK");
+}
+
+static void cmd_rset(struct smtp_session *s, struct sv args)
+{
+    (void)args;
+    smtp_tx_end(s, "INCOMPLETE-SESSION");
+    smtp_idle(s);
+    smtp_reply_lit(s, "250 2.0.0 Reset state");
+}
+
+static void cmd_quit(struct smtp_session *s, struct sv args)
+{
+    char host[256];
+    (void)args;
+    smtp_hostname(s->cf, host);
+    smtp_reply_parts(s, SV("221 2.0.0 "), sv_c(host), SV(" closing connection"));
+    smtp_close(s);
+}
+
+/* The order is that of how often they come. HELO, EHLO and BDAT judge their arguments and state
+ * themselves: their replies differ, and the octets of a chunk come in any case. */
+const struct smtp_cmd smtp_cmds[] = {
+    { "MAIL", ST_IDLE, F_LOGIN | F_TX, POOL_FAST, 1, 99, smtp_cmd_mail, NULL,
+      "MAIL FROM:<sender> [SIZE=n] [BODY=8BITMIME] [SMTPUTF8] [RET=FULL|HDRS] [ENVID=id] "
+      "[AUTH=sender]" },
+    { "RCPT", ST_TX, F_TX, POOL_FAST, 1, 99, smtp_cmd_rcpt, NULL,
+      "RCPT TO:<recipient> [NOTIFY=NEVER|SUCCESS,FAILURE,DELAY] [ORCPT=rfc822;recipient]" },
+    { "DATA", ST_RCPT, F_TX, POOL_FAST, 0, 0, smtp_cmd_data, NULL, "DATA" },
+    { "BDAT", ST_ANY, 0, POOL_FAST, 0, 99, smtp_cmd_bdat, NULL, "BDAT size [LAST]" },
+    { "EHLO", ST_ANY, 0, POOL_FAST, 0, 99, smtp_cmd_ehlo, NULL, "EHLO domain" },
+    { "HELO", ST_ANY, 0, POOL_FAST, 0, 99, smtp_cmd_helo, NULL, "HELO domain" },
+    { "QUIT", ST_ANY, 0, POOL_FAST, 0, 0, cmd_quit, NULL, "QUIT" },
+    { "RSET", ST_ANY, 0, POOL_FAST, 0, 0, cmd_rset, NULL, "RSET" },
+    { "STARTTLS", ST_IDLE, 0, POOL_FAST, 0, 0, smtp_cmd_starttls, tls_on, "STARTTLS" },
+    { "AUTH", ST_IDLE, F_TX, POOL_SLOW, 1, 2, smtp_cmd_auth, NULL,
+      "AUTH mechanism [initial-response]" },
+    { "NOOP", ST_ANY, 0, POOL_FAST, 0, 99, cmd_noop, NULL, "NOOP" },
+    { "HELP", ST_ANY, 0, POOL_FAST, 0, 1, smtp_cmd_help, NULL, "HELP [command]" },
+    { "VRFY", ST_ANY, F_LOGIN, POOL_FAST, 1, 99, smtp_cmd_vrfy, vrfy_on, "VRFY address" },
+    { "EXPN", ST_ANY, F_LOGIN, POOL_FAST, 1, 99, smtp_cmd_expn, expn_on, "EXPN list" },
+    { "ETRN", ST_ANY, 0, POOL_FAST, 0, 99, NULL, never, NULL },
+    { "ATRN", ST_ANY, 0, POOL_FAST, 0, 99, NULL, never, NULL },
+};
+const size_t smtp_cmds_count = ARRAY_LEN(smtp_cmds);
+
+const struct smtp_cmd *smtp_cmd_find(struct sv verb)
+{
+    for (size_t i = 0; i < smtp_cmds_count; i++)
+        if (sv_ieq(verb, sv_c(smtp_cmds[i].verb)))
+            return &smtp_cmds[i];
+    return NULL;
+}
+
+static void log_command(struct smtp_session *s, const struct smtp_cmd *cmd, struct sv line,
+                        struct sv args)
+{
+    if (!log_on(LOG_SMTP, LOG_DEBUG))
+        return;
+    struct sv initial;
+    struct sv mechanism = smtp_verb(args, &initial);
+    if (!cmd || cmd->run != smtp_cmd_auth || initial.n == 0) {
+        log_in(&s->log, line);
+        return;
+    }
+    char masked[128];
+    int n =
+        snprintf(masked, sizeof(masked), SV_FMT " ****",
+                 SV_ARG(sv_take(sv_n(line.p, (size_t)(mechanism.p + mechanism.n - line.p)), 100)));
+    log_in(&s->log, sv_n(masked, (size_t)n));
+}
+
+/* What the state says against it, or an empty slice. */
+static struct sv state_refusal(const struct smtp_session *s, const struct smtp_cmd *cmd)
+{
+    bool greeted = s->helo || !s->cf->smtp.require_helo;
+    if ((cmd->flags & F_TX) && !greeted)
+        return SV("503 5.5.1 HELO/EHLO command required");
+    if (cmd->run == smtp_cmd_auth && s->account)
+        return SV("503 5.5.1 Authentication already done");
+    if (!(cmd->states & s->state))
+        return SV("503 5.5.1 Incorrect command sequence");
+    if ((cmd->flags & F_LOGIN) && s->srv->submission && !s->account)
+        return SV("530 5.7.1 Authentication required [AUTH]");
+    return SV_NULL;
+}
+
+void smtp_run_line(struct smtp_session *s, struct sv line)
+{
+    struct sv args;
+    const struct smtp_cmd *cmd = smtp_cmd_find(smtp_verb(line, &args));
+    log_command(s, cmd, line, args);
+    if (!cmd) {
+        ctr_inc(CTR_smtp_bad_commands);
+        smtp_reply_lit(s, "500 5.5.1 Command unrecognized");
+        return;
+    }
+    conn_set_state(s->c, sv_c(cmd->verb));
+    if (cmd->enabled && !cmd->enabled(s)) {
+        ctr_inc(CTR_smtp_bad_commands);
+        smtp_reply_lit(s, "502 5.5.1 Sorry, we do not support this operation");
+        return;
+    }
+    struct sv refusal = state_refusal(s, cmd);
+    if (refusal.n) {
+        smtp_reply(s, refusal);
+        return;
+    }
+    /* Counting words costs, and only these two limits are told by it. */
+    if ((cmd->min_args && args.n == 0) ||
+        (cmd->max_args < 99 && smtp_arg_count(args) > cmd->max_args)) {
+        smtp_reply_arg(s, SMTP_ARG_SYNTAX);
+        return;
+    }
+    cmd->run(s, args);
+}

@@ -1,0 +1,189 @@
+/* What the files of this room share: the session, the transaction, replies. One worker at a time
+ * runs a session, so nothing here is locked. */
+#pragma once
+
+#include "base/buf.h"
+#include "base/hash.h"
+#include "conf/conf.h"
+#include "log/log.h"
+#include "mail/account/auth.h"
+#include "mail/message/message.h"
+#include "proto/smtp_args.h"
+#include "proto/smtp_body.h"
+#include "proto/smtp_framer.h"
+#include "server/smtp/smtp_server.h"
+
+#define SMTP_PRODUCT  "Posthorn"
+#define SMTP_MAX_SASL (12 * KiB) /* RFC 4954 4 */
+#define SMTP_INPUT    (128 * KiB)
+
+enum smtp_state {
+    ST_WAIT = 1 << 0,  /* the greeting is held back */
+    ST_NEW = 1 << 1,   /* greeted, no HELO or EHLO yet */
+    ST_READY = 1 << 2, /* no transaction */
+    ST_MAIL = 1 << 3,
+    ST_RCPT = 1 << 4,
+    ST_DATA = 1 << 5,  /* content arrives by DATA */
+    ST_BDAT = 1 << 6,  /* between two chunks */
+    ST_CHUNK = 1 << 7, /* content arrives by BDAT, in any state before */
+    ST_AUTH = 1 << 8,  /* the next line answers a challenge */
+    ST_END = 1 << 9,   /* conn_close was called; nothing is run any more */
+};
+#define ST_IDLE (ST_NEW | ST_READY)
+#define ST_TX   (ST_MAIL | ST_RCPT)
+#define ST_ANY  (ST_IDLE | ST_TX | ST_BDAT)
+
+/* Content on its way in. */
+struct smtp_rx {
+    bool started, logged;
+    int error;        /* first failure: the rest is swallowed */
+    int fd;           /* spool file, -1 = content is still in mem */
+    uint64_t spooled; /* bytes written to it */
+    unsigned has;     /* SMTP_HAS_ bits of all pieces */
+    struct smtp_body body;
+    struct buf mem;        /* trace headers and content */
+    size_t prefix;         /* bytes of trace headers in front */
+    uint64_t limit;        /* largest content; 0 = none */
+    uint64_t memory_limit; /* beyond it: spool file */
+    uint64_t content, wire;
+    int64_t started_us; /* monotonic */
+};
+
+struct smtp_tx { /* MAIL until the end of the content */
+    struct message *m;
+    unsigned n_rcpts;  /* RCPT commands accepted */
+    char *first_rcpt;  /* as given; "" */
+    struct map *seen;  /* recipients, once there are many */
+    uint64_t declared; /* SIZE= */
+    struct smtp_rx rx;
+};
+
+struct smtp_auth { /* one AUTH exchange */
+    struct auth_peer peer;
+    char hostname[256];
+    struct buf cb;
+    struct sasl *sasl;
+    bool login;                 /* mechanism LOGIN */
+    const struct account *done; /* success, to be told after the client's empty answer */
+};
+
+enum rdns { RDNS_UNASKED, RDNS_NONE, RDNS_FOUND, RDNS_FAILED };
+
+struct smtp_session {
+    struct conn *c;
+    const struct smtp_server *srv;
+    const struct conf *cf; /* pinned during a callback, else NULL */
+    struct logctx log;
+    struct smtp_framer framer, framer_next; /* frame() looks ahead, run() makes it so */
+    uint32_t max_line;                      /* of the next line */
+    enum smtp_state state, chunk_from;      /* chunk_from: the state BDAT was given in */
+    bool esmtp, chunk_last, discarding;     /* discarding: the chunk belongs to no transaction */
+    bool summarised;                        /* a summary line was written for this session */
+    bool timed_out;
+    uint64_t chunk_size;
+    uint64_t swallowed; /* bytes of the refused line */
+    unsigned errors, auth_failures, messages;
+    enum rdns rdns;
+    char *peer_host;               /* PTR name or NULL */
+    char *helo;                    /* NULL before HELO */
+    int64_t active_ms;             /* monotonic, of the last frame */
+    const struct account *account; /* authenticated; counted */
+    struct smtp_auth *auth;
+    struct smtp_tx *tx;
+};
+
+/* --- session.c --- */
+void smtp_set_state(struct smtp_session *s, enum smtp_state to);
+void smtp_idle(struct smtp_session *s); /* ST_READY, or ST_NEW without HELO */
+void smtp_close(struct smtp_session *s);
+bool smtp_trusted(const struct smtp_session *s); /* may relay without login */
+
+/* --- reply.c: every reply goes through here: logged, counted --- */
+void smtp_reply(struct smtp_session *s, struct sv text); /* without CRLF */
+void smtp_replyv(struct smtp_session *s, const struct sv *parts, size_t n);
+#define smtp_reply_lit(s, lit) smtp_reply(s, SV(lit))
+#define smtp_reply_parts(s, ...)                                                                   \
+    smtp_replyv(s, (const struct sv[]){ __VA_ARGS__ },                                             \
+                sizeof((const struct sv[]){ __VA_ARGS__ }) / sizeof(struct sv))
+void smtp_reply_lines(struct smtp_session *s, struct buf *lines); /* complete, CRLF at each end */
+void smtp_reply_arg(struct smtp_session *s, enum smtp_arg r);     /* the 501 of a bad argument */
+void smtp_reply_421(struct smtp_session *s, struct sv enhanced, struct sv reason); /* and closes */
+void smtp_greet(struct smtp_session *s);
+
+/* --- commands.c --- */
+enum {
+    F_LOGIN = 1,
+    F_TX = 2
+}; /* F_LOGIN: on submission only after AUTH. F_TX: needs HELO first, says so */
+struct smtp_cmd {
+    const char *verb;
+    unsigned states, flags;
+    enum pool pool;
+    uint8_t min_args, max_args;
+    void (*run)(struct smtp_session *s, struct sv args);
+    bool (*enabled)(const struct smtp_session *s); /* NULL = always */
+    const char *help;                              /* syntax; NULL = not in HELP */
+};
+extern const struct smtp_cmd smtp_cmds[];
+extern const size_t smtp_cmds_count;
+const struct smtp_cmd *smtp_cmd_find(struct sv verb);
+void smtp_run_line(struct smtp_session *s, struct sv line);
+
+void smtp_cmd_helo(struct smtp_session *s, struct sv args);
+void smtp_cmd_ehlo(struct smtp_session *s, struct sv args);
+void smtp_cmd_mail(struct smtp_session *s, struct sv args);
+void smtp_cmd_rcpt(struct smtp_session *s, struct sv args);
+void smtp_cmd_data(struct smtp_session *s, struct sv args);
+void smtp_cmd_bdat(struct smtp_session *s, struct sv args);
+void smtp_cmd_auth(struct smtp_session *s, struct sv args);
+void smtp_cmd_starttls(struct smtp_session *s, struct sv args);
+void smtp_cmd_vrfy(struct smtp_session *s, struct sv args);
+void smtp_cmd_expn(struct smtp_session *s, struct sv args);
+void smtp_cmd_help(struct smtp_session *s, struct sv args);
+
+/* --- cmd_auth.c --- */
+void smtp_auth_line(struct smtp_session *s, struct sv line);
+void smtp_auth_peer(struct smtp_session *s, struct smtp_auth *a);
+void smtp_auth_free(struct smtp_session *s);
+bool smtp_auth_fast(struct smtp_session *s,
+                    struct sv line); /* line: the arguments of AUTH, or an answer */
+
+/* --- cmd_data.c --- */
+void smtp_data_piece(struct smtp_session *s, struct sv raw, unsigned has, size_t wire, bool end);
+void smtp_chunk_piece(struct smtp_session *s, struct sv raw, unsigned has, bool end);
+
+/* --- rx.c: content --- */
+int smtp_rx_start(struct smtp_session *s, bool dots); /* ids and trace headers */
+void smtp_rx_add(struct smtp_session *s, struct sv raw, unsigned has, size_t wire);
+/* After a chunk that is not the last: false when the transaction has ended with a refusal. */
+bool smtp_rx_check(struct smtp_session *s);
+/* Accepts the message (blocks for the queue) or refuses it; replies; ends the transaction. */
+void smtp_rx_finish(struct smtp_session *s);
+void smtp_rx_log_bytes(struct smtp_session *s, struct smtp_rx *rx);
+
+/* --- tx.c --- */
+void smtp_tx_begin(struct smtp_session *s, const struct smtp_mail_args *a);
+/* Ends the transaction with its summary line; the session has none afterwards. */
+void smtp_tx_end(struct smtp_session *s, const char *outcome);
+
+/* --- header.c --- */
+struct smtp_header_facts {
+    unsigned received;
+    bool date, message_id;
+};
+void smtp_header_scan(struct sv content, struct smtp_header_facts *ret);
+/* Appends the fields that a submitted message must have and lacks (RFC 6409 8.2). */
+void smtp_header_missing(const struct smtp_header_facts *f, const struct message *m, struct sv host,
+                         struct buf *out);
+
+/* --- quota.c --- */
+/* True when account has a quota and `more` bytes do not fit. limit: its quota. */
+bool smtp_quota_full(const struct smtp_server *srv, const struct account *a, int64_t limit,
+                     uint64_t more);
+void smtp_quota_add(int64_t account_id, uint64_t bytes);
+
+/* --- dns.c --- */
+bool smtp_wants_dns(const struct smtp_session *s); /* MAIL will ask; the settings are pinned */
+/* 0 = fine; E_NXDOMAIN, E_TEMP. */
+int smtp_check_sender_domain(struct smtp_session *s, struct sv domain);
+void smtp_find_rdns(struct smtp_session *s);
