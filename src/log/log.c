@@ -133,8 +133,12 @@ static void line_end(struct line *l)
 /* Adds text escaped, at most n bytes of it in the result, a mark in place of the rest. */
 static void add_cut(struct buf *b, struct sv text, size_t n)
 {
-    size_t start = b->n;
-    escape_text(sv_take(text, n), b);
+    size_t start = b->n, whole = MIN(n, text.n);
+    /* Not in the middle of a character: its first half would be shown as an error of the peer. */
+    while (whole > 0 && whole < text.n && n - whole < 4 &&
+           ((unsigned char)text.p[whole] & 0xc0) == 0x80)
+        whole--;
+    escape_text(sv_take(text, whole), b);
     if (text.n <= n && b->n - start <= n)
         return;
     size_t keep = start + MIN(n, b->n - start);
