@@ -1,6 +1,7 @@
-/* Domains, accounts, aliases, passwords: who may receive and who may log in. Lookups come from a cache
- * that EPOCH_ACCOUNTS invalidates; changes go to the system database and bump the epoch.
- * Addresses are stored lower case (ASCII), domains as A-labels; both the U-label and A-label forms resolve. */
+/* Domains, accounts, aliases, passwords: who may receive and who may log in. Lookups come from a
+ * cache that EPOCH_ACCOUNTS invalidates; changes go to the system database and bump the epoch.
+ * Addresses are stored lower case (ASCII), domains as A-labels; both the U-label and A-label forms
+ * resolve. */
 #pragma once
 
 #include "base/buf.h"
@@ -20,21 +21,21 @@ enum unknown_action { UNKNOWN_REJECT, UNKNOWN_FORWARD, UNKNOWN_DELETE };
 
 struct domain {
     int64_t id;
-    char *name;        /* "example.org" */
+    char *name; /* "example.org" */
     bool enabled, primary;
     enum unknown_action unknown;
-    char *unknown_to;  /* catch-all: address for UNKNOWN_FORWARD, else "" */
-    int64_t quota_bytes; /* default for accounts; 0 = none */
+    char *unknown_to;          /* catch-all: address for UNKNOWN_FORWARD, else "" */
+    int64_t quota_bytes;       /* default for accounts; 0 = none */
     int64_t max_message_bytes; /* 0 = server's */
 };
 
 /* Immutable, counted. */
 struct account {
     int64_t id, domain_id;
-    char *address;     /* "user@example.org": identity, login and mailbox */
-    char *local;       /* "user" */
+    char *address; /* "user@example.org": identity, login and mailbox */
+    char *local;   /* "user" */
     char *domain;
-    char *name;        /* display name */
+    char *name; /* display name */
     bool enabled;
     int64_t quota_bytes;       /* effective: account, else domain; 0 = none */
     int64_t soft_quota_bytes;  /* receives above it, may not send; 0 = none */
@@ -47,9 +48,12 @@ DEFINE_CLEANUP(const struct account, account_unref)
 /* --- lookups; hot, cached, any thread --- */
 
 bool account_domain_is_local(struct accounts *a, struct sv domain); /* exists and enabled */
-/* Login name or address -> account. Applies auth.login_policy and the primary domain. E_NOTFOUND. */
-int account_find_login(struct accounts *a, struct sv login, const struct account **ret, struct errinfo *ei);
-int account_find_address(struct accounts *a, struct sv address, const struct account **ret, struct errinfo *ei);
+/* Login name or address -> account. Applies auth.login_policy and the primary domain. E_NOTFOUND.
+ */
+int account_find_login(struct accounts *a, struct sv login, const struct account **ret,
+                       struct errinfo *ei);
+int account_find_address(struct accounts *a, struct sv address, const struct account **ret,
+                         struct errinfo *ei);
 int account_find_id(struct accounts *a, int64_t id, const struct account **ret, struct errinfo *ei);
 
 enum resolve_kind {
@@ -62,17 +66,18 @@ enum resolve_kind {
 };
 struct resolved {
     enum resolve_kind kind;
-    size_t n;                         /* local accounts */
-    const struct account **accounts;  /* counted */
+    size_t n;                        /* local accounts */
+    const struct account **accounts; /* counted */
     size_t n_forward;
-    char **forward;                   /* addresses that are not local accounts */
-    const void *hold;                 /* private: keeps the arrays alive until resolved_done */
+    char **forward;   /* addresses that are not local accounts */
+    const void *hold; /* private: keeps the arrays alive until resolved_done */
 };
-/* Recipient address -> what becomes of it: aliases (several targets, chains up to 10 deep, loops cut),
- * catch-all, unknown-account action. `postmaster` without a domain resolves in the primary domain and
- * to the domain's first enabled account when there is no such account or alias (RFC 5321 4.5.1).
- * address: "local@domain" without brackets. E_PARSE, E_TEMP (database). */
-int account_resolve(struct accounts *a, struct sv address, struct resolved *ret, struct errinfo *ei);
+/* Recipient address -> what becomes of it: aliases (several targets, chains up to 10 deep, loops
+ * cut), catch-all, unknown-account action. `postmaster` without a domain resolves in the primary
+ * domain and to the domain's first enabled account when there is no such account or alias (RFC
+ * 5321 4.5.1). address: "local@domain" without brackets. E_PARSE, E_TEMP (database). */
+int account_resolve(struct accounts *a, struct sv address, struct resolved *ret,
+                    struct errinfo *ei);
 void resolved_done(struct resolved *r);
 /* True when address is the account's own (with or without a subaddress) or one of its aliases; the
  * catch-all and the stand-in for postmaster do not count. */
@@ -84,33 +89,49 @@ struct domain_spec {
     const char *name; /* NULL members = unchanged on update / default on create */
     const char *enabled, *primary, *unknown, *unknown_to, *quota, *max_message;
 };
-int domain_create(struct accounts *a, const char *admin, const struct domain_spec *s, struct errinfo *ei);
-int domain_update(struct accounts *a, const char *admin, struct sv name, const struct domain_spec *s, struct errinfo *ei);
-int domain_delete(struct accounts *a, const char *admin, struct sv name, bool with_accounts, struct errinfo *ei);
-int domain_each(struct accounts *a, bool (*fn)(const struct domain *, void *arg), void *arg, struct errinfo *ei);
+int domain_create(struct accounts *a, const char *admin, const struct domain_spec *s,
+                  struct errinfo *ei);
+int domain_update(struct accounts *a, const char *admin, struct sv name,
+                  const struct domain_spec *s, struct errinfo *ei);
+int domain_delete(struct accounts *a, const char *admin, struct sv name, bool with_accounts,
+                  struct errinfo *ei);
+int domain_each(struct accounts *a, bool (*fn)(const struct domain *, void *arg), void *arg,
+                struct errinfo *ei);
 
 struct account_spec {
     const char *name, *password, *enabled, *quota, *soft_quota, *max_message, *local_only;
     const char *aliases; /* ;-separated local parts or addresses; replaces all */
 };
-/* password: plain text (hashed here) or an imported hash with a {SCHEME} prefix as Dovecot writes it:
- * {PLAIN}, {ARGON2ID}, {SHA512-CRYPT}, {BLF-CRYPT}, {CRYPT}, {SSHA}, {SSHA256}, {SSHA512}, {SHA256}, ...
- * Text that users type themselves must not reach this unchecked: "{" at its start means a scheme.
- * NULL or "" on create: an account that receives mail but cannot log in. */
-int account_create(struct accounts *a, const char *admin, struct sv address, const struct account_spec *s, struct errinfo *ei);
-int account_update(struct accounts *a, const char *admin, struct sv address, const struct account_spec *s, struct errinfo *ei);
+/* password: plain text (hashed here) or an imported hash with a {SCHEME} prefix as Dovecot writes
+ * it: {PLAIN}, {ARGON2ID}, {SHA512-CRYPT}, {BLF-CRYPT}, {CRYPT}, {SSHA}, {SSHA256}, {SSHA512},
+ * {SHA256}, ... Text that users type themselves must not reach this unchecked: "{" at its start
+ * means a scheme. NULL or "" on create: an account that receives mail but cannot log in. */
+int account_create(struct accounts *a, const char *admin, struct sv address,
+                   const struct account_spec *s, struct errinfo *ei);
+int account_update(struct accounts *a, const char *admin, struct sv address,
+                   const struct account_spec *s, struct errinfo *ei);
 int account_delete(struct accounts *a, const char *admin, struct sv address, struct errinfo *ei);
-int account_each(struct accounts *a, struct sv domain, bool (*fn)(const struct account *, void *arg), void *arg, struct errinfo *ei);
-int account_aliases(struct accounts *a, int64_t account_id, struct buf *ret, struct errinfo *ei); /* ;-separated */
-/* An alias by itself: one address of ours to any addresses, local or remote. account_spec.aliases are
- * rows of the same table; an address may have both kinds. targets: ;-separated addresses, replaces all;
- * "" deletes. E_CONFLICT when a chain of aliases would come back to address. */
-int alias_set(struct accounts *a, const char *admin, struct sv address, const char *targets, struct errinfo *ei);
+int account_each(struct accounts *a, struct sv domain,
+                 bool (*fn)(const struct account *, void *arg), void *arg, struct errinfo *ei);
+int account_aliases(struct accounts *a, int64_t account_id, struct buf *ret,
+                    struct errinfo *ei); /* ;-separated */
+/* An alias by itself: one address of ours to any addresses, local or remote. account_spec.aliases
+ * are rows of the same table; an address may have both kinds. targets: ;-separated addresses,
+ * replaces those of earlier calls; "" removes them. E_CONFLICT when a chain of aliases would come
+ * back to address or become too long. alias_delete removes both kinds. */
+int alias_set(struct accounts *a, const char *admin, struct sv address, const char *targets,
+              struct errinfo *ei);
 int alias_delete(struct accounts *a, const char *admin, struct sv address, struct errinfo *ei);
 /* targets: ;-separated, those of accounts included. domain: SV_NULL = all. */
-int alias_each(struct accounts *a, struct sv domain, bool (*fn)(const char *address, const char *targets, void *arg),
-               void *arg, struct errinfo *ei);
+int alias_each(struct accounts *a, struct sv domain,
+               bool (*fn)(const char *address, const char *targets, void *arg), void *arg,
+               struct errinfo *ei);
 /* App passwords: random, shown once, each with a label; accepted wherever the password is. */
-int account_app_password_create(struct accounts *a, const char *admin, struct sv address, const char *label, char ret[40], struct errinfo *ei);
-int account_app_password_delete(struct accounts *a, const char *admin, struct sv address, const char *label, struct errinfo *ei);
-int account_app_password_each(struct accounts *a, struct sv address, bool (*fn)(const char *label, int64_t created_s, int64_t used_s, void *arg), void *arg, struct errinfo *ei);
+int account_app_password_create(struct accounts *a, const char *admin, struct sv address,
+                                const char *label, char ret[40], struct errinfo *ei);
+int account_app_password_delete(struct accounts *a, const char *admin, struct sv address,
+                                const char *label, struct errinfo *ei);
+int account_app_password_each(struct accounts *a, struct sv address,
+                              bool (*fn)(const char *label, int64_t created_s, int64_t used_s,
+                                         void *arg),
+                              void *arg, struct errinfo *ei);

@@ -1,6 +1,6 @@
-/* Who changed what: rows of table `audit`, written in the transaction of the change itself, so that a
- * change without its row (or a row without its change) cannot exist. Any room may use it for its own
- * objects. Values of secrets are written as AUDIT_SECRET by the caller. */
+/* Who changed what: rows of table `audit`, written in the transaction of the change itself, so that
+ * a change without its row (or a row without its change) cannot exist. Any room may use it for its
+ * own objects. Values of secrets are written as AUDIT_SECRET by the caller. */
 #pragma once
 
 #include "base/err.h"
@@ -19,6 +19,7 @@ struct audit_row {
     const char *admin, *object, *field;
     const char *old_value, *new_value; /* NULL = none */
 };
-/* Newest first, at most limit rows (0 = all); stops when fn returns false. The row lives during the call. */
-int audit_each(struct db *db, size_t limit, bool (*fn)(const struct audit_row *, void *arg), void *arg,
-               struct errinfo *ei);
+/* Newest first, at most limit rows (0 = all); stops when fn returns false. The row lives during the
+ * call. */
+int audit_each(struct db *db, size_t limit, bool (*fn)(const struct audit_row *, void *arg),
+               void *arg, struct errinfo *ei);

@@ -14,5 +14,6 @@ int settings_load(struct db *db, struct conf **ret, struct errinfo *ei);
 
 /* name: setting or API variable. A value equal to the default removes the row.
  * E_NOTFOUND (no such setting), E_PARSE or E_RANGE (conf_check's text), E_TEMP, E_DB. */
-int settings_set(struct db *db, const char *admin, struct sv name, struct sv value, struct errinfo *ei);
+int settings_set(struct db *db, const char *admin, struct sv name, struct sv value,
+                 struct errinfo *ei);
 int settings_reset(struct db *db, const char *admin, struct sv name, struct errinfo *ei);

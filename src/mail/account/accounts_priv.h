@@ -1,0 +1,177 @@
+/* Inside of the account room: the handle, the cached objects, the frame of a change. */
+#pragma once
+
+#include <pthread.h>
+
+#include "conf/conf.h"
+#include "mail/account/account.h"
+#include "mail/account/address.h"
+#include "mail/account/cache.h"
+#include "mail/account/scram.h"
+
+/* Kinds of cache keys. */
+enum {
+    KEY_DOMAIN = 'd',   /* name -> struct domain_obj */
+    KEY_PRIMARY = 'p',  /* "" -> struct domain_obj */
+    KEY_ADDRESS = 'a',  /* account's address -> struct account_obj */
+    KEY_ID = 'i',       /* 8 bytes -> struct account_obj */
+    KEY_RESOLVED = 'r', /* recipient -> struct resolved_obj */
+    KEY_PASSWORD = 'w', /* 8 bytes -> struct password_obj */
+    KEY_SCRAM = 's',    /* mechanism and login -> struct scram_obj */
+};
+
+struct domain_obj {
+    struct obj o;
+    struct domain d;
+};
+
+struct account_obj {
+    struct obj o;
+    struct account acc;
+};
+
+struct resolved_obj {
+    struct obj o;
+    struct resolved r; /* r.hold is not used here */
+    bool by_rule;      /* a catch-all or the stand-in for postmaster, not the address itself */
+};
+
+struct app_password {
+    int64_t id;
+    uint8_t salt[16], hash[32];
+    atomic_int_least64_t used_s;
+};
+
+struct password_obj {
+    struct obj o;
+    int64_t account_id, version;
+    char *scheme, *hash;                       /* "" = no password */
+    char *plain;                               /* kept plain-text equivalent or NULL */
+    struct scram_keys scram[SCRAM_HASH_COUNT]; /* iterations 0 = none */
+    size_t n_app;
+    struct app_password *app;
+};
+
+struct failures;
+struct verified;
+struct later;
+struct mimic;
+
+struct accounts {
+    struct db *db;
+    struct cache *found;   /* entries that exist */
+    struct cache *missing; /* NULL entries: a flood of unknown names stays in here */
+    struct failures *failures;
+    struct verified *verified;
+    struct later *later;
+    struct mimic *mimic;
+    pthread_mutex_t lock; /* guards the five below */
+    pthread_cond_t hash_free;
+    int64_t hashes_running;
+    bool have_secret;
+    void *gsasl;        /* Gsasl *, made at first use */
+    uint8_t secret[32]; /* constant once have_secret */
+};
+
+/* The generation of cached lookups: changes with EPOCH_ACCOUNTS and the settings that shape
+ * lookups. */
+uint64_t accounts_stamp(const struct conf *cf);
+/* Looks into both caches. 1 = known: *ret counted, or NULL for "does not exist"; 0 = ask the
+ * database. */
+int accounts_cached(struct accounts *a, char kind, struct sv key, uint64_t stamp, struct obj **ret);
+void accounts_remember(struct accounts *a, char kind, struct sv key, uint64_t stamp, struct obj *o);
+static inline struct sv key_id(const int64_t *id)
+{
+    return sv_n(id, sizeof(*id));
+}
+/* The installation's secret; made at first use. E_TEMP, E_DB. */
+int accounts_secret(struct accounts *a, uint8_t ret[32], struct errinfo *ei);
+
+/* load.c: from the database through the caches. 0 and a counted object, E_NOTFOUND, or E_TEMP for
+ * any trouble of the database. A view holds at most one connection, taken when first needed. */
+struct view {
+    struct accounts *a;
+    const struct conf *cf; /* pinned */
+    uint64_t stamp;        /* read before any query, so that what is remembered is never too new */
+    struct dbc *c;
+};
+void view_init(struct view *v, struct accounts *a);
+void view_done(struct view *v);
+int view_db(struct view *v, struct errinfo *ei);
+/* Codes of the database become E_TEMP; E_NOTFOUND passes. */
+int view_error(int r, struct errinfo *ei);
+int load_domain(struct view *v, struct sv name, struct domain_obj **ret, struct errinfo *ei);
+int load_primary(struct view *v, struct domain_obj **ret, struct errinfo *ei);
+int load_account(struct view *v, struct sv address, struct account_obj **ret, struct errinfo *ei);
+int load_account_id(struct view *v, int64_t id, struct account_obj **ret, struct errinfo *ei);
+/* The enabled account with the lowest id. */
+int load_first_account(struct view *v, int64_t domain_id, struct account_obj **ret,
+                       struct errinfo *ei);
+int load_password(struct view *v, int64_t account_id, struct password_obj **ret,
+                  struct errinfo *ei);
+/* Past the cache; replaces what is there. */
+int load_password_fresh(struct view *v, int64_t account_id, struct password_obj **ret,
+                        struct errinfo *ei);
+void domain_from_row(struct db_stmt *s, struct domain *d);
+void domain_fields_free(struct domain *d);
+/* Limits of the domain hold where the account has none. */
+#define ACCOUNT_COLUMNS                                                                            \
+    "SELECT a.id, a.domain_id, a.address, a.name, a.enabled, a.quota_bytes, a.soft_quota_bytes,"   \
+    " a.max_message_bytes, a.local_only, d.quota_bytes, d.max_message_bytes"                       \
+    " FROM account a JOIN domain d ON d.id = a.domain_id"
+struct account_obj *account_from_row(struct db_stmt *s); /* of ACCOUNT_COLUMNS */
+
+static inline void domain_objp(struct domain_obj **p)
+{
+    if (*p)
+        obj_unref(&(*p)->o);
+}
+static inline void account_objp(struct account_obj **p)
+{
+    if (*p)
+        obj_unref(&(*p)->o);
+}
+static inline void password_objp(struct password_obj **p)
+{
+    if (*p)
+        obj_unref(&(*p)->o);
+}
+
+/* lookup.c: login name -> account, as account_find_login. *ret_key is the canonical name that
+ * failures are counted under, filled whenever the name has a canonical form. */
+int lookup_login(struct view *v, struct sv login, struct addr *ret_key, struct account_obj **ret,
+                 struct errinfo *ei);
+/* resolve.c */
+int resolve_view(struct view *v, const struct addr *address, struct resolved_obj **ret,
+                 struct errinfo *ei);
+
+/* change.c: a change with its audit rows in one transaction of the writing connection. */
+struct change {
+    struct accounts *a;
+    struct dbc *c;
+    const char *admin;
+    char object[16 + ADDR_MAX]; /* "account user@example.org" */
+    bool changed;
+    struct errinfo *ei;
+};
+/* Runs fn in a transaction, again when the database asks for it; then the maintenance log and the
+ * epoch, when something changed. */
+int change_run(struct accounts *a, const char *admin, const char *kind, struct sv object,
+               int (*fn)(struct change *ch, void *arg), void *arg, struct errinfo *ei);
+/* An audit row of ch->object (or another) when old and new differ; NULL = none. */
+int change_note(struct change *ch, const char *field, const char *old_value, const char *new_value);
+int change_note_other(struct change *ch, const char *object, const char *field,
+                      const char *old_value, const char *new_value);
+int change_note_int(struct change *ch, const char *field, int64_t old_value, int64_t new_value);
+int change_note_bool(struct change *ch, const char *field, bool old_value, bool new_value);
+int change_next_id(struct change *ch, const char *sequence, int64_t *ret);
+
+/* value.c: texts of the specs. Errors name field and value. */
+int value_bool(const char *field, const char *text, bool *ret, struct errinfo *ei);
+int value_size(const char *field, const char *text, int64_t *ret, struct errinfo *ei);
+
+/* alias.c: the alias rows of an account, inside its change. list: ;-separated. */
+int alias_replace_for_account(struct change *ch, int64_t account_id, const struct addr *self,
+                              const char *list);
+/* ;-separated, in order of creation; appended to ret. */
+int alias_list_for_account(struct dbc *c, int64_t account_id, struct buf *ret, struct errinfo *ei);

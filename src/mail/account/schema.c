@@ -1,0 +1,95 @@
+/* The system database's tables for domains, accounts, credentials, the audit and the settings. Ids
+ * of domains and accounts come from id_sequence and are never used again: mailboxes are named by
+ * them. */
+#include "mail/account/account.h"
+
+static const char accounts_v1[] =
+    "CREATE TABLE id_sequence ("
+    " name {TEXT_KEY} NOT NULL PRIMARY KEY,"
+    " last_id BIGINT NOT NULL);"
+    "INSERT INTO id_sequence (name, last_id) VALUES ('domain', 0);"
+    "INSERT INTO id_sequence (name, last_id) VALUES ('account', 0);"
+
+    "CREATE TABLE domain ("
+    " id BIGINT NOT NULL PRIMARY KEY,"
+    " name {TEXT_KEY} NOT NULL,"
+    " enabled INTEGER NOT NULL,"
+    " is_primary INTEGER NOT NULL,"
+    " unknown_action INTEGER NOT NULL," /* enum unknown_action */
+    " unknown_to {TEXT} NOT NULL,"
+    " quota_bytes BIGINT NOT NULL,"
+    " max_message_bytes BIGINT NOT NULL,"
+    " created_ms BIGINT NOT NULL);"
+    "CREATE UNIQUE INDEX domain_name ON domain (name);"
+
+    "CREATE TABLE account ("
+    " id BIGINT NOT NULL PRIMARY KEY,"
+    " domain_id BIGINT NOT NULL,"
+    " address {TEXT_KEY} NOT NULL,"
+    " name {TEXT} NOT NULL,"
+    " enabled INTEGER NOT NULL,"
+    " quota_bytes BIGINT NOT NULL,"
+    " soft_quota_bytes BIGINT NOT NULL,"
+    " max_message_bytes BIGINT NOT NULL,"
+    " local_only INTEGER NOT NULL,"
+    " created_ms BIGINT NOT NULL);"
+    "CREATE UNIQUE INDEX account_address ON account (address);"
+    "CREATE INDEX account_domain ON account (domain_id, enabled, id);"
+
+    /* Either account_id (else 0) or target (else '') says where the address leads. */
+    "CREATE TABLE alias ("
+    " id {BIGINT_PK},"
+    " address {TEXT_KEY} NOT NULL,"
+    " domain_id BIGINT NOT NULL,"
+    " account_id BIGINT NOT NULL,"
+    " target {TEXT} NOT NULL);"
+    "CREATE INDEX alias_address ON alias (address);"
+    "CREATE INDEX alias_domain ON alias (domain_id);"
+    "CREATE INDEX alias_account ON alias (account_id);"
+
+    /* version grows with each change of the password. plain: only with auth.keep_plain. The SCRAM
+     * columns hold "<iterations>:<salt>:<StoredKey>:<ServerKey>", base64; '' = none. */
+    "CREATE TABLE password ("
+    " account_id BIGINT NOT NULL PRIMARY KEY,"
+    " scheme {TEXT_KEY} NOT NULL,"
+    " hash {TEXT} NOT NULL,"
+    " scram_sha1 {TEXT} NOT NULL,"
+    " scram_sha256 {TEXT} NOT NULL,"
+    " plain {TEXT},"
+    " version BIGINT NOT NULL,"
+    " changed_ms BIGINT NOT NULL);"
+    "CREATE INDEX password_scheme ON password (scheme);"
+
+    "CREATE TABLE app_password ("
+    " id {BIGINT_PK},"
+    " account_id BIGINT NOT NULL,"
+    " label {TEXT_KEY} NOT NULL,"
+    " salt {TEXT} NOT NULL," /* hex */
+    " hash {TEXT} NOT NULL," /* hex of SHA-256(salt, password) */
+    " created_s BIGINT NOT NULL,"
+    " used_s BIGINT NOT NULL);" /* 0 = never */
+    "CREATE UNIQUE INDEX app_password_label ON app_password (account_id, label);"
+
+    /* One random key per installation: salts that must look the same on every node. */
+    "CREATE TABLE auth_secret ("
+    " name {TEXT_KEY} NOT NULL PRIMARY KEY,"
+    " value {TEXT} NOT NULL);" /* hex */
+
+    "CREATE TABLE audit ("
+    " id {BIGINT_PK},"
+    " at_ms BIGINT NOT NULL,"
+    " admin {TEXT_KEY} NOT NULL,"
+    " object {TEXT_KEY} NOT NULL,"
+    " field {TEXT_KEY} NOT NULL,"
+    " old_value {TEXT},"
+    " new_value {TEXT});"
+    "CREATE INDEX audit_object ON audit (object);"
+
+    "CREATE TABLE setting ("
+    " name {TEXT_KEY} NOT NULL PRIMARY KEY,"
+    " value {TEXT} NOT NULL)";
+
+const struct db_migration account_migrations[] = {
+    { 1, "domains, accounts, credentials, audit, settings", accounts_v1 },
+};
+const size_t account_migrations_count = ARRAY_LEN(account_migrations);

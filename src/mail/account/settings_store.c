@@ -1,0 +1,183 @@
+/* Table setting: reading it into a snapshot, changing it with audit. Rows logcfg.maint, api.var.*.
+ * Used by each module at start and on EPOCH_SETTINGS, by the CLI and the API for changes; any
+ * thread. */
+#include "mail/account/settings_store.h"
+
+#include "log/log.h"
+#include "mail/account/audit.h"
+#include "stats/shm.h"
+
+struct rows {
+    struct conf_pair *pairs;
+    size_t n;
+};
+
+static void rows_done(struct rows *r)
+{
+    for (size_t i = 0; i < r->n; i++) {
+        free((char *)r->pairs[i].name);
+        free((char *)r->pairs[i].value);
+    }
+    free(r->pairs);
+}
+
+static void warn(struct buf *warnings, const char *name, const char *why)
+{
+    if (warnings)
+        buf_addf(warnings, "setting %s is ignored: %s\n", name, why);
+}
+
+/* A row that conf refuses is left out here, so that conf_build cannot fail on it. */
+static void keep_row(struct rows *rows, struct sv name, struct sv value, struct buf *warnings)
+{
+    struct errinfo why = { 0 };
+    char *canonical = NULL;
+    char *n = sv_dup(name);
+    const struct setting *s = conf_find(name);
+    if (!s || conf_check(s, value, &canonical, &why) < 0) {
+        warn(warnings, n, s ? why.text : "this version has no such setting");
+        free(n);
+        return;
+    }
+    free(n);
+    rows->pairs = xrealloc(rows->pairs, (rows->n + 1) * sizeof(*rows->pairs));
+    rows->pairs[rows->n].name = xstrdup(s->name);
+    rows->pairs[rows->n].value = canonical;
+    rows->n++;
+}
+
+int settings_load_warn(struct db *db, struct conf **ret, struct buf *warnings, struct errinfo *ei)
+{
+    _cleanup_(db_putp) struct dbc *c = NULL;
+    _cleanup_(rows_done) struct rows rows = { 0 };
+    int r = db_get(db, &c, ei);
+    if (r < 0)
+        return r;
+    _cleanup_(db_resetp) struct db_stmt *s = NULL;
+    r = db_query(c, &s, ei, "SELECT name, value FROM setting ORDER BY name", "");
+    while (r == 0 && (r = db_step(s, ei)) == 1) {
+        keep_row(&rows, db_col_text(s, 0), db_col_text(s, 1), warnings);
+        r = 0;
+    }
+    if (r < 0)
+        return r;
+    return conf_build(rows.pairs, rows.n, ret, ei);
+}
+
+int settings_load(struct db *db, struct conf **ret, struct errinfo *ei)
+{
+    struct buf warnings;
+    buf_init(&warnings, 64 * KiB);
+    int r = settings_load_warn(db, ret, &warnings, ei);
+    struct sv rest = buf_sv(&warnings);
+    while (rest.n > 0) {
+        struct sv line = sv_split(&rest, '\n');
+        log_warn(SV_FMT, SV_ARG(line));
+    }
+    buf_done(&warnings);
+    return r;
+}
+
+static char *shown(const struct setting *s, const char *value)
+{
+    return xstrdup(s->type != SET_SECRET ? value : *value ? AUDIT_SECRET : "");
+}
+
+/* The stored value, or the default's canonical text. *ret_row tells whether there was a row. */
+static int read_old(struct dbc *c, const struct setting *s, char **ret, bool *ret_row,
+                    struct errinfo *ei)
+{
+    _cleanup_(db_resetp) struct db_stmt *st = NULL;
+    int r = db_query(c, &st, ei, "SELECT value FROM setting WHERE name = ?", "s", s->name);
+    if (r == 0)
+        r = db_step(st, ei);
+    if (r < 0)
+        return r;
+    *ret_row = r == 1;
+    *ret = r == 1 ? sv_dup(db_col_text(st, 0)) : NULL;
+    return 0;
+}
+
+static int write_row(struct dbc *c, const char *admin, const struct setting *s, const char *value,
+                     bool is_default, bool *ret_changed, struct errinfo *ei)
+{
+    _cleanup_(freep) char *old = NULL;
+    bool have = false;
+    int r = read_old(c, s, &old, &have, ei);
+    if (r < 0)
+        return r;
+    if (!have)
+        old = xstrdup(s->dflt);
+    bool same = strcmp(old, value) == 0;
+    if (have && is_default)
+        r = db_run(c, ei, "DELETE FROM setting WHERE name = ?", "s", s->name);
+    else if (have && !same)
+        r = db_run(c, ei, "UPDATE setting SET value = ? WHERE name = ?", "ss", value, s->name);
+    else if (!have && !is_default)
+        r = db_run(c, ei, "INSERT INTO setting (name, value) VALUES (?, ?)", "ss", s->name, value);
+    *ret_changed = have ? is_default || !same : !is_default;
+    if (r < 0 || !*ret_changed)
+        return r;
+    char object[160];
+    snprintf(object, sizeof(object), "setting %s", s->name);
+    _cleanup_(freep) char *was = shown(s, old);
+    _cleanup_(freep) char *is = shown(s, value);
+    return audit_write(c, admin, object, "value", was, is, ei);
+}
+
+static int store(struct db *db, const char *admin, const struct setting *s, const char *value,
+                 bool is_default, struct errinfo *ei)
+{
+    bool changed = false;
+    int r = 0;
+    for (int i = 0; i < 3; i++) {
+        _cleanup_(db_putp) struct dbc *c = NULL;
+        r = db_get_writer(db, &c, ei);
+        if (r == 0)
+            r = db_begin(c, ei);
+        if (r == 0)
+            r = write_row(c, admin, s, value, is_default, &changed, ei);
+        if (r == 0)
+            r = db_commit(c, ei);
+        else if (c)
+            db_rollback(c);
+        if (r != E_TEMP)
+            break;
+    }
+    if (r == 0 && changed) {
+        epoch_bump(EPOCH_SETTINGS);
+        log_maint(admin, "setting %s", s->name);
+    }
+    return r;
+}
+
+static const char *admin_name(const char *admin)
+{
+    return admin && *admin ? admin : "SYSTEM";
+}
+
+int settings_set(struct db *db, const char *admin, struct sv name, struct sv value,
+                 struct errinfo *ei)
+{
+    const struct setting *s = conf_find(name);
+    if (!s)
+        return err_set(ei, E_NOTFOUND, "there is no setting '" SV_FMT "'; see the list of settings",
+                       SV_ARG(sv_take(name, 80)));
+    _cleanup_(freep) char *canonical = NULL;
+    _cleanup_(freep) char *dflt = NULL;
+    int r = conf_check(s, value, &canonical, ei);
+    if (r < 0)
+        return r;
+    bool is_default =
+        conf_check(s, sv_c(s->dflt), &dflt, NULL) == 0 && strcmp(dflt, canonical) == 0;
+    return store(db, admin_name(admin), s, canonical, is_default, ei);
+}
+
+int settings_reset(struct db *db, const char *admin, struct sv name, struct errinfo *ei)
+{
+    const struct setting *s = conf_find(name);
+    if (!s)
+        return err_set(ei, E_NOTFOUND, "there is no setting '" SV_FMT "'; see the list of settings",
+                       SV_ARG(sv_take(name, 80)));
+    return store(db, admin_name(admin), s, s->dflt, true, ei);
+}
