@@ -1,6 +1,7 @@
 /* A POP3 session and its commands, inside the room. */
 #pragma once
 
+#include "conf/conf.h"
 #include "log/log.h"
 #include "mail/account/auth.h"
 #include "server/pop3/pop3_server.h"
