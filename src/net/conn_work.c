@@ -1,0 +1,513 @@
+/* One turn of a connection on a worker: flush, notes, frames, read, until the peer is needed; then
+ * park. The order here is what conn.h promises; conn_test_driver.c repeats it without sockets. */
+#include <event2/event.h>
+#include <sys/socket.h>
+
+#include "base/clock.h"
+#include "log/log.h"
+#include "net/conn_priv.h"
+
+enum { FRAMES_PER_TURN = 64, TIMER_SLACK_MS = 10, LINGER_BYTES = 256 * 1024 };
+
+enum next_kind { NEXT_AGAIN, NEXT_READ, NEXT_WRITE, NEXT_BOTH, NEXT_TIMER, NEXT_POOL, NEXT_CLOSE };
+
+struct next {
+    enum next_kind kind;
+    int64_t ms;         /* NEXT_TIMER */
+    enum pool pool;     /* NEXT_POOL */
+    enum close_why why; /* NEXT_CLOSE */
+};
+
+static struct next next_is(enum next_kind k)
+{
+    return (struct next){ .kind = k };
+}
+
+static struct next next_close(enum close_why why)
+{
+    return (struct next){ .kind = NEXT_CLOSE, .why = why };
+}
+
+static struct next next_pool(enum pool p)
+{
+    return (struct next){ .kind = NEXT_POOL, .pool = p };
+}
+
+static struct next next_timer(int64_t ms)
+{
+    return (struct next){ .kind = NEXT_TIMER, .ms = MAX(ms, 1) };
+}
+
+static void debug_line(struct conn *c, const char *what, const char *why)
+{
+    static const enum log_type types[SVC_COUNT] = {
+        [SVC_SMTP] = LOG_SMTP, [SVC_SUBMISSION] = LOG_SMTP, [SVC_SMTP_CLIENT] = LOG_SMTP,
+        [SVC_POP3] = LOG_POP3, [SVC_IMAP] = LOG_IMAP,       [SVC_CONTROL] = LOG_WEB,
+    };
+    struct logctx lc = { .type = types[c->listener->l.service], .id = c->id, .prefix = "" };
+    memcpy(lc.source, c->peer, sizeof(lc.source));
+    log_line(&lc, LOG_DEBUG, "%s%s%s", what, why ? ": " : "", why ? why : "");
+}
+
+/* --- callbacks --- */
+
+static void enter(struct conn *c)
+{
+    c->cb_mark = (uint32_t)c->out.n;
+}
+
+static void begin_close(struct conn *c, enum close_why why)
+{
+    if (c->closing)
+        return;
+    c->closing = true;
+    c->close_why = why;
+    c->timeout_ms = MIN(c->timeout_ms, (uint32_t)CLOSE_FLUSH_MS);
+    c->progress = true;
+}
+
+static void open_session(struct conn *c)
+{
+    c->phase = PH_OPEN;
+    c->progress = true;
+    /* The event tells when more has come; only OpenSSL's own buffer would stay silent. */
+    c->drained = !(c->ssl && tls_buffered(c));
+    enter(c);
+    c->session = conn_ops(c)->open(c, c->listener->l.arg);
+    if (!c->session)
+        begin_close(c, CLOSE_LIMIT);
+}
+
+static void begin_handshake(struct conn *c)
+{
+    _cleanup_(conf_unrefp) const struct conf *cf = conf_pin();
+    c->phase = PH_HANDSHAKE;
+    c->deadline_ms = clock_mono_ms() + cf->net.handshake_timeout;
+    c->progress = false;
+}
+
+static void start(struct conn *c)
+{
+    struct sockaddr_storage ss = { 0 };
+    socklen_t n = sizeof(ss);
+    if (getsockname(c->fd, (struct sockaddr *)&ss, &n) == 0)
+        c->local_port = addr_text(&ss, c->local);
+    c->shm_slot = shm_session_open(c->listener->l.service, c->id, c->peer, c->local);
+    if (c->refuse) {
+        c->phase = PH_OPEN;
+        ctr_inc(CTR_conn_refused_limit);
+        debug_line(c, "Connection refused by limit", c->refuse);
+        /* Before the handshake a line of text would only confuse; it is not worth one. */
+        if (c->listener->l.refuse && !c->listener->l.tls) {
+            enter(c);
+            c->listener->l.refuse(c, c->refuse);
+        }
+        begin_close(c, CLOSE_LIMIT);
+        return;
+    }
+    if (!c->listener->l.tls) {
+        open_session(c);
+        return;
+    }
+    begin_handshake(c);
+}
+
+static void goodbye(struct conn *c, enum close_why why)
+{
+    bool stay = false;
+    c->timed_out = false;
+    c->progress = true;
+    c->shutting_down = why == CLOSE_SHUTDOWN;
+    if (conn_ops(c)->timeout) {
+        enter(c);
+        stay = conn_ops(c)->timeout(c->session);
+    }
+    if (stay && why == CLOSE_TIMEOUT)
+        return;
+    if (why == CLOSE_TIMEOUT)
+        ctr_inc(CTR_conn_closed_idle);
+    begin_close(c, why);
+}
+
+/* No callback runs while output is due that it might pile on, or after the last word. */
+static bool may_run(const struct conn *c)
+{
+    return !c->closing && !c->want_tls && !c->held && !c->items &&
+           conn_out_pending(c) <= OUT_LOW_WATER &&
+           !atomic_load_explicit(&c->killed, memory_order_relaxed);
+}
+
+static bool run_notes(struct conn *c)
+{
+    if (!may_run(c))
+        return false;
+    struct notebox *box = conn_take_notes(c);
+    if (!box)
+        return false;
+    for (uint32_t i = 0; i < box->n && !c->closing; i++) {
+        enter(c);
+        if (conn_ops(c)->note)
+            conn_ops(c)->note(c->session, &box->note[i]);
+    }
+    free(box);
+    return true;
+}
+
+enum ran { RAN_NONE, RAN_SOME, RAN_ELSEWHERE };
+
+static void run_frame(struct conn *c, struct frame *f, bool bad)
+{
+    size_t used = MIN(f->used, conn_in_pending(c));
+    if (!bad && used == 0)
+        panic("%s: frame() took no input", conn_ops(c)->name);
+    c->in_off += (uint32_t)used;
+    c->progress = true;
+    enter(c);
+    conn_ops(c)->run(c->session, f);
+    if (bad && used == 0)
+        begin_close(c, CLOSE_ERROR);
+    if (c->want_tls && conn_has_input(c)) {
+        debug_line(c, "Input before the TLS handshake, connection closed", NULL);
+        conn_drop_output(c);
+        begin_close(c, CLOSE_ERROR);
+    }
+}
+
+static enum ran run_frames(struct conn *c, struct worker *w, enum pool *ret_elsewhere)
+{
+    const struct proto_ops *ops = conn_ops(c);
+    for (unsigned n = 0;; n++) {
+        enum ran ran = n > 0 ? RAN_SOME : RAN_NONE;
+        struct sv in = { c->in.p + c->in_off, conn_in_pending(c) };
+        struct frame f = { 0 };
+        if (in.n == 0 || n == FRAMES_PER_TURN || !may_run(c))
+            return ran;
+        int r = ops->frame(c->session, in, c->eof, &f);
+        if (r == 0 && in.n < ops->max_input)
+            return ran;
+        bool bad = r <= 0;
+        if (bad) {
+            f.kind = -1;
+            f.data = in;
+        } else if (ops->pool) {
+            enum pool p = ops->pool(c->session, &f);
+            if (p != POOL_FAST && p != w->pool->which) {
+                *ret_elsewhere = p;
+                /* What has been answered goes out before the peer waits for slow work. */
+                return n > 0 ? RAN_SOME : RAN_ELSEWHERE;
+            }
+        }
+        run_frame(c, &f, bad);
+    }
+}
+
+/* --- phases --- */
+
+/* True: go on with PH_OPEN. */
+static bool handshake(struct conn *c, struct next *ret)
+{
+    struct errinfo ei = { 0 };
+    if (c->timed_out) {
+        ctr_inc(CTR_tls_failed);
+        *ret = next_close(CLOSE_TIMEOUT);
+        return false;
+    }
+    int r = c->ssl ? 0 : tls_attach(c);
+    if (r == 0)
+        r = tls_handshake(c, &ei);
+    if (r == TLS_WANT_READ || r == TLS_WANT_WRITE) {
+        *ret = next_is(r == TLS_WANT_READ ? NEXT_READ : NEXT_WRITE);
+        return false;
+    }
+    if (r != TLS_DONE) {
+        ctr_inc(CTR_tls_failed);
+        debug_line(c, "TLS handshake failed", ei.text[0] ? ei.text : "no certificate is loaded");
+        c->dead = true;
+        *ret = next_close(CLOSE_ERROR);
+        return false;
+    }
+    ctr_inc(CTR_tls_handshakes);
+    if (tls_resumed(c))
+        ctr_inc(CTR_tls_resumed);
+    shm_session_tls(c->shm_slot, true);
+    if (!c->session) {
+        open_session(c);
+        return true;
+    }
+    c->phase = PH_OPEN;
+    c->progress = true;
+    c->drained = !tls_buffered(c);
+    enter(c);
+    if (conn_ops(c)->secured)
+        conn_ops(c)->secured(c->session);
+    return true;
+}
+
+static struct next linger(struct conn *c)
+{
+    while (!c->timed_out && c->turn_in < LINGER_BYTES) {
+        buf_reset(&c->in);
+        ssize_t n = recv(c->fd, c->in.p, c->in.cap, MSG_DONTWAIT);
+        if (n < 0 && errno == EAGAIN)
+            return next_is(NEXT_READ);
+        if (n <= 0)
+            break;
+        c->turn_in += (uint64_t)n;
+    }
+    return next_close((enum close_why)c->close_why);
+}
+
+/* Output first. Returns false when *ret is to be done now; *blocked: some output must wait. */
+static bool flush_first(struct conn *c, struct worker *w, bool *blocked, struct next *ret)
+{
+    *blocked = false;
+    switch (conn_flush(c, w)) {
+    case FLUSH_DONE:
+        break;
+    case FLUSH_BLOCKED:
+        *blocked = true;
+        if (c->timed_out) {
+            ctr_inc(CTR_conn_closed_idle);
+            *ret = next_close(CLOSE_TIMEOUT);
+            return false;
+        }
+        if (!may_run(c)) {
+            *ret = next_is(c->want_read ? NEXT_READ : NEXT_WRITE);
+            return false;
+        }
+        break;
+    case FLUSH_WAIT:
+        c->progress = true; /* our limit, not the peer's sloth */
+        *ret = next_timer(bandwidth_wait_ms(&c->net->bandwidth));
+        return false;
+    case FLUSH_MOVE:
+        *ret = next_pool(POOL_BULK);
+        return false;
+    case FLUSH_DEAD:
+        *ret = next_close(c->closing ? (enum close_why)c->close_why : CLOSE_PEER);
+        return false;
+    case FLUSH_ERROR:
+        debug_line(c, "Output could not be made, connection closed", NULL);
+        *ret = next_close(CLOSE_ERROR);
+        return false;
+    }
+    if (c->held) {
+        *ret = next_timer(c->held_until_ms - clock_mono_ms());
+        return false;
+    }
+    return true;
+}
+
+/* All frames are done that can be: get more input or park. False: go on, input has come. */
+static bool want_input(struct conn *c, bool blocked, struct next *ret)
+{
+    if (c->eof) {
+        *ret = blocked ? next_is(NEXT_WRITE) : next_close(CLOSE_PEER);
+        return true;
+    }
+    if (!c->drained) {
+        ssize_t n = conn_read_more(c);
+        if (n > 0)
+            return false;
+        if (n == READ_EOF) {
+            c->eof = true;
+            return false;
+        }
+        if (n == READ_FAILED) {
+            c->dead = true;
+            *ret = next_close(CLOSE_PEER);
+            return true;
+        }
+        if (n == READ_THROTTLED) {
+            c->progress = true;
+            *ret = next_timer(bandwidth_wait_ms(&c->net->bandwidth));
+            return true;
+        }
+    }
+    *ret = next_is(blocked || c->want_write ? NEXT_BOTH : NEXT_READ);
+    return true;
+}
+
+static struct next serve(struct conn *c, struct worker *w)
+{
+    struct next nx;
+    bool blocked;
+    for (unsigned rounds = 0;; rounds++) {
+        enum pool elsewhere = w->pool->which;
+        if (atomic_load(&c->killed))
+            return next_close(CLOSE_KILLED);
+        if (!flush_first(c, w, &blocked, &nx))
+            return nx;
+        if (c->closing && !blocked)
+            return next_close((enum close_why)c->close_why);
+        if (c->want_tls && !blocked) {
+            c->want_tls = false;
+            begin_handshake(c);
+            return next_is(NEXT_AGAIN);
+        }
+        if (atomic_load(&c->stop) && !blocked && !c->shutting_down) {
+            goodbye(c, CLOSE_SHUTDOWN);
+            continue;
+        }
+        if (run_notes(c))
+            continue;
+        enum ran ran = run_frames(c, w, &elsewhere);
+        if (ran == RAN_ELSEWHERE)
+            return next_pool(elsewhere);
+        if (ran == RAN_SOME) {
+            /* Others wait and this peer keeps talking: behind them. */
+            if (rounds > 0 && rounds % 4 == 0 && may_run(c) && workpool_busy(w->pool))
+                return next_pool(w->pool->which);
+            continue;
+        }
+        if (c->timed_out) {
+            goodbye(c, CLOSE_TIMEOUT);
+            continue;
+        }
+        if (want_input(c, blocked, &nx))
+            return nx;
+    }
+}
+
+static void on_timer(struct conn *c)
+{
+    int64_t now = clock_mono_ms() + TIMER_SLACK_MS;
+    if (c->held) {
+        c->held = c->held_until_ms > now;
+        c->progress = true;
+        return;
+    }
+    c->timed_out = c->deadline_ms <= now && !c->progress;
+}
+
+static struct next turn(struct conn *c, struct worker *w, enum conn_state woke)
+{
+    struct next nx = next_is(NEXT_AGAIN);
+    if (woke == ST_WOKE_TIMER)
+        on_timer(c);
+    if (woke == ST_WOKE_IO && c->parked_for & EV_READ)
+        c->drained = false;
+    if (c->phase == PH_LINGER)
+        return linger(c);
+    if (c->phase == PH_NEW)
+        start(c);
+    while (nx.kind == NEXT_AGAIN) {
+        if (atomic_load(&c->killed))
+            return next_close(CLOSE_KILLED);
+        if (c->phase == PH_HANDSHAKE && atomic_load(&c->stop))
+            return next_close(CLOSE_SHUTDOWN);
+        if (c->phase == PH_HANDSHAKE && !handshake(c, &nx))
+            return nx;
+        nx = serve(c, w);
+    }
+    return nx;
+}
+
+/* --- the end --- */
+
+/* True: the last reply may be lost to a reset when the socket is closed now. */
+static bool should_linger(struct conn *c, enum close_why why)
+{
+    if (c->dead || c->eof || c->net->stopping || why == CLOSE_PEER || why == CLOSE_KILLED)
+        return false;
+    bool unread = conn_in_pending(c) > 0;
+    buf_reset(&c->in);
+    c->in_off = 0;
+    ssize_t n = recv(c->fd, c->in.p, c->in.cap, MSG_DONTWAIT);
+    if (n == 0 || (n < 0 && errno != EAGAIN))
+        return false;
+    return n > 0 || unread;
+}
+
+static void end(struct conn *c, struct worker *w)
+{
+    buf_reset(&c->in);
+    c->in_off = 0;
+    conn_return(c, w);
+    conn_free(c);
+}
+
+/* True: lingers, the caller parks it. */
+static bool finish(struct conn *c, struct worker *w, enum close_why why)
+{
+    if (c->phase == PH_LINGER) {
+        end(c, w);
+        return false;
+    }
+    conn_unregister(c);
+    void *session = take_ptr(c->session);
+    if (session)
+        conn_ops(c)->closed(session, why);
+    conn_drop_output(c);
+    shm_session_close(c->shm_slot);
+    tls_detach(c, !c->dead && why != CLOSE_PEER && why != CLOSE_KILLED);
+    if (!should_linger(c, why)) {
+        end(c, w);
+        return false;
+    }
+    shutdown(c->fd, SHUT_WR);
+    c->phase = PH_LINGER;
+    c->close_why = (uint8_t)why;
+    c->timed_out = false;
+    c->progress = false;
+    c->held = false;
+    c->shm_slot = -1;
+    c->deadline_ms = clock_mono_ms() + LINGER_MS;
+    buf_reset(&c->in);
+    return true;
+}
+
+static void account(struct conn *c)
+{
+    if (c->turn_in > 0)
+        ctr_add(CTR_bytes_in, c->turn_in);
+    if (c->turn_out > 0)
+        ctr_add(CTR_bytes_out, c->turn_out);
+    if (c->turn_in + c->turn_out > 0)
+        shm_session_bytes(c->shm_slot, c->turn_in, c->turn_out);
+    c->turn_in = c->turn_out = 0;
+}
+
+static bool park(struct conn *c, const struct next *nx)
+{
+    short what = nx->kind == NEXT_READ    ? EV_READ
+                 : nx->kind == NEXT_WRITE ? EV_WRITE
+                 : nx->kind == NEXT_BOTH  ? EV_READ | EV_WRITE
+                                          : 0;
+    int64_t ms = nx->ms;
+    if (c->progress) {
+        ms = what ? (int64_t)c->timeout_ms : ms;
+        c->deadline_ms = clock_mono_ms() + c->timeout_ms;
+        c->progress = false;
+    } else if (what) {
+        ms = MAX(c->deadline_ms - clock_mono_ms(), 1);
+    }
+    return conn_park(c, what, ms);
+}
+
+void conn_work(struct task *t, struct worker *w)
+{
+    struct conn *c = container_of(t, struct conn, task);
+    for (;;) {
+        enum conn_state woke = atomic_exchange(&c->state, ST_OWNED);
+        /* Before the flags are looked at: what is set from now on stops the parking. */
+        atomic_store(&c->urgent, false);
+        if (woke == ST_WOKE_NOTE)
+            event_del(&c->ev);
+        conn_lend(c, w);
+        struct next nx = turn(c, w, woke);
+        account(c);
+        if (nx.kind == NEXT_CLOSE) {
+            if (!finish(c, w, nx.why))
+                return;
+            nx = next_is(NEXT_READ);
+        }
+        conn_return(c, w);
+        if (nx.kind == NEXT_POOL) {
+            workpool_push(&c->net->pool[nx.pool], &c->task);
+            return;
+        }
+        if (park(c, &nx))
+            return;
+    }
+}

@@ -1,0 +1,228 @@
+/* Worker pools: bounded threads that run tasks (a connection's turn, or a job). Any thread pushes.
+ *
+ * Wake-ups are chained: a push wakes at most one worker, and a woken worker that finds more work
+ * wakes the next. Workers that finish meanwhile take tasks without any wake-up, so that under load
+ * there is about none. The most recently idle worker goes first; threads are started when first
+ * needed. */
+#include "base/clock.h"
+#include "net/net_priv.h"
+#include "os/proc.h"
+
+enum { STACK_BYTES = 256 * 1024, JOBS_MAX = 4096, KEEP_BUFFERS_S = 5 };
+
+static const char *const thread_names[POOL_COUNT] = { "net-fast", "net-slow", "net-bulk" };
+
+struct job {
+    struct task task;
+    void (*fn)(void *arg);
+    void *arg;
+};
+
+static void *worker_main(void *arg);
+
+/* Under the lock. */
+static bool start_worker(struct workpool *p)
+{
+    struct worker *w = &p->workers[p->n_started];
+    pthread_attr_t attr;
+    w->pool = p;
+    buf_init(&w->in, 4 * MiB);
+    buf_init(&w->out, 4 * MiB);
+    pthread_cond_init(&w->cond, NULL);
+    pthread_attr_init(&attr);
+    pthread_attr_setstacksize(&attr, STACK_BYTES);
+    bool ok = pthread_create(&w->thread, &attr, worker_main, w) == 0;
+    pthread_attr_destroy(&attr);
+    if (!ok) {
+        pthread_cond_destroy(&w->cond);
+        return false;
+    }
+    p->n_started++;
+    p->n_alive++;
+    return true;
+}
+
+int workpool_start(struct workpool *p, enum pool which, unsigned n_max, struct errinfo *ei)
+{
+    *p = (struct workpool){ .which = which, .n_max = n_max };
+    p->tail = &p->head;
+    pthread_mutex_init(&p->lock, NULL);
+    pthread_cond_init(&p->ended, NULL);
+    p->workers = xcalloc(n_max, sizeof(*p->workers));
+    pthread_mutex_lock(&p->lock);
+    bool ok = start_worker(p);
+    pthread_mutex_unlock(&p->lock);
+    if (!ok)
+        return err_set(ei, -EAGAIN,
+                       "cannot start a thread for pool %s: the limit of processes "
+                       "(ulimit -u, TasksMax=) is reached",
+                       thread_names[which]);
+    return 0;
+}
+
+/* Under the lock, after work was queued or is left. */
+static void wake_one(struct workpool *p)
+{
+    if (p->waking)
+        return;
+    struct worker *w = p->idle;
+    if (w) {
+        p->idle = w->next_idle;
+        w->woken = true;
+        p->waking = true;
+        pthread_cond_signal(&w->cond);
+        return;
+    }
+    if (p->n_started < p->n_max && !p->stop)
+        p->waking = start_worker(p);
+}
+
+void workpool_push(struct workpool *p, struct task *t)
+{
+    t->next = NULL;
+    pthread_mutex_lock(&p->lock);
+    *p->tail = t;
+    p->tail = &t->next;
+    p->n_queued++;
+    wake_one(p);
+    pthread_mutex_unlock(&p->lock);
+}
+
+bool workpool_busy(struct workpool *p)
+{
+    pthread_mutex_lock(&p->lock);
+    bool busy = p->n_queued > 0;
+    pthread_mutex_unlock(&p->lock);
+    return busy;
+}
+
+static void run_job(struct task *t, struct worker *w _unused_)
+{
+    struct job *j = container_of(t, struct job, task);
+    j->fn(j->arg);
+    free(j);
+}
+
+int workpool_job(struct workpool *p, void (*fn)(void *arg), void *arg)
+{
+    struct job *j = xcalloc(1, sizeof(*j));
+    j->task.run = run_job;
+    j->fn = fn;
+    j->arg = arg;
+    pthread_mutex_lock(&p->lock);
+    if (p->stop || p->n_jobs >= JOBS_MAX) {
+        int r = p->stop ? E_CLOSED : E_FULL;
+        pthread_mutex_unlock(&p->lock);
+        free(j);
+        return r;
+    }
+    p->n_jobs++;
+    *p->tail = &j->task;
+    p->tail = &j->task.next;
+    p->n_queued++;
+    wake_one(p);
+    pthread_mutex_unlock(&p->lock);
+    return 0;
+}
+
+/* Under the lock: waits until woken; memory lent to connections goes back when it stays quiet. */
+static void sleep_idle(struct workpool *p, struct worker *w)
+{
+    w->next_idle = p->idle;
+    p->idle = w;
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += KEEP_BUFFERS_S;
+    while (!w->woken) {
+        if (!w->in.p && !w->out.p) {
+            pthread_cond_wait(&w->cond, &p->lock);
+            continue;
+        }
+        if (pthread_cond_timedwait(&w->cond, &p->lock, &until) == ETIMEDOUT) {
+            buf_done(&w->in);
+            buf_done(&w->out);
+        }
+    }
+    w->woken = false;
+    p->waking = false;
+}
+
+/* Under the lock: the next task, or NULL at the end. */
+static struct task *next_task(struct workpool *p, struct worker *w)
+{
+    while (!p->head) {
+        if (p->stop)
+            return NULL;
+        sleep_idle(p, w);
+    }
+    struct task *t = p->head;
+    p->head = t->next;
+    if (!p->head)
+        p->tail = &p->head;
+    p->n_queued--;
+    if (t->run == run_job)
+        p->n_jobs--;
+    if (p->head)
+        wake_one(p);
+    return t;
+}
+
+static void *worker_main(void *arg)
+{
+    struct worker *w = arg;
+    struct workpool *p = w->pool;
+    os_thread_name(thread_names[p->which]);
+    pthread_mutex_lock(&p->lock);
+    p->waking = false;
+    for (;;) {
+        struct task *t = next_task(p, w);
+        if (!t)
+            break;
+        pthread_mutex_unlock(&p->lock);
+        t->run(t, w);
+        pthread_mutex_lock(&p->lock);
+    }
+    if (--p->n_alive == 0)
+        pthread_cond_broadcast(&p->ended);
+    pthread_mutex_unlock(&p->lock);
+    buf_done(&w->in);
+    buf_done(&w->out);
+    return NULL;
+}
+
+bool workpool_stop(struct workpool *p, int64_t until_ms)
+{
+    pthread_mutex_lock(&p->lock);
+    p->stop = true;
+    for (struct worker *w = p->idle; w; w = w->next_idle) {
+        w->woken = true;
+        pthread_cond_signal(&w->cond);
+    }
+    p->idle = NULL;
+    while (p->n_alive > 0) {
+        struct timespec ts;
+        int64_t left = until_ms - clock_mono_ms();
+        if (left <= 0)
+            break;
+        clock_gettime(CLOCK_REALTIME, &ts);
+        ts.tv_sec += left / 1000;
+        ts.tv_nsec += left % 1000 * 1000000;
+        ts.tv_sec += ts.tv_nsec / 1000000000;
+        ts.tv_nsec %= 1000000000;
+        pthread_cond_timedwait(&p->ended, &p->lock, &ts);
+    }
+    bool all = p->n_alive == 0;
+    pthread_mutex_unlock(&p->lock);
+    return all;
+}
+
+void workpool_done(struct workpool *p)
+{
+    for (unsigned i = 0; i < p->n_started; i++) {
+        pthread_join(p->workers[i].thread, NULL);
+        pthread_cond_destroy(&p->workers[i].cond);
+    }
+    free(p->workers);
+    pthread_cond_destroy(&p->ended);
+    pthread_mutex_destroy(&p->lock);
+}
