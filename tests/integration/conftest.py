@@ -1,0 +1,189 @@
+"""Fixtures: a real server on loopback inside the test run's own network namespace, with domains and accounts.
+
+POSTHORN_BIN names the program. Every server gets its own directory and port base; all are ended by pid.
+"""
+import os
+import pathlib
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+
+import pytest
+
+TOP = pathlib.Path(__file__).resolve().parents[2]
+BIN = os.environ.get("POSTHORN_BIN", str(TOP / "build/posthorn"))
+PASSWORD = "secret-word"
+_next_base = [20000]
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "slow: long load, crash and soak runs; not under sanitizers")
+    here = os.readlink("/proc/self/ns/net")
+    if os.environ.get("POSTHORN_NETNS") != here:
+        raise pytest.UsageError("run the tests with tools/netns.sh: no packet may leave this machine")
+
+
+class Server:
+    """One running Posthorn."""
+
+    PORTS = {"smtp": 25, "submission": 587, "smtps": 465, "imap": 143, "imaps": 993, "pop3": 110, "pop3s": 995}
+
+    def __init__(self, directory, settings=None, domain="example.test", users=("alice", "bob", "carol"), dsn=None,
+                 hostname="mail.example.test", scheme="{PLAIN}", env=None):
+        self.dir = pathlib.Path(directory)
+        self.data = self.dir / "data"
+        self.base = _next_base[0]
+        _next_base[0] += 1000
+        self.domain = domain
+        self.dsn = dsn
+        self.env = dict(os.environ, **(env or {}))
+        self.port = {k: self.base + v for k, v in self.PORTS.items()}
+        self.user = "posthorn" if os.geteuid() == 0 else ""
+        self.proc = None
+        os.chmod(self.dir, 0o755)
+        self.data.mkdir(parents=True, exist_ok=True)
+        if self.user:
+            ensure_user(self.user)
+            shutil.chown(self.data, self.user)
+        lines = [f"set system.hostname {hostname}"]
+        listen = {"smtp.listen": "smtp", "smtp.listen_submission": "submission", "smtp.listen_submission_tls": "smtps",
+                  "imap.listen": "imap", "imap.listen_tls": "imaps", "pop3.listen": "pop3", "pop3.listen_tls": "pop3s"}
+        lines += [f"set {name} 127.0.0.1:{self.port[p]}" for name, p in listen.items()]
+        lines += [f'set {k} "{v}"' for k, v in (settings or {}).items()]
+        lines += [f"create domain {domain} primary=yes"] if domain else []
+        lines += [f"create account {u}@{domain} password={scheme}{PASSWORD}" for u in users]
+        setup = self.dir / "setup.txt"
+        setup.write_text("\n".join(lines) + "\n")
+        self.tool("batch", str(setup))
+
+    def args(self):
+        a = ["--data", str(self.data)]
+        if self.user:
+            a += ["--user", self.user]
+        if self.dsn:
+            a += ["--db", self.dsn]
+        return a
+
+    def tool(self, *words, check=True, **kw):
+        r = subprocess.run([BIN, "tool", *self.args(), *words], capture_output=True, text=True, timeout=120, env=self.env, **kw)
+        if check and r.returncode:
+            raise AssertionError(f"tool {' '.join(words)}: exit {r.returncode}\n{r.stdout}{r.stderr}")
+        return r
+
+    def tool_json(self, *words):
+        import json
+        return json.loads(self.tool("--json", *words).stdout)
+
+    def start(self):
+        log = open(self.dir / "serve.log", "ab")
+        self.proc = subprocess.Popen([BIN, "serve", *self.args(), "--quiet"], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                     env=self.env)
+        for name in ("smtp", "submission", "imap", "pop3"):
+            self.wait_port(self.port[name])
+        return self
+
+    def wait_port(self, port, timeout=60):
+        end = time.monotonic() + timeout
+        while time.monotonic() < end:
+            if self.proc.poll() is not None:
+                raise AssertionError(f"server ended with {self.proc.returncode}:\n{self.output()}")
+            try:
+                with socket.create_connection(("127.0.0.1", port), timeout=5) as s:
+                    s.settimeout(5)
+                    if s.recv(100):
+                        return
+            except OSError:
+                pass
+            time.sleep(0.02)
+        raise AssertionError(f"no answer on port {port}:\n{self.output()}")
+
+    def output(self):
+        text = (self.dir / "serve.log").read_text(errors="replace")
+        for f in sorted((self.data / "logs").glob("e*.log")):
+            text += f.read_text(errors="replace")
+        return text
+
+    def log_text(self, letter):
+        return "".join(f.read_text(errors="replace") for f in sorted((self.data / "logs").glob(f"{letter}*.log")))
+
+    def pids(self):
+        """Module name -> pid, from the process table."""
+        out = {}
+        for p in filter(str.isdigit, os.listdir("/proc")):
+            try:
+                stat = open(f"/proc/{p}/stat").read().rsplit(")", 1)[1].split()
+                cmd = open(f"/proc/{p}/cmdline", "rb").read().split(b"\0")
+            except OSError:
+                continue
+            if int(stat[1]) == self.proc.pid and cmd[1:2] == [b"module"]:
+                out[cmd[2].decode()] = int(p)
+        return out
+
+    def stop(self, sig=signal.SIGTERM, timeout=60):
+        if self.proc and self.proc.poll() is None:
+            self.proc.send_signal(sig)
+            try:
+                self.proc.wait(timeout)
+            except subprocess.TimeoutExpired:
+                self.proc.kill()
+                self.proc.wait()
+                raise AssertionError(f"server did not stop within {timeout} s:\n{self.output()}")
+        return self.proc.returncode if self.proc else None
+
+    def address(self, user):
+        return f"{user}@{self.domain}"
+
+
+def ensure_user(name):
+    if subprocess.run(["id", name], capture_output=True).returncode:
+        subprocess.run(["adduser", "--system", "--group", "--no-create-home", "--home", "/nonexistent", "--quiet", name], check=True)
+
+
+def wait_for(what, condition, timeout=30, interval=0.02):
+    """Polls an outside condition that gives no event; fails with `what`."""
+    end = time.monotonic() + timeout
+    while time.monotonic() < end:
+        v = condition()
+        if v:
+            return v
+        time.sleep(interval)
+    raise AssertionError(f"timeout: {what}")
+
+
+@pytest.fixture
+def make_server():
+    made = []
+
+    def make(start=True, **kw):
+        d = tempfile.mkdtemp(prefix="ph-", dir="/var/tmp")
+        s = Server(d, **kw)
+        made.append(s)
+        return s.start() if start else s
+
+    yield make
+    errors = []
+    for s in made:
+        try:
+            s.stop()
+            out = s.output()
+            if "Sanitizer" in out:
+                errors.append(out)
+        except AssertionError as e:
+            errors.append(str(e))
+        shutil.rmtree(s.dir, ignore_errors=True)
+    assert not errors, "\n".join(errors)
+
+
+@pytest.fixture(scope="module")
+def server():
+    d = tempfile.mkdtemp(prefix="ph-", dir="/var/tmp")
+    s = Server(d).start()
+    yield s
+    try:
+        s.stop()
+        assert "Sanitizer" not in s.output(), s.output()
+    finally:
+        shutil.rmtree(d, ignore_errors=True)
