@@ -15,12 +15,8 @@ enum rcpt_state {
     RCPT_FAILED,
     RCPT_RELAYED /* delivered, DSN duty passed on */
 };
-enum rcpt_notify { /* RFC 3461; 0 = default */
-                   NOTIFY_NEVER = 1,
-                   NOTIFY_SUCCESS = 2,
-                   NOTIFY_FAILURE = 4,
-                   NOTIFY_DELAY = 8,
-};
+/* RFC 3461 NOTIFY; 0 = default (failure, delay). */
+enum rcpt_notify { NOTIFY_NEVER = 1, NOTIFY_SUCCESS = 2, NOTIFY_FAILURE = 4, NOTIFY_DELAY = 8 };
 
 struct rcpt {
     char *address;  /* final target "user@host" */

@@ -1,0 +1,437 @@
+/* Checkpoints: what still waits in full segments gets spool files, the mail store is synced, and
+ * the segments are given back. One thread; it also makes spare segments, and syncs the mail store
+ * some time after the last delivery, so that a power cut repeats little.
+ *
+ * The order is what makes it safe: (1) write files under temporary names, (2) sync the file
+ * systems: files and all local deliveries so far are durable, (3) give the files their names and
+ * remove those of settled messages, (4) sync the directory, (5) write the mark, (6) give segments
+ * back. A crash between any two leaves either the records or the files, or both. */
+#include "base/buf.h"
+#include "base/clock.h"
+#include "conf/conf.h"
+#include "log/log.h"
+#include "mail/queue/queue_priv.h"
+#include "os/proc.h"
+
+#include <time.h>
+#include <unistd.h>
+
+enum {
+    FULL_TOLERATED = 1, /* full segments that do not start a checkpoint by themselves */
+    SPARES = 1,         /* ready besides the active one */
+    AFTER_ERROR_MS = 3000,
+};
+
+/* --- (1) --- */
+
+static void collect_entries(struct list *entries, struct item **chain)
+{
+    list_for_each(l, entries)
+    {
+        struct item *it = container_of(l, struct jent, link)->owner;
+        if (it->saving)
+            continue;
+        it->saving = true;
+        it->saved_content = it->saved_state = false;
+        item_ref(it);
+        it->saved_next = *chain;
+        *chain = it;
+    }
+}
+
+/* Everything that needs one of the full segments. Locked, as all below. */
+static struct item *collect(struct queue *q, uint64_t *ret_last_gen)
+{
+    struct item *chain = NULL;
+    *ret_last_gen = 0;
+    list_for_each(l, &q->journal.full)
+    {
+        struct jseg *s = container_of(l, struct jseg, link);
+        while (s->inflight)
+            pthread_cond_wait(&q->journal.changed, &q->lock);
+        collect_entries(&s->entries, &chain);
+        *ret_last_gen = s->gen;
+    }
+    return chain;
+}
+
+static int save_content(struct queue *q, struct item *it, const struct rec *rec)
+{
+    struct sv content = sv_skip(rec->payload, rec->aux);
+    pthread_mutex_unlock(&q->lock);
+    int r = spool_write(q, it->m->item, ".tms.new", content, SV_NULL);
+    pthread_mutex_lock(&q->lock);
+    it->saved_content = r >= 0;
+    return r;
+}
+
+static int save_state(struct queue *q, struct item *it, struct sv env, uint32_t version)
+{
+    it->saved_version = version;
+    pthread_mutex_unlock(&q->lock);
+    int r = spool_write_env(q, it->m->item, it->m->key, version, env);
+    pthread_mutex_lock(&q->lock);
+    it->saved_state = r >= 0;
+    return r;
+}
+
+static int save_item(struct queue *q, struct item *it, struct buf *a, struct buf *b)
+{
+    struct rec rec, state;
+    int r = 0;
+    if (it->finished)
+        return 0;
+    /* The newest state may be in the content's own record. */
+    bool in_msg = !it->state[it->cur].seg && !it->has_env;
+    uint32_t version = it->version;
+    if (it->content.seg) {
+        r = journal_read_record(&q->journal, &it->content, a, &rec);
+        if (r >= 0)
+            r = save_content(q, it, &rec);
+        if (r >= 0 && in_msg && !it->finished && !it->state[it->cur].seg)
+            return save_state(q, it, sv_take(rec.payload, rec.aux), version);
+    }
+    if (r < 0 || it->finished || !it->state[it->cur].seg)
+        return r;
+    version = it->version;
+    r = journal_read_record(&q->journal, &it->state[it->cur], b, &state);
+    if (r < 0)
+        return r;
+    return save_state(q, it, sv_take(state.payload, state.type == REC_STATE ? SIZE_MAX : state.aux),
+                      version);
+}
+
+static int save_all(struct queue *q, struct item *chain)
+{
+    struct buf a, b;
+    int result = 0;
+    buf_init(&a, (size_t)q->journal.seg_size);
+    buf_init(&b, (size_t)q->journal.seg_size);
+    for (struct item *it = chain; it; it = it->saved_next) {
+        int r = save_item(q, it, &a, &b);
+        if (r >= 0)
+            continue;
+        log_error("Queue: cannot write the spool files of %s: %s", it->m->item, err_name(r));
+        result = r;
+        if (r == -ENOSPC || r == -EDQUOT)
+            break;
+    }
+    buf_done(&a);
+    buf_done(&b);
+    return result;
+}
+
+/* --- (3) --- */
+
+static bool name_file(struct queue *q, const char *item, const char *suffix)
+{
+    char from[4096], to[4096], tmp[16];
+    snprintf(tmp, sizeof(tmp), "%s.new", suffix);
+    spool_path(q, item, tmp, from);
+    spool_path(q, item, suffix, to);
+    int r = q->io->rename(q->io->arg, from, to);
+    if (r < 0)
+        log_error("Queue: cannot rename %s: %s", from, err_name(r));
+    q->names_dirty = true;
+    return r >= 0;
+}
+
+static void remove_new(struct queue *q, const char *item)
+{
+    static const char *const suffixes[] = { ".tms.new", ".tm$.new" };
+    for (size_t i = 0; i < ARRAY_LEN(suffixes); i++) {
+        char path[4096];
+        spool_path(q, item, suffixes[i], path);
+        q->io->unlink(q->io->arg, path);
+    }
+}
+
+/* Locked: the item cannot be settled between the look at it and the renames. The content's record
+ * is kept until the envelope has a file, too: without one recovery would not know the item. */
+static void adopt_files(struct queue *q, struct item *it, bool synced)
+{
+    if (!synced || it->finished) {
+        remove_new(q, it->m->item);
+        return;
+    }
+    if (it->saved_content && (it->saved_state || it->has_env))
+        it->saved_content = name_file(q, it->m->item, ".tms");
+    else
+        it->saved_content = false;
+    if (it->saved_state && name_file(q, it->m->item, ".tm$")) {
+        it->has_env = true;
+        if (it->saved_version == it->version)
+            jent_drop(&it->state[it->cur]);
+    }
+    if (it->saved_content) {
+        it->in_file = true;
+        if (it->has_env)
+            jent_drop(&it->content);
+    }
+}
+
+static void adopt_all(struct queue *q, struct item *chain, bool synced)
+{
+    while (chain) {
+        struct item *it = chain;
+        chain = it->saved_next;
+        adopt_files(q, it, synced);
+        it->saving = false;
+        item_unref(it);
+    }
+}
+
+static void remove_doomed(struct queue *q, struct doomed *d)
+{
+    while (d) {
+        struct doomed *next = d->next;
+        char path[4096];
+        spool_path(q, d->item, ".tm$", path);
+        q->io->unlink(q->io->arg, path);
+        spool_path(q, d->item, ".tms", path);
+        q->io->unlink(q->io->arg, path);
+        q->names_dirty = true;
+        free(d);
+        d = next;
+    }
+}
+
+static void put_back_doomed(struct queue *q, struct doomed *d)
+{
+    while (d) {
+        struct doomed *next = d->next;
+        d->next = q->doomed;
+        q->doomed = d;
+        d = next;
+    }
+}
+
+/* --- the whole --- */
+
+static int sync_stores(struct queue *q, bool spooled)
+{
+    pthread_mutex_unlock(&q->lock);
+    int r = q->io->syncfs(q->io->arg, q->sync_fd);
+    if (r >= 0 && spooled && !q->one_fs)
+        r = q->io->syncfs(q->io->arg, q->dir_fd);
+    pthread_mutex_lock(&q->lock);
+    if (r < 0)
+        log_error("Queue: the mail store could not be synced: %s. Nothing is discarded; look for "
+                  "errors of the disk",
+                  err_name(r));
+    return r;
+}
+
+static int sync_names(struct queue *q)
+{
+    if (!q->names_dirty)
+        return 0;
+    q->names_dirty = false;
+    pthread_mutex_unlock(&q->lock);
+    int r = q->io->sync_dir(q->io->arg, q->dir);
+    pthread_mutex_lock(&q->lock);
+    if (r < 0)
+        q->names_dirty = true;
+    return r;
+}
+
+/* Never waits for room: this thread is the one that makes it. Without sync: when the mark is lost,
+ * more is repeated. (A sync from here could also take the error report that a leader's sync must
+ * see.) */
+static void write_mark(struct queue *q, uint64_t gen, uint64_t off)
+{
+    char bytes[8];
+    for (int i = 0; i < 8; i++)
+        bytes[i] = (char)(off >> (8 * i));
+    struct jwrite w = { .type = REC_MARK, .key = gen, .payload = { sv_n(bytes, 8), SV_NULL } };
+    struct jwrite *list[] = { &w };
+    struct jseg *s = q->journal.active;
+    jwrite_prepare(&w);
+    if (s && s->size - s->tail >= rec_size(w.length))
+        (void)journal_write(&q->journal, list, 1);
+}
+
+/* Positions after which records may concern deliveries that this checkpoint does not cover. */
+static void position(const struct queue *q, uint64_t *gen, uint64_t *off)
+{
+    const struct journal *j = &q->journal;
+    *gen = *off = 0;
+    if (j->active) {
+        *gen = j->active->gen;
+        *off = j->active->tail;
+    } else if (!list_empty(&j->full)) {
+        *gen = container_of(j->full.prev, struct jseg, link)->gen + 1;
+    }
+}
+
+static void recycle(struct queue *q, uint64_t last_gen)
+{
+    list_for_each_safe(l, tmp, &q->journal.full)
+    {
+        struct jseg *s = container_of(l, struct jseg, link);
+        /* In order: a record that ends an item must outlive the one that began it. */
+        if (s->gen > last_gen || s->inflight || s->readers || !list_empty(&s->entries))
+            return;
+        journal_recycle(&q->journal, s);
+    }
+}
+
+static void retire(struct queue *q)
+{
+    struct journal *j = &q->journal;
+    if (!j->active || j->active->tail == SEG_HEAD)
+        return;
+    list_add_tail(&j->full, &j->active->link);
+    j->n_full++;
+    j->active = NULL;
+}
+
+/* Locked. everything: also what is in the active segment; afterwards no segment is needed. */
+static int run_locked(struct queue *q, bool everything)
+{
+    uint64_t last_gen, gen, off;
+    if (everything)
+        retire(q);
+    struct item *chain = collect(q, &last_gen);
+    int saved = save_all(q, chain);
+    struct doomed *doomed = q->doomed;
+    q->doomed = NULL;
+    uint64_t unmarked = q->unmarked;
+    position(q, &gen, &off);
+    int r = sync_stores(q, chain != NULL);
+    adopt_all(q, chain, r >= 0);
+    if (r >= 0)
+        remove_doomed(q, doomed);
+    else
+        put_back_doomed(q, doomed);
+    if (r >= 0)
+        r = sync_names(q);
+    if (r >= 0) {
+        q->unmarked -= unmarked;
+        q->unmarked_since = clock_mono_ms();
+        if (gen && unmarked)
+            write_mark(q, gen, off);
+        recycle(q, last_gen);
+    }
+    return r < 0 ? r : saved;
+}
+
+int checkpoint_run(struct queue *q, bool everything)
+{
+    pthread_mutex_lock(&q->lock);
+    int r = run_locked(q, everything);
+    pthread_mutex_unlock(&q->lock);
+    return r;
+}
+
+/* --- the thread --- */
+
+static int64_t interval_ms(void)
+{
+    _cleanup_(conf_unrefp) const struct conf *cf = conf_pin();
+    return cf->queue.sync_interval;
+}
+
+static int64_t mark_due_in(const struct queue *q)
+{
+    return q->unmarked_since + interval_ms() - clock_mono_ms();
+}
+
+static void sleep_until_work(struct queue *q, int64_t ms)
+{
+    if (ms < 0) {
+        pthread_cond_wait(&q->work, &q->lock);
+        return;
+    }
+    struct timespec ts;
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    ts.tv_nsec += ms % 1000 * 1000000;
+    ts.tv_sec += ms / 1000 + ts.tv_nsec / 1000000000;
+    ts.tv_nsec %= 1000000000;
+    pthread_cond_timedwait(&q->work, &q->lock, &ts);
+}
+
+static bool has_bad(const struct queue *q)
+{
+    list_for_each(l, &q->journal.full) if (container_of(l, struct jseg, link)->bad) return true;
+    return false;
+}
+
+static bool checkpoint_due(const struct queue *q)
+{
+    return q->forced != q->forced_done || q->journal.n_full > FULL_TOLERATED || has_bad(q) ||
+           (q->unmarked && mark_due_in(q) <= 0);
+}
+
+static void make_spares(struct queue *q)
+{
+    struct errinfo ei;
+    unsigned want = SPARES + (q->journal.active ? 0 : 1);
+    if (q->journal.n_spares >= want)
+        return;
+    pthread_mutex_unlock(&q->lock);
+    if (journal_make_spares(&q->journal, want, &ei) < 0)
+        log_error("Queue: %s; mail is refused until this works", ei.text);
+    pthread_mutex_lock(&q->lock);
+}
+
+static void *run(void *arg)
+{
+    struct queue *q = arg;
+    os_thread_name("queue");
+    pthread_mutex_lock(&q->lock);
+    while (!q->thread_ends) {
+        q->work_due = false;
+        int r = 0;
+        make_spares(q);
+        if (checkpoint_due(q)) {
+            uint64_t forced = q->forced;
+            r = run_locked(q, forced != q->forced_done);
+            q->last_result = r;
+            q->forced_done = forced;
+            pthread_cond_broadcast(&q->work_done);
+            make_spares(q);
+        }
+        if (q->thread_ends || q->work_due || q->forced != q->forced_done)
+            continue;
+        if (r < 0 || q->journal.spare_error)
+            sleep_until_work(q, AFTER_ERROR_MS);
+        else
+            sleep_until_work(q, q->unmarked ? MAX(mark_due_in(q), 1) : -1);
+    }
+    pthread_mutex_unlock(&q->lock);
+    return NULL;
+}
+
+int checkpoint_start(struct queue *q, struct errinfo *ei)
+{
+    int r = pthread_create(&q->thread, NULL, run, q);
+    if (r)
+        return err_set_errno(ei, -r, "cannot start the queue's thread");
+    q->thread_runs = true;
+    return 0;
+}
+
+void checkpoint_stop(struct queue *q)
+{
+    if (!q->thread_runs)
+        return;
+    pthread_mutex_lock(&q->lock);
+    q->thread_ends = true;
+    pthread_cond_signal(&q->work);
+    pthread_mutex_unlock(&q->lock);
+    pthread_join(q->thread, NULL);
+    q->thread_runs = false;
+}
+
+int queue_checkpoint(struct queue *q)
+{
+    pthread_mutex_lock(&q->lock);
+    uint64_t want = ++q->forced;
+    pthread_cond_signal(&q->work);
+    while (q->forced_done < want)
+        pthread_cond_wait(&q->work_done, &q->lock);
+    int r = q->last_result;
+    pthread_mutex_unlock(&q->lock);
+    return r;
+}

@@ -1,0 +1,140 @@
+/* The queue's inside, shared by its files. One lock guards everything; it is never held over a disk
+ * access except renames and unlinks of spool files.
+ *
+ * A message is an item. Where it is kept:
+ *   content: in memory while it is fresh; always also in the journal record `content`, or in the
+ * file <item>.tms state:   in the newest of the records `content` and `state`, or in the file
+ * <item>.tm$ A segment is given back only when no item needs a record in it. */
+#pragma once
+
+#include <pthread.h>
+
+#include "mail/queue/journal.h"
+#include "mail/queue/queue.h"
+
+#define KINDS 2 /* RCPT_LOCAL, RCPT_REMOTE: what is delivered by threads */
+enum place { PLACE_NONE, PLACE_READY, PLACE_LATER };
+
+struct item {
+    struct list link; /* in queue.items */
+    unsigned refs;
+    struct message *m; /* recipients' state belongs to the deliverer while active */
+    struct jent content;
+    uint32_t content_at;  /* length of the envelope before the content in its record */
+    struct jent state[2]; /* [cur] is the newest; the other one is being written */
+    unsigned cur;
+    uint32_t version; /* of the newest state */
+    bool in_file;     /* the content is in .tms */
+    bool has_env;     /* a .tm$ is there */
+    bool committed, active, finished;
+    bool revived;   /* by recovery: its new state is to be recorded */
+    bool has_local; /* some recipient is local: files go only after a sync of the mail store */
+    size_t counted; /* bytes in queue.mem_used */
+
+    size_t waiting[KINDS];
+    int64_t due[KINDS]; /* wall clock; 0 = now */
+    enum place place;
+    enum rcpt_kind kind; /* what it is placed for */
+    struct list ready;   /* in queue.ready[kind] */
+    size_t heap_at;      /* in queue.later[kind] */
+
+    /* What queue_each shows, because the message is the deliverer's while active. */
+    size_t first_waiting;
+    char *answer;
+    unsigned attempts;
+    int64_t next_try_ms;
+
+    /* The checkpoint's. */
+    struct item *saved_next;
+    bool saving;
+    uint32_t saved_version;
+    bool saved_content, saved_state;
+};
+
+struct heap { /* of items by due[kind] */
+    struct item **p;
+    size_t n, cap;
+    enum rcpt_kind kind;
+};
+
+struct doomed { /* spool files to remove after the next sync of the mail store */
+    struct doomed *next;
+    char item[40];
+};
+
+struct queue {
+    pthread_mutex_t lock;
+    const struct queue_io *io;
+    char *dir, *temp_dir, *sync_path;
+    int dir_fd, sync_fd, lock_fd;
+    bool one_fs; /* spool and mail store are on the same file system */
+    struct journal journal;
+
+    struct list items;
+    size_t n_items;
+    struct list ready[KINDS];
+    struct heap later[KINDS];
+    pthread_cond_t take[KINDS]; /* something became ready, or stopping */
+    size_t n_active[KINDS];
+    pthread_cond_t idle; /* an item was settled */
+    bool stopping;
+    uint64_t mem_used;
+
+    /* Checkpoints. */
+    pthread_t thread;
+    bool thread_runs, thread_ends;
+    pthread_cond_t work, work_done;
+    bool work_due;                /* the journal wants a spare or has full segments */
+    uint64_t forced, forced_done; /* complete checkpoints asked for and made */
+    int last_result;
+    struct doomed *doomed;
+    uint64_t unmarked;      /* local deliveries since the mail store was synced */
+    int64_t unmarked_since; /* monotonic ms of the first of them */
+    bool names_dirty;       /* spool files were removed, the directory not synced since */
+
+    /* queue_has_space */
+    _Atomic int64_t space_checked_ms;
+    atomic_bool space_ok;
+};
+
+/* item.c */
+struct item *item_new(struct message *m); /* takes a reference of m */
+void item_ref(struct item *it);
+void item_unref(struct item *it);
+bool item_in_journal(const struct item *it);
+/* Recomputes waiting, first_waiting and answer from the message. */
+void item_refresh(struct item *it);
+void item_drop_content(struct queue *q, struct item *it); /* frees memory, not while active */
+void item_forget(struct queue *q, struct item *it);       /* takes it out of everything */
+void item_remove_files(struct queue *q, struct item *it, bool after_sync);
+
+/* sched.c */
+void sched_place(struct queue *q, struct item *it); /* by what waits and when it is due */
+void sched_remove(struct queue *q, struct item *it);
+void sched_done(struct queue *q);
+int64_t sched_retry_delay(unsigned attempts); /* by queue.retry_schedule, ms */
+
+/* spool.c: names in dir. suffix ".tms", ".tm$", with ".new" behind while written. */
+void spool_path(const struct queue *q, const char *item, const char *suffix, char ret[4096]);
+int spool_write(struct queue *q, const char *item, const char *suffix, struct sv a, struct sv b);
+int spool_from_memory(struct queue *q, struct message *m, struct errinfo *ei);
+int spool_adopt(struct queue *q, struct message *m,
+                struct errinfo *ei); /* temp file -> .tms, durable */
+int spool_write_env(struct queue *q, const char *item, uint64_t key, uint32_t version,
+                    struct sv env);
+/* Reads a .tm$. */
+int spool_read_env(struct queue *q, const char *name, struct message *m, uint32_t *ret_version,
+                   struct errinfo *ei);
+
+/* checkpoint.c */
+int checkpoint_start(struct queue *q, struct errinfo *ei);
+void checkpoint_stop(struct queue *q);
+int checkpoint_run(struct queue *q, bool everything); /* by the thread, or when it does not run */
+/* Waits for one complete checkpoint by the thread. For tests and close. */
+int queue_checkpoint(struct queue *q);
+
+/* recover.c */
+int recover_run(struct queue *q, struct errinfo *ei);
+
+/* Tests: ends a queue as a crash does: nothing more is written. */
+void queue_crash(struct queue *q);

@@ -1,0 +1,422 @@
+/* What is found at start: first the .tm$ files, then the journal in order on top of them.
+ *
+ * Local deliveries are not synced one by one. When the process alone died, the kernel still has
+ * them and every record counts. After a power cut (the segment carries another boot id) "delivered
+ * to a mailbox" counts only where a mark says that the mail store was synced since; otherwise the
+ * recipient waits again, and the mailbox recognises the key if it has the message. What another
+ * server took is believed always. */
+#include "base/clock.h"
+#include "base/hash.h"
+#include "log/log.h"
+#include "mail/queue/queue_priv.h"
+#include "os/file.h"
+
+#include <dirent.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+struct found { /* an item while the records are read */
+    struct item *it;
+    uint64_t gen, off; /* of the last record about it */
+    bool foreign_boot; /* of that record's segment */
+    bool done, revoked, in_journal;
+};
+
+struct recovery {
+    struct queue *q;
+    struct map *by_key; /* struct found */
+    struct found **all; /* in order of appearance */
+    size_t n, cap;
+    uint64_t mark_gen, mark_off;
+    uint64_t records, repeated;
+};
+
+static struct sv key_sv(const uint64_t *key)
+{
+    return sv_n(key, sizeof(*key));
+}
+
+static struct found *add(struct recovery *rc, struct message *m)
+{
+    struct found *f = xcalloc(1, sizeof(*f));
+    f->it = item_new(m);
+    map_put(rc->by_key, key_sv(&m->key), f);
+    if (rc->n == rc->cap) {
+        rc->cap = rc->cap ? rc->cap * 2 : 256;
+        rc->all = xrealloc(rc->all, rc->cap * sizeof(*rc->all));
+    }
+    rc->all[rc->n++] = f;
+    return f;
+}
+
+/* --- .tm$ files --- */
+
+static void set_aside(struct queue *q, const char *name, const char *why)
+{
+    char from[4096], to[4096];
+    snprintf(from, sizeof(from), "%s/%s", q->dir, name);
+    snprintf(to, sizeof(to), "%s/%s.bad", q->dir, name);
+    q->io->rename(q->io->arg, from, to);
+    log_error("Queue: %s: %s; it was renamed to %s.bad", from, why, name);
+}
+
+static void load_env(struct recovery *rc, const char *name)
+{
+    _cleanup_(message_unrefp) struct message *m = message_new();
+    struct errinfo ei = { 0 };
+    uint32_t version;
+    if (spool_read_env(rc->q, name, m, &version, &ei) < 0) {
+        set_aside(rc->q, name, ei.text);
+        return;
+    }
+    struct sv stem = sv_take(sv_c(name), strlen(name) - 4);
+    if (!sv_eq(stem, sv_c(m->item)) || map_get(rc->by_key, key_sv(&m->key))) {
+        set_aside(rc->q, name, "the envelope belongs to another item");
+        return;
+    }
+    struct found *f = add(rc, m);
+    f->it->version = version;
+    f->it->in_file = f->it->has_env = true;
+}
+
+static int load_envs(struct recovery *rc, struct errinfo *ei)
+{
+    DIR *d = opendir(rc->q->dir);
+    if (!d)
+        return err_set_errno(ei, -errno, "cannot list %s", rc->q->dir);
+    struct dirent *e;
+    while ((e = readdir(d))) {
+        struct sv name = sv_c(e->d_name);
+        if (name.n > 4 && sv_iends(name, SV(".tm$")))
+            load_env(rc, e->d_name);
+    }
+    closedir(d);
+    return 0;
+}
+
+/* --- the journal --- */
+
+static void note(struct found *f, const struct jseg *s, const struct rec *rec, bool foreign)
+{
+    f->gen = s->gen;
+    f->off = rec->off;
+    f->foreign_boot = foreign;
+    f->in_journal = true;
+}
+
+static void link_entry(struct jent *e, struct jseg *s, const struct rec *rec)
+{
+    if (e->seg)
+        jent_drop(e);
+    e->seg = s;
+    e->off = rec->off;
+    e->len = (uint32_t)rec->payload.n;
+    list_add_tail(&s->entries, &e->link);
+}
+
+static void replace_message(struct found *f, struct message *m)
+{
+    struct item *it = f->it;
+    it->m->queue_data = NULL;
+    message_unref(it->m);
+    it->m = message_ref(m);
+    m->queue_data = it;
+}
+
+static struct sv envelope_of(const struct rec *rec)
+{
+    return rec->type == REC_STATE ? rec->payload : sv_take(rec->payload, rec->aux);
+}
+
+static void on_message(struct recovery *rc, struct jseg *s, const struct rec *rec, bool foreign)
+{
+    struct found *f = map_get(rc->by_key, key_sv(&rec->key));
+    _cleanup_(message_unrefp) struct message *m = message_new();
+    struct errinfo ei;
+    if (message_envelope_decode(envelope_of(rec), m, &ei) < 0 || m->key != rec->key) {
+        log_error("Queue: a record of the journal cannot be used: %s", ei.text);
+        return;
+    }
+    bool state = rec->type == REC_STATE, fresh = !f;
+    if (fresh)
+        f = add(rc, m);
+    note(f, s, rec, foreign);
+    struct item *it = f->it;
+    if (rec->type == REC_MSG) {
+        link_entry(&it->content, s, rec);
+        it->content_at = rec->aux;
+        it->in_file = false; /* files that may be there, too, are written again */
+        return;
+    }
+    if (fresh)
+        it->in_file = true; /* REC_MSG_FILE, or its record was given back and REC_STATE remains */
+    else if (!state || rec->aux <= it->version)
+        return; /* the .tm$ file is at least as new */
+    if (state) {
+        replace_message(f, m);
+        it->version = rec->aux;
+        f->done = false; /* brought back to life after a power cut */
+    }
+    link_entry(&it->state[it->cur], s, rec);
+}
+
+static void on_done(struct recovery *rc, struct jseg *s, const struct rec *rec, bool foreign)
+{
+    struct found *f = map_get(rc->by_key, key_sv(&rec->key));
+    if (!f)
+        return;
+    note(f, s, rec, foreign);
+    f->done = true;
+    f->it->version = MAX(f->it->version, rec->aux);
+    struct message *m = f->it->m;
+    for (size_t i = 0; i < m->n_rcpts && i < rec->payload.n; i++)
+        if ((unsigned char)rec->payload.p[i] <= RCPT_RELAYED)
+            m->rcpts[i].state = (enum rcpt_state)rec->payload.p[i];
+}
+
+static void on_mark(struct recovery *rc, const struct rec *rec)
+{
+    uint64_t off = 0;
+    for (size_t i = 0; i < 8 && i < rec->payload.n; i++)
+        off |= (uint64_t)(unsigned char)rec->payload.p[i] << (8 * i);
+    if (rec->key > rc->mark_gen || (rec->key == rc->mark_gen && off > rc->mark_off)) {
+        rc->mark_gen = rec->key;
+        rc->mark_off = off;
+    }
+}
+
+static void replay_record(struct recovery *rc, struct jseg *s, const struct rec *rec, bool foreign)
+{
+    rc->records++;
+    switch (rec->type) {
+    case REC_MSG:
+    case REC_MSG_FILE:
+    case REC_STATE:
+        on_message(rc, s, rec, foreign);
+        return;
+    case REC_DONE:
+        on_done(rc, s, rec, foreign);
+        return;
+    case REC_REVOKE: {
+        struct found *f = map_get(rc->by_key, key_sv(&rec->key));
+        if (f)
+            f->revoked = true;
+        return;
+    }
+    case REC_MARK:
+        on_mark(rc, rec);
+        return;
+    case REC_TYPE_COUNT:
+        return;
+    }
+}
+
+static int replay_segment(void *arg, struct jseg *s, const struct seg_head *h)
+{
+    struct recovery *rc = arg;
+    struct queue *q = rc->q;
+    bool foreign = strcmp(h->boot, q->journal.boot) != 0;
+    char *p = malloc(s->size);
+    if (!p)
+        return -ENOMEM;
+    int r = queue_io_read(q->io, s->fd, p, s->size, 0);
+    struct rec rec;
+    uint64_t off = SEG_HEAD;
+    while (r >= 0 && rec_next(sv_n(p, s->size), s->salt, &off, &rec)) {
+        replay_record(rc, s, &rec, foreign);
+        s->tail = off;
+    }
+    free(p);
+    return r;
+}
+
+/* --- what follows from it --- */
+
+static bool trusted(const struct recovery *rc, const struct found *f)
+{
+    return !f->in_journal || !f->foreign_boot || f->gen < rc->mark_gen ||
+           (f->gen == rc->mark_gen && f->off < rc->mark_off);
+}
+
+static void distrust(struct recovery *rc, struct found *f)
+{
+    struct message *m = f->it->m;
+    uint64_t before = rc->repeated;
+    for (size_t i = 0; i < m->n_rcpts; i++) {
+        struct rcpt *r = &m->rcpts[i];
+        if (r->kind == RCPT_LOCAL && r->state == RCPT_DELIVERED) {
+            r->state = RCPT_WAITING;
+            rc->repeated++;
+        }
+    }
+    f->it->revived = rc->repeated != before;
+}
+
+/* A later mark would make the old results count again: what lives again is recorded before there
+ * can be one. */
+static int record_revived(struct queue *q, struct item *it, struct errinfo *ei)
+{
+    struct journal *j = &q->journal;
+    struct buf env;
+    buf_init(&env, 64 * MiB);
+    int r = message_envelope_encode(it->m, &env);
+    struct jwrite w = { .type = REC_STATE,
+                        .key = it->m->key,
+                        .aux = it->version + 1,
+                        .payload = { buf_sv(&env), SV_NULL },
+                        .ent = &it->state[it->cur ^ 1] };
+    struct jwrite *list[] = { &w };
+    jwrite_prepare(&w);
+    bool room = j->active && j->active->size - j->active->tail >= rec_size(w.length);
+    if (r >= 0 && !room)
+        r = journal_make_spares(j, 1, ei);
+    pthread_mutex_lock(&q->lock);
+    if (r >= 0)
+        r = journal_write(j, list, 1);
+    if (r >= 0) {
+        jent_drop(&it->state[it->cur]);
+        it->cur ^= 1;
+        it->version++;
+    }
+    pthread_mutex_unlock(&q->lock);
+    buf_done(&env);
+    return r;
+}
+
+static int record_all_revived(struct queue *q, struct errinfo *ei)
+{
+    int r = 0;
+    list_for_each(l, &q->items)
+    {
+        struct item *it = container_of(l, struct item, link);
+        if (it->revived && r >= 0)
+            r = record_revived(q, it, ei);
+        it->revived = false;
+    }
+    return r;
+}
+
+static bool content_is_there(struct queue *q, struct item *it)
+{
+    char path[4096];
+    struct stat st;
+    spool_path(q, it->m->item, ".tms", path);
+    if (it->content.seg)
+        return true;
+    if (stat(path, &st) == 0 && (uint64_t)st.st_size == it->m->size)
+        return true;
+    log_error("Queue: content of %s is not in %s", it->m->item, path);
+    return false;
+}
+
+static void give_up(struct queue *q, struct item *it)
+{
+    char name[64];
+    snprintf(name, sizeof(name), "%s.tm$", it->m->item);
+    if (it->has_env)
+        set_aside(q, name, "its content is missing or incomplete");
+}
+
+static void settle_found(struct recovery *rc, struct found *f)
+{
+    struct queue *q = rc->q;
+    struct item *it = f->it;
+    list_add_tail(&q->items, &it->link);
+    q->n_items++;
+    if (f->revoked) {
+        item_remove_files(q, it, false);
+        item_forget(q, it);
+        return;
+    }
+    if (!trusted(rc, f))
+        distrust(rc, f);
+    item_refresh(it);
+    bool waits = it->waiting[RCPT_LOCAL] || it->waiting[RCPT_REMOTE];
+    if (!waits)
+        item_remove_files(q, it, true);
+    if (waits && !content_is_there(q, it)) {
+        give_up(q, it);
+        waits = false;
+    }
+    if (!waits) {
+        item_forget(q, it);
+        return;
+    }
+    it->committed = true;
+    it->due[RCPT_LOCAL] = it->due[RCPT_REMOTE] = f->done ? 0 : it->m->next_try_ms;
+    sched_place(q, it);
+}
+
+static int by_age(const void *a, const void *b)
+{
+    const struct message *x = (*(struct found *const *)a)->it->m;
+    const struct message *y = (*(struct found *const *)b)->it->m;
+    if (x->received_ms != y->received_ms)
+        return x->received_ms < y->received_ms ? -1 : 1;
+    return strcmp(x->item, y->item);
+}
+
+/* Files without an item: unfinished ones, and content whose acceptance did not complete. */
+static void remove_orphans(struct queue *q)
+{
+    DIR *d = opendir(q->dir);
+    struct dirent *e;
+    struct map *names = map_new();
+    list_for_each(l, &q->items)
+    {
+        struct item *it = container_of(l, struct item, link);
+        map_put(names, sv_c(it->m->item), it);
+    }
+    for (struct doomed *x = q->doomed; x; x = x->next)
+        map_put(names, sv_c(x->item), x);
+    while (d && (e = readdir(d))) {
+        struct sv name = sv_c(e->d_name);
+        bool fresh = sv_iends(name, SV(".new"));
+        if (!fresh && !sv_iends(name, SV(".tms")))
+            continue;
+        if (!fresh && map_get(names, sv_take(name, name.n - 4)))
+            continue;
+        char path[4096];
+        snprintf(path, sizeof(path), "%s/%s", q->dir, e->d_name);
+        q->io->unlink(q->io->arg, path);
+        q->names_dirty = true;
+    }
+    if (d)
+        closedir(d);
+    map_free(names, NULL);
+}
+
+int recover_run(struct queue *q, struct errinfo *ei)
+{
+    struct recovery rc = { .q = q, .by_key = map_new() };
+    int r = load_envs(&rc, ei);
+    if (r >= 0)
+        r = journal_scan(&q->journal, replay_segment, &rc, ei);
+    if (r >= 0 && rc.n)
+        qsort(rc.all, rc.n, sizeof(*rc.all), by_age);
+    for (size_t i = 0; i < rc.n; i++) {
+        if (r >= 0)
+            settle_found(&rc, rc.all[i]);
+        else
+            item_unref(rc.all[i]->it);
+        free(rc.all[i]);
+    }
+    free(rc.all);
+    map_free(rc.by_key, NULL);
+    if (r < 0)
+        return err_set_errno(ei, r, "cannot read the journal in %s", q->journal.dir);
+    r = record_all_revived(q, ei);
+    if (r < 0)
+        return r;
+    remove_orphans(q);
+    if (rc.records) { /* deliveries before the restart are not synced yet */
+        q->unmarked = 1;
+        q->unmarked_since = clock_mono_ms();
+    }
+    if (q->n_items)
+        log_warn("Queue: %zu messages wait, %" PRIu64
+                 " records were read from the journal, %" PRIu64
+                 " local deliveries are repeated because the machine was restarted",
+                 q->n_items, rc.records, rc.repeated);
+    return 0;
+}
