@@ -8,11 +8,12 @@
  * Options of all drivers, joined by &: readers=N (or pool=N; 16), stmts=N (cached statements per
  *   connection; 128), timeout_ms=N (locks and connecting; 5000), wait_ms=N (one's turn in the pool;
  *   30000). A wait that ends without success gives E_TEMP.
- * SQLite only: sync (full), create=0 (the file must exist), mode=0600 (of a new file), cache=KiB (page
- *   cache per connection), lookaside=N (small-allocation slots per connection; 0 = none),
+ * SQLite only: sync (full), create=0 (the file must exist), mode=0600 (of a new file), cache=KiB
+ * (page cache per connection), lookaside=N (small-allocation slots per connection; 0 = none),
  *   single=1 (one connection reads and writes; a thread must not ask for a second one),
  *   autockpt=PAGES (WAL length that makes a commit checkpoint; 1000, 0 = never),
- *   wal_nockpt_on_close=1 (closing neither checkpoints nor syncs). The path is taken as it is, without
+ *   wal_nockpt_on_close=1 (closing neither checkpoints nor syncs). The path is taken as it is,
+ * without
  *   %-escapes; options start at the last `?`. sqlite::memory: is a private database in memory.
  *
  * Threads: struct db is shared; a struct dbc belongs to one thread between db_get and db_put.
@@ -45,20 +46,22 @@ DEFINE_CLEANUP(struct dbc, db_put)
 /* Statements without results or parameters; several separated by ; are allowed. */
 int db_exec(struct dbc *c, const char *sql, struct errinfo *ei);
 
-/* Prepared once per connection and text, then taken from the connection's cache. sql must be a
- * string literal (its address may serve as the cache key only after a text comparison). The statement
- * belongs to the connection; finish with db_reset. Parameters count from 1, columns from 0. */
+/* Prepared once per connection and text, then taken from the connection's cache (fastest for a
+ * string literal, whose address finds it; the text is compared all the same). The statement belongs
+ * to the connection; finish with db_reset. While it is in use the same text gives a second
+ * statement, so loops may be nested. Bad SQL shows here or at the first db_step. Parameters count
+ * from 1, columns from 0. */
 int db_prepare(struct dbc *c, const char *sql, struct db_stmt **ret, struct errinfo *ei);
 void db_bind_int(struct db_stmt *s, int i, int64_t v);
-/* A slice without memory (p == NULL) is the empty text or blob, not NULL. Text holds no NUL bytes and
- * is UTF-8; anything else is a blob. */
+/* A slice without memory (p == NULL) is the empty text or blob, not NULL. Text holds no NUL bytes
+ * and is UTF-8; anything else is a blob. */
 void db_bind_text(struct db_stmt *s, int i, struct sv v); /* must stay valid until db_reset */
 void db_bind_blob(struct db_stmt *s, int i, struct sv v); /* the same */
 void db_bind_null(struct db_stmt *s, int i);
 /* 1 = a row is there, 0 = done, negative = error (E_CONFLICT for a violated constraint, E_TEMP when
- * trying the whole transaction again may work, E_CORRUPT for a damaged SQLite file, E_DB otherwise).
- * An error inside a transaction makes the whole transaction fail: statements and db_commit give the
- * same code from then on, until db_rollback (PostgreSQL's rule, for all). */
+ * trying the whole transaction again may work, E_CORRUPT for a damaged SQLite file, E_DB
+ * otherwise). An error inside a transaction makes the whole transaction fail: statements and
+ * db_commit give the same code from then on, until db_rollback (PostgreSQL's rule, for all). */
 int db_step(struct db_stmt *s, struct errinfo *ei) _warn_unused_;
 int64_t db_col_int(struct db_stmt *s, int i);
 struct sv db_col_text(struct db_stmt *s, int i); /* valid until the next step or reset */
@@ -72,18 +75,20 @@ static inline void db_resetp(struct db_stmt **s)
 }
 int64_t db_changes(struct dbc *c); /* rows changed by the last statement */
 
-/* Short forms: fmt has one letter a parameter: i = int64_t (cast what is not), s = const char * (NULL
- * pointer = NULL), v = struct sv as text, b = struct sv as blob, n = NULL (no argument). */
+/* Short forms: fmt has one letter a parameter: i = int64_t (cast what is not), s = const char *
+ * (NULL pointer = NULL), v = struct sv as text, b = struct sv as blob, n = NULL (no argument). */
 int db_run(struct dbc *c, struct errinfo *ei, const char *sql, const char *fmt, ...);
 /* First column of the first row as a number; E_NOTFOUND without a row. */
-int db_value(struct dbc *c, int64_t *ret, struct errinfo *ei, const char *sql, const char *fmt, ...);
+int db_value(struct dbc *c, int64_t *ret, struct errinfo *ei, const char *sql, const char *fmt,
+             ...);
 /* Starts a query with bound parameters: then db_step. */
-int db_query(struct dbc *c, struct db_stmt **ret, struct errinfo *ei, const char *sql, const char *fmt, ...);
+int db_query(struct dbc *c, struct db_stmt **ret, struct errinfo *ei, const char *sql,
+             const char *fmt, ...);
 
 /* SQLite: BEGIN IMMEDIATE; on a reading connection BEGIN, one consistent view. */
 int db_begin(struct dbc *c, struct errinfo *ei);
 int db_commit(struct dbc *c, struct errinfo *ei); /* on error the transaction is rolled back */
-void db_rollback(struct dbc *c); /* no-op without a transaction */
+void db_rollback(struct dbc *c);                  /* no-op without a transaction */
 
 /* SQLite: moves the WAL into the file and syncs it (unless sync=off); truncate also empties the WAL
  * file, waiting for readers. E_TEMP when readers stood in the way. Elsewhere nothing to do. */

@@ -120,6 +120,14 @@ int db_dsn_common(struct db *db, struct sv key, struct sv value, struct errinfo 
 /* Writes out the %-escapes of a URL; heap, free() it. */
 char *db_dsn_unescape(struct sv s);
 
+struct db_url {
+    char *user, *password, *host, *name; /* password NULL = none; host "" = the local one */
+    unsigned port;                       /* 0 = the usual one */
+};
+/* user:password@host:port/name. Call db_dsn_url_done also after an error. */
+int db_dsn_url(const struct db *db, struct sv url, struct db_url *ret, struct errinfo *ei);
+void db_dsn_url_done(struct db_url *u);
+
 /* sqltext.c */
 /* Cuts the next statement at its semicolon; false when none is left. */
 bool db_sql_next(struct sv *rest, struct sv *ret);

@@ -15,8 +15,8 @@
 #define ER_CHECK_VIOLATED_8 3819
 
 struct server {
-    char *user, *password, *host, *name, *socket, *tls_ca;
-    unsigned port;
+    struct db_url url;
+    char *socket, *tls_ca;
     bool tls;
 };
 
@@ -170,53 +170,14 @@ static int set_option(struct db *db, struct server *v, struct sv key, struct sv 
     return 0;
 }
 
-static int set_host(struct db *db, struct server *v, struct sv host, struct errinfo *ei)
-{
-    struct sv port = SV_NULL;
-    if (sv_starts(host, SV("["))) {
-        ssize_t end = sv_find(host, ']');
-        if (end < 0)
-            return err_set(ei, E_PARSE, "database '%.60s': no ] after the address", db->where);
-        port = sv_skip(host, (size_t)end + 1);
-        host = sv_skip(sv_take(host, (size_t)end), 1);
-        if (port.n > 0 && port.p[0] != ':')
-            return err_set(ei, E_PARSE, "database '%.60s': no port after ]", db->where);
-        port = port.n > 0 ? sv_skip(port, 1) : SV_NULL;
-    } else {
-        port = host;
-        host = sv_split(&port, ':');
-    }
-    uint32_t n = 0;
-    if (port.p && (sv_to_u32(port, &n) < 0 || n == 0 || n > 65535))
-        return err_set(ei, E_RANGE, "database '%.60s': the port is not a number from 1 to 65535",
-                       db->where);
-    v->host = db_dsn_unescape(host);
-    v->port = n;
-    return 0;
-}
-
 static int setup(struct db *db, struct sv rest, struct errinfo *ei)
 {
     pthread_once(&library_once, library_init);
     struct server *v = xcalloc(1, sizeof(*v));
     db->data = v;
     struct sv options = rest;
-    struct sv name = sv_split(&options, '?');
-    struct sv host = sv_split(&name, '/');
-    struct sv user = SV("");
-    ssize_t at = sv_rfind(host, '@');
-    if (at >= 0) {
-        user = sv_take(host, (size_t)at);
-        host = sv_skip(host, (size_t)at + 1);
-    }
-    struct sv password = user;
-    user = sv_split(&password, ':');
-    v->user = db_dsn_unescape(user);
-    v->password = password.p ? db_dsn_unescape(password) : NULL;
-    v->name = db_dsn_unescape(name.p ? name : SV(""));
-    if (!*v->name)
-        return err_set(ei, E_PARSE, "database '%.60s': no database name after the host", db->where);
-    int r = set_host(db, v, host, ei);
+    struct sv url = sv_split(&options, '?');
+    int r = db_dsn_url(db, url, &v->url, ei);
     while (options.p && options.n > 0 && r >= 0) {
         struct sv value = sv_split(&options, '&');
         struct sv key = sv_split(&value, '=');
@@ -230,10 +191,7 @@ static void teardown(struct db *db)
     struct server *v = db->data;
     if (!v)
         return;
-    free(v->user);
-    free(v->password);
-    free(v->host);
-    free(v->name);
+    db_dsn_url_done(&v->url);
     free(v->socket);
     free(v->tls_ca);
     free(v);
@@ -263,6 +221,7 @@ static void set_session(MYSQL *my, const struct db *db)
 static int dial(struct conn *k, struct db *db, struct errinfo *ei)
 {
     const struct server *v = db->data;
+    const struct db_url *u = &v->url;
     my_bool on = 1;
     k->my = mysql_init(NULL);
     if (!k->my)
@@ -276,8 +235,8 @@ static int dial(struct conn *k, struct db *db, struct errinfo *ei)
         }
     }
     /* Rows found, not rows that an UPDATE made different: as the other databases count. */
-    if (!mysql_real_connect(k->my, *v->host ? v->host : NULL, v->user, v->password, v->name,
-                            v->port, v->socket, CLIENT_FOUND_ROWS)) {
+    if (!mysql_real_connect(k->my, *u->host ? u->host : NULL, u->user, u->password, u->name,
+                            u->port, v->socket, CLIENT_FOUND_ROWS)) {
         int r = db_fail(db, ei, E_TEMP, mysql_error(k->my), NULL);
         k->dead = true;
         return r;

@@ -35,6 +35,8 @@ static void library_init(void)
     /* Memory statistics cost a process-wide mutex on every allocation. */
     sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
     sqlite3_config(SQLITE_CONFIG_MULTITHREAD);
+    /* Else each connection takes memory for 20 pages at once: too much for a file per account. */
+    sqlite3_config(SQLITE_CONFIG_PAGECACHE, NULL, 0, 0);
     sqlite3_initialize();
 }
 
@@ -192,11 +194,11 @@ static int make_file(const struct file *f)
 
 /* Two processes that open a new file at once both switch it to WAL; SQLite reports that race as
  * busy without calling the busy handler. */
-static int set_wal(struct dbc *c, int timeout_ms)
+static int set_pragmas(sqlite3 *h, const char *sql, int timeout_ms)
 {
     int rc = SQLITE_BUSY;
     for (int i = 0; i < timeout_ms / 5 + 1; i++) {
-        rc = sqlite3_exec(handle(c), "PRAGMA journal_mode=WAL", NULL, NULL, NULL);
+        rc = sqlite3_exec(h, sql, NULL, NULL, NULL);
         if ((rc & 0xff) != SQLITE_BUSY && (rc & 0xff) != SQLITE_LOCKED)
             break;
         sqlite3_sleep(5);
@@ -209,7 +211,6 @@ static int configure(struct dbc *c, const struct db *db, bool writer)
     const struct file *f = db->data;
     sqlite3 *h = handle(c);
     char sql[160];
-    int rc;
     sqlite3_busy_timeout(h, db->timeout_ms);
     sqlite3_extended_result_codes(h, 1);
     sqlite3_db_config(h, SQLITE_DBCONFIG_ENABLE_FKEY, 1, NULL);
@@ -222,15 +223,14 @@ static int configure(struct dbc *c, const struct db *db, bool writer)
                           (int)f->lookaside);
     if (f->autockpt >= 0)
         sqlite3_wal_autocheckpoint(h, (int)f->autockpt);
-    if (!f->memory && (rc = set_wal(c, db->timeout_ms)) != SQLITE_OK)
-        return rc;
     int n = snprintf(sql, sizeof(sql), "PRAGMA synchronous=%s;", f->sync);
     if (f->cache_kib > 0)
         n += snprintf(sql + n, sizeof(sql) - (size_t)n, "PRAGMA cache_size=-%" PRId64 ";",
                       f->cache_kib);
-    if (!writer)
-        snprintf(sql + n, sizeof(sql) - (size_t)n, "PRAGMA query_only=1;");
-    return sqlite3_exec(h, sql, NULL, NULL, NULL);
+    /* After synchronous, which decides whether the switch itself is synced. */
+    snprintf(sql + n, sizeof(sql) - (size_t)n, "%s%s", f->memory ? "" : "PRAGMA journal_mode=WAL;",
+             writer ? "" : "PRAGMA query_only=1;");
+    return set_pragmas(h, sql, db->timeout_ms);
 }
 
 static void disconnect(struct dbc *c)

@@ -23,12 +23,12 @@
 
 static _Thread_local struct errinfo suite_ei;
 static const char *suite_dsn; /* of the database the current group runs on */
-static char suite_file[64];
+static char suite_file[256];
 
 static inline void suite_drop_file(void)
 {
     static const char *const ends[] = { "", "-wal", "-shm", "-journal" };
-    char path[80];
+    char path[272];
     for (size_t i = 0; i < ARRAY_LEN(ends); i++) {
         snprintf(path, sizeof(path), "%s%s", suite_file, ends[i]);
         unlink(path);
@@ -87,8 +87,8 @@ static inline struct db *suite_fresh(const char *options)
     return db;
 }
 
-/* Runs the tests once for each database there is; returns the sum of failures. */
-static inline int suite_run(const char *name, int (*group)(const char *))
+/* Runs the tests once for each server there is; returns the sum of failures. */
+static inline int suite_run_servers(const char *name, int (*group)(const char *))
 {
     static const struct {
         const char *label, *variable;
@@ -96,15 +96,8 @@ static inline int suite_run(const char *name, int (*group)(const char *))
         { "postgresql", "POSTHORN_TEST_PGSQL" },
         { "mysql", "POSTHORN_TEST_MYSQL" },
     };
-    char dsn[96], label[64];
-    const char *dir = getenv("TMPDIR");
-    snprintf(suite_file, sizeof(suite_file), "%.20s/posthorn-db-%d.db", dir ? dir : "/tmp",
-             (int)getpid());
-    snprintf(dsn, sizeof(dsn), "sqlite:%s", suite_file);
-    snprintf(label, sizeof(label), "%s on sqlite", name);
-    suite_dsn = dsn;
-    int failed = group(label);
-    suite_drop_file();
+    char label[64];
+    int failed = 0;
     for (size_t i = 0; i < ARRAY_LEN(servers); i++) {
         suite_dsn = getenv(servers[i].variable);
         if (!suite_dsn) {
@@ -117,4 +110,25 @@ static inline int suite_run(const char *name, int (*group)(const char *))
         suite_clean();
     }
     return failed;
+}
+
+/* The same on SQLite. */
+static inline int suite_run_sqlite(const char *name, int (*group)(const char *))
+{
+    char dsn[272], label[64];
+    const char *dir = getenv("TMPDIR");
+    snprintf(suite_file, sizeof(suite_file), "%.200s/posthorn-db-%d.db", dir ? dir : "/tmp",
+             (int)getpid());
+    snprintf(dsn, sizeof(dsn), "sqlite:%s", suite_file);
+    snprintf(label, sizeof(label), "%s on sqlite", name);
+    suite_dsn = dsn;
+    int failed = group(label);
+    suite_drop_file();
+    return failed;
+}
+
+static inline int suite_run(const char *name, int (*group)(const char *))
+{
+    int failed = suite_run_sqlite(name, group);
+    return failed + suite_run_servers(name, group);
 }

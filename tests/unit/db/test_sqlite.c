@@ -15,7 +15,7 @@ static int64_t value(struct dbc *c, const char *sql)
 
 static off_t size_of(const char *end)
 {
-    char path[80];
+    char path[272];
     struct stat st;
     snprintf(path, sizeof(path), "%s%s", suite_file, end);
     return stat(path, &st) == 0 ? st.st_size : -1;
@@ -23,7 +23,7 @@ static off_t size_of(const char *end)
 
 static int mode_of(const char *end)
 {
-    char path[80];
+    char path[272];
     struct stat st;
     snprintf(path, sizeof(path), "%s%s", suite_file, end);
     assert_int_equal(stat(path, &st), 0);
@@ -244,7 +244,7 @@ static void two_threads_of_control_may_create_at_once(void **state)
     }
 }
 
-int main(void)
+static int group(const char *label)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(connections_have_the_settings_of_the_dsn),
@@ -259,11 +259,10 @@ int main(void)
         cmocka_unit_test(paths_are_taken_literally),
         cmocka_unit_test(two_threads_of_control_may_create_at_once),
     };
-    char dsn[96];
-    snprintf(suite_file, sizeof(suite_file), "/tmp/posthorn-sqlite-%d.db", (int)getpid());
-    snprintf(dsn, sizeof(dsn), "sqlite:%s", suite_file);
-    suite_dsn = dsn;
-    int failed = _cmocka_run_group_tests("sqlite", tests, ARRAY_LEN(tests), NULL, NULL);
-    suite_drop_file();
-    return failed;
+    return _cmocka_run_group_tests(label, tests, ARRAY_LEN(tests), NULL, NULL);
+}
+
+int main(void)
+{
+    return suite_run_sqlite("files", group);
 }
