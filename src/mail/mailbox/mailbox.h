@@ -147,3 +147,9 @@ int mailbox_expunge(struct mailbox *m, int64_t folder_id, const uint32_t *uids, 
 int mailbox_copy(struct mailbox *m, int64_t from, const uint32_t *uids, size_t n, int64_t to, bool move, uint64_t quota_bytes,
                  uint32_t *ret_uids, uint32_t *ret_uidvalidity, struct errinfo *ei);
 int mailbox_usage(struct mailbox *m, uint64_t *ret_bytes, uint64_t *ret_messages, struct errinfo *ei);
+
+/* Compares the index with the message files and with itself. Returns the number of faults found; each is told to
+ * report (may be NULL). repair: rows without a file go, files without a row come to INBOX, sums are corrected, a
+ * damaged index is rebuilt. Holds the account's lock all the time. */
+int mailbox_verify(struct mailbox *m, bool repair, void (*report)(const char *text, void *arg), void *arg,
+                   struct errinfo *ei);

@@ -1,0 +1,257 @@
+/* Opening an account's index: schema, the uid ceiling after power loss, the rebuild of a damaged
+ * index. All with the mailbox's op_lock and the account's OFD lock. */
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "conf/conf.h"
+#include "log/log.h"
+#include "mail/mailbox/mailbox_priv.h"
+#include "os/file.h"
+
+#define SCHEMA_VERSION 1
+/* After power loss modseqs that clients saw may be lost: the next ones start well behind them. */
+#define MODSEQ_JUMP "1000000"
+
+static const char schema[] =
+    "CREATE TABLE meta(k TEXT PRIMARY KEY, v) WITHOUT ROWID;"
+    "CREATE TABLE folder(id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE,"
+    " special_use TEXT NOT NULL, uidvalidity INTEGER NOT NULL, uidnext INTEGER NOT NULL,"
+    " uid_ceiling INTEGER NOT NULL, recent_uid INTEGER NOT NULL, modseq INTEGER NOT NULL,"
+    " flag_modseq INTEGER NOT NULL, gone_modseq INTEGER NOT NULL, gone_floor INTEGER NOT NULL,"
+    " messages INTEGER NOT NULL, unseen INTEGER NOT NULL, bytes INTEGER NOT NULL,"
+    " keywords TEXT NOT NULL);"
+    "CREATE TABLE msg(folder_id INTEGER NOT NULL, uid INTEGER NOT NULL, flags INTEGER NOT NULL,"
+    " size INTEGER NOT NULL, key INTEGER NOT NULL, modseq INTEGER NOT NULL,"
+    " changed INTEGER NOT NULL, date INTEGER NOT NULL, parsed INTEGER NOT NULL,"
+    " PRIMARY KEY(folder_id, uid)) WITHOUT ROWID;"
+    "CREATE INDEX msg_key ON msg(key);"
+    "CREATE INDEX msg_changed ON msg(folder_id, modseq) WHERE changed = 1;"
+    "CREATE TABLE parsed(id INTEGER PRIMARY KEY, data BLOB NOT NULL);"
+    "CREATE TABLE gone(folder_id INTEGER NOT NULL, modseq INTEGER NOT NULL, uids BLOB NOT NULL,"
+    " PRIMARY KEY(folder_id, modseq)) WITHOUT ROWID;"
+    "CREATE TABLE subscription(name TEXT PRIMARY KEY) WITHOUT ROWID;"
+    "CREATE TABLE trash(key INTEGER PRIMARY KEY);"
+    "PRAGMA user_version=1;";
+
+int index_path(const struct mailbox *m, const char *suffix, struct buf *ret)
+{
+    buf_init(ret, 8192);
+    int r = buf_addf(ret, "%s/index.db%s", m->dir, suffix);
+    return r < 0 ? r : buf_terminate(ret);
+}
+
+char *index_dsn(const struct mailbox *m)
+{
+    return xasprintf("sqlite:%s/index.db?sync=normal&cache=64&lookaside=0&single=1&autockpt=0"
+                     "&wal_nockpt_on_close=1&stmts=64&timeout_ms=10000",
+                     m->dir);
+}
+
+/* Every commit of the index so far survives power loss after this. Not through SQLite, so that
+ * nobody has to wait for a lock meanwhile. Without a WAL file a checkpoint has synced everything.
+ */
+int index_sync(const struct mailbox *m, struct errinfo *ei)
+{
+    _cleanup_(buf_done) struct buf path;
+    if (index_path(m, "-wal", &path) < 0)
+        return err_set(ei, -ENAMETOOLONG, "mailbox path %.100s", m->dir);
+    _cleanup_(closep) int fd = open(path.p, O_RDONLY | O_CLOEXEC);
+    if (fd < 0 && errno == ENOENT)
+        return 0;
+    if (fd < 0 || fdatasync(fd) < 0)
+        return err_set_errno(ei, -errno, "cannot sync %.150s", path.p);
+    return 0;
+}
+
+void index_close(struct mailbox *m)
+{
+    if (!m->db)
+        return;
+    db_close(m->db);
+    m->db = NULL;
+    store_index_closed(m);
+}
+
+static int open_db(struct mailbox *m, struct dbc **ret, struct errinfo *ei)
+{
+    _cleanup_(freep) char *dsn = index_dsn(m);
+    int r = db_open(dsn, &m->db, ei);
+    if (r < 0)
+        return r;
+    r = db_get_writer(m->db, ret, ei);
+    if (r < 0) {
+        db_close(m->db);
+        m->db = NULL;
+    }
+    return r;
+}
+
+static bool wal_lost(const struct mailbox *m)
+{
+    _cleanup_(buf_done) struct buf path;
+    struct stat st;
+    if (!atomic_load(&m->page->wal_dirty) || index_path(m, "-wal", &path) < 0)
+        return false;
+    return stat(path.p, &st) < 0 || st.st_size <= 32;
+}
+
+/* Uids below the ceiling may have been given to messages whose rows are lost now. */
+static int raise_uids(struct op *o, struct errinfo *ei)
+{
+    return db_run(o->c, ei,
+                  "UPDATE folder SET uidnext = MAX(uidnext, uid_ceiling),"
+                  " uid_ceiling = MAX(uidnext, uid_ceiling) + 1000, modseq = modseq + " MODSEQ_JUMP
+                  ", flag_modseq = modseq + " MODSEQ_JUMP ", gone_modseq = modseq + " MODSEQ_JUMP
+                  ", gone_floor = modseq + " MODSEQ_JUMP,
+                  "");
+}
+
+static int create(struct op *o, struct errinfo *ei)
+{
+    int64_t inbox = 0;
+    int r = db_exec(o->c, schema, ei);
+    if (r == 0)
+        r = folder_insert(o, SV("INBOX"), "", &inbox, ei);
+    if (r == 0 && inbox != INBOX_ID)
+        r = err_set(ei, E_DB, "new index of %.100s: INBOX has id %" PRId64, o->m->address, inbox);
+    if (r == 0)
+        r = folder_defaults(o, ei);
+    if (r == 0)
+        r = verify_adopt_files(o, ei);
+    return r;
+}
+
+static int settle(struct op *o, bool new_index, bool lost, struct errinfo *ei)
+{
+    struct mailbox *m = o->m;
+    int r = db_begin(o->c, ei);
+    if (r < 0)
+        return r;
+    r = new_index ? create(o, ei) : 0;
+    if (r == 0 && lost && !new_index)
+        r = raise_uids(o, ei);
+    atomic_fetch_or(&m->page->gen, 1);
+    atomic_store(&m->page->wal_dirty, 1);
+    if (r < 0)
+        db_rollback(o->c);
+    else
+        r = db_commit(o->c, ei);
+    atomic_fetch_add(&m->page->gen, 1);
+    return r < 0 ? r : index_sync(m, ei);
+}
+
+/* Brings a just opened index up to date. */
+static int prepare(struct mailbox *m, struct dbc *c, struct errinfo *ei)
+{
+    int64_t version = 0, trash = 0;
+    int r = db_value(c, &version, ei, "PRAGMA user_version", "");
+    if (r < 0)
+        return r;
+    if (version > SCHEMA_VERSION) {
+        return err_set(ei, E_UNSUPPORTED,
+                       "the index of %.100s has version %" PRId64
+                       ", this program knows %d: update it",
+                       m->address, version, SCHEMA_VERSION);
+    }
+    bool lost = atomic_load(&m->page->boot) != m->store->boot || wal_lost(m);
+    if (version == 0 || lost) {
+        struct op o = { .m = m, .c = c, .write = true };
+        if (atomic_load(&m->page->boot) != m->store->boot)
+            atomic_store(&m->page->synced_dirs, 0);
+        r = settle(&o, version == 0, lost, ei);
+        if (r < 0)
+            return r;
+        atomic_store(&m->page->boot, m->store->boot);
+        atomic_fetch_add(&m->wal_pages, 20);
+        atomic_store(&m->last_write_ms, clock_mono_ms());
+    }
+    r = db_value(c, &trash, ei, "SELECT EXISTS(SELECT 1 FROM trash)", "");
+    if (r == 0 && trash)
+        atomic_store(&m->trash, true);
+    return r;
+}
+
+static bool is_sound(struct dbc *c)
+{
+    struct db_stmt *s = NULL;
+    bool ok = db_query(c, &s, NULL, "PRAGMA quick_check(1)", "") == 0 && db_step(s, NULL) == 1 &&
+              sv_eq(db_col_text(s, 0), SV("ok"));
+    db_resetp(&s);
+    return ok;
+}
+
+static void move_aside(struct mailbox *m)
+{
+    _cleanup_(buf_done) struct buf from, to, wal, shm, aside_wal;
+    index_path(m, "", &from);
+    index_path(m, ".corrupt", &to);
+    index_path(m, "-wal", &wal);
+    index_path(m, ".corrupt-wal", &aside_wal);
+    index_path(m, "-shm", &shm);
+    rename(from.p, to.p);
+    if (rename(wal.p, aside_wal.p) < 0)
+        unlink(aside_wal.p);
+    unlink(shm.p);
+}
+
+/* Every message goes to INBOX under a new UIDVALIDITY; folders and flags are lost. The old index
+ * stays beside as index.db.corrupt. */
+static int rebuild(struct mailbox *m, struct dbc **c, const char *why, struct errinfo *ei)
+{
+    log_error("mailbox %s: the index is damaged (%s); it is rebuilt from the message files, all "
+              "messages go to INBOX; the old one is kept as %s/index.db.corrupt",
+              m->address, why, m->dir);
+    move_aside(m);
+    atomic_fetch_add(&m->page->incarnation, 1);
+    atomic_fetch_add(&m->page->gen, 2);
+    int r = open_db(m, c, ei);
+    return r < 0 ? r : prepare(m, *c, ei);
+}
+
+static int open_sound(struct mailbox *m, struct dbc **c, struct errinfo *ei)
+{
+    struct errinfo why = { .text = "a statement failed before" };
+    bool suspect = m->corrupt && m->incarnation == atomic_load(&m->page->incarnation);
+    int r = open_db(m, c, &why);
+    if (r == 0 && suspect && !is_sound(*c))
+        r = E_CORRUPT;
+    else if (r == 0)
+        r = prepare(m, *c, &why);
+    if (r == E_CORRUPT) {
+        if (*c)
+            db_put(*c);
+        if (m->db)
+            db_close(m->db);
+        m->db = NULL;
+        *c = NULL;
+        return rebuild(m, c, why.text, ei);
+    }
+    return r < 0 ? err_set(ei, r, "%s", why.text) : 0;
+}
+
+int index_open(struct mailbox *m, struct errinfo *ei)
+{
+    struct dbc *c = NULL;
+    int r = page_open(m, ei);
+    if (r == 0)
+        r = page_lock(m, ei);
+    if (r < 0)
+        return r;
+    r = open_sound(m, &c, ei);
+    if (c)
+        db_put(c);
+    if (r < 0 && m->db) {
+        db_close(m->db);
+        m->db = NULL;
+    }
+    m->incarnation = atomic_load(&m->page->incarnation);
+    page_unlock(m);
+    if (r < 0)
+        return r;
+    m->corrupt = false;
+    atomic_store(&m->last_use_ms, clock_mono_ms());
+    store_index_opened(m);
+    return 0;
+}

@@ -1,0 +1,145 @@
+/* One operation on an account's index: who may, in which transaction, and what others learn of it.
+ * Readers hold op_lock only; writers also the account's OFD lock, so that processes never meet
+ * inside of SQLite. Any thread. */
+#include "base/clock.h"
+#include "mail/mailbox/mailbox_priv.h"
+#include "mail/notify/notify.h"
+
+static bool removed(const struct mailbox *m)
+{
+    return atomic_load(&m->page->incarnation) == PAGE_REMOVED;
+}
+
+/* The index may have been rebuilt by another process, or closed by maintenance. */
+static int ensure_open(struct mailbox *m, struct errinfo *ei)
+{
+    if (m->page && removed(m)) {
+        index_close(m);
+        return err_set(ei, E_NOTFOUND, "the mailbox of %.100s was removed", m->address);
+    }
+    bool stale = m->db && m->incarnation != atomic_load(&m->page->incarnation);
+    if (m->db && !stale && !m->corrupt)
+        return 0;
+    index_close(m);
+    return index_open(m, ei);
+}
+
+static int enter(struct mailbox *m, struct op *o, struct errinfo *ei)
+{
+    *o = (struct op){ .m = m };
+    pthread_mutex_lock(&m->op_lock);
+    int r = ensure_open(m, ei);
+    if (r == 0)
+        r = db_get_writer(m->db, &o->c, ei);
+    if (r < 0) {
+        if (r == E_CORRUPT)
+            m->corrupt = true;
+        pthread_mutex_unlock(&m->op_lock);
+        return r;
+    }
+    atomic_store_explicit(&m->last_use_ms, clock_mono_ms(), memory_order_relaxed);
+    return 0;
+}
+
+int op_read(struct mailbox *m, struct op *o, struct errinfo *ei)
+{
+    return enter(m, o, ei);
+}
+
+int op_read_tx(struct mailbox *m, struct op *o, struct errinfo *ei)
+{
+    int r = enter(m, o, ei);
+    if (r < 0)
+        return r;
+    r = db_run(o->c, ei, "BEGIN", ""); /* deferred: db_begin would take SQLite's write lock */
+    if (r < 0)
+        return op_finish(o, r, NULL);
+    o->locked = true;
+    return 0;
+}
+
+int op_write(struct mailbox *m, struct op *o, struct errinfo *ei)
+{
+    for (int i = 0;; i++) {
+        int r = enter(m, o, ei);
+        if (r < 0)
+            return r;
+        r = page_lock(m, ei);
+        if (r < 0)
+            return op_finish(o, r, NULL);
+        o->write = true;
+        /* Only now nobody can replace the index any more. */
+        if (m->incarnation == atomic_load(&m->page->incarnation))
+            break;
+        r = err_set(ei, E_TEMP, "the index of %.100s is being rebuilt", m->address);
+        op_finish(o, r, NULL);
+        if (i == 3)
+            return r;
+    }
+    int r = db_begin(o->c, ei);
+    return r < 0 ? op_finish(o, r, NULL) : 0;
+}
+
+/* Readers in other processes trust an even generation without asking the index. */
+static int commit(struct op *o, struct errinfo *ei)
+{
+    struct lockpage *p = o->m->page;
+    uint64_t odd = atomic_load(&p->gen) | 1;
+    atomic_store(&p->gen, odd);
+    atomic_store(&p->wal_dirty, 1);
+    int r = db_commit(o->c, ei);
+    atomic_store(&p->gen, odd + 1);
+    return r;
+}
+
+void op_changed(struct op *o, int64_t folder_id)
+{
+    for (unsigned i = 0; i < o->n_changed; i++) {
+        if (o->changed[i] == folder_id)
+            return;
+    }
+    if (o->n_changed < OP_MAX_CHANGED)
+        o->changed[o->n_changed++] = folder_id;
+}
+
+static void note_written(struct op *o)
+{
+    struct mailbox *m = o->m;
+    atomic_fetch_add_explicit(&m->wal_pages, o->pages + 4, memory_order_relaxed);
+    atomic_store_explicit(&m->last_write_ms, clock_mono_ms(), memory_order_relaxed);
+    if (o->trashed)
+        atomic_store(&m->trash, true);
+    o->pages = 0;
+    store_wake(m->store);
+}
+
+int op_restart(struct op *o, struct errinfo *ei)
+{
+    int r = commit(o, ei);
+    note_written(o);
+    return r < 0 ? r : db_begin(o->c, ei);
+}
+
+int op_finish(struct op *o, int r, struct errinfo *ei)
+{
+    struct mailbox *m = o->m;
+    if (o->write) {
+        if (r < 0)
+            db_rollback(o->c);
+        else
+            r = MIN(commit(o, ei), 0);
+        if (r == 0)
+            note_written(o);
+        page_unlock(m);
+    } else if (o->locked && db_run(o->c, NULL, r < 0 ? "ROLLBACK" : "COMMIT", "") < 0) {
+        m->corrupt = true; /* a connection that cannot even end a read is of no use */
+    }
+    if (r == E_CORRUPT)
+        m->corrupt = true;
+    db_put(o->c);
+    int64_t account = m->account_id;
+    pthread_mutex_unlock(&m->op_lock);
+    for (unsigned i = 0; r >= 0 && i < o->n_changed; i++)
+        notify_changed(account, o->changed[i], 0);
+    return r;
+}
