@@ -206,7 +206,7 @@ int log_sink_new(const struct log_sink_conf *c, struct log_sink **ret, struct er
         return err_set_errno(ei, -errno, "cannot start the log");
     struct log_sink *s = xcalloc(1, sizeof(*s));
     s->wake = wake;
-    s->syslog.fd = -1;
+    s->syslog = (struct log_syslog){ .path = "/dev/log", .fd = -1 };
     s->mem = xmalloc(READ_BYTES);
     pthread_mutex_init(&s->lock, NULL);
     log_files_init(&s->files);

@@ -38,7 +38,8 @@ void log_files_done(struct log_files *f);
 
 /* The system log's socket; lines are dropped when it does not take them. */
 struct log_syslog {
-    int fd; /* -1 = not connected */
+    const char *path; /* "/dev/log"; tests have their own */
+    int fd;           /* -1 = not connected */
     int64_t retry_ms;
 };
 void log_syslog_send(struct log_syslog *s, enum log_type t, struct sv text);

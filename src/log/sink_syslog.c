@@ -18,8 +18,9 @@ static void connect_log(struct log_syslog *s)
         return;
     s->retry_ms = now + RETRY_MS;
     _cleanup_(closep) int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    struct sockaddr_un a = { .sun_family = AF_UNIX, .sun_path = "/dev/log" };
-    if (fd >= 0 && connect(fd, (struct sockaddr *)&a, sizeof(a)) == 0)
+    struct sockaddr_un a = { .sun_family = AF_UNIX };
+    if (fd >= 0 && sv_copy(a.sun_path, sizeof(a.sun_path), sv_c(s->path)) &&
+        connect(fd, (struct sockaddr *)&a, sizeof(a)) == 0)
         s->fd = take_fd(&fd);
 }
 

@@ -165,8 +165,10 @@ static int add_exec(scmp_filter_ctx f)
  * it is denied as if it did not exist, and libc takes clone. */
 static int add_namespaces(scmp_filter_ctx f)
 {
-    int r = seccomp_rule_add(f, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(clone), 1,
-                             SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_NEWUSER, CLONE_NEWUSER));
+    const struct scmp_arg_cmp new_user = { .op = SCMP_CMP_MASKED_EQ,
+                                           .datum_a = CLONE_NEWUSER,
+                                           .datum_b = CLONE_NEWUSER };
+    int r = seccomp_rule_add_array(f, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(clone), 1, &new_user);
     return r < 0 ? r : seccomp_rule_add(f, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
 }
 
@@ -174,8 +176,10 @@ static int add_sockets(scmp_filter_ctx f)
 {
     static const int families[] = { AF_PACKET, AF_KEY, AF_ALG, AF_VSOCK, AF_BLUETOOTH, AF_CAN };
     for (size_t i = 0; i < ARRAY_LEN(families); i++) {
-        int r = seccomp_rule_add(f, SCMP_ACT_ERRNO(EAFNOSUPPORT), SCMP_SYS(socket), 1,
-                                 SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)families[i]));
+        const struct scmp_arg_cmp family = { .op = SCMP_CMP_EQ,
+                                             .datum_a = (scmp_datum_t)families[i] };
+        int r =
+            seccomp_rule_add_array(f, SCMP_ACT_ERRNO(EAFNOSUPPORT), SCMP_SYS(socket), 1, &family);
         if (r < 0)
             return r;
     }

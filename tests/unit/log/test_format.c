@@ -42,6 +42,11 @@ static void expect(const char *text)
     buf_reset(&got);
 }
 
+static bool has(const char *text)
+{
+    return sv_find_sv(buf_sv(&got), sv_c(text)) >= 0;
+}
+
 #define S(text) sv_c(text)
 
 static void test_client_session(void **state)
@@ -251,14 +256,14 @@ static void test_long_lines(void **state)
     expect(want);
     memset(big, 1, sizeof(big)); /* escapes count too */
     log_in(&c, sv_n(big, 1000));
-    assert_true(got.n < 200 && strstr(got.p, "\\x01... (cut, 1000 bytes)\n"));
+    assert_true(got.n < 200 && has("\\x01... (cut, 1000 bytes)\n"));
     buf_reset(&got);
     for (size_t i = 0; i + 1 < sizeof(big); i += 2)
         memcpy(big + i, "\xc3\xa9", 2);
     log_set_max_line(101); /* would end in the middle of a character */
     log_in(&c, sv_n(big, 1000));
-    assert_non_null(strstr(got.p, "\xc3\xa9... (cut, 1000 bytes)\n"));
-    assert_null(strstr(got.p, "\\x"));
+    assert_true(has("\xc3\xa9... (cut, 1000 bytes)\n"));
+    assert_false(has("\\x"));
     buf_reset(&got);
 }
 
@@ -277,7 +282,7 @@ static void test_huge_entry(void **state)
     log_out(&c, sv_n(big, 4 * MiB)); /* many continuation lines */
     assert_true(got.n < 40 * KiB);
     assert_int_equal(got.p[got.n - 1], '\n');
-    assert_non_null(strstr(got.p, "\n... (cut, "));
+    assert_true(has("\n... (cut, "));
     buf_reset(&got);
     big[4 * MiB - 1] = '\0';
     log_line(&c, LOG_DEBUG, "%s", big);
