@@ -153,7 +153,11 @@ static int open_offline(struct tool *t, const struct tool_opts *o, struct errinf
     temp = boot_temp_path(&t->boot, c);
     logs = boot_log_path(&t->boot, c);
     temp_dir = xasprintf("%s/Control", temp);
-    struct log_sink_conf lc = { logs, c->system.server_id, (uint64_t)c->log.rotate_size, 0 };
+    struct log_sink_conf lc = {
+        .dir = logs,
+        .server_id = c->system.server_id,
+        .rotate_bytes = (uint64_t)c->log.rotate_size,
+    };
     struct mailstore_opts so = { mail, temp_dir, (int)c->system.alpha_prefix,
                                  (int)c->system.alpha_group };
 

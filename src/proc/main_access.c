@@ -10,6 +10,7 @@ struct access_module {
     struct mailstore *store;
     struct imap_server imap;
     struct pop3_server pop3;
+    char *temp_dir;
 };
 
 static int start(struct module_ctx *m, struct errinfo *ei)
@@ -33,7 +34,8 @@ static int start(struct module_ctx *m, struct errinfo *ei)
         r = net_start(&m->net, ei);
     if (r < 0)
         return r;
-    a->imap = (struct imap_server){ .accounts = m->accounts, .store = a->store };
+    a->temp_dir = take_ptr(temp_dir);
+    a->imap = (struct imap_server){ m->accounts, a->store, a->temp_dir };
     a->pop3 = (struct pop3_server){ .accounts = m->accounts, .store = a->store };
     r = module_listen(m, SVC_IMAP, &imap_ops, &a->imap, imap_refuse, ei);
     if (r == 0)
@@ -47,6 +49,7 @@ static void stop(struct module_ctx *m, int64_t deadline_ms)
 
     net_stop(m->net, deadline_ms);
     mailstore_close(a->store);
+    free(a->temp_dir);
     free(a);
 }
 

@@ -105,6 +105,7 @@ static void configure_logs(struct supervisor *s)
         .server_id = c->system.server_id,
         .rotate_bytes = (uint64_t)c->log.rotate_size,
         .delete_days = (unsigned)c->log.delete_days,
+        .syslog = c->log.syslog,
     };
 
     log_sink_configure(s->sink, &lc);
@@ -119,6 +120,7 @@ static int start_logs(struct supervisor *s, struct errinfo *ei)
         .server_id = c->system.server_id,
         .rotate_bytes = (uint64_t)c->log.rotate_size,
         .delete_days = (unsigned)c->log.delete_days,
+        .syslog = c->log.syslog,
     };
     int r = log_sink_new(&lc, &s->sink, ei);
 
