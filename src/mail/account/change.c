@@ -44,7 +44,7 @@ int change_run(struct accounts *a, const char *admin, const char *kind, struct s
     }
     if (r == 0 && ch.changed) {
         epoch_bump(EPOCH_ACCOUNTS);
-        log_maint(ch.admin, "%s", ch.object);
+        log_maint(ch.admin, "'%s' updated", ch.object);
     }
     return r;
 }

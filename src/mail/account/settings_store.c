@@ -78,6 +78,20 @@ int settings_load(struct db *db, struct conf **ret, struct errinfo *ei)
     return r;
 }
 
+struct setting_change {
+    const struct setting *s;
+    const char *value;
+    bool is_default;
+    bool changed;
+    char *was, *is; /* as the logs show them */
+};
+
+static void setting_change_done(struct setting_change *sc)
+{
+    free(sc->was);
+    free(sc->is);
+}
+
 static char *shown(const struct setting *s, const char *value)
 {
     return xstrdup(s->type != SET_SECRET ? value : *value ? AUDIT_SECRET : "");
@@ -98,9 +112,10 @@ static int read_old(struct dbc *c, const struct setting *s, char **ret, bool *re
     return 0;
 }
 
-static int write_row(struct dbc *c, const char *admin, const struct setting *s, const char *value,
-                     bool is_default, bool *ret_changed, struct errinfo *ei)
+static int write_row(struct dbc *c, const char *admin, struct setting_change *sc,
+                     struct errinfo *ei)
 {
+    const struct setting *s = sc->s;
     _cleanup_(freep) char *old = NULL;
     bool have = false;
     int r = read_old(c, s, &old, &have, ei);
@@ -108,45 +123,48 @@ static int write_row(struct dbc *c, const char *admin, const struct setting *s, 
         return r;
     if (!have)
         old = xstrdup(s->dflt);
-    bool same = strcmp(old, value) == 0;
-    if (have && is_default)
+    bool same = strcmp(old, sc->value) == 0;
+    if (have && sc->is_default)
         r = db_run(c, ei, "DELETE FROM setting WHERE name = ?", "s", s->name);
     else if (have && !same)
-        r = db_run(c, ei, "UPDATE setting SET value = ? WHERE name = ?", "ss", value, s->name);
-    else if (!have && !is_default)
-        r = db_run(c, ei, "INSERT INTO setting (name, value) VALUES (?, ?)", "ss", s->name, value);
-    *ret_changed = have ? is_default || !same : !is_default;
-    if (r < 0 || !*ret_changed)
+        r = db_run(c, ei, "UPDATE setting SET value = ? WHERE name = ?", "ss", sc->value, s->name);
+    else if (!have && !sc->is_default)
+        r = db_run(c, ei, "INSERT INTO setting (name, value) VALUES (?, ?)", "ss", s->name,
+                   sc->value);
+    sc->changed = have ? sc->is_default || !same : !sc->is_default;
+    if (r < 0 || !sc->changed)
         return r;
     char object[160];
     snprintf(object, sizeof(object), "setting %s", s->name);
-    _cleanup_(freep) char *was = shown(s, old);
-    _cleanup_(freep) char *is = shown(s, value);
-    return audit_write(c, admin, object, "value", was, is, ei);
+    setting_change_done(sc);
+    sc->was = shown(s, old);
+    sc->is = shown(s, sc->value);
+    return audit_write(c, admin, object, "value", sc->was, sc->is, ei);
+}
+
+static int store_once(struct db *db, const char *admin, struct setting_change *sc,
+                      struct errinfo *ei)
+{
+    _cleanup_(db_putp) struct dbc *c = NULL;
+    int r = db_get_writer(db, &c, ei);
+    if (r == 0)
+        r = db_begin(c, ei);
+    if (r == 0)
+        r = write_row(c, admin, sc, ei);
+    return r == 0 ? db_commit(c, ei) : r;
 }
 
 static int store(struct db *db, const char *admin, const struct setting *s, const char *value,
                  bool is_default, struct errinfo *ei)
 {
-    bool changed = false;
-    int r = 0;
-    for (int i = 0; i < 3; i++) {
-        _cleanup_(db_putp) struct dbc *c = NULL;
-        r = db_get_writer(db, &c, ei);
-        if (r == 0)
-            r = db_begin(c, ei);
-        if (r == 0)
-            r = write_row(c, admin, s, value, is_default, &changed, ei);
-        if (r == 0)
-            r = db_commit(c, ei);
-        else if (c)
-            db_rollback(c);
-        if (r != E_TEMP)
-            break;
-    }
-    if (r == 0 && changed) {
+    _cleanup_(setting_change_done) struct setting_change sc = { s,     value, is_default,
+                                                                false, NULL,  NULL };
+    int r = E_TEMP;
+    for (int i = 0; r == E_TEMP && i < 3; i++)
+        r = store_once(db, admin, &sc, ei);
+    if (r == 0 && sc.changed) {
         epoch_bump(EPOCH_SETTINGS);
-        log_maint(admin, "setting %s", s->name);
+        log_maint_set(admin, s->name, sc.was, sc.is);
     }
     return r;
 }

@@ -1,0 +1,278 @@
+/* Who receives: exact, alias chains, loops, catch-all, subaddress, postmaster, disabled; caches. */
+#include "account_suite.h"
+#include "mail/account/accounts_priv.h"
+
+static const char *const kinds[] = {
+    "remote", "local", "forward", "discard", "unknown", "disabled"
+};
+
+/* "local u@a.test v@a.test -> x@far.test" */
+static const char *resolve(const char *address)
+{
+    static char text[2000];
+    struct resolved r;
+    OK(account_resolve(acc, sv_c(address), &r, EI));
+    size_t n = (size_t)snprintf(text, sizeof(text), "%s", kinds[r.kind]);
+    for (size_t i = 0; i < r.n; i++)
+        n += (size_t)snprintf(text + n, sizeof(text) - n, " %s", r.accounts[i]->address);
+    for (size_t i = 0; i < r.n_forward; i++)
+        n += (size_t)snprintf(text + n, sizeof(text) - n, "%s %s", i ? "" : " ->", r.forward[i]);
+    resolved_done(&r);
+    return text;
+}
+
+#define IS(address, want)                                                                          \
+    do {                                                                                           \
+        assert_string_equal(resolve(address), want);                                               \
+        assert_string_equal(resolve(address), want); /* from the cache */                          \
+    } while (0)
+
+static void world(void)
+{
+    mk_domain("a.test");
+    mk_domain("b.test");
+    mk_domain("off.test");
+    mk_account("first@a.test", NULL);
+    mk_account("u@a.test", NULL);
+    mk_account("v@a.test", NULL);
+    mk_account("gone@a.test", NULL);
+    mk_account("u+exact@a.test", NULL);
+    mk_account("w@off.test", NULL);
+    OK(account_update(acc, "t", SV("gone@a.test"), &(struct account_spec){ .enabled = "no" }, EI));
+    OK(domain_update(acc, "t", SV("off.test"), &(struct domain_spec){ .enabled = "no" }, EI));
+}
+
+static void exact_and_alias(void **state)
+{
+    (void)state;
+    world();
+    OK(account_update(acc, "t", SV("u@a.test"), &(struct account_spec){ .aliases = "team;me" },
+                      EI));
+    OK(account_update(acc, "t", SV("v@a.test"), &(struct account_spec){ .aliases = "team" }, EI));
+    OK(alias_set(acc, "t", SV("team@a.test"), "Far.Away@Remote.test;gone@a.test;nobody@a.test",
+                 EI));
+    OK(alias_set(acc, "t", SV("all@b.test"), "team@a.test;first@a.test;me@a.test", EI));
+    OK(alias_set(acc, "t", SV("dead@a.test"), "gone@a.test", EI));
+    OK(alias_set(acc, "t", SV("nowhere@a.test"), "nobody@a.test", EI));
+    IS("u@a.test", "local u@a.test");
+    IS("U@A.TEST.", "local u@a.test");
+    IS("\"u\"@a.test", "local u@a.test");
+    IS("\"\\u\"@a.test", "local u@a.test");
+    IS("me@a.test", "local u@a.test");
+    IS("team@a.test", "forward u@a.test v@a.test -> Far.Away@Remote.test");
+    IS("all@b.test", "forward u@a.test v@a.test first@a.test -> Far.Away@Remote.test");
+    IS("gone@a.test", "disabled");
+    IS("dead@a.test", "disabled");
+    IS("nowhere@a.test", "unknown");
+    IS("nobody@a.test", "unknown");
+    IS("x@far.test", "remote");
+    IS("x@[192.0.2.1]", "remote");
+    IS("w@off.test", "disabled");
+}
+
+static void subaddress(void **state)
+{
+    (void)state;
+    world();
+    OK(alias_set(acc, "t", SV("team@a.test"), "u@a.test;v@a.test", EI));
+    IS("u+tag@a.test", "local u@a.test");
+    IS("u+a+b@a.test", "local u@a.test");
+    IS("u+@a.test", "local u@a.test");
+    IS("u+exact@a.test", "local u+exact@a.test");
+    IS("team+x@a.test", "local u@a.test v@a.test");
+    IS("+u@a.test", "unknown");
+    IS("x+u@a.test", "unknown");
+    IS("u-tag@a.test", "unknown");
+    suite_conf("auth.subaddress_separator=-_");
+    IS("u-tag@a.test", "local u@a.test");
+    IS("u_tag@a.test", "local u@a.test");
+    IS("u+tag@a.test", "unknown");
+    suite_conf("auth.subaddress_separator=");
+    IS("u-tag@a.test", "unknown");
+}
+
+static void loops_and_chains(void **state)
+{
+    (void)state;
+    world();
+    /* alias_set refuses loops; rows may come from elsewhere. */
+    suite_sql("INSERT INTO alias (address, domain_id, account_id, target) VALUES ('l1@a.test', 1, "
+              "0, 'l2@a.test')");
+    suite_sql("INSERT INTO alias (address, domain_id, account_id, target) VALUES ('l2@a.test', 1, "
+              "0, 'l1@a.test')");
+    suite_sql("INSERT INTO alias (address, domain_id, account_id, target) VALUES ('l2@a.test', 1, "
+              "0, 'u@a.test')");
+    suite_sql("INSERT INTO alias (address, domain_id, account_id, target) VALUES ('junk@a.test', "
+              "1, 0, 'not an address')");
+    suite_sql("INSERT INTO alias (address, domain_id, account_id, target) VALUES ('junk@a.test', "
+              "1, 0, 'v@a.test')");
+    suite_sql("INSERT INTO alias (address, domain_id, account_id, target) VALUES ('ghost@a.test', "
+              "1, 777, '')");
+    IS("l1@a.test", "local u@a.test");
+    IS("l2@a.test", "local u@a.test");
+    IS("junk@a.test", "local v@a.test");
+    IS("ghost@a.test", "unknown");
+    for (int i = 0; i < 12; i++) {
+        char sql[200], target[40];
+        snprintf(target, sizeof(target), i ? "c%d@a.test" : "u@a.test", i - 1);
+        snprintf(sql, sizeof(sql),
+                 "INSERT INTO alias (address, domain_id, account_id, target) VALUES ('c%d@a.test', "
+                 "1, 0, '%s')",
+                 i, target);
+        suite_sql(sql);
+    }
+    IS("c0@a.test", "local u@a.test");
+    IS("c9@a.test", "local u@a.test");
+    IS("c11@a.test", "unknown");
+}
+
+static void unknown_action(void **state)
+{
+    (void)state;
+    world();
+    mk_domain("c.test");
+    OK(domain_update(acc, "t", SV("a.test"),
+                     &(struct domain_spec){ .unknown = "forward", .unknown_to = "u@a.test" }, EI));
+    OK(domain_update(acc, "t", SV("b.test"), &(struct domain_spec){ .unknown = "delete" }, EI));
+    OK(domain_update(acc, "t", SV("c.test"),
+                     &(struct domain_spec){ .unknown = "forward", .unknown_to = "Box@far.test" },
+                     EI));
+    IS("whoever@a.test", "local u@a.test");
+    IS("gone@a.test", "disabled"); /* a disabled account is not unknown */
+    IS("whoever@b.test", "discard");
+    IS("whoever@c.test", "forward -> Box@far.test");
+    /* Two catch-alls that point at each other. */
+    OK(domain_update(acc, "t", SV("c.test"), &(struct domain_spec){ .unknown_to = "x@b.test" },
+                     EI));
+    OK(domain_update(acc, "t", SV("b.test"),
+                     &(struct domain_spec){ .unknown = "forward", .unknown_to = "x@c.test" }, EI));
+    IS("whoever@c.test", "unknown");
+    OK(domain_update(acc, "t", SV("a.test"), &(struct domain_spec){ .unknown = "reject" }, EI));
+    IS("whoever@a.test", "unknown");
+}
+
+static void postmaster(void **state)
+{
+    (void)state;
+    IS("postmaster", "unknown"); /* no domain at all */
+    world();
+    IS("postmaster", "local first@a.test");
+    IS("PostMaster@a.test", "local first@a.test");
+    IS("postmaster@b.test", "local first@a.test"); /* nobody there: the primary domain's */
+    OK(account_update(acc, "t", SV("first@a.test"), &(struct account_spec){ .enabled = "no" }, EI));
+    IS("postmaster@a.test", "local u@a.test");
+    OK(alias_set(acc, "t", SV("postmaster@a.test"), "v@a.test", EI));
+    IS("postmaster", "local v@a.test");
+    mk_account("postmaster@b.test", NULL);
+    IS("postmaster@b.test", "local postmaster@b.test");
+    BAD(E_PARSE, "has no domain",
+        account_resolve(acc, SV("abuse"), &(struct resolved){ .n = 0 }, EI));
+}
+
+static void bad_addresses(void **state)
+{
+    (void)state;
+    static const char *const bad[] = { "",           "@",          "@a.test",       "u@",
+                                       "u v@a.test", "\"u@a.test", "\"u\"x@a.test", "u@a..test",
+                                       "u@a,test",   "<u@a.test>", "u@a\x01.test",  "u@\xff.test" };
+    struct resolved r;
+    world();
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++)
+        assert_int_equal(account_resolve(acc, sv_c(bad[i]), &r, EI), E_PARSE);
+    char longer[600];
+    memset(longer, 'x', sizeof(longer));
+    assert_int_equal(account_resolve(acc, sv_n(longer, sizeof(longer)), &r, EI), E_PARSE);
+    longer[1] = '@';
+    assert_int_equal(account_resolve(acc, sv_n(longer, sizeof(longer)), &r, EI), E_PARSE);
+    assert_int_equal(account_resolve(acc, sv_n("u\0v@a.test", 10), &r, EI), E_PARSE);
+    assert_int_equal(account_resolve(acc, sv_n("u@a.test\0x", 10), &r, EI), E_PARSE);
+}
+
+static void owning(void **state)
+{
+    (void)state;
+    world();
+    const struct account *u, *first;
+    OK(account_update(acc, "t", SV("u@a.test"), &(struct account_spec){ .aliases = "me" }, EI));
+    OK(alias_set(acc, "t", SV("chain@b.test"), "me@a.test;x@far.test", EI));
+    OK(domain_update(acc, "t", SV("b.test"),
+                     &(struct domain_spec){ .unknown = "forward", .unknown_to = "u@a.test" }, EI));
+    OK(account_find_address(acc, SV("u@a.test"), &u, EI));
+    OK(account_find_address(acc, SV("first@a.test"), &first, EI));
+    assert_true(account_owns_address(acc, u, SV("U@a.test")));
+    assert_true(account_owns_address(acc, u, SV("u+x@a.test")));
+    assert_true(account_owns_address(acc, u, SV("me@a.test")));
+    assert_true(account_owns_address(acc, u, SV("chain@b.test")));
+    assert_false(account_owns_address(acc, u, SV("any@b.test")));
+    assert_false(account_owns_address(acc, u, SV("v@a.test")));
+    assert_false(account_owns_address(acc, u, SV("x@far.test")));
+    assert_false(account_owns_address(acc, u, SV("u")));
+    assert_false(account_owns_address(acc, first, SV("postmaster@a.test")));
+    account_unref(u);
+    account_unref(first);
+}
+
+/* Another process changes the database and bumps the epoch: here a second handle. */
+static void other_handle(void **state)
+{
+    (void)state;
+    world();
+    struct accounts *other;
+    OK(accounts_open(suite_db, &other, EI));
+    IS("new@a.test", "unknown");
+    IS("u@a.test", "local u@a.test");
+    suite_sql("UPDATE account SET enabled = 0 WHERE address = 'u@a.test'");
+    IS("u@a.test", "local u@a.test"); /* nobody said so */
+    OK(account_create(other, "t", SV("new@a.test"), NULL, EI));
+    IS("new@a.test", "local new@a.test");
+    IS("u@a.test", "disabled");
+    accounts_close(other);
+}
+
+static void flood(void **state)
+{
+    (void)state;
+    world();
+    IS("u@a.test", "local u@a.test");
+    OK(domain_update(acc, "t", SV("b.test"), &(struct domain_spec){ .unknown = "delete" }, EI));
+    for (int i = 0; i < 30000; i++) {
+        char address[64];
+        struct resolved r;
+        snprintf(address, sizeof(address),
+                 i % 3 == 0   ? "r%d@a.test"
+                 : i % 3 == 1 ? "u+%d@a.test"
+                              : "r%d@b.test",
+                 i);
+        OK(account_resolve(acc, sv_c(address), &r, EI));
+        resolved_done(&r);
+    }
+    size_t missing = cache_count(acc->missing);
+    assert_true(missing <= 65536 / 4);
+    assert_true(cache_count(acc->found) < 100);
+    /* What exists is still cached: no database needed. */
+    suite_sql("UPDATE account SET enabled = 0 WHERE address = 'u@a.test'");
+    assert_string_equal(resolve("u@a.test"), "local u@a.test");
+}
+
+/* A result outlives what it came from. */
+static void counted(void **state)
+{
+    (void)state;
+    world();
+    struct resolved r;
+    OK(account_resolve(acc, SV("u@a.test"), &r, EI));
+    OK(account_delete(acc, "t", SV("u@a.test"), EI));
+    IS("u@a.test", "unknown");
+    accounts_close(acc);
+    assert_string_equal(r.accounts[0]->address, "u@a.test");
+    resolved_done(&r);
+    OK(accounts_open(suite_db, &acc, EI));
+}
+
+static const struct CMUnitTest tests[] = {
+    SUITE_TEST(exact_and_alias), SUITE_TEST(subaddress),   SUITE_TEST(loops_and_chains),
+    SUITE_TEST(unknown_action),  SUITE_TEST(postmaster),   SUITE_TEST(bad_addresses),
+    SUITE_TEST(owning),          SUITE_TEST(other_handle), SUITE_TEST(flood),
+    SUITE_TEST(counted),
+};
+SUITE_MAIN("resolve")
