@@ -5,16 +5,8 @@
 
 #include "base/clock.h"
 
-enum { BATCH_ROWS = 128, MAX_GAP = 32 };
+enum { BATCH_ROWS = 128 };
 #define BATCH_TEXT (128 * KiB)
-
-uint32_t set_iter_span(const struct set_iter *it)
-{
-    uint32_t hi = it->set->r[it->r].hi;
-    for (size_t r = it->r + 1; r < it->set->n && it->set->r[r].lo - hi <= MAX_GAP; r++)
-        hi = it->set->r[r].hi;
-    return hi;
-}
 
 static bool take_row(const struct msg_row *row, void *arg)
 {
@@ -90,7 +82,7 @@ static bool next_message(struct fetch_job *f)
         f->index = r->index;
         if (f->what.n == 0)
             return true;
-        int err = fetch_file_open(f, r->key);
+        int err = msg_file_open(&f->file, f->j.s, r->key);
         if (err == 0)
             return true;
         if (err == E_NOTFOUND)
@@ -213,7 +205,9 @@ int fetch_step(struct job *j, struct buf *out)
         if (put_piece(f, out)) {
             f->piece = 0;
             sent++;
-            fetch_file_close(f);
+            if (f->file.fd >= 0)
+                msg_file_close(&f->file);
+            f->src = (struct source){ .fd = -1 };
         }
     }
     ctr_add(CTR_imap_fetch_messages, sent);
@@ -227,7 +221,8 @@ int fetch_step(struct job *j, struct buf *out)
 void fetch_done(struct job *j)
 {
     struct fetch_job *f = container_of(j, struct fetch_job, j);
-    fetch_file_close(f);
+    msg_file_close(&f->file);
+    buf_done(&f->fields);
     snap_unref(f->snap);
     free(f->rows);
     buf_done(&f->texts);

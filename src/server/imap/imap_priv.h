@@ -206,6 +206,30 @@ static inline bool index_set_has(const struct index_set *set, uint32_t i)
     return lo < set->n && set->r[lo].lo <= i;
 }
 
+/* Walks the indexes of a set in order. */
+struct set_iter {
+    const struct index_set *set;
+    size_t r;
+    uint32_t i;
+};
+static inline bool set_iter_end(const struct set_iter *it)
+{
+    return it->r >= it->set->n;
+}
+static inline void set_iter_next(struct set_iter *it)
+{
+    if (it->i < it->set->r[it->r].hi)
+        it->i++;
+    else if (++it->r < it->set->n)
+        it->i = it->set->r[it->r].lo;
+}
+static inline struct set_iter set_iter_begin(const struct index_set *set)
+{
+    return (struct set_iter){ set, 0, set->n ? set->r[0].lo : 0 };
+}
+/* Last index of a span that is read with one range query: small gaps are read too and left out. */
+uint32_t set_iter_span(const struct set_iter *it);
+
 /* --- flags.c --- */
 struct flag_list {
     uint64_t system;

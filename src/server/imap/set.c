@@ -120,3 +120,12 @@ uint32_t *index_set_uids(const struct index_set *set, const struct snap *snap, s
     }
     return uids;
 }
+
+/* Rows in small gaps are read and left out: cheaper than another query. */
+uint32_t set_iter_span(const struct set_iter *it)
+{
+    uint32_t hi = it->set->r[it->r].hi;
+    for (size_t r = it->r + 1; r < it->set->n && it->set->r[r].lo - hi <= 32; r++)
+        hi = it->set->r[r].hi;
+    return hi;
+}
