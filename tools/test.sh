@@ -37,7 +37,7 @@ unit_in() { # dir
 integration_in() { # dir [pytest arguments]
     local dir=$1
     shift
-    POSTHORN_BIN=$top/$dir/posthorn tools/netns.sh python3 -m pytest -q -p no:cacheprovider tests/integration "$@"
+    POSTHORN_BIN=$top/$dir/posthorn tools/netns.sh /usr/bin/python3 -m pytest -q -p no:cacheprovider tests/integration "$@"
 }
 
 lint() {
