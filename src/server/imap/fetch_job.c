@@ -5,8 +5,8 @@
 
 #include "base/clock.h"
 
-enum { BATCH_ROWS = 128 };
-#define BATCH_TEXT (128 * KiB)
+enum { BATCH_ROWS = 256 };
+#define BATCH_TEXT (256 * KiB)
 
 static bool take_row(const struct msg_row *row, void *arg)
 {

@@ -144,7 +144,6 @@ struct job {
     bool uid;
     char *failed; /* tagged "NO ..." line instead of OK; heap */
     struct sync *sync;
-    int64_t started_us;
     bool first_logged;
 };
 /* Starts a job for c, which it detaches; takes over c->arena's content and c->out. j: heap, zeroed,

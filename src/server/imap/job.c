@@ -4,8 +4,6 @@
  * session runs meanwhile. */
 #include "server/imap/imap_priv.h"
 
-#include "base/clock.h"
-
 static void job_free(void *arg)
 {
     struct job *j = arg;
@@ -44,8 +42,7 @@ static int end_step(struct job *j, struct buf *out)
     if (j->failed)
         buf_addf(out, " NO %s\r\n", j->failed);
     else
-        buf_addf(out, " OK %s%s completed (%" PRId64 " ms)\r\n", j->uid ? "UID " : "", j->def->name,
-                 (clock_mono_us() - j->started_us) / 1000);
+        buf_addf(out, " OK %s%s completed\r\n", j->uid ? "UID " : "", j->def->name);
     session_log_out(s, sv_skip(buf_sv(out), start));
     s->bad_in_row = 0;
     return 0;
@@ -81,7 +78,6 @@ void job_start(struct cmd *c, struct job *j)
     j->def = c->def;
     j->tag = c->tag;
     j->uid = c->uid;
-    j->started_us = clock_mono_us();
     j->arena = *c->a;
     arena_init(c->a, 0);
     buf_init(&out, 4 * MiB);
