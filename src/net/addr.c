@@ -60,7 +60,7 @@ static int parse_v6(const char *ip, uint16_t port, struct sockaddr_in6 *a)
     return 0;
 }
 
-int addr_parse(const char *ip, uint16_t port, struct sockaddr_storage *ret, socklen_t *ret_n)
+int sockaddr_parse(const char *ip, uint16_t port, struct sockaddr_storage *ret, socklen_t *ret_n)
 {
     memset(ret, 0, sizeof(*ret));
     struct sockaddr_in *a4 = (struct sockaddr_in *)ret;

@@ -20,7 +20,7 @@ static int parse_addr(const char *addr, struct sockaddr_storage *ret, socklen_t 
     if (brackets)
         ip = sv_take(sv_skip(ip, 1), ip.n - 2);
     if (ip.n == 0 || !sv_copy(text, sizeof(text), ip) ||
-        addr_parse(text, (uint16_t)port, ret, ret_n) < 0)
+        sockaddr_parse(text, (uint16_t)port, ret, ret_n) < 0)
         return E_PARSE;
     return (ret->ss_family == AF_INET6) == brackets ? 0 : E_PARSE;
 }

@@ -163,4 +163,4 @@ bool addr_bytes(const struct sockaddr_storage *ss, uint8_t ret[16]);
 /* Text without port; IPv4-mapped addresses as IPv4. */
 uint16_t addr_text(const struct sockaddr_storage *ss, char ret[ADDR_TEXT_MAX]);
 /* "1.2.3.4" or "::1" to an address with port; E_PARSE. */
-int addr_parse(const char *ip, uint16_t port, struct sockaddr_storage *ret, socklen_t *ret_n);
+int sockaddr_parse(const char *ip, uint16_t port, struct sockaddr_storage *ret, socklen_t *ret_n);
