@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/list.h"
 #include "os/file.h"
 #include "os/proc.h"
 #include "stats/shm.h"
@@ -20,6 +21,8 @@ enum {
     BATCH_BYTES = 64 * 1024,
     BATCH_MS = 20,
     WAITING_MAX = 4 * 1024 * 1024,
+    RESUME_ROOM =
+        512 * 1024, /* that much must be free before waiting lines go on: else one by one */
     KEEP_BYTES = 256 * 1024, /* a larger buffer is freed after use */
     BLOCK_MS = 50,
     FLUSH_MS = 5000,
@@ -32,12 +35,22 @@ struct batch {
     size_t n, cap;
 };
 
+/* A line that waits for room; on its thread's stack. */
+struct waiter {
+    struct list link;
+    pthread_cond_t turn;
+    size_t need;
+    bool admitted; /* off the list; need is in out.reserved until the line is there */
+};
+
 static struct {
     pthread_mutex_t lock; /* guards all below */
     pthread_cond_t data;  /* the flusher has something to do */
     pthread_cond_t moved; /* bytes were handed over or dropped */
+    struct list waiters;  /* of struct waiter, in the order of their coming: nobody starves */
     struct batch filling;
     size_t in_flight;           /* bytes that the flusher has taken and not yet written */
+    size_t reserved;            /* by admitted waiters */
     uint64_t appended, handed;  /* bytes since the start; equal = nothing waits */
     uint64_t lost;              /* lines, since the last report in the log */
     int fd;                     /* -1 = none: stderr */
@@ -49,6 +62,7 @@ static struct {
     .lock = PTHREAD_MUTEX_INITIALIZER,
     .data = PTHREAD_COND_INITIALIZER,
     .moved = PTHREAD_COND_INITIALIZER,
+    .waiters = { &out.waiters, &out.waiters },
     .fd = -1,
 };
 
@@ -95,19 +109,55 @@ static void batch_add(struct batch *b, enum log_type t, uint32_t ymd, struct sv 
     b->n += sizeof(head) + text.n;
 }
 
-/* Called with the lock. */
+static bool has_room(size_t need)
+{
+    return out.filling.n + out.in_flight + out.reserved + need <= WAITING_MAX;
+}
+
+/* Called with the lock, after bytes were handed over or dropped. All who fit are let in at once:
+ * were they woken one by one, newcomers would queue behind them and each line would cost a switch
+ * of threads. */
+static void tell_moved(void)
+{
+    pthread_cond_broadcast(&out.moved);
+    if (!has_room(RESUME_ROOM))
+        return;
+    list_for_each_safe(l, next, &out.waiters)
+    {
+        struct waiter *w = container_of(l, struct waiter, link);
+        if (!has_room(w->need))
+            return;
+        list_del(&w->link);
+        out.reserved += w->need;
+        w->admitted = true;
+        pthread_cond_signal(&w->turn);
+    }
+}
+
+/* Called with the lock. A reader that moves, only too slowly, makes lines wait and some drop; one
+ * that did not move at all during a whole wait makes the next lines drop at once. */
 static bool wait_for_room(size_t need)
 {
+    if (list_empty(&out.waiters) && has_room(need))
+        return true;
+    if (out.stuck)
+        return false;
+    struct waiter w = { .turn = PTHREAD_COND_INITIALIZER, .need = need };
     struct timespec t = in_ms(BLOCK_MS);
-    while (out.filling.n + out.in_flight + need > WAITING_MAX) {
-        if (out.stuck || out.fd < 0)
-            return false;
-        if (!wait_until(&out.moved, &t) && out.filling.n + out.in_flight + need > WAITING_MAX) {
-            out.stuck = true;
-            return false;
-        }
+    uint64_t seen = out.handed;
+    bool in_time = true;
+    list_add_tail(&out.waiters, &w.link);
+    while (!w.admitted && in_time && !out.stuck && out.fd >= 0)
+        in_time = wait_until(&w.turn, &t);
+    pthread_cond_destroy(&w.turn);
+    if (w.admitted) {
+        out.reserved -= need;
+        return true;
     }
-    return true;
+    list_del(&w.link);
+    if (!in_time && out.handed == seen)
+        out.stuck = true;
+    return !out.stuck && has_room(need);
 }
 
 static void append(enum log_type t, uint32_t ymd, struct sv text)
@@ -178,7 +228,7 @@ static int write_batch(int fd, const char *p, size_t n)
             out.in_flight -= (size_t)r;
             out.handed += (uint64_t)r;
             out.stuck = false;
-            pthread_cond_broadcast(&out.moved);
+            tell_moved();
         }
         bool stop = out.stop;
         pthread_mutex_unlock(&out.lock);
@@ -218,7 +268,7 @@ static void hand_over(struct batch *spare)
             close(fd);
             out.fd = -1;
         }
-        pthread_cond_broadcast(&out.moved);
+        tell_moved();
     }
     if (b.cap > KEEP_BYTES) {
         free(b.p);
