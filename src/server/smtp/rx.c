@@ -127,35 +127,36 @@ static bool flooded(const struct smtp_rx *rx)
     return rx->limit && rx->wire > 2 * rx->limit + FLOOD;
 }
 
+/* At most SMTP_INPUT bytes, for which the memory is laid out. */
+static int add_slice(struct smtp_session *s, struct sv raw, unsigned has)
+{
+    struct smtp_rx *rx = &s->tx->rx;
+    size_t before = rx->mem.n;
+    if (smtp_body_add(&rx->body, raw, has, &rx->mem) < 0)
+        return E_TEMP;
+    rx->content += rx->mem.n - before;
+    if (rx->limit && rx->content > rx->limit)
+        return E_QUOTA;
+    if (rx->fd >= 0)
+        return spool_write(rx);
+    return rx->content > rx->memory_limit ? spool_begin(s) : 0;
+}
+
 void smtp_rx_add(struct smtp_session *s, struct sv raw, unsigned has, size_t wire)
 {
     struct smtp_rx *rx = &s->tx->rx;
     rx->wire += wire;
     rx->has |= has;
-    if (rx->error) {
-        if (flooded(rx)) {
-            smtp_reply_lit(s, "554 5.3.4 Message size exceeds fixed maximum message size");
-            smtp_close(s);
-        }
-        return;
+    while (raw.n && !rx->error) {
+        int r = add_slice(s, sv_take(raw, SMTP_INPUT), has);
+        if (r < 0)
+            fail(rx, r);
+        raw = sv_skip(raw, SMTP_INPUT);
     }
-    size_t before = rx->mem.n;
-    if (smtp_body_add(&rx->body, raw, has, &rx->mem) < 0) {
-        fail(rx, E_TEMP);
-        return;
+    if (rx->error && flooded(rx)) {
+        smtp_reply_lit(s, "554 5.3.4 Message size exceeds fixed maximum message size");
+        smtp_close(s);
     }
-    rx->content += rx->mem.n - before;
-    if (rx->limit && rx->content > rx->limit) {
-        fail(rx, E_QUOTA);
-        return;
-    }
-    int r = 0;
-    if (rx->fd >= 0)
-        r = spool_write(rx);
-    else if (rx->content > rx->memory_limit)
-        r = spool_begin(s);
-    if (r < 0)
-        fail(rx, r);
 }
 
 /* The reply to content that is not taken; empty = fine so far. */
