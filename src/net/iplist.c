@@ -6,7 +6,7 @@
 
 static const uint8_t mapped[12] = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff };
 
-/* Address text to 16 bytes, IPv4 as ::ffff:a.b.c.d. */
+/* Address text to 16 bytes, IPv4 as ::ffff:a.b.c.d. ret_v4: it was written as IPv4. */
 static bool parse(struct sv s, uint8_t ret[16], bool *ret_v4)
 {
     char text[INET6_ADDRSTRLEN];
@@ -17,10 +17,7 @@ static bool parse(struct sv s, uint8_t ret[16], bool *ret_v4)
         memcpy(ret, mapped, sizeof(mapped));
         return true;
     }
-    if (inet_pton(AF_INET6, text, ret) != 1)
-        return false;
-    *ret_v4 = memcmp(ret, mapped, sizeof(mapped)) == 0;
-    return true;
+    return inet_pton(AF_INET6, text, ret) == 1;
 }
 
 static bool in_network(const uint8_t ip[16], struct sv net, struct sv bits_text)

@@ -1,0 +1,110 @@
+/* net_stop with idle, busy and stuck connections and jobs. */
+#include "net_fixture.h"
+
+static int setup(void **state)
+{
+    (void)state;
+    fx_start(NULL, 0, false);
+    return 0;
+}
+
+static atomic_int jobs_done;
+
+static void job(void *arg)
+{
+    usleep((useconds_t)(uintptr_t)arg * 1000);
+    jobs_done++;
+}
+
+static void test_idle_peers_are_told(void **state)
+{
+    (void)state;
+    int fd[20];
+    for (int i = 0; i < 20; i++) {
+        fd[i] = fx_dial();
+        fx_expect(fd[i], "hello plain");
+    }
+    int64_t start = clock_mono_ms();
+    fx_stop();
+    assert_true(clock_mono_ms() - start < 1500);
+    for (int i = 0; i < 20; i++) {
+        fx_expect(fd[i], "shutdown");
+        assert_true(fx_at_end(fd[i]));
+        close(fd[i]);
+    }
+    assert_int_equal(fx.why[CLOSE_SHUTDOWN], 20);
+    assert_int_equal(conn_note(1, (struct note){ 0 }), E_CLOSED);
+    assert_int_equal(net_job(POOL_FAST, job, NULL), E_CLOSED);
+}
+
+static void test_busy_ones_finish(void **state)
+{
+    (void)state;
+    int fd = fx_dial();
+    fx_expect(fd, "hello plain");
+    fx_send(fd, "BLOCK 300\r\n");
+    jobs_done = 0;
+    for (int i = 0; i < 5; i++)
+        assert_int_equal(net_job(POOL_SLOW, job, (void *)(uintptr_t)200), 0);
+    usleep(30000);
+    fx_stop();
+    assert_int_equal(jobs_done, 5);
+    fx_expect(fd, "slow");
+    fx_expect(fd, "shutdown");
+    close(fd);
+}
+
+static void test_transfers_are_cut_at_the_deadline(void **state)
+{
+    (void)state;
+    int fd = fx_dial();
+    fx_expect(fd, "hello plain");
+    fx_send(fd, "GEN 1000000000\r\n");
+    usleep(50000);
+    int64_t start = clock_mono_ms();
+    net_stop(fx.net, 300);
+    int64_t took = clock_mono_ms() - start;
+    assert_true(took >= 250 && took < 2500);
+    assert_int_equal(fx.closed, 1);
+    assert_int_equal(fx.why[CLOSE_KILLED], 1);
+    assert_int_equal(fx.gens_done, 1);
+    close(fd);
+}
+
+static void test_silent_handshakes_do_not_hold_up(void **state)
+{
+    (void)state;
+    uint16_t port =
+        fx_listen(&(struct net_listener){ .service = SVC_POP3, .ops = &fx_ops, .tls = true });
+    int fd = fx_dial_from(NULL, port);
+    usleep(20000);
+    int64_t start = clock_mono_ms();
+    fx_stop();
+    assert_true(clock_mono_ms() - start < 1000);
+    close(fd);
+}
+
+static void test_start_again(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 5; i++) {
+        int fd = fx_dial();
+        fx_expect(fd, "hello plain");
+        close(fd);
+        net_stop(fx.net, 1000);
+        fx_start(NULL, 0, false);
+    }
+    fx_stop();
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(test_idle_peers_are_told, setup),
+        cmocka_unit_test_setup(test_busy_ones_finish, setup),
+        cmocka_unit_test_setup(test_transfers_are_cut_at_the_deadline, setup),
+        cmocka_unit_test_setup(test_silent_handshakes_do_not_hold_up, setup),
+        cmocka_unit_test_setup(test_start_again, setup),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
