@@ -87,6 +87,19 @@ static inline struct db *suite_fresh(const char *options)
     return db;
 }
 
+/* The programs share the server's database: one at a time, also under `ctest -j`. The lock goes
+ * with the connection. */
+static inline struct dbc *suite_lock(struct db *db)
+{
+    struct dbc *c = NULL;
+    OK(db_get(db, &c, EI));
+    OK(db_exec(c,
+               db_kind(db) == DB_PGSQL ? "SELECT pg_advisory_lock(7308332045571024)"
+                                       : "SELECT GET_LOCK('posthorn tests', 100)",
+               EI));
+    return c;
+}
+
 /* Runs the tests once for each server there is; returns the sum of failures. */
 static inline int suite_run_servers(const char *name, int (*group)(const char *))
 {
@@ -106,8 +119,12 @@ static inline int suite_run_servers(const char *name, int (*group)(const char *)
             continue;
         }
         snprintf(label, sizeof(label), "%s on %s", name, servers[i].label);
+        struct db *db = suite_open("timeout_ms=100000");
+        struct dbc *lock = suite_lock(db);
         failed += group(label);
         suite_clean();
+        db_put(lock);
+        db_close(db);
     }
     return failed;
 }

@@ -3,6 +3,7 @@
 #include <pthread.h>
 
 #include "db_suite.h"
+#include "db/db_priv.h"
 
 enum { THREADS = 8, ROUNDS = 40 };
 
@@ -127,6 +128,21 @@ static void *queue_up(void *arg)
     return NULL;
 }
 
+/* Waits until n threads stand in the queue. */
+static void await_queue(struct db *db, int n)
+{
+    for (int i = 0; i < 2000; i++) {
+        int found = 0;
+        pthread_mutex_lock(&db->lock);
+        list_for_each(it, &db->wr->waiters) found++;
+        pthread_mutex_unlock(&db->lock);
+        if (found == n)
+            return;
+        usleep(5000);
+    }
+    fail_msg("%d threads never queued up", n);
+}
+
 static void connections_go_to_the_first_in_the_queue(void **state)
 {
     (void)state;
@@ -139,7 +155,7 @@ static void connections_go_to_the_first_in_the_queue(void **state)
     for (int i = 0; i < THREADS; i++) {
         jobs[i] = (struct job){ .db = db, .id = i };
         assert_int_equal(pthread_create(&threads[i], NULL, queue_up, &jobs[i]), 0);
-        usleep(30000);
+        await_queue(db, i + 1);
     }
     db_put(c);
     for (int i = 0; i < THREADS; i++) {
