@@ -28,6 +28,7 @@ struct domain_obj {
 struct account_obj {
     struct obj o;
     struct account acc;
+    bool domain_enabled; /* else it cannot log in */
 };
 
 struct resolved_obj {
@@ -117,8 +118,8 @@ void domain_fields_free(struct domain *d);
 /* Limits of the domain hold where the account has none. */
 #define ACCOUNT_COLUMNS                                                                            \
     "SELECT a.id, a.domain_id, a.address, a.name, a.enabled, a.quota_bytes, a.soft_quota_bytes,"   \
-    " a.max_message_bytes, a.local_only, d.quota_bytes, d.max_message_bytes"                       \
-    " FROM account a JOIN domain d ON d.id = a.domain_id"
+    " a.max_message_bytes, a.local_only, d.quota_bytes, d.max_message_bytes,"                      \
+    " d.enabled FROM account a JOIN domain d ON d.id = a.domain_id"
 struct account_obj *account_from_row(struct db_stmt *s); /* of ACCOUNT_COLUMNS */
 
 static inline void domain_objp(struct domain_obj **p)

@@ -171,7 +171,7 @@ static void count_failure(struct attempt *t)
 int attempt_finish(struct attempt *t, bool right, const struct account **ret, struct errinfo *ei)
 {
     const char *service = t->peer->service;
-    if (!right || !t->account || !t->account->acc.enabled) {
+    if (!right || !t->account || !t->account->acc.enabled || !t->account->domain_enabled) {
         count_failure(t);
         ctr_inc(CTR_auth_failed);
         log_auth_result(service, false, sv_c(t->typed), t->method);

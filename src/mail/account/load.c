@@ -115,6 +115,7 @@ struct account_obj *account_from_row(struct db_stmt *s)
                                             : domains,
         .local_only = db_col_int(s, 8) != 0,
     };
+    a->domain_enabled = db_col_int(s, 11) != 0;
     return a;
 }
 

@@ -93,6 +93,9 @@ int sasl_gsasl_step(struct sasl *s, struct sv in, struct buf *out, const struct 
     /* Neither mechanism has an initial response. */
     if (s->step == 0 && in.n > 0)
         return err_set(ei, E_PARSE, "%s: the server speaks first", mechs[s->id].name);
+    /* The library would ask again and again. */
+    if (s->step > 0 && in.n == 0)
+        return err_set(ei, E_PARSE, "%s: empty response", mechs[s->id].name);
     int g = gsasl_step(s->gs, in.p ? in.p : "", in.n, &reply, &n);
     int r;
     if (g == GSASL_NEEDS_MORE)
