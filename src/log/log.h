@@ -71,7 +71,8 @@ void log_auth_policy(const char *service, const char *fmt, ...) _printf_(2, 3);
 void log_auth_result(const char *service, bool ok, struct sv user, int method);
 
 /* Lines go to this pipe from now on, by a flusher thread: a batch when it has 64 KiB or is 20 ms
- * old; at most 4 MiB wait. Takes the fd. Attaching again changes the pipe. */
+ * old; at most 4 MiB wait. Takes the fd. Attaching again changes the pipe; -1 is
+ * log_detach. */
 void log_attach(int pipe_fd);
 /* Returns when all lines so far are handed over or dropped (after 5 s without the reader). */
 void log_flush(void);

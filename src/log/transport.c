@@ -317,6 +317,10 @@ static void start_flusher(void)
 
 void log_attach(int pipe_fd)
 {
+    if (pipe_fd < 0) {
+        log_detach();
+        return;
+    }
     log_flush();
     (void)os_set_nonblock(pipe_fd, true);
     pthread_mutex_lock(&out.lock);

@@ -1,8 +1,9 @@
-/* How a module gives its powers away. Called once at module start, by the main thread, before other
- * threads exist: capabilities belong to threads, and a filter set early covers all that follow.
- * The filter is a deny list: libraries (OpenSSL, libunbound, SQLite, the SQL clients) change the
- * calls they use from version to version, and an allow list that is one call short kills a mail
- * server. See capabilities(7), seccomp(2). */
+/* How a module gives its powers away. Called once at module start, by the main thread. Threads that
+ * exist already (the log's) are covered: libc switches the ids of all, which takes their
+ * capabilities, and the filter is synchronised to all of them together with no_new_privs. The
+ * filter is a deny list: libraries (OpenSSL, libunbound, SQLite, the SQL clients) change the calls
+ * they use from version to version, and an allow list that is one call short kills a mail server.
+ * See capabilities(7), seccomp(2). */
 #include "os/sandbox.h"
 
 #include <grp.h>

@@ -45,6 +45,34 @@ static int killed_by(int status)
     return WIFSIGNALED(status) ? WTERMSIG(status) : 0;
 }
 
+static int go[2];
+
+/* A thread from before the switch has lost its powers too. */
+static void *look_later(void *arg)
+{
+    char c;
+    uid_t r, e, s;
+    if (read(go[0], &c, 1) != 1 || syscall(SYS_getresuid, &r, &e, &s) != 0)
+        return NULL;
+    cap_t have = cap_get_proc(), none = cap_init();
+    *(bool *)arg = r != 0 && e == r && s == r && cap_compare(have, none) == 0;
+    cap_free(have);
+    cap_free(none);
+    return NULL;
+}
+
+static int drop_with_thread(void)
+{
+    pthread_t t;
+    bool ok = false;
+    if (pipe2(go, O_CLOEXEC) < 0 || pthread_create(&t, NULL, look_later, &ok) != 0)
+        return 1;
+    if (os_drop_privileges("nobody", NULL) != 0 || write(go[1], "x", 1) != 1)
+        return 2;
+    pthread_join(t, NULL);
+    return ok ? CHILD_OK : 3;
+}
+
 static int drop(void)
 {
     struct errinfo ei;
@@ -81,6 +109,7 @@ static void test_drop(void **state)
     if (geteuid() != 0)
         skip();
     assert_int_equal(in_child(drop), CHILD_OK);
+    assert_int_equal(in_child(drop_with_thread), CHILD_OK);
 }
 
 static int drop_unknown(void)
@@ -215,8 +244,6 @@ static int loads_module(void)
     syscall(SYS_finit_module, -1, "", 0);
     return 2;
 }
-
-static int go[2];
 
 static void *mount_later(void *arg)
 {
