@@ -13,7 +13,8 @@ static char temp_dir[128];
 static void *imap(struct wire_env *e)
 {
     (void)snprintf(temp_dir, sizeof(temp_dir), "%s/temp/POP3", e->dir);
-    server = (struct imap_server){ .accounts = e->accounts, .store = e->store, .temp_dir = temp_dir };
+    server =
+        (struct imap_server){ .accounts = e->accounts, .store = e->store, .temp_dir = temp_dir };
     notify_set_hooks(&(struct notify_hooks){ .post = imap_post });
     return &server;
 }

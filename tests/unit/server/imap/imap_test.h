@@ -1,5 +1,5 @@
-/* Surroundings for tests of the IMAP server: accounts and a mail store in a temporary directory, sessions
- * on the test driver, commands that return what the server said. */
+/* Surroundings for tests of the IMAP server: accounts and a mail store in a temporary directory,
+ * sessions on the test driver, commands that return what the server said. */
 #pragma once
 
 #include <setjmp.h>
@@ -74,8 +74,8 @@ _unused_ static void env_open(struct env *e)
     must_be_ok(os_mkdirs(mail, 0700, &ei), &ei, mail);
     must_be_ok(os_mkdirs(temp, 0700, &ei), &ei, temp);
     must_be_ok(db_open(dsn, &e->db, &ei), &ei, "db");
-    must_be_ok(db_migrate_set(e->db, "account", account_migrations, account_migrations_count, &ei), &ei,
-       "schema");
+    must_be_ok(db_migrate_set(e->db, "account", account_migrations, account_migrations_count, &ei),
+               &ei, "schema");
     must_be_ok(accounts_open(e->db, &e->accounts, &ei), &ei, "accounts");
     const struct mailstore_opts so = { .root = mail, .temp_dir = temp, .alpha_group = 2 };
     must_be_ok(mailstore_open(&so, &e->store, &ei), &ei, "store");

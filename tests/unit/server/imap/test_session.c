@@ -24,7 +24,8 @@ static void login_select_fetch_logout(void **state)
     expect(imap_cmd(c, "LOGIN ann wrong"), "x NO [AUTHENTICATIONFAILED]");
     expect(imap_cmd(c, "LOGIN {3+}\r\nann {6+}\r\nsecret"), "x OK [CAPABILITY IMAP4rev1 ");
     expect(imap_cmd(c, "LOGIN ann secret"), "x BAD LOGIN is not possible after login");
-    struct sv out = imap_append(c, "INBOX (\\Flagged) \"05-Feb-2024 10:00:01 +0000\"", MESSAGE("one"));
+    struct sv out =
+        imap_append(c, "INBOX (\\Flagged) \"05-Feb-2024 10:00:01 +0000\"", MESSAGE("one"));
     expect(out, "x OK [APPENDUID ");
     out = imap_cmd(c, "SELECT inbox");
     expect(out, "* 1 EXISTS\r\n* 1 RECENT\r\n* OK [UNSEEN 1]");
