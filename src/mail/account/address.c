@@ -91,43 +91,17 @@ static int parse_bare(struct sv local, struct addr *ret, struct errinfo *ei)
     return 0;
 }
 
-static int domain_from_utf8(struct sv in, char *ret, size_t *ret_n, struct errinfo *ei)
-{
-    if (in.n > 4 * ADDR_DOMAIN_MAX || memchr(in.p, 0, in.n))
-        return err_set(ei, E_RANGE, "domain: longer than %d bytes", ADDR_DOMAIN_MAX);
-    char u8[4 * ADDR_DOMAIN_MAX + 1];
-    memcpy(u8, in.p, in.n);
-    u8[in.n] = '\0';
-    uint8_t *alabel = NULL;
-    int r = idn2_lookup_u8((const uint8_t *)u8, &alabel, IDN2_NFC_INPUT | IDN2_NONTRANSITIONAL);
-    if (r != IDN2_OK)
-        return err_set(ei, E_PARSE, "domain '" SV_FMT "': %s", SV_ARG(sv_take(in, 100)),
-                       idn2_strerror(r));
-    size_t n = strlen((const char *)alabel);
-    int rc = 0;
-    if (n == 0 || n > ADDR_DOMAIN_MAX)
-        rc = err_set(ei, E_RANGE, "domain: longer than %d bytes", ADDR_DOMAIN_MAX);
-    else
-        memcpy(ret, alabel, n + 1);
-    idn2_free(alabel);
-    if (rc == 0)
-        *ret_n = n;
-    return rc;
-}
-
-int addr_parse_domain(struct sv in, char *ret, size_t *ret_n, struct errinfo *ei)
+static int domain_from_ascii(struct sv in, char *ret, size_t *ret_n, struct errinfo *ei)
 {
     if (in.n > 1 && in.p[in.n - 1] == '.')
         in.n--;
-    if (in.n == 0)
-        return err_set(ei, E_PARSE, "address: the domain is empty");
     bool literal = in.p[0] == '[';
+    if (in.p[in.n - 1] == '.')
+        return err_set(ei, E_PARSE, "domain: an empty label");
+    if (in.n > ADDR_DOMAIN_MAX)
+        return err_set(ei, E_RANGE, "domain: longer than %d bytes", ADDR_DOMAIN_MAX);
     for (size_t i = 0; i < in.n; i++) {
         unsigned char c = (unsigned char)in.p[i];
-        if (c >= 0x80)
-            return domain_from_utf8(in, ret, ret_n, ei);
-        if (i == ADDR_DOMAIN_MAX)
-            return err_set(ei, E_RANGE, "domain: longer than %d bytes", ADDR_DOMAIN_MAX);
         bool name = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
                     c == '-' || c == '_' || (c == '.' && i > 0 && in.p[i - 1] != '.');
         if (!name && !(literal && (c == '[' || c == ']' || c == ':' || c == '.')))
@@ -137,6 +111,34 @@ int addr_parse_domain(struct sv in, char *ret, size_t *ret_n, struct errinfo *ei
     ret[in.n] = '\0';
     *ret_n = in.n;
     return 0;
+}
+
+/* The library converts labels with 8-bit characters and lets anything pass in the others. */
+static int domain_from_utf8(struct sv in, char *ret, size_t *ret_n, struct errinfo *ei)
+{
+    char u8[4 * ADDR_DOMAIN_MAX + 1];
+    uint8_t *alabel = NULL;
+    if (in.n >= sizeof(u8) || memchr(in.p, 0, in.n))
+        return err_set(ei, E_PARSE, "domain: has a NUL or is longer than %d bytes",
+                       ADDR_DOMAIN_MAX);
+    memcpy(u8, in.p, in.n);
+    u8[in.n] = '\0';
+    int r = idn2_lookup_u8((const uint8_t *)u8, &alabel, IDN2_NFC_INPUT | IDN2_NONTRANSITIONAL);
+    if (r != IDN2_OK)
+        return err_set(ei, E_PARSE, "domain '" SV_FMT "': %s", SV_ARG(sv_take(in, 100)),
+                       idn2_strerror(r));
+    struct sv out = sv_c((const char *)alabel);
+    r = out.n ? domain_from_ascii(out, ret, ret_n, ei) : err_set(ei, E_PARSE, "domain: is empty");
+    idn2_free(alabel);
+    return r;
+}
+
+int addr_parse_domain(struct sv in, char *ret, size_t *ret_n, struct errinfo *ei)
+{
+    if (in.n == 0)
+        return err_set(ei, E_PARSE, "address: the domain is empty");
+    return sv_has_8bit(in) ? domain_from_utf8(in, ret, ret_n, ei)
+                           : domain_from_ascii(in, ret, ret_n, ei);
 }
 
 int addr_parse(struct sv in, struct addr *ret, struct errinfo *ei)

@@ -26,6 +26,10 @@ static void good(void **state)
         { "x@stra\xc3\x9f"
           "e.example",
           "x@xn--strae-oqa.example" },
+        { "x@b\xc3\xbc"
+          "cher\xe3\x80\x82"
+          "example\xe3\x80\x82",
+          "x@xn--bcher-kva.example" },
         { "x@XN--BCHER-KVA.example", "x@xn--bcher-kva.example" },
         { "x@[IPv6:2001:DB8::1]", "x@[ipv6:2001:db8::1]" },
         { "o'neil+x/y=z@a.test", "o'neil+x/y=z@a.test" },
@@ -70,6 +74,11 @@ static void bad(void **state)
         "a@\xc3\x28.test",
         "\xc3\x28@a.test",
         "a@b\xf0",
+        "a@b\xc3\xbc.ex\032mple",
+        "a@b..",
+        "a@.",
+        "a@..",
+        "a@b\xc3\xbc..",
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         struct addr a;

@@ -137,8 +137,7 @@ static void bad_first(void **state)
         "n,,n=us=er,r=abc",
         "n,,n=u=2c,r=abc",
         "n,,n=\xff,r=abc",
-        "n,,n=user,r=a\x01"
-        "c",
+        "n,,n=user,r=a\001c",
         "n,,n=user,r=a b",
         "p=,,n=user,r=abc",
         "nn,,n=user,r=abc",
