@@ -233,9 +233,9 @@ static int sync_all(struct adding *g, struct errinfo *ei)
     int r = index_sync(g->m, ei);
     for (size_t i = 0; r == 0 && i < g->n; i++) {
         uint64_t bit = UINT64_C(1) << blob_dir_number(g->adds[i].key);
-        if (!(done & bit))
+        if (g->adds[i].ret_error == 0 && !(done & bit))
             r = blob_sync(g->m, g->adds[i].key, ei);
-        done |= bit;
+        done |= g->adds[i].ret_error == 0 ? bit : 0;
     }
     return r;
 }

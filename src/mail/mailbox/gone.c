@@ -70,6 +70,8 @@ int gone_record(struct op *o, struct folder_row *f, const uint32_t *uids, size_t
 {
     _cleanup_(buf_done) struct buf set;
     buf_init(&set, MAX_SET);
+    if (f->new_modseq != 0 && f->gone_modseq == f->new_modseq)
+        f->new_modseq = ++f->modseq; /* the operation removes in several steps: a row for each */
     f->gone_modseq = row_touch(o, f);
     if (gone_encode(uids, n, &set) < 0)
         return forget(o, f, f->gone_modseq, ei); /* too scattered: everybody loads anew */

@@ -1,5 +1,5 @@
-/* A mail store in a directory of its own under /tmp, and short forms for the tests of this room. Include after
- * cmocka.h. */
+/* A mail store in a directory of its own under /tmp, and short forms for the tests of this room.
+ * Include after cmocka.h. */
 #pragma once
 
 #include <fcntl.h>
@@ -18,12 +18,12 @@ struct fixture {
     struct mailbox *m;
 };
 
-#define ok(call)                                                             \
-    do {                                                                     \
-        struct errinfo ei = { .text = "" };                                  \
-        int _r = (call);                                                     \
-        if (_r < 0)                                                          \
-            fail_msg("%s: %d (%s) %s", #call, _r, err_name(_r), ei.text);    \
+#define ok(call)                                                                                   \
+    do {                                                                                           \
+        struct errinfo ei = { .text = "" };                                                        \
+        int _r = (call);                                                                           \
+        if (_r < 0)                                                                                \
+            fail_msg("%s: %d (%s) %s", #call, _r, err_name(_r), ei.text);                          \
     } while (0)
 
 static inline struct mailstore *fx_store(const char *root)
@@ -91,10 +91,9 @@ static inline struct sv fx_message(const char *subject)
 static inline uint32_t fx_add(struct mailbox *m, int64_t folder, uint64_t key, const char *subject,
                               uint64_t flags)
 {
-    struct mailbox_add a = { .key = key,
-                             .content = fx_message(subject),
-                             .internal_date_s = 1317804432,
-                             .flags = flags };
+    struct mailbox_add a = {
+        .key = key, .content = fx_message(subject), .internal_date_s = 1317804432, .flags = flags
+    };
     ok(mailbox_add(m, folder, &a, 1, false, 0, NULL, NULL, &ei));
     assert_int_equal(a.ret_error, 0);
     return a.ret_uid;
