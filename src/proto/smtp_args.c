@@ -101,10 +101,11 @@ static bool quoted_local_ok(struct sv s)
     if (s.n < 2 || s.p[s.n - 1] != '"')
         return false;
     for (size_t i = 1; i + 1 < s.n; i++) {
-        unsigned char c = (unsigned char)s.p[i];
-        if (c == '\\' && ++i + 1 >= s.n)
+        bool escape = s.p[i] == '\\';
+        if (escape && ++i + 1 >= s.n)
             return false;
-        if (c == '"' || c < 32 || c == 127 || (unsigned char)s.p[i] < 32)
+        unsigned char c = (unsigned char)s.p[i];
+        if (c < 32 || c == 127 || (c == '"' && !escape))
             return false;
     }
     return true;

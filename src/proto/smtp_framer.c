@@ -32,6 +32,8 @@ static int next_line(struct smtp_framer *f, struct sv in, size_t max_line, struc
     size_t used = (size_t)(lf - in.p) + 1;
     bool crlf = used >= 2 && lf[-1] == '\r';
     struct sv line = sv_take(in, used - (crlf ? 2 : 1));
+    if (used > max_line && !f->swallow) /* its end is judged by itself */
+        return swallow_all(f, line, SMTP_LONG, ret);
     if (!crlf) {
         f->swallow = true;
         return piece(ret, SMTP_BAD, line, used, SMTP_HAS_BARE_LF);
@@ -40,8 +42,6 @@ static int next_line(struct smtp_framer *f, struct sv in, size_t max_line, struc
         f->swallow = false;
         return piece(ret, SMTP_SWALLOW, line, used, 0);
     }
-    if (used > max_line)
-        return piece(ret, SMTP_LONG, line, used, 0);
     if (memchr(line.p, '\r', line.n) || memchr(line.p, '\0', line.n))
         return piece(ret, SMTP_BAD, line, used, 0);
     return piece(ret, SMTP_LINE, line, used, 0);

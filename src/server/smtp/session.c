@@ -156,7 +156,8 @@ static enum pool line_pool(struct smtp_session *s, struct sv line)
     if (cmd->run == smtp_cmd_auth && smtp_auth_fast(s, args))
         return POOL_FAST;
     if (cmd->run == smtp_cmd_mail) {
-        _cleanup_(conf_unrefp) const struct conf *cf = s->cf = conf_pin();
+        _cleanup_(conf_unrefp) const struct conf *cf = conf_pin();
+        s->cf = cf;
         bool slow = smtp_wants_dns(s);
         s->cf = NULL;
         return slow ? POOL_SLOW : POOL_FAST;
@@ -225,7 +226,8 @@ static void smtp_run(void *session, const struct frame *f)
     struct smtp_session *s = session;
     if (s->state == ST_END)
         return;
-    _cleanup_(conf_unrefp) const struct conf *cf = s->cf = conf_pin();
+    _cleanup_(conf_unrefp) const struct conf *cf = conf_pin();
+    s->cf = cf;
     s->framer = s->framer_next;
     s->max_line = (uint32_t)cf->smtp.max_line;
     if (s->state == ST_WAIT)
@@ -240,7 +242,8 @@ static void smtp_run(void *session, const struct frame *f)
 static bool smtp_timeout(void *session)
 {
     struct smtp_session *s = session;
-    _cleanup_(conf_unrefp) const struct conf *cf = s->cf = conf_pin();
+    _cleanup_(conf_unrefp) const struct conf *cf = conf_pin();
+    s->cf = cf;
     bool stay = false;
     if (conn_shutting_down(s->c)) {
         smtp_reply_421(s, SV("4.3.2"), SV("Server is going down, closing connection"));

@@ -1,0 +1,205 @@
+/* Accounts, logins, mailboxes and a queue that remember nothing: SMTP sessions without a database
+ * or a disk, for fuzzing and for measuring. Includes definitions: for one file per program only. */
+#pragma once
+
+#include <unistd.h>
+
+#include "base/codec.h"
+#include "mail/account/auth.h"
+#include "mail/mailbox/mailbox.h"
+#include "mail/queue/queue.h"
+
+static struct account fake_account = {
+    .id = 7,
+    .address = (char *)"bob@example.org",
+    .local = (char *)"bob",
+    .domain = (char *)"example.org",
+    .name = (char *)"",
+    .enabled = true,
+};
+static const struct account *fake_accounts[1] = { &fake_account };
+static char *fake_forward[1] = { (char *)"far@example.net" };
+static unsigned fake_accepted;                    /* messages taken by queue_accept */
+static void (*fake_on_accept)(struct message *m); /* may be NULL */
+
+void account_unref(const struct account *a)
+{
+    (void)a;
+}
+
+bool account_domain_is_local(struct accounts *a, struct sv domain)
+{
+    (void)a;
+    return sv_ieq(domain, SV("example.org"));
+}
+
+int account_find_login(struct accounts *a, struct sv login, const struct account **ret,
+                       struct errinfo *ei)
+{
+    (void)a;
+    (void)ei;
+    *ret = &fake_account;
+    return sv_ieq(login, SV("bob")) || sv_ieq(login, SV("bob@example.org")) ? 0 : E_NOTFOUND;
+}
+
+int account_find_id(struct accounts *a, int64_t id, const struct account **ret, struct errinfo *ei)
+{
+    (void)a;
+    (void)ei;
+    *ret = &fake_account;
+    return id == 7 ? 0 : E_NOTFOUND;
+}
+
+bool account_owns_address(struct accounts *a, const struct account *acc, struct sv address)
+{
+    (void)a;
+    return sv_ieq(address, sv_c(acc->address));
+}
+
+int account_resolve(struct accounts *a, struct sv address, struct resolved *ret, struct errinfo *ei)
+{
+    (void)a;
+    (void)ei;
+    *ret = (struct resolved){ .kind = RESOLVE_REMOTE };
+    if (sv_ieq(address, SV("bob@example.org")))
+        *ret = (struct resolved){ .kind = RESOLVE_LOCAL, .n = 1, .accounts = fake_accounts };
+    else if (sv_ieq(address, SV("staff@example.org")))
+        *ret = (struct resolved){ .kind = RESOLVE_FORWARD,
+                                  .n = 1,
+                                  .accounts = fake_accounts,
+                                  .n_forward = 1,
+                                  .forward = fake_forward };
+    else if (sv_ieq(address, SV("hole@example.org")))
+        ret->kind = RESOLVE_DISCARD;
+    else if (sv_ieq(address, SV("off@example.org")))
+        ret->kind = RESOLVE_DISABLED;
+    else if (sv_iends(address, SV("@example.org")))
+        ret->kind = RESOLVE_UNKNOWN;
+    else if (sv_ieq(address, SV("db@example.com")))
+        return E_TEMP;
+    else if (address.n > 200)
+        return E_PARSE;
+    return 0;
+}
+
+void resolved_done(struct resolved *r)
+{
+    (void)r;
+}
+
+int auth_mechanisms(const struct auth_peer *p, const char *prefix, const char *sep, struct buf *out)
+{
+    (void)p;
+    return buf_addf(out, "%sPLAIN%s%sLOGIN", prefix, sep, prefix);
+}
+
+bool auth_is_fast_with(struct accounts *a, struct sv user, struct sv password)
+{
+    (void)a;
+    return user.n > password.n;
+}
+
+/* PLAIN takes "\0bob\0secret"; LOGIN asks twice and then has a last word, as SCRAM does. */
+struct sasl {
+    bool login;
+    int steps;
+};
+
+int sasl_start(struct accounts *a, const struct auth_peer *p, struct sv mechanism,
+               struct sasl **ret, struct errinfo *ei)
+{
+    (void)a;
+    (void)p;
+    (void)ei;
+    bool login = sv_ieq(mechanism, SV("LOGIN"));
+    if (!login && !sv_ieq(mechanism, SV("PLAIN")))
+        return E_UNSUPPORTED;
+    *ret = xcalloc(1, sizeof(**ret));
+    (*ret)->login = login;
+    return 0;
+}
+
+bool sasl_is_fast(const struct sasl *s, struct sv in)
+{
+    return s->login && in.n < 5;
+}
+
+bool sasl_client_first(const struct sasl *s)
+{
+    return !s->login;
+}
+
+int sasl_step(struct sasl *s, struct sv in, struct buf *out, const struct account **ret,
+              struct errinfo *ei)
+{
+    (void)ei;
+    *ret = &fake_account;
+    if (!s->login)
+        return sv_eq(in, SV("\0bob\0secret")) ? 0 : in.n > 50 ? E_PARSE : E_AUTH;
+    if (s->steps++ < 2)
+        return buf_add_str(out, "question") < 0 ? E_TEMP : 1;
+    if (in.n == 0)
+        return E_LIMIT;
+    return buf_add_str(out, "last word") < 0 ? E_TEMP : 0;
+}
+
+void sasl_free(struct sasl *s)
+{
+    free(s);
+}
+
+int mailbox_open(struct mailstore *s, int64_t account_id, struct sv address, struct mailbox **ret,
+                 struct errinfo *ei)
+{
+    (void)s;
+    (void)account_id;
+    (void)address;
+    (void)ret;
+    (void)ei;
+    return E_TEMP;
+}
+
+void mailbox_unref(struct mailbox *m)
+{
+    (void)m;
+}
+
+int mailbox_usage(struct mailbox *m, uint64_t *ret_bytes, uint64_t *ret_messages,
+                  struct errinfo *ei)
+{
+    (void)m;
+    (void)ret_bytes;
+    (void)ret_messages;
+    (void)ei;
+    return E_TEMP;
+}
+
+bool queue_has_space(struct queue *q)
+{
+    (void)q;
+    return true;
+}
+
+int queue_spool_begin(struct queue *q, struct message *m, int *ret_fd, struct errinfo *ei)
+{
+    (void)q;
+    (void)ei;
+    char path[] = "/tmp/posthorn-spool-XXXXXX";
+    *ret_fd = mkstemp(path);
+    if (*ret_fd < 0)
+        return E_TEMP;
+    message_set(&m->spool_path, sv_c(path));
+    return 0;
+}
+
+int queue_accept(struct queue *q, struct message *m, struct errinfo *ei)
+{
+    (void)q;
+    (void)ei;
+    if (fake_on_accept)
+        fake_on_accept(m);
+    if (*m->spool_path)
+        (void)unlink(m->spool_path);
+    fake_accepted++;
+    return 0;
+}
