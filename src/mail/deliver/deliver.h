@@ -1,4 +1,5 @@
-/* Deliveries: threads that take from the queue and put messages into mailboxes or send them to other servers, and bounces. */
+/* Deliveries: threads that take from the queue and put messages into mailboxes or send them to
+ * other servers, and bounces. */
 #pragma once
 
 #include "mail/account/account.h"
@@ -13,8 +14,15 @@ struct deliver_opts {
     struct accounts *accounts;
 };
 int deliver_start(const struct deliver_opts *o, struct deliver **ret, struct errinfo *ei);
-void deliver_stop(struct deliver *d, int64_t deadline_ms); /* cancels remote sessions after the deadline; call queue_close first */
+/* Stops the queue's hand-out (queue_stop), lets deliveries in progress end, cancels remote sessions
+ * after the deadline, and frees d. Then queue_close. */
+void deliver_stop(struct deliver *d, int64_t deadline_ms);
+/* Ends the outgoing connection with that session id (shm: SVC_SMTP_CLIENT); its message is tried
+ * again later. Any thread. */
+bool deliver_kill_session(struct deliver *d, uint32_t id);
 
-/* Builds a bounce (RFC 3464 multipart/report) for the failed recipients of m into a new message addressed to m's
- * sender; NULL when none may be sent (null sender, NOTIFY=NEVER). kind: "failed", "delayed", "relayed", "delivered". */
-struct message *deliver_make_dsn(const struct message *m, const char *kind, const char *hostname, struct errinfo *ei);
+/* Builds a bounce (RFC 3464 multipart/report) for the failed recipients of m into a new message
+ * addressed to m's sender; NULL when none may be sent (null sender, NOTIFY=NEVER). kind: "failed",
+ * "delayed", "relayed", "delivered". */
+struct message *deliver_make_dsn(const struct message *m, const char *kind, const char *hostname,
+                                 struct errinfo *ei);

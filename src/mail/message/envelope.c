@@ -57,6 +57,7 @@ int message_envelope_encode(const struct message *m, struct buf *out)
     put_u64(out, m->attempts, 4);
     put_str(out, m->id);
     put_str(out, m->item);
+    put_str(out, m->original);
     put_str(out, m->peer_ip);
     put_str(out, m->sender);
     put_str(out, m->auth_user);
@@ -120,6 +121,7 @@ static void get_rcpt(struct reader *r, struct message *m)
     }
     struct rcpt *to = message_add_rcpt(m, get_sv(r), (enum rcpt_kind)kind);
     to->state = (enum rcpt_state)state;
+    to->told = to->state != RCPT_WAITING;
     to->notify = (unsigned)notify;
     to->account_id = (int64_t)account;
     get_str(r, &to->orcpt);
@@ -148,6 +150,7 @@ static void get_head(struct reader *r, struct message *m)
     m->attempts = (unsigned)get_u64(r, 4);
     get_array(r, m->id, sizeof(m->id));
     get_array(r, m->item, sizeof(m->item));
+    get_array(r, m->original, sizeof(m->original));
     get_array(r, m->peer_ip, sizeof(m->peer_ip));
     get_str(r, &m->sender);
     get_str(r, &m->auth_user);

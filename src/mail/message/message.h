@@ -28,6 +28,7 @@ struct rcpt {
     enum rcpt_state state;
     char *answer;     /* last answer or reason, "" = none yet: "550 5.1.1 User unknown" */
     char *remote_mta; /* host that gave it, "" */
+    bool told;        /* the sender was told of this state (not stored: settled states were told) */
 };
 
 struct message {
@@ -37,6 +38,7 @@ struct message {
     char item[40]; /* "[server id]YYYYMMDDhhmmssNNNN": + ".tms" is the queue item's file name */
     int64_t received_ms; /* wall clock */
     uint32_t session_id;
+    char original[12]; /* id of the message that this one was made from (a bounce), "" */
     char peer_ip[46];
     char *sender;         /* reverse path without <>; "" = null sender */
     char *auth_user;      /* address of the authenticated account, "" */

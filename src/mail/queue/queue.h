@@ -51,6 +51,12 @@ size_t queue_take(struct queue *q, enum rcpt_kind kind, struct message **ret, si
 void queue_settle(struct queue *q, struct message *m, enum rcpt_kind kind);
 /* The same for several: one write. */
 void queue_settle_all(struct queue *q, struct message **m, size_t n, enum rcpt_kind kind);
+/* Returns a taken message untouched: not an attempt. It is given out again at once. */
+void queue_give_back(struct queue *q, struct message *m, enum rcpt_kind kind);
+/* A taken message that has to wait for a connection: its content in memory is freed where it can be
+ * read again, and comes back with queue_resume (E_TEMP ... when it cannot be read). */
+void queue_pause(struct queue *q, struct message *m);
+int queue_resume(struct queue *q, struct message *m);
 bool queue_expired(struct queue *q, const struct message *m); /* older than queue.lifetime */
 
 /* What the administrator sees and does. */

@@ -104,7 +104,7 @@ void item_unref(struct item *it);
 bool item_in_journal(const struct item *it);
 /* Recomputes waiting, first_waiting and answer from the message. */
 void item_refresh(struct item *it);
-void item_drop_content(struct queue *q, struct item *it); /* frees memory, not while active */
+void item_drop_content(struct queue *q, struct item *it); /* frees memory; the item is not in use */
 void item_forget(struct queue *q, struct item *it);       /* takes it out of everything */
 void item_remove_files(struct queue *q, struct item *it, bool after_sync);
 

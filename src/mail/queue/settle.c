@@ -60,16 +60,21 @@ static int load(struct queue *q, struct item *it)
     return 0;
 }
 
+static void use_file(struct queue *q, struct item *it)
+{
+    if (!it->in_file || it->m->content.p)
+        return;
+    char path[4096];
+    spool_path(q, it->m->item, ".tms", path);
+    message_set(&it->m->spool_path, sv_c(path));
+}
+
 static bool take_one(struct queue *q, struct item *it, enum rcpt_kind kind)
 {
     sched_remove(q, it);
     it->active = true;
     q->n_active[kind]++;
-    if (it->in_file && !it->m->content.p) {
-        char path[4096];
-        spool_path(q, it->m->item, ".tms", path);
-        message_set(&it->m->spool_path, sv_c(path));
-    }
+    use_file(q, it);
     int r = load(q, it);
     if (r >= 0) {
         it->m->next_try_ms = 0;
@@ -100,6 +105,34 @@ size_t queue_take(struct queue *q, enum rcpt_kind kind, struct message **ret, si
     }
     pthread_mutex_unlock(&q->lock);
     return n;
+}
+
+void queue_give_back(struct queue *q, struct message *m, enum rcpt_kind kind)
+{
+    pthread_mutex_lock(&q->lock);
+    struct item *it = m->queue_data;
+    it->active = false;
+    q->n_active[kind]--;
+    sched_place(q, it);
+    pthread_cond_broadcast(&q->idle);
+    pthread_mutex_unlock(&q->lock);
+    message_unref(m);
+}
+
+void queue_pause(struct queue *q, struct message *m)
+{
+    pthread_mutex_lock(&q->lock);
+    item_drop_content(q, m->queue_data);
+    pthread_mutex_unlock(&q->lock);
+}
+
+int queue_resume(struct queue *q, struct message *m)
+{
+    pthread_mutex_lock(&q->lock);
+    use_file(q, m->queue_data);
+    int r = load(q, m->queue_data);
+    pthread_mutex_unlock(&q->lock);
+    return r;
 }
 
 /* --- settling --- */

@@ -25,6 +25,7 @@ static struct message *sample(void)
     m->size = 1ull << 33;
     sv_copy(m->id, sizeof(m->id), SV("OSA88513"));
     sv_copy(m->item, sizeof(m->item), SV("0220081513012254910000"));
+    sv_copy(m->original, sizeof(m->original), SV("VYQ98320"));
     sv_copy(m->peer_ip, sizeof(m->peer_ip), SV("2001:db8::1"));
     struct rcpt *r = message_add_rcpt(m, SV("x@y.example"), RCPT_REMOTE);
     message_set(&r->orcpt, SV("rfc822;x@z"));
@@ -48,6 +49,7 @@ static void assert_same(const struct message *a, const struct message *b)
     assert_true(a->bounce == b->bounce && a->delay_told == b->delay_told);
     assert_string_equal(a->id, b->id);
     assert_string_equal(a->item, b->item);
+    assert_string_equal(a->original, b->original);
     assert_string_equal(a->peer_ip, b->peer_ip);
     assert_string_equal(a->sender, b->sender);
     assert_string_equal(a->auth_user, b->auth_user);

@@ -1,0 +1,127 @@
+/* Notices to senders: which are due, and putting them into the queue. Runs on delivery threads,
+ * just before the result is recorded. */
+#include "base/clock.h"
+#include "log/log.h"
+#include "mail/deliver/deliver_priv.h"
+#include "stats/shm.h"
+
+static void add_targets(struct message *dsn, const struct resolved *to)
+{
+    for (size_t i = 0; i < to->n; i++) {
+        struct rcpt *r = message_add_rcpt(dsn, sv_c(to->accounts[i]->address), RCPT_LOCAL);
+        r->account_id = to->accounts[i]->id;
+        r->notify = NOTIFY_NEVER;
+    }
+    for (size_t i = 0; i < to->n_forward; i++)
+        message_add_rcpt(dsn, sv_c(to->forward[i]), RCPT_REMOTE)->notify = NOTIFY_NEVER;
+}
+
+/* dsn_make addressed it to the sender; a local sender becomes an account. False: nobody to tell. */
+static int address(struct deliver *d, struct message *dsn, struct errinfo *ei)
+{
+    struct resolved to = { 0 };
+    char *sender = xstrdup(dsn->rcpts[0].address);
+    int r = account_resolve(d->accounts, sv_c(sender), &to, ei);
+    if (r >= 0 && (to.kind == RESOLVE_LOCAL || to.kind == RESOLVE_FORWARD)) {
+        dsn->rcpts[0].state = RCPT_DELIVERED; /* replaced by what it stands for */
+        dsn->rcpts[0].kind = RCPT_DISCARD;
+        add_targets(dsn, &to);
+    } else if (r >= 0 && to.kind != RESOLVE_REMOTE) {
+        r = err_set(ei, E_NOTFOUND, "the sender %s does not exist here", sender);
+    }
+    resolved_done(&to);
+    free(sender);
+    return r;
+}
+
+static void log_bounce(const struct message *m, const char *what, const char *detail)
+{
+    struct logctx c = { .type = LOG_MAILFLOW, .id = m->session_id, .prefix = "" };
+    log_line(&c, LOG_SUMMARY, "Message id %s from <%s>: %s%s", m->id, m->sender, what, detail);
+}
+
+/* 0: told, or nobody to tell; else it has to be tried again. */
+static int send_dsn(struct deliver *d, struct message *m, const char *kind)
+{
+    _cleanup_(conf_unrefp) const struct conf *cf = conf_pin();
+    char host[256];
+    struct errinfo ei = { 0 };
+    deliver_hostname(cf, host);
+    struct dsn_opts o = {
+        .kind = kind,
+        .hostname = host,
+        .from = cf->deliver.bounce_from,
+        .max_content = (uint64_t)cf->deliver.bounce_max_content,
+        .retry_until_ms = m->received_ms + cf->queue.lifetime,
+    };
+    _cleanup_(message_unrefp) struct message *dsn = dsn_make(m, &o, &ei);
+    if (!dsn)
+        return ei.code == E_NOTFOUND ? 0 : ei.code;
+    int r = address(d, dsn, &ei);
+    if (r == E_NOTFOUND || r == E_PARSE) {
+        log_bounce(m, "no notice is sent: ", ei.text);
+        return 0;
+    }
+    if (r >= 0) {
+        message_assign_ids(dsn);
+        r = queue_accept(d->queue, dsn, &ei);
+    }
+    if (r < 0)
+        log_error("Notice about message %s: %s", m->id, ei.text);
+    else
+        log_bounce(m, kind, " notice queued");
+    return r;
+}
+
+static bool any(const struct message *m, const char *kind)
+{
+    for (size_t i = 0; i < m->n_rcpts; i++)
+        if (dsn_wants(&m->rcpts[i], kind))
+            return true;
+    return false;
+}
+
+static void count_failures(const struct message *m)
+{
+    for (size_t i = 0; i < m->n_rcpts; i++)
+        if (m->rcpts[i].state == RCPT_FAILED && !m->rcpts[i].told)
+            ctr_inc(CTR_deliver_bounced);
+}
+
+static void notify(struct deliver *d, struct message *m, const char *kind)
+{
+    if (!any(m, kind))
+        return;
+    if (m->bounce || !*m->sender) { /* never a notice about a notice */
+        if (strcmp(kind, "failed") == 0)
+            log_bounce(m, "a notice that cannot be delivered is dropped", "");
+        return;
+    }
+    if (send_dsn(d, m, kind) >= 0 || strcmp(kind, "failed") != 0)
+        return; /* a lost notice of success is not worth a second delivery */
+    for (size_t i = 0; i < m->n_rcpts; i++)
+        if (dsn_wants(&m->rcpts[i], kind))
+            m->rcpts[i].state = RCPT_WAITING;
+}
+
+static void notify_delay(struct deliver *d, struct message *m)
+{
+    _cleanup_(conf_unrefp) const struct conf *cf = conf_pin();
+    int64_t after = cf->queue.delay_warning;
+    if (m->delay_told || !after || clock_wall_ms() - m->received_ms < after || !any(m, "delayed"))
+        return;
+    m->delay_told = true;
+    if (!m->bounce && *m->sender)
+        (void)send_dsn(d, m, "delayed");
+}
+
+void bounce_notify(struct deliver *d, struct message *m)
+{
+    count_failures(m);
+    notify(d, m, "failed");
+    notify(d, m, "delivered");
+    notify(d, m, "relayed");
+    notify_delay(d, m);
+    for (size_t i = 0; i < m->n_rcpts; i++)
+        m->rcpts[i].told = m->rcpts[i].state != RCPT_WAITING;
+}

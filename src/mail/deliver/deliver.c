@@ -1,0 +1,170 @@
+/* Starting and stopping the delivery threads; the list of outgoing connections. */
+#include "base/clock.h"
+#include "base/hash.h"
+#include "mail/deliver/deliver_priv.h"
+#include "os/proc.h"
+#include "stats/shm.h"
+
+#include <time.h>
+#include <unistd.h>
+
+enum { STACK = 512 * 1024 };
+
+void deliver_hostname(const struct conf *cf, char ret[256])
+{
+    if (*cf->system.hostname) {
+        sv_copy(ret, 256, sv_c(cf->system.hostname));
+        return;
+    }
+    if (gethostname(ret, 256) < 0 || !*ret)
+        sv_copy(ret, 256, SV("localhost"));
+    ret[255] = '\0';
+}
+
+void outgoing_open(struct deliver *d, struct outgoing *o)
+{
+    atomic_init(&o->cancel, false);
+    o->id = shm_session_new_id();
+    pthread_mutex_lock(&d->lock);
+    list_add_tail(&d->sessions, &o->link);
+    pthread_mutex_unlock(&d->lock);
+}
+
+void outgoing_close(struct deliver *d, struct outgoing *o)
+{
+    pthread_mutex_lock(&d->lock);
+    list_del(&o->link);
+    pthread_mutex_unlock(&d->lock);
+}
+
+bool deliver_kill_session(struct deliver *d, uint32_t id)
+{
+    bool found = false;
+    pthread_mutex_lock(&d->lock);
+    list_for_each(l, &d->sessions)
+    {
+        struct outgoing *o = container_of(l, struct outgoing, link);
+        if (o->id != id)
+            continue;
+        atomic_store(&o->cancel, true);
+        found = true;
+    }
+    pthread_mutex_unlock(&d->lock);
+    return found;
+}
+
+static void cancel_all(struct deliver *d)
+{
+    pthread_mutex_lock(&d->lock);
+    list_for_each(l, &d->sessions)
+        atomic_store(&container_of(l, struct outgoing, link)->cancel, true);
+    pthread_mutex_unlock(&d->lock);
+}
+
+struct start {
+    struct deliver *d;
+    void *(*run)(void *);
+};
+
+static void *thread_main(void *arg)
+{
+    struct start s = *(struct start *)arg;
+    free(arg);
+    s.run(s.d);
+    pthread_mutex_lock(&s.d->lock);
+    s.d->n_running--;
+    pthread_cond_broadcast(&s.d->ended);
+    pthread_mutex_unlock(&s.d->lock);
+    return NULL;
+}
+
+static int start_threads(struct deliver *d, size_t n, void *(*run)(void *), struct errinfo *ei)
+{
+    pthread_attr_t a;
+    int r = 0;
+    pthread_attr_init(&a);
+    pthread_attr_setstacksize(&a, STACK);
+    for (size_t i = 0; i < n && r == 0; i++) {
+        struct start *s = xcalloc(1, sizeof(*s));
+        *s = (struct start){ d, run };
+        r = pthread_create(&d->threads[d->n_threads], &a, thread_main, s);
+        if (r) {
+            free(s);
+            break;
+        }
+        d->n_threads++;
+        pthread_mutex_lock(&d->lock);
+        d->n_running++;
+        pthread_mutex_unlock(&d->lock);
+    }
+    pthread_attr_destroy(&a);
+    return r ? err_set_errno(ei, -r, "cannot start the delivery threads") : 0;
+}
+
+static void cond_init(pthread_cond_t *c)
+{
+    pthread_condattr_t a;
+    pthread_condattr_init(&a);
+    pthread_condattr_setclock(&a, CLOCK_MONOTONIC);
+    pthread_cond_init(c, &a);
+    pthread_condattr_destroy(&a);
+}
+
+int deliver_start(const struct deliver_opts *o, struct deliver **ret, struct errinfo *ei)
+{
+    _cleanup_(conf_unrefp) const struct conf *cf = conf_pin();
+    struct deliver *d = xcalloc(1, sizeof(*d));
+    size_t local = (size_t)cf->deliver.local_workers, remote = (size_t)cf->deliver.remote_workers;
+    d->queue = o->queue;
+    d->store = o->store;
+    d->accounts = o->accounts;
+    d->threads = xcalloc(local + remote, sizeof(*d->threads));
+    d->destinations = map_new();
+    list_init(&d->sessions);
+    pthread_mutex_init(&d->lock, NULL);
+    cond_init(&d->ended);
+    cond_init(&d->connection_free);
+    int r = start_threads(d, local, local_run, ei);
+    if (r >= 0)
+        r = start_threads(d, remote, remote_run, ei);
+    if (r < 0) {
+        deliver_stop(d, 0);
+        return r;
+    }
+    *ret = d;
+    return 0;
+}
+
+static void wait_for_threads(struct deliver *d, int64_t ms)
+{
+    struct timespec ts;
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    ts.tv_nsec += ms % 1000 * 1000000;
+    ts.tv_sec += ms / 1000 + ts.tv_nsec / 1000000000;
+    ts.tv_nsec %= 1000000000;
+    pthread_mutex_lock(&d->lock);
+    while (d->n_running && pthread_cond_timedwait(&d->ended, &d->lock, &ts) != ETIMEDOUT)
+        ;
+    pthread_mutex_unlock(&d->lock);
+}
+
+void deliver_stop(struct deliver *d, int64_t deadline_ms)
+{
+    if (!d)
+        return;
+    atomic_store(&d->stopping, true);
+    queue_stop(d->queue);
+    pthread_mutex_lock(&d->lock);
+    pthread_cond_broadcast(&d->connection_free);
+    pthread_mutex_unlock(&d->lock);
+    wait_for_threads(d, deadline_ms);
+    cancel_all(d);
+    for (size_t i = 0; i < d->n_threads; i++)
+        pthread_join(d->threads[i], NULL);
+    map_free(d->destinations, NULL);
+    pthread_mutex_destroy(&d->lock);
+    pthread_cond_destroy(&d->ended);
+    pthread_cond_destroy(&d->connection_free);
+    free(d->threads);
+    free(d);
+}

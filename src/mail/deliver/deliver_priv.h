@@ -1,0 +1,61 @@
+/* The deliverer's inside, shared by its files. */
+#pragma once
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "base/list.h"
+#include "conf/conf.h"
+#include "mail/deliver/deliver.h"
+
+enum { LOCAL_BATCH = 64 };
+
+struct destination;
+
+struct deliver {
+    struct queue *queue;
+    struct mailstore *store;
+    struct accounts *accounts;
+    pthread_t *threads;
+    size_t n_threads, n_running;
+    pthread_cond_t ended; /* a thread ended */
+
+    pthread_mutex_t lock;     /* guards everything below and n_running */
+    struct list sessions;     /* struct outgoing: connections and their cancel flags */
+    struct map *destinations; /* by lower-case domain: struct destination while used */
+    unsigned n_connections;
+    pthread_cond_t connection_free;
+    atomic_bool stopping; /* new connections are not opened any more */
+};
+
+/* A connection that can be killed. */
+struct outgoing {
+    struct list link;
+    uint32_t id;
+    atomic_bool cancel;
+};
+void outgoing_open(struct deliver *d, struct outgoing *o);
+void outgoing_close(struct deliver *d, struct outgoing *o);
+
+/* Our name in HELO and bounces: system.hostname, else the machine's. */
+void deliver_hostname(const struct conf *cf, char ret[256]);
+
+/* local.c, remote.c: threads */
+void *local_run(void *arg);
+void *remote_run(void *arg);
+
+/* bounce.c: tells the sender what has newly become of the recipients (bounce, success, delay),
+ * through the queue. Called before queue_settle: after a crash a notice may be repeated, but is not
+ * lost. A notice that cannot be queued turns the recipients back into waiting ones. */
+void bounce_notify(struct deliver *d, struct message *m);
+
+/* dsn.c */
+struct dsn_opts {
+    const char *kind; /* "failed", "delayed", "relayed", "delivered" */
+    const char *hostname;
+    const char *from;       /* deliver.bounce_from */
+    uint64_t max_content;   /* deliver.bounce_max_content */
+    int64_t retry_until_ms; /* for "delayed" */
+};
+struct message *dsn_make(const struct message *m, const struct dsn_opts *o, struct errinfo *ei);
+bool dsn_wants(const struct rcpt *r, const char *kind);

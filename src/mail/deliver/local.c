@@ -1,0 +1,205 @@
+/* Local delivery: takes what waits as one batch, sorts it by account, and adds all of an account's
+ * messages in one transaction. The first mailbox writes the message's file, the others link to it.
+ * Nothing is synced here: the queue's journal covers it until a checkpoint. */
+#include "log/log.h"
+#include "mail/deliver/deliver_priv.h"
+#include "os/proc.h"
+#include "stats/shm.h"
+
+/* One recipient of one message of the batch. */
+struct put {
+    struct message *m;
+    struct rcpt *r;
+    size_t index; /* of the message in the batch */
+    struct mailbox_add *add;
+};
+
+struct batch {
+    struct deliver *d;
+    struct message *m[LOCAL_BATCH];
+    size_t n;
+    struct mailbox_parsed *parsed[LOCAL_BATCH]; /* of messages to several recipients */
+    struct buf stored[LOCAL_BATCH];             /* path of the file that a mailbox has already */
+    struct put *puts;
+    size_t n_puts;
+};
+
+static int by_account(const void *a, const void *b)
+{
+    const struct put *x = a, *y = b;
+    if (x->r->account_id != y->r->account_id)
+        return x->r->account_id < y->r->account_id ? -1 : 1;
+    return x->index < y->index ? -1 : x->index > y->index;
+}
+
+static void fill(struct batch *b)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < b->n; i++)
+        n += message_waiting(b->m[i], RCPT_LOCAL);
+    b->puts = xcalloc(n + 1, sizeof(*b->puts));
+    for (size_t i = 0; i < b->n; i++) {
+        struct message *m = b->m[i];
+        size_t before = b->n_puts;
+        for (size_t k = 0; k < m->n_rcpts; k++) {
+            struct rcpt *r = &m->rcpts[k];
+            if (r->kind == RCPT_LOCAL && r->state == RCPT_WAITING)
+                b->puts[b->n_puts++] = (struct put){ m, r, i, NULL };
+        }
+        buf_init(&b->stored[i], 8192);
+        b->parsed[i] = b->n_puts - before > 1 && m->content.p ? mailbox_parse(m->content) : NULL;
+    }
+    qsort(b->puts, b->n_puts, sizeof(*b->puts), by_account);
+}
+
+static void answer(struct rcpt *r, enum rcpt_state state, const char *text)
+{
+    r->state = state;
+    message_set(&r->answer, sv_c(text));
+    ctr_inc(state == RCPT_DELIVERED ? CTR_deliver_local : CTR_deliver_local_failed);
+}
+
+static void answer_error(struct rcpt *r, int code, const char *detail)
+{
+    char text[320];
+    if (code == E_QUOTA) {
+        answer(r, RCPT_FAILED, "552 5.2.2 Mailbox has exceeded the limit");
+        return;
+    }
+    snprintf(text, sizeof(text), "451 4.3.0 The mailbox cannot be written now: %s", detail);
+    answer(r, RCPT_WAITING, text);
+    log_error("Delivery to %s: %s", r->address, detail);
+}
+
+static struct mailbox_add make_add(struct batch *b, const struct put *p)
+{
+    struct message *m = p->m;
+    struct mailbox_add a = {
+        .key = m->key,
+        .size = m->size,
+        .internal_date_s = m->received_ms / 1000,
+    };
+    if (b->stored[p->index].n)
+        a.path = b->stored[p->index].p;
+    else if (m->content.p)
+        a.content = m->content;
+    else
+        a.path = m->spool_path;
+    return a;
+}
+
+/* The file that this mailbox now has serves the next ones. */
+static void remember_file(struct batch *b, struct mailbox *mb, const struct put *p)
+{
+    struct buf *path = &b->stored[p->index];
+    if (path->n || !b->parsed[p->index])
+        return;
+    if (mailbox_message_path(mb, p->m->key, path) < 0 || buf_terminate(path) < 0)
+        buf_reset(path);
+}
+
+static void finish_put(struct batch *b, struct mailbox *mb, struct put *p)
+{
+    int r = p->add->ret_error;
+    if (r < 0) {
+        answer_error(p->r, r, err_name(r));
+        return;
+    }
+    answer(p->r, RCPT_DELIVERED, "250 2.1.5 Delivered to mailbox");
+    remember_file(b, mb, p);
+}
+
+/* Adds the messages of puts[0..n) (one account) to the inbox. */
+static int add_all(struct batch *b, struct put *puts, size_t n, struct mailbox *mb, uint64_t quota,
+                   struct errinfo *ei)
+{
+    struct mailbox_add *adds = xcalloc(n, sizeof(*adds));
+    struct mailbox_parsed **parsed = xcalloc(n, sizeof(struct mailbox_parsed *));
+    size_t n_adds = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (i == 0 || puts[i].index != puts[i - 1].index) { /* two addresses of one account: once */
+            parsed[n_adds] = b->parsed[puts[i].index];
+            adds[n_adds++] = make_add(b, &puts[i]);
+        }
+        puts[i].add = &adds[n_adds - 1];
+    }
+    int r = mailbox_add(mb, mailbox_inbox_id(mb), adds, n_adds, false, quota, parsed, NULL, ei);
+    for (size_t i = 0; i < n && r >= 0; i++)
+        finish_put(b, mb, &puts[i]);
+    free(adds);
+    free(parsed);
+    return r;
+}
+
+static void deliver_account(struct batch *b, struct put *puts, size_t n)
+{
+    _cleanup_(account_unrefp) const struct account *acc = NULL;
+    _cleanup_(mailbox_unrefp) struct mailbox *mb = NULL;
+    struct errinfo ei = { 0 };
+    int64_t id = puts[0].r->account_id;
+    int r = account_find_id(b->d->accounts, id, &acc, &ei);
+    if (r == E_NOTFOUND) { /* deleted since acceptance */
+        for (size_t i = 0; i < n; i++)
+            answer(puts[i].r, RCPT_FAILED, "550 5.1.1 User unknown");
+        return;
+    }
+    if (r >= 0)
+        r = mailbox_open(b->d->store, id, sv_c(acc->address), &mb, &ei);
+    if (r >= 0)
+        r = add_all(b, puts, n, mb, (uint64_t)MAX(acc->quota_bytes, 0), &ei);
+    for (size_t i = 0; i < n && r < 0; i++)
+        answer_error(puts[i].r, r, ei.text);
+}
+
+static void log_each(const struct batch *b, const char *what)
+{
+    for (size_t i = 0; i < b->n; i++) {
+        struct logctx c = { .type = LOG_MAILFLOW, .id = b->m[i]->session_id, .prefix = "" };
+        log_line(&c, LOG_SUMMARY, "HandleLocalMail %s", what);
+    }
+}
+
+static void expire(struct deliver *d, struct message *m)
+{
+    if (!queue_expired(d->queue, m))
+        return;
+    for (size_t i = 0; i < m->n_rcpts; i++) {
+        struct rcpt *r = &m->rcpts[i];
+        if (r->kind == RCPT_LOCAL && r->state == RCPT_WAITING)
+            r->state = RCPT_FAILED;
+    }
+}
+
+static void deliver_batch(struct batch *b)
+{
+    log_each(b, "Begin");
+    fill(b);
+    for (size_t i = 0, end; i < b->n_puts; i = end) {
+        end = i + 1;
+        while (end < b->n_puts && b->puts[end].r->account_id == b->puts[i].r->account_id)
+            end++;
+        deliver_account(b, b->puts + i, end - i);
+    }
+    for (size_t i = 0; i < b->n; i++) {
+        expire(b->d, b->m[i]);
+        bounce_notify(b->d, b->m[i]);
+        mailbox_parsed_free(b->parsed[i]);
+        buf_done(&b->stored[i]);
+    }
+    free(b->puts);
+    log_each(b, "End");
+    queue_settle_all(b->d->queue, b->m, b->n, RCPT_LOCAL);
+}
+
+void *local_run(void *arg)
+{
+    struct deliver *d = arg;
+    os_thread_name("local");
+    for (;;) {
+        struct batch b = { .d = d };
+        b.n = queue_take(d->queue, RCPT_LOCAL, b.m, LOCAL_BATCH);
+        if (!b.n)
+            return NULL;
+        deliver_batch(&b);
+    }
+}

@@ -1,0 +1,32 @@
+/* Where mail for a domain goes: relay host, address literal, MX records, or the domain's own
+ * address (RFC 5321 5.1, null MX RFC 7505). Blocking (DNS); delivery threads. */
+#pragma once
+
+#include "conf/conf.h"
+#include "log/log.h"
+
+enum { ROUTE_MAX_HOSTS = 5, ROUTE_MAX_ADDRESSES = 4 };
+
+/* Why recipients could not be served; words of the feature table's smtp.err.c rows. */
+struct failure {
+    bool permanent;
+    char answer[512]; /* "451 4.4.1 ..." or "554 ..." */
+    char mta[256];    /* the host that said so; "" = we did */
+};
+void failure_set(struct failure *f, bool permanent, const char *fmt, ...) _printf_(3, 4);
+
+struct route {
+    size_t n;
+    char host[ROUTE_MAX_HOSTS][256]; /* in the order to try; may be an address */
+    uint16_t port;
+};
+
+/* Key of the destination: everything with the same key may share a connection. */
+void route_key(const struct conf *cf, struct sv address, char ret[300]);
+/* Domain part of an address; "" without one. */
+struct sv route_domain(struct sv address);
+/* 0, or negative with *why filled. Logs the query. */
+int route_find(const struct conf *cf, struct sv domain, const char *our_name,
+               const struct logctx *log, struct route *ret, struct failure *why);
+/* Addresses of one host. 0 = none (why filled), else the number. */
+size_t route_addresses(const char *host, char ret[ROUTE_MAX_ADDRESSES][46], struct failure *why);

@@ -1,0 +1,306 @@
+/* Connecting: hosts in order, greeting, EHLO or HELO, STARTTLS. RFC 5321, 3207, 1870, 2920, 6152,
+ * 6531, 3461. */
+#include "mail/deliver/smtp_client.h"
+
+#include "log/log.h"
+#include "stats/shm.h"
+
+#include <time.h>
+
+enum { QUIT_MS = 5000, MAX_UNLOGGED = 1024 * 1024, MAX_REPLY = 64 * 1024 };
+enum { MAX_ATTEMPTS = 8 }; /* addresses tried for one message */
+
+void smtp_begin(struct smtp_client *s, struct deliver *d, const struct conf *cf)
+{
+    *s = (struct smtp_client){ .d = d, .cf = cf, .slot = -1 };
+    outgoing_open(d, &s->out);
+    s->log = (struct logctx){ .type = LOG_SMTP, .id = s->out.id, .prefix = "Client session " };
+    deliver_hostname(cf, s->our_name);
+    buf_init(&s->unlogged, MAX_UNLOGGED);
+    buf_init(&s->reply_lines, MAX_REPLY);
+}
+
+void smtp_end(struct smtp_client *s)
+{
+    smtp_disconnect(s);
+    outgoing_close(s->d, &s->out);
+    buf_done(&s->unlogged);
+    buf_done(&s->reply_lines);
+}
+
+/* --- the limit of connections --- */
+
+static void take_connection(struct smtp_client *s)
+{
+    struct deliver *d = s->d;
+    int64_t max = s->cf->deliver.max_outgoing;
+    pthread_mutex_lock(&d->lock);
+    while (max && d->n_connections >= max && !atomic_load(&d->stopping))
+        pthread_cond_wait(&d->connection_free, &d->lock);
+    d->n_connections++;
+    pthread_mutex_unlock(&d->lock);
+}
+
+static void free_connection(struct smtp_client *s)
+{
+    pthread_mutex_lock(&s->d->lock);
+    s->d->n_connections--;
+    pthread_cond_signal(&s->d->connection_free);
+    pthread_mutex_unlock(&s->d->lock);
+}
+
+/* --- one host --- */
+
+static void drop(struct smtp_client *s)
+{
+    if (!s->c)
+        return;
+    client_close(s->c);
+    s->c = NULL;
+    shm_session_close(s->slot);
+    s->slot = -1;
+    s->caps = 0;
+    s->max_size = 0;
+    s->sent = 0;
+    s->in_transaction = s->broken = false;
+    buf_reset(&s->unlogged);
+    free_connection(s);
+}
+
+void smtp_disconnect(struct smtp_client *s)
+{
+    struct reply r;
+    if (s->c && !s->broken && smtp_send(s, "QUIT") >= 0)
+        (void)smtp_read_reply(s, QUIT_MS, &r);
+    drop(s);
+    if (s->talked)
+        log_line(&s->log, LOG_DEBUG, "Disconnected");
+    s->talked = false;
+    s->log.source[0] = '\0';
+}
+
+static int open_connection(struct smtp_client *s, const char *host, const char *ip, uint16_t port,
+                           struct failure *why)
+{
+    struct client_opts o = {
+        .ip = ip,
+        .port = port,
+        .source_ip = s->cf->deliver.source_ip,
+        .connect_timeout_ms = s->cf->deliver.connect_timeout,
+        .cancel = &s->out.cancel,
+    };
+    struct errinfo ei = { 0 };
+    take_connection(s);
+    int r = client_connect(&o, &s->c, &ei);
+    if (r < 0) {
+        s->c = NULL;
+        free_connection(s);
+        s->timed_out = false;
+        log_line(&s->log, LOG_DEBUG, "Could not connect to '%s(%s)'", host, ip);
+        failure_set(why, false,
+                    "451 4.4.1 Could not connect and send the mail to recipient (%s [%s]: %s)",
+                    host, ip, err_name(r));
+        return r;
+    }
+    sv_copy(s->host, sizeof(s->host), sv_c(host));
+    sv_copy(s->ip, sizeof(s->ip), sv_c(ip));
+    sv_copy(s->log.source, sizeof(s->log.source), sv_c(ip));
+    s->slot = shm_session_open(SVC_SMTP_CLIENT, s->out.id, ip, client_local_ip(s->c));
+    log_line(&s->log, LOG_DEBUG, "Connected, local IP=%s", client_local_ip(s->c));
+    return 0;
+}
+
+/* A reply that does not let the session begin, or its absence. */
+static int refuse(struct smtp_client *s, int r, const struct reply *reply, struct failure *why)
+{
+    if (r < 0) {
+        smtp_lost(s, r, why->answer);
+        why->permanent = false;
+        why->mta[0] = '\0';
+        return r;
+    }
+    failure_set(why, reply->code >= 500, "%.500s", reply->text);
+    sv_copy(why->mta, sizeof(why->mta), sv_c(s->host));
+    return E_TEMP;
+}
+
+static void parse_capability(struct smtp_client *s, struct sv line)
+{
+    static const struct {
+        const char *name;
+        unsigned cap;
+    } known[] = {
+        { "PIPELINING", CAP_PIPELINING }, { "SIZE", CAP_SIZE }, { "8BITMIME", CAP_8BITMIME },
+        { "SMTPUTF8", CAP_SMTPUTF8 },     { "DSN", CAP_DSN },   { "STARTTLS", CAP_STARTTLS },
+        { "TRANSID", CAP_TRANSID }
+    };
+    struct sv rest = sv_trim(line), word = sv_split(&rest, ' ');
+    for (size_t i = 0; i < ARRAY_LEN(known); i++)
+        if (sv_ieq(word, sv_c(known[i].name)))
+            s->caps |= known[i].cap;
+    if (sv_ieq(word, SV("SIZE")) && (!rest.p || sv_to_u64(sv_trim(rest), &s->max_size) < 0))
+        s->max_size = 0;
+}
+
+static void parse_capabilities(struct smtp_client *s)
+{
+    struct sv rest = buf_sv(&s->reply_lines);
+    s->caps = 0;
+    s->max_size = 0;
+    (void)sv_split(&rest, '\n'); /* the greeting line */
+    while (rest.p)
+        parse_capability(s, sv_skip(sv_split(&rest, '\n'), 4));
+}
+
+static int hello(struct smtp_client *s, struct failure *why)
+{
+    struct reply reply = { 0 };
+    s->waiting_for = "EHLO";
+    int r = smtp_send(s, "EHLO %s", s->our_name);
+    if (r >= 0)
+        r = smtp_read_reply(s, s->cf->deliver.command_timeout, &reply);
+    if (r >= 0 && reply.code == 250) {
+        parse_capabilities(s);
+        return 0;
+    }
+    if (r < 0 || reply.code == 421)
+        return refuse(s, r, &reply, why);
+    s->waiting_for = "HELO";
+    r = smtp_send(s, "HELO %s", s->our_name);
+    if (r >= 0)
+        r = smtp_read_reply(s, s->cf->deliver.command_timeout, &reply);
+    if (r < 0 || reply.code != 250)
+        return refuse(s, r, &reply, why);
+    s->caps = 0;
+    s->max_size = 0;
+    return 0;
+}
+
+static int greeting(struct smtp_client *s, struct failure *why)
+{
+    struct reply reply;
+    s->waiting_for = "the greeting";
+    int r = smtp_read_reply(s, s->cf->deliver.command_timeout, &reply);
+    if (r < 0 || reply.code != 220)
+        return refuse(s, r, &reply, why);
+    return 0;
+}
+
+/* --- TLS --- */
+
+enum { TLS_NEVER, TLS_MAY, TLS_REQUIRE }; /* deliver.starttls */
+
+static int tls_missing(struct smtp_client *s, const char *why_not, struct failure *why)
+{
+    failure_set(why, false, "451 4.7.4 Could not verify SSL connection (%s: %s)", s->host, why_not);
+    return E_TLS;
+}
+
+/* 1 = encrypted, 0 = go on in clear text, negative = this connection is of no use. */
+static int start_tls(struct smtp_client *s, struct failure *why)
+{
+    struct reply reply;
+    struct errinfo ei = { 0 };
+    long verify = 0;
+    bool required = s->cf->deliver.starttls == TLS_REQUIRE;
+    if (!(s->caps & CAP_STARTTLS))
+        return required ? tls_missing(s, "STARTTLS is not offered", why) : 0;
+    s->waiting_for = "STARTTLS";
+    int r = smtp_send(s, "STARTTLS");
+    if (r >= 0)
+        r = smtp_read_reply(s, s->cf->deliver.command_timeout, &reply);
+    if (r < 0)
+        return refuse(s, r, &reply, why);
+    if (reply.code != 220)
+        return required ? tls_missing(s, reply.text, why) : 0;
+    if (client_has_input(s->c)) /* clear text that would be read as if it were protected */
+        return tls_missing(s, "the server sent more than its answer to STARTTLS", why);
+    client_set_timeout(s->c, s->cf->deliver.command_timeout);
+    r = client_starttls(s->c, s->host, &verify, &ei);
+    if (r < 0) {
+        log_line(&s->log, LOG_DEBUG, "SSL: Handshake failed (%s)", ei.text);
+        tls_missing(s, ei.text, why);
+        return E_TLS;
+    }
+    shm_session_tls(s->slot, true);
+    if (verify)
+        log_line(&s->log, LOG_DEBUG, "SSL: Not verified (%ld) - proceed anyway", verify);
+    else
+        log_line(&s->log, LOG_DEBUG, "SSL: Verified (%s)", client_tls_info(s->c));
+    return 1;
+}
+
+/* Greeting to the state where MAIL may come. E_TLS: the handshake failed. */
+static int introduce(struct smtp_client *s, bool tls, struct failure *why)
+{
+    int r = greeting(s, why);
+    if (r >= 0)
+        r = hello(s, why);
+    if (r < 0 || !tls)
+        return r;
+    r = start_tls(s, why);
+    return r == 1 ? hello(s, why) : r;
+}
+
+static int try_address(struct smtp_client *s, const char *host, const char *ip, uint16_t port,
+                       struct failure *why)
+{
+    bool tls = s->cf->deliver.starttls != TLS_NEVER;
+    s->timed_out = false;
+    int r = open_connection(s, host, ip, port, why);
+    if (r >= 0)
+        r = introduce(s, tls, why);
+    if (r == E_TLS && s->c && s->cf->deliver.starttls == TLS_MAY) {
+        drop(s); /* better in clear text than not at all: that is what "may" means */
+        r = open_connection(s, host, ip, port, why);
+        if (r >= 0)
+            r = introduce(s, false, why);
+    }
+    if (r < 0 && s->c) {
+        struct reply bye;
+        if (r == E_TEMP && smtp_send(s, "QUIT") >= 0)
+            (void)smtp_read_reply(s, QUIT_MS, &bye);
+        drop(s);
+    }
+    return r;
+}
+
+/* --- all hosts --- */
+
+static int try_host(struct smtp_client *s, const char *host, uint16_t port, unsigned *attempts,
+                    struct failure *why)
+{
+    char ips[ROUTE_MAX_ADDRESSES][46];
+    int r = E_TEMP;
+    log_line(&s->log, LOG_DEBUG, "Connecting to '%s'", host);
+    size_t n = route_addresses(host, ips, why);
+    for (size_t i = 0; i < n && *attempts < MAX_ATTEMPTS; i++) {
+        ++*attempts;
+        r = try_address(s, host, ips[i], port, why);
+        if (r >= 0 || r == E_CANCELLED)
+            return r;
+    }
+    return r;
+}
+
+int smtp_connect(struct smtp_client *s, struct sv domain, struct failure *why)
+{
+    struct route route;
+    struct failure one = { 0 };
+    unsigned attempts = 0;
+    s->log.source[0] = '\0';
+    int r = route_find(s->cf, domain, s->our_name, &s->log, &route, why);
+    if (r < 0)
+        return r;
+    r = E_TEMP;
+    bool first = true;
+    for (size_t i = 0; i < route.n && r != E_CANCELLED; i++) {
+        r = try_host(s, route.host[i], route.port, &attempts, &one);
+        if (r >= 0)
+            return r;
+        if (first || !one.permanent) /* permanent only when every host says so */
+            *why = one;
+        first = false;
+    }
+    return r;
+}

@@ -1,0 +1,75 @@
+/* One outgoing SMTP connection: linear, blocking, with deadlines. Belongs to one delivery thread.
+ */
+#pragma once
+
+#include "mail/deliver/deliver_priv.h"
+#include "mail/deliver/route.h"
+#include "net/client.h"
+
+enum smtp_cap {
+    CAP_PIPELINING = 1,
+    CAP_SIZE = 2,
+    CAP_8BITMIME = 4,
+    CAP_SMTPUTF8 = 8,
+    CAP_DSN = 16,
+    CAP_STARTTLS = 32,
+    CAP_TRANSID = 64,
+};
+
+struct reply {
+    int code;        /* 0 = nothing usable */
+    char text[1024]; /* "550 5.1.1 lines joined by spaces" */
+};
+
+struct smtp_client {
+    struct deliver *d;
+    const struct conf *cf;
+    struct logctx log;
+    struct outgoing out; /* id, cancel flag */
+    struct client *c;    /* NULL = not connected */
+    int32_t slot;        /* of the session table */
+    char our_name[256];
+    char host[256], ip[46];
+    unsigned caps;
+    uint64_t max_size;   /* of SIZE; 0 = not told */
+    unsigned sent;       /* transactions on this connection */
+    bool in_transaction; /* RSET before the next one */
+    bool timed_out;      /* why the last call failed */
+    bool broken;         /* no QUIT */
+    bool talked;         /* something was logged since the last "Disconnected" */
+    struct buf unlogged; /* commands whose answer is not read yet, a line each */
+    struct buf reply_lines;
+    const char *waiting_for; /* what the peer has not answered: in reasons */
+};
+
+/* Begins a session in the logs and in the list of sessions; not connected yet. */
+void smtp_begin(struct smtp_client *s, struct deliver *d, const struct conf *cf);
+/* Tries the hosts of the domain until one has greeted and answered EHLO. */
+int smtp_connect(struct smtp_client *s, struct sv domain, struct failure *why);
+/* QUIT, unless the connection is broken; logs Disconnected. */
+void smtp_disconnect(struct smtp_client *s);
+void smtp_end(struct smtp_client *s);
+
+/* Sends m to the recipients of list (n > 0) and writes their states and answers. Negative when the
+ * connection cannot be used any more (recipients are answered all the same). */
+int smtp_transaction(struct smtp_client *s, struct message *m, struct rcpt **list, size_t n);
+
+/* --- between smtp_client.c and smtp_data.c --- */
+
+void smtp_answer(struct rcpt *r, enum rcpt_state state, const char *answer, const char *mta);
+int smtp_send(struct smtp_client *s, const char *fmt, ...) _printf_(2, 3);
+int smtp_read_reply(struct smtp_client *s, int64_t timeout_ms, struct reply *ret);
+/* The words for a broken connection. */
+void smtp_lost(const struct smtp_client *s, int r, char ret[512]);
+/* How the content is sent: without its Return-Path, which belongs to final delivery (RFC 5321 4.4).
+ */
+struct outgoing_content {
+    struct sv mem;
+    int fd; /* -1 = in memory */
+    uint64_t at, end;
+};
+int content_open(const struct message *m, struct outgoing_content *ret);
+void content_close(struct outgoing_content *c);
+bool content_headers_8bit(const struct outgoing_content *c);
+/* Sends it dot-stuffed with the final dot. */
+int smtp_send_content(struct smtp_client *s, struct outgoing_content *c);

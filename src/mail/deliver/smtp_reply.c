@@ -1,0 +1,156 @@
+/* Commands out, replies in, and both in the log. A command is logged together with its reply, so
+ * that a pipelined session reads like any other. */
+#include "log/log.h"
+#include "mail/deliver/smtp_client.h"
+#include "stats/shm.h"
+
+enum { MAX_LINE = 8192, MAX_LINES = 200, MAX_COMMAND = 4096 };
+
+int smtp_send(struct smtp_client *s, const char *fmt, ...)
+{
+    struct buf b;
+    struct errinfo ei;
+    buf_init(&b, MAX_COMMAND);
+    va_list ap;
+    va_start(ap, fmt);
+    int r = buf_vaddf(&b, fmt, ap);
+    va_end(ap);
+    struct sv text = buf_sv(&b);
+    ssize_t space = sv_find(text, ' ');
+    if (r >= 0)
+        shm_session_state(s->slot, sv_take(text, space < 0 ? text.n : (size_t)space));
+    if (r >= 0)
+        r = buf_add_sv(&s->unlogged, text);
+    if (r >= 0)
+        r = buf_add_c(&s->unlogged, '\n');
+    if (r >= 0)
+        r = buf_add_str(&b, "\r\n");
+    if (r >= 0)
+        r = client_write(s->c, buf_sv(&b), &ei);
+    shm_session_bytes(s->slot, 0, b.n);
+    ctr_add(CTR_bytes_out, b.n);
+    buf_done(&b);
+    return r < 0 ? r : 0;
+}
+
+/* Logs the oldest command that has no reply yet. */
+static void log_command(struct smtp_client *s)
+{
+    ssize_t end = s->unlogged.n ? sv_find(buf_sv(&s->unlogged), '\n') : -1;
+    if (end < 0)
+        return;
+    log_out(&s->log, sv_take(buf_sv(&s->unlogged), (size_t)end));
+    buf_consume(&s->unlogged, (size_t)end + 1);
+}
+
+static void log_commands(struct smtp_client *s)
+{
+    while (s->unlogged.n)
+        log_command(s);
+}
+
+/* "250-text" or "250 text": code, and whether it is the last line. */
+static int parse_line(struct sv line, int *ret_code, bool *ret_last)
+{
+    if (line.n < 3)
+        return E_PARSE;
+    for (int i = 0; i < 3; i++)
+        if (line.p[i] < '0' || line.p[i] > '9')
+            return E_PARSE;
+    if (line.n > 3 && line.p[3] != ' ' && line.p[3] != '-')
+        return E_PARSE;
+    *ret_code = (line.p[0] - '0') * 100 + (line.p[1] - '0') * 10 + (line.p[2] - '0');
+    *ret_last = line.n == 3 || line.p[3] == ' ';
+    return 0;
+}
+
+/* Joins the lines' texts; an enhanced code that is repeated on each line is kept once. */
+static void join(struct smtp_client *s, struct reply *ret)
+{
+    struct sv rest = buf_sv(&s->reply_lines);
+    struct sv first = sv_split(&rest, '\n');
+    struct buf b;
+    buf_init(&b, sizeof(ret->text) - 1);
+    struct sv words = sv_skip(first, 4), enhanced = sv_split(&words, ' ');
+    (void)buf_addf(&b, "%03d " SV_FMT, ret->code, SV_ARG(sv_skip(first, 4)));
+    while (rest.p) {
+        struct sv text = sv_skip(sv_split(&rest, '\n'), 4);
+        if (!text.n)
+            continue;
+        if (enhanced.n > 4 && sv_find(enhanced, '.') > 0 && sv_starts(text, enhanced))
+            text = sv_trim(sv_skip(text, enhanced.n));
+        struct sv room = sv_take(text, b.max - b.n > 1 ? b.max - b.n - 1 : 0);
+        if (room.n) {
+            (void)buf_add_c(&b, ' ');
+            (void)buf_add_sv(&b, room);
+        }
+    }
+    sv_copy(ret->text, sizeof(ret->text), b.overflow ? first : buf_sv(&b));
+    buf_done(&b);
+}
+
+/* The seeds show only the last line of a client's reply; all of it at the extended level. */
+static void log_reply(struct smtp_client *s, struct sv last)
+{
+    log_command(s);
+    log_in(&s->log, log_on(LOG_SMTP, LOG_EXTENDED) ? buf_sv(&s->reply_lines) : last);
+}
+
+static int read_lines(struct smtp_client *s, struct reply *ret, struct sv *ret_last)
+{
+    for (int n = 0; n < MAX_LINES; n++) {
+        struct sv line;
+        struct errinfo ei;
+        bool last;
+        int code, r = client_read_line(s->c, MAX_LINE, &line, &ei);
+        if (r < 0)
+            return r;
+        shm_session_bytes(s->slot, line.n + 2, 0);
+        ctr_add(CTR_bytes_in, line.n + 2);
+        if (n && buf_add_c(&s->reply_lines, '\n') < 0)
+            return E_RANGE;
+        size_t at = s->reply_lines.n;
+        if (buf_add_sv(&s->reply_lines, line) < 0)
+            return E_RANGE;
+        *ret_last = sv_skip(buf_sv(&s->reply_lines), at);
+        if (parse_line(line, &code, &last) < 0 || (n && code != ret->code))
+            return E_PARSE;
+        ret->code = code;
+        if (last)
+            return 0;
+    }
+    return E_RANGE;
+}
+
+int smtp_read_reply(struct smtp_client *s, int64_t timeout_ms, struct reply *ret)
+{
+    struct sv last = SV("");
+    struct errinfo ei;
+    *ret = (struct reply){ 0 };
+    buf_reset(&s->reply_lines);
+    client_set_timeout(s->c, timeout_ms);
+    int r = client_flush(s->c, &ei);
+    if (r >= 0)
+        r = read_lines(s, ret, &last);
+    if (r < 0) {
+        log_commands(s);
+        if (s->reply_lines.n)
+            log_in(&s->log, buf_sv(&s->reply_lines));
+        s->timed_out = r == E_TIMEOUT;
+        ret->code = 0;
+        return r;
+    }
+    log_reply(s, last);
+    join(s, ret);
+    return 0;
+}
+
+void smtp_lost(const struct smtp_client *s, int r, char ret[512])
+{
+    const char *what = r == E_TIMEOUT                 ? "timed out"
+                       : r == E_CANCELLED             ? "was ended by the administrator"
+                       : r == E_PARSE || r == E_RANGE ? "brought an answer that is not SMTP"
+                                                      : "was lost";
+    snprintf(ret, 512, "451 4.4.2 Connection to %s %s while waiting for the answer to %s", s->host,
+             what, s->waiting_for ? s->waiting_for : "the last command");
+}
