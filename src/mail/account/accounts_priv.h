@@ -7,6 +7,7 @@
 #include "mail/account/account.h"
 #include "mail/account/address.h"
 #include "mail/account/cache.h"
+#include "mail/account/ids.h"
 #include "mail/account/scram.h"
 
 /* Kinds of cache keys. */
@@ -165,7 +166,6 @@ int change_note_other(struct change *ch, const char *object, const char *field,
                       const char *old_value, const char *new_value);
 int change_note_int(struct change *ch, const char *field, int64_t old_value, int64_t new_value);
 int change_note_bool(struct change *ch, const char *field, bool old_value, bool new_value);
-int change_next_id(struct change *ch, const char *sequence, int64_t *ret);
 
 /* value.c: texts of the specs. Errors name field and value. */
 int value_bool(const char *field, const char *text, bool *ret, struct errinfo *ei);

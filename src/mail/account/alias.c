@@ -62,9 +62,14 @@ int account_aliases(struct accounts *a, int64_t account_id, struct buf *ret, str
 static int insert_row(struct change *ch, const struct addr *a, int64_t domain_id,
                       int64_t account_id, struct sv target)
 {
+    int64_t id = 0;
+    int r = id_next(ch->c, "alias", &id, ch->ei);
+    if (r < 0)
+        return r;
     return db_run(ch->c, ch->ei,
-                  "INSERT INTO alias (address, domain_id, account_id, target) VALUES (?, ?, ?, ?)",
-                  "siiv", a->text, domain_id, account_id, target);
+                  "INSERT INTO alias (id, address, domain_id, account_id, target)"
+                  " VALUES (?, ?, ?, ?, ?)",
+                  "isiiv", id, a->text, domain_id, account_id, target);
 }
 
 /* One entry of an account's list: local part or address. */

@@ -109,10 +109,13 @@ static int create_in(struct change *ch, void *arg)
                     MAX_PER_USER);
     if (r < 0)
         return r;
-    r = db_run(ch->c, ch->ei,
-               "INSERT INTO app_password (account_id, label, salt, hash, created_s, used_s)"
-               " VALUES (?, ?, ?, ?, ?, 0)",
-               "isssi", id, ac->label, ac->salt, ac->hash, clock_wall_s());
+    int64_t app = 0;
+    r = id_next(ch->c, "app_password", &app, ch->ei);
+    if (r == 0)
+        r = db_run(ch->c, ch->ei,
+                   "INSERT INTO app_password (id, account_id, label, salt, hash, created_s, used_s)"
+                   " VALUES (?, ?, ?, ?, ?, ?, 0)",
+                   "iisssi", app, id, ac->label, ac->salt, ac->hash, clock_wall_s());
     if (r == E_CONFLICT)
         return E_TEMP;
     return r < 0 ? r : change_note(ch, "app_password", NULL, ac->label);

@@ -2,14 +2,19 @@
 #include "mail/account/audit.h"
 
 #include "base/clock.h"
+#include "mail/account/ids.h"
 
 int audit_write(struct dbc *c, const char *admin, const char *object, const char *field,
                 const char *old_value, const char *new_value, struct errinfo *ei)
 {
+    int64_t id = 0;
+    int r = id_next(c, "audit", &id, ei);
+    if (r < 0)
+        return r;
     return db_run(c, ei,
-                  "INSERT INTO audit (at_ms, admin, object, field, old_value, new_value)"
-                  " VALUES (?, ?, ?, ?, ?, ?)",
-                  "isssss", clock_wall_ms(), admin, object, field, old_value, new_value);
+                  "INSERT INTO audit (id, at_ms, admin, object, field, old_value, new_value)"
+                  " VALUES (?, ?, ?, ?, ?, ?, ?)",
+                  "iisssss", id, clock_wall_ms(), admin, object, field, old_value, new_value);
 }
 
 static const char *text_or_null(struct db_stmt *s, int i, char **hold)

@@ -78,13 +78,3 @@ int change_note_bool(struct change *ch, const char *field, bool old_value, bool 
 {
     return change_note(ch, field, old_value ? "yes" : "no", new_value ? "yes" : "no");
 }
-
-int change_next_id(struct change *ch, const char *sequence, int64_t *ret)
-{
-    int r = db_run(ch->c, ch->ei, "UPDATE id_sequence SET last_id = last_id + 1 WHERE name = ?",
-                   "s", sequence);
-    if (r < 0)
-        return r;
-    return db_value(ch->c, ret, ch->ei, "SELECT last_id FROM id_sequence WHERE name = ?", "s",
-                    sequence);
-}

@@ -139,7 +139,7 @@ static int note_differences(struct change *ch, const struct domain *was, const s
 
 static int insert_domain(struct change *ch, struct domain *d)
 {
-    int r = change_next_id(ch, "domain", &d->id);
+    int r = id_next(ch->c, "domain", &d->id, ch->ei);
     if (r < 0)
         return r;
     r = db_run(ch->c, ch->ei,

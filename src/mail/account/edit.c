@@ -3,6 +3,7 @@
 #include "mail/account/accounts_priv.h"
 
 #include "base/clock.h"
+#include "base/codec.h"
 #include "mail/account/audit.h"
 #include "mail/account/password.h"
 
@@ -62,6 +63,8 @@ static int apply_spec(const struct account_spec *s, struct account_row *row, str
         return r;
     if (strlen(s->name) > 200)
         return err_set(ei, E_RANGE, "name: longer than 200 bytes");
+    if (!utf8_valid(sv_c(s->name)))
+        return err_set(ei, E_PARSE, "name: is not valid UTF-8");
     for (const char *p = s->name; *p; p++) {
         if ((unsigned char)*p < 0x20 || *p == 0x7f)
             return err_set(ei, E_PARSE, "name: control characters are not allowed");
@@ -138,7 +141,7 @@ static int check_new(struct change *ch, const struct addr *a, int64_t *ret_domai
 
 static int insert_account(struct change *ch, const struct addr *a, struct account_row *row)
 {
-    int r = change_next_id(ch, "account", &row->id);
+    int r = id_next(ch->c, "account", &row->id, ch->ei);
     if (r == 0)
         r = db_run(ch->c, ch->ei,
                    "INSERT INTO account (id, domain_id, address, name, enabled, quota_bytes,"

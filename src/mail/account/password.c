@@ -199,6 +199,8 @@ int password_prepare(struct accounts *a, const char *text, struct password_new *
                      struct errinfo *ei)
 {
     struct sv name = SV_NULL;
+    if (!utf8_valid(sv_c(text)))
+        return err_set(ei, E_PARSE, "password: is not valid UTF-8");
     if (!*text) {
         *ret = (struct password_new){ .scheme = xstrdup(""),
                                       .hash = xstrdup(""),

@@ -1,6 +1,5 @@
 /* The system database's tables for domains, accounts, credentials, the audit and the settings. Ids
- * of domains and accounts come from id_sequence and are never used again: mailboxes are named by
- * them. */
+ * come from id_sequence and are never used again: mailboxes are named by those of accounts. */
 #include "mail/account/account.h"
 
 static const char accounts_v1[] =
@@ -9,9 +8,12 @@ static const char accounts_v1[] =
     " last_id BIGINT NOT NULL);"
     "INSERT INTO id_sequence (name, last_id) VALUES ('domain', 0);"
     "INSERT INTO id_sequence (name, last_id) VALUES ('account', 0);"
+    "INSERT INTO id_sequence (name, last_id) VALUES ('alias', 0);"
+    "INSERT INTO id_sequence (name, last_id) VALUES ('app_password', 0);"
+    "INSERT INTO id_sequence (name, last_id) VALUES ('audit', 0);"
 
     "CREATE TABLE domain ("
-    " id BIGINT NOT NULL PRIMARY KEY,"
+    " id {BIGINT_PK},"
     " name {TEXT_KEY} NOT NULL,"
     " enabled INTEGER NOT NULL,"
     " is_primary INTEGER NOT NULL,"
@@ -23,7 +25,7 @@ static const char accounts_v1[] =
     "CREATE UNIQUE INDEX domain_name ON domain (name);"
 
     "CREATE TABLE account ("
-    " id BIGINT NOT NULL PRIMARY KEY,"
+    " id {BIGINT_PK},"
     " domain_id BIGINT NOT NULL,"
     " address {TEXT_KEY} NOT NULL,"
     " name {TEXT} NOT NULL,"

@@ -91,35 +91,36 @@ static void subaddress(void **state)
     IS("u-tag@a.test", "unknown");
 }
 
+static void row_alias(int id, const char *address, int account_id, const char *target)
+{
+    char sql[300];
+    snprintf(sql, sizeof(sql),
+             "INSERT INTO alias (id, address, domain_id, account_id, target)"
+             " VALUES (%d, '%s', 1, %d, '%s')",
+             id, address, account_id, target);
+    suite_sql(sql);
+}
+
 static void loops_and_chains(void **state)
 {
     (void)state;
     world();
     /* alias_set refuses loops; rows may come from elsewhere. */
-    suite_sql("INSERT INTO alias (address, domain_id, account_id, target) VALUES ('l1@a.test', 1, "
-              "0, 'l2@a.test')");
-    suite_sql("INSERT INTO alias (address, domain_id, account_id, target) VALUES ('l2@a.test', 1, "
-              "0, 'l1@a.test')");
-    suite_sql("INSERT INTO alias (address, domain_id, account_id, target) VALUES ('l2@a.test', 1, "
-              "0, 'u@a.test')");
-    suite_sql("INSERT INTO alias (address, domain_id, account_id, target) VALUES ('junk@a.test', "
-              "1, 0, 'not an address')");
-    suite_sql("INSERT INTO alias (address, domain_id, account_id, target) VALUES ('junk@a.test', "
-              "1, 0, 'v@a.test')");
-    suite_sql("INSERT INTO alias (address, domain_id, account_id, target) VALUES ('ghost@a.test', "
-              "1, 777, '')");
+    row_alias(9001, "l1@a.test", 0, "l2@a.test");
+    row_alias(9002, "l2@a.test", 0, "l1@a.test");
+    row_alias(9003, "l2@a.test", 0, "u@a.test");
+    row_alias(9004, "junk@a.test", 0, "not an address");
+    row_alias(9005, "junk@a.test", 0, "v@a.test");
+    row_alias(9006, "ghost@a.test", 777, "");
     IS("l1@a.test", "local u@a.test");
     IS("l2@a.test", "local u@a.test");
     IS("junk@a.test", "local v@a.test");
     IS("ghost@a.test", "unknown");
     for (int i = 0; i < 12; i++) {
-        char sql[200], target[40];
+        char source[40], target[40];
+        snprintf(source, sizeof(source), "c%d@a.test", i);
         snprintf(target, sizeof(target), i ? "c%d@a.test" : "u@a.test", i - 1);
-        snprintf(sql, sizeof(sql),
-                 "INSERT INTO alias (address, domain_id, account_id, target) VALUES ('c%d@a.test', "
-                 "1, 0, '%s')",
-                 i, target);
-        suite_sql(sql);
+        row_alias(9100 + i, source, 0, target);
     }
     IS("c0@a.test", "local u@a.test");
     IS("c9@a.test", "local u@a.test");
