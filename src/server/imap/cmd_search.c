@@ -6,7 +6,7 @@
 #include "base/clock.h"
 
 enum { BATCH_ROWS = 64 };
-#define SLICE_US   20000
+#define SLICE_US   5000
 #define BATCH_TEXT (128 * KiB)
 
 /* A message that needs its file: the row is kept. */
