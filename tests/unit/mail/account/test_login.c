@@ -2,6 +2,7 @@
  * what an unknown user costs, app passwords, SCRAM keys that appear later. */
 #include "account_suite.h"
 #include "base/buf.h"
+#include "mail/account/failures.h"
 #include "mail/account/later.h"
 #include "mail/account/mimic.h"
 
@@ -184,6 +185,46 @@ static void lock_address(void **state)
     trusted.trusted = true;
     for (int i = 0; i < 30; i++)
         assert_int_equal(auth_password(acc, &trusted, SV("u"), SV("x"), &a, EI), E_AUTH);
+}
+
+/* Invented names must not push a lock out of the table. */
+static void lock_under_flood(void **state)
+{
+    (void)state;
+    struct failures *f = failures_new();
+    bool locked = false;
+    for (int i = 0; i < 3; i++)
+        failures_add(f, FAILURE_NAME, SV("victim@a.test"), 3, 600000, &locked);
+    assert_true(locked);
+    for (int i = 0; i < 300000; i++) {
+        char name[40];
+        snprintf(name, sizeof(name), "x%d@a.test", i);
+        failures_add(f, FAILURE_NAME, sv_c(name), 3, 600000, &locked);
+    }
+    assert_true(failures_locked(f, FAILURE_NAME, SV("Victim@a.test")));
+    assert_false(failures_locked(f, FAILURE_IP, SV("victim@a.test")));
+    failures_free(f);
+}
+
+static void database_gone(void **state)
+{
+    (void)state;
+    struct sasl *s;
+    struct buf out;
+    const struct account *a = NULL;
+    world();
+    suite_conf("auth.max_failures=1");
+    buf_init(&out, 4096);
+    suite_sql("ALTER TABLE password RENAME TO password_away");
+    assert_int_equal(login("u", "secret-a"), E_TEMP);
+    assert_int_equal(login("u", "wrong"), E_TEMP);
+    OK(sasl_start(acc, &imap, SV("SCRAM-SHA-256"), &s, EI));
+    assert_int_equal(sasl_step(s, SV("n,,n=u,r=abc"), &out, &a, EI), E_TEMP);
+    assert_int_equal(out.n, 0);
+    sasl_free(s);
+    buf_done(&out);
+    suite_sql("ALTER TABLE password_away RENAME TO password");
+    assert_int_equal(login("u", "secret-a"), 0); /* neither counted nor remembered */
 }
 
 static void log_lines(void **state)
@@ -421,9 +462,9 @@ static void mechanism_lists(void **state)
 }
 
 static const struct CMUnitTest tests[] = {
-    SUITE_TEST(policy_matrix),   SUITE_TEST(wrong_and_odd), SUITE_TEST(lock_account),
-    SUITE_TEST(lock_address),    SUITE_TEST(log_lines),     SUITE_TEST(verified_passwords),
-    SUITE_TEST(unknown_users),   SUITE_TEST(app_passwords), SUITE_TEST(scram_keys_later),
-    SUITE_TEST(mechanism_lists),
+    SUITE_TEST(policy_matrix),   SUITE_TEST(wrong_and_odd),    SUITE_TEST(lock_account),
+    SUITE_TEST(lock_address),    SUITE_TEST(log_lines),        SUITE_TEST(verified_passwords),
+    SUITE_TEST(unknown_users),   SUITE_TEST(app_passwords),    SUITE_TEST(scram_keys_later),
+    SUITE_TEST(mechanism_lists), SUITE_TEST(lock_under_flood), SUITE_TEST(database_gone),
 };
 SUITE_MAIN("logins")

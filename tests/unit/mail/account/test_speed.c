@@ -88,8 +88,46 @@ static void logins(void **state)
     report("login with Argon2id, wrong password", t, 4, 5e6);
 }
 
+static double wrong_logins(const char *name, unsigned n)
+{
+    int64_t t = clock_mono_us();
+    for (unsigned i = 0; i < n; i++) {
+        char user[40];
+        snprintf(user, sizeof(user), name, i);
+        assert_int_equal(login(user, "wrong-secret"), E_AUTH);
+    }
+    return (double)(clock_mono_us() - t) / n;
+}
+
+/* The time of a refusal must not tell who exists. */
+static void unknown_users(void **state)
+{
+    (void)state;
+    struct conf *c = NULL;
+    mk_domain("bench.test");
+    suite_conf("auth.max_failures=0;auth.max_failures_ip=0;auth.argon2_memory=8MiB");
+    OK(account_create(acc, "t", SV("u0@bench.test"),
+                      &(struct account_spec){ .password = "slow-secret" }, EI));
+    OK(conf_build(
+        (const struct conf_pair[]){ { "auth.max_failures", "0" }, { "auth.max_failures_ip", "0" } },
+        2, &c, EI));
+    conf_publish(c);
+    double known = wrong_logins("u0@bench.test", 8);
+    double unknown = wrong_logins("ghost%u@bench.test", 8);
+    printf("Argon2id refused: known %.0f us, unknown %.0f us\n", known, unknown);
+    assert_true(known / unknown > 0.3 && known / unknown < 3);
+    OK(account_update(acc, "t", SV("u0@bench.test"),
+                      &(struct account_spec){ .password = "{PLAIN}x" }, EI));
+    clock_test_advance(61000);
+    known = wrong_logins("u0@bench.test", 20000);
+    unknown = wrong_logins("ghost%u@bench.test", 20000);
+    printf("{PLAIN} refused: known %.2f us, unknown %.2f us\n", known, unknown);
+    assert_true(unknown < known + 500);
+}
+
 static const struct CMUnitTest tests[] = {
     SUITE_TEST(lookups),
     SUITE_TEST(logins),
+    SUITE_TEST(unknown_users),
 };
 SUITE_MAIN("speed")
