@@ -14,7 +14,14 @@
 #include "net/tls_priv.h"
 #include "os/proc.h"
 
-enum { BULK_MIN = 2, ARENAS = 2, FDS_KEPT_FREE = 256, STEP_MS = 5, FORCE_MS = 3000 };
+enum {
+    BULK_MIN = 2,
+    ARENAS = 2,
+    FDS_KEPT_FREE = 256,
+    STEP_MS = 5,
+    FORCE_MS = 3000,
+    UNSENT_BYTES = 256 * 1024
+};
 
 /* Not on the heap: a thread that has just loaded net_current may still look into it (and find an
  * empty table) when net_stop has finished. The lock below is never destroyed for the same reason.
@@ -119,13 +126,16 @@ int net_start(struct net **ret, struct errinfo *ei)
 
 int net_listen(struct net *n, const struct net_listener *l, struct errinfo *ei)
 {
-    int on = 1;
+    int on = 1, unsent = UNSENT_BYTES;
     const struct setting *s = l->per_ip_setting ? conf_find(sv_c(l->per_ip_setting)) : NULL;
     if (l->per_ip_setting && (!s || s->type != SET_INT))
         return err_set(ei, E_NOTFOUND, "%s is not a number setting", l->per_ip_setting);
     if (os_set_nonblock(l->fd, true) < 0)
         return err_set_errno(ei, -errno, "listening socket %d", l->fd);
+    /* Both are inherited by accepted sockets. The second keeps the kernel from buffering megabytes
+     * for a peer that does not read. */
     setsockopt(l->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    setsockopt(l->fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof(unsent));
     pthread_mutex_lock(&n->listen_lock);
     unsigned i = atomic_load(&n->n_listeners);
     if (i == LISTENERS_MAX) {

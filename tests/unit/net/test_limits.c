@@ -358,7 +358,7 @@ static void test_kills_race_with_everything(void **state)
     pthread_create(&t, NULL, killer, &end);
     for (int i = 0; i < 300; i++) {
         int fd = fx_dial();
-        (void)!send(fd, "HANDLE\r\nECHO x\r\nHANDLE\r\n", 26, MSG_NOSIGNAL);
+        (void)!send(fd, "HANDLE\r\nECHO x\r\nHANDLE\r\n", 24, MSG_NOSIGNAL);
         while (!fx_at_end(fd))
             ;
         close(fd);
