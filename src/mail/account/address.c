@@ -218,6 +218,8 @@ int addr_check_new(const struct addr *a, struct errinfo *ei)
     if (local.n > 64)
         return err_set(ei, E_RANGE, "address '%.100s': the part before @ is longer than 64 bytes",
                        a->text);
+    if (a->n > 254) /* RFC 5321 4.5.3.1.3: a path is 256 with its brackets */
+        return err_set(ei, E_RANGE, "address '%.100s...': longer than 254 bytes", a->text);
     if (local.p[0] != '"' && !is_dot_atom(local))
         return err_set(ei, E_PARSE,
                        "address '%.120s': the part before @ may hold letters, digits and "

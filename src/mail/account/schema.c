@@ -81,11 +81,10 @@ static const char accounts_v1[] =
     " id {BIGINT_PK},"
     " at_ms BIGINT NOT NULL,"
     " admin {TEXT_KEY} NOT NULL,"
-    " object {TEXT_KEY} NOT NULL,"
+    " object {TEXT} NOT NULL,"
     " field {TEXT_KEY} NOT NULL,"
     " old_value {TEXT},"
     " new_value {TEXT});"
-    "CREATE INDEX audit_object ON audit (object);"
 
     "CREATE TABLE setting ("
     " name {TEXT_KEY} NOT NULL PRIMARY KEY,"
