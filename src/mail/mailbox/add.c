@@ -227,15 +227,17 @@ static int add_all(struct adding *g, struct op *o, struct folder_row *f, size_t 
     return r;
 }
 
-static int sync_all(struct adding *g, struct errinfo *ei)
+/* Before any row: what is in the index by a durable add has its file, whenever the power goes. */
+static int sync_dirs(struct adding *g, struct errinfo *ei)
 {
     uint64_t done = 0;
-    int r = index_sync(g->m, ei);
+    int r = 0;
     for (size_t i = 0; r == 0 && i < g->n; i++) {
         uint64_t bit = UINT64_C(1) << blob_dir_number(g->adds[i].key);
-        if (g->adds[i].ret_error == 0 && !(done & bit))
-            r = blob_sync(g->m, g->adds[i].key, ei);
-        done |= g->adds[i].ret_error == 0 ? bit : 0;
+        if (g->adds[i].ret_error < 0 || done & bit)
+            continue;
+        r = blob_sync(g->m, g->adds[i].key, ei);
+        done |= bit;
     }
     return r;
 }
@@ -258,12 +260,16 @@ int mailbox_add(struct mailbox *m, int64_t folder_id, struct mailbox_add *adds, 
     _cleanup_(row_done) struct folder_row f = { .id = 0 };
     size_t added = 0;
     struct op o;
+    if (atomic_load(&m->page->incarnation) == PAGE_REMOVED)
+        return err_set(ei, E_NOTFOUND, "the mailbox of %.100s was removed", m->address);
     for (size_t i = 0; i < n; i++) {
         adds[i].ret_uid = 0;
         adds[i].ret_duplicate = false;
         adds[i].ret_error = prepare_one(&g, i, parsed ? parsed[i] : NULL, ei);
     }
-    int r = op_write(m, &o, ei);
+    int r = durable ? sync_dirs(&g, ei) : 0;
+    if (r == 0)
+        r = op_write(m, &o, ei);
     if (r < 0) {
         drop_files(&g, true);
         return r;
@@ -274,7 +280,7 @@ int mailbox_add(struct mailbox *m, int64_t folder_id, struct mailbox_add *adds, 
     drop_files(&g, r < 0); /* still with the lock: nobody else may just have made them anew */
     r = op_finish(&o, r, ei);
     if (r == 0 && durable)
-        r = sync_all(&g, ei);
+        r = index_sync(m, ei);
     if (r < 0)
         return r;
     ctr_add(CTR_mailbox_messages_added, added);

@@ -126,7 +126,7 @@ static int trash_keys(struct mailbox *m, uint64_t keys[TRASH_BATCH], size_t *n, 
 }
 
 /* With the lock: nobody can add the message again between the look and the unlink. */
-static int drop_keys(struct mailbox *m, const uint64_t *keys, size_t n, struct errinfo *ei)
+static int unlink_files(struct mailbox *m, const uint64_t *keys, size_t n, struct errinfo *ei)
 {
     struct op o;
     int r = op_write(m, &o, ei);
@@ -136,12 +136,52 @@ static int drop_keys(struct mailbox *m, const uint64_t *keys, size_t n, struct e
         int64_t used = 0;
         r = db_value(o.c, &used, ei, "SELECT EXISTS(SELECT 1 FROM msg WHERE key = ?)", "i",
                      (int64_t)keys[i]);
-        if (r == 0 && !used && blob_drop(m, keys[i]) < 0)
-            continue; /* again another time */
-        if (r == 0)
+        if (r == 0 && !used)
+            blob_drop(m, keys[i]); /* what cannot be removed stays in trash for another time */
+    }
+    return op_finish(&o, r, ei);
+}
+
+static int sync_dirs(struct mailbox *m, const uint64_t *keys, size_t n, struct errinfo *ei)
+{
+    uint64_t done = 0;
+    int r = 0;
+    for (size_t i = 0; r == 0 && i < n; i++) {
+        uint64_t bit = UINT64_C(1) << blob_dir_number(keys[i]);
+        if (!(done & bit))
+            r = blob_sync(m, keys[i], ei);
+        done |= bit;
+    }
+    return r;
+}
+
+static int forget_keys(struct mailbox *m, const uint64_t *keys, size_t n, struct errinfo *ei)
+{
+    struct op o;
+    int r = op_write(m, &o, ei);
+    if (r < 0)
+        return r;
+    for (size_t i = 0; r == 0 && i < n; i++) {
+        uint64_t size;
+        int64_t used = 0;
+        r = db_value(o.c, &used, ei, "SELECT EXISTS(SELECT 1 FROM msg WHERE key = ?)", "i",
+                     (int64_t)keys[i]);
+        if (r == 0 && (used || blob_size(m, keys[i], &size) == E_NOTFOUND))
             r = db_run(o.c, ei, "DELETE FROM trash WHERE key = ?", "i", (int64_t)keys[i]);
     }
     return op_finish(&o, r, ei);
+}
+
+/* The order is for power loss: the file goes when it is certain that no row comes back, and is
+ * forgotten when it is certain that the file does not come back. */
+static int drop_keys(struct mailbox *m, const uint64_t *keys, size_t n, struct errinfo *ei)
+{
+    int r = index_sync(m, ei);
+    if (r == 0)
+        r = unlink_files(m, keys, n, ei);
+    if (r == 0)
+        r = sync_dirs(m, keys, n, ei);
+    return r < 0 ? r : forget_keys(m, keys, n, ei);
 }
 
 int maintain_trash(struct mailbox *m, struct errinfo *ei)
@@ -153,9 +193,6 @@ int maintain_trash(struct mailbox *m, struct errinfo *ei)
         int r = trash_keys(m, keys, &n, ei);
         if (r == 0 && n == 0)
             return 0;
-        /* Durable first: after power loss the rows could be back. */
-        if (r == 0)
-            r = index_sync(m, ei);
         if (r == 0)
             r = drop_keys(m, keys, n, ei);
         if (r < 0 || n < TRASH_BATCH)
