@@ -77,6 +77,18 @@ static int no_passphrase(char *buf _unused_, int size _unused_, int rw _unused_,
     return -1;
 }
 
+static bool mentions_key(const char *path)
+{
+    struct buf b;
+    buf_init(&b, MiB);
+    bool found =
+        os_read_file(path, &b, NULL) == 0 && sv_find_sv(buf_sv(&b), SV("PRIVATE KEY-----")) >= 0;
+    if (b.p)
+        OPENSSL_cleanse(b.p, b.n);
+    buf_done(&b);
+    return found;
+}
+
 static int load_key(SSL_CTX *ctx, const char *path, struct errinfo *ei)
 {
     char why[128];
@@ -97,7 +109,7 @@ static int load_key(SSL_CTX *ctx, const char *path, struct errinfo *ei)
                     from);
     } else if (ERR_GET_REASON(ERR_peek_last_error()) == X509_R_KEY_VALUES_MISMATCH) {
         r = err_set(ei, E_TLS, "%s: the private key does not belong to the certificate", path);
-    } else if (!separate && ERR_GET_REASON(ERR_peek_last_error()) == PEM_R_NO_START_LINE) {
+    } else if (!separate && !mentions_key(path)) {
         r = err_set(ei, E_TLS, "%s: no private key in it; append the key, or put it into %s", path,
                     key_path);
     } else {
