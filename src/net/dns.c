@@ -44,7 +44,7 @@ static struct {
     pthread_mutex_t lock; /* guards the rest */
     struct resolver *resolver;
     bool configured; /* resolver is up to date; NULL then means that there is no server */
-    char why[160];   /* why there is none */
+    char why[220];   /* why there is none */
     int (*hook)(const char *name, enum dns_type, struct dns_answer **);
 } dns = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
@@ -382,7 +382,7 @@ int dns_lookup(const char *name, enum dns_type type, struct dns_answer **ret, st
     int (*hook)(const char *, enum dns_type, struct dns_answer **);
     int64_t began = clock_mono_ms(), ttl_s = 0;
     char *ascii = NULL;
-    int r;
+    int r = E_TEMP;
 
     if (idn2_lookup_u8((const uint8_t *)name, (uint8_t **)&ascii,
                        IDN2_NFC_INPUT | IDN2_NONTRANSITIONAL) != IDN2_OK)
