@@ -77,15 +77,9 @@ static void resolver_unref(struct resolver *r)
 static int set_options(struct ub_ctx *ub, const struct conf_dns *c, struct errinfo *ei)
 {
     static const char *const options[][2] = {
-        { "do-not-query-localhost:", "no" },
-        { "unblock-lan-zones:", "yes" },
-        { "num-threads:", "1" },
-        { "msg-cache-size:", "1m" },
-        { "rrset-cache-size:", "2m" },
-        { "key-cache-size:", "512k" },
-        { "neg-cache-size:", "256k" },
-        { "outgoing-range:", "200" },
-        { "infra-cache-numhosts:", "500" },
+        { "do-not-query-localhost:", "no" }, { "unblock-lan-zones:", "yes" },
+        { "msg-cache-size:", "1m" },         { "rrset-cache-size:", "2m" },
+        { "key-cache-size:", "512k" },       { "neg-cache-size:", "256k" },
     };
     int rc;
 
@@ -333,7 +327,7 @@ static int answer_of(const struct query *q, const char *name, enum dns_type type
 static int resolve(const char *name, enum dns_type type, int64_t timeout_ms,
                    struct dns_answer **ret, int64_t *ret_ttl_s, struct errinfo *ei)
 {
-    struct resolver *r;
+    struct resolver *r = NULL;
     struct query *q;
     int rc, id = 0, result = resolver_get(&r, ei);
 
