@@ -52,8 +52,8 @@ static void take(struct acceptor *a, const struct listener *l, const struct conf
     struct net *n = a->net;
     struct conn_facts f = { .net = n, .listener = l, .fd = fd, .peer = *peer };
     char ip[ADDR_TEXT_MAX];
-    addr_text(peer, ip);
-    addr_bytes(peer, f.ip.addr);
+    sockaddr_text(peer, ip);
+    sockaddr_bytes(peer, f.ip.addr);
     f.ip.limit = l->per_ip;
     f.trusted = net_ip_in_list(ip, sv_c(cf->net.trusted_ips));
     int64_t max = atomic_load(&n->max_conns), open = atomic_fetch_add(&n->n_conns, 1) + 1;

@@ -6,7 +6,7 @@
 
 static const uint8_t mapped[12] = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff };
 
-bool addr_bytes(const struct sockaddr_storage *ss, uint8_t ret[16])
+bool sockaddr_bytes(const struct sockaddr_storage *ss, uint8_t ret[16])
 {
     if (ss->ss_family == AF_INET) {
         const struct sockaddr_in *a = (const struct sockaddr_in *)ss;
@@ -23,11 +23,11 @@ bool addr_bytes(const struct sockaddr_storage *ss, uint8_t ret[16])
     return false;
 }
 
-uint16_t addr_text(const struct sockaddr_storage *ss, char ret[ADDR_TEXT_MAX])
+uint16_t sockaddr_text(const struct sockaddr_storage *ss, char ret[ADDR_TEXT_MAX])
 {
     uint8_t b[16];
     ret[0] = '\0';
-    if (!addr_bytes(ss, b))
+    if (!sockaddr_bytes(ss, b))
         return 0;
     if (memcmp(b, mapped, sizeof(mapped)) == 0)
         inet_ntop(AF_INET, b + 12, ret, ADDR_TEXT_MAX);

@@ -26,7 +26,7 @@ void conn_start(const struct conn_facts *f)
     c->ip = f->ip;
     c->trusted = f->trusted;
     c->refuse = f->refuse;
-    c->peer_port = addr_text(&f->peer, c->peer);
+    c->peer_port = sockaddr_text(&f->peer, c->peer);
     c->timeout_ms = (uint32_t)cf->net.session_timeout;
     c->started_ms = clock_wall_ms();
     c->progress = true;

@@ -91,7 +91,7 @@ static void start(struct conn *c)
     struct sockaddr_storage ss = { 0 };
     socklen_t n = sizeof(ss);
     if (getsockname(c->fd, (struct sockaddr *)&ss, &n) == 0)
-        c->local_port = addr_text(&ss, c->local);
+        c->local_port = sockaddr_text(&ss, c->local);
     c->shm_slot = shm_session_open(c->listener->l.service, c->id, c->peer, c->local);
     if (c->refuse) {
         c->phase = PH_OPEN;

@@ -159,8 +159,8 @@ void conn_start(const struct conn_facts *f);
 
 #define ADDR_TEXT_MAX 46
 /* 16 bytes, IPv4 as ::ffff:a.b.c.d. False for other families. */
-bool addr_bytes(const struct sockaddr_storage *ss, uint8_t ret[16]);
+bool sockaddr_bytes(const struct sockaddr_storage *ss, uint8_t ret[16]);
 /* Text without port; IPv4-mapped addresses as IPv4. */
-uint16_t addr_text(const struct sockaddr_storage *ss, char ret[ADDR_TEXT_MAX]);
+uint16_t sockaddr_text(const struct sockaddr_storage *ss, char ret[ADDR_TEXT_MAX]);
 /* "1.2.3.4" or "::1" to an address with port; E_PARSE. */
 int sockaddr_parse(const char *ip, uint16_t port, struct sockaddr_storage *ret, socklen_t *ret_n);

@@ -1,0 +1,132 @@
+/* TLS of outbound connections. The certificate is checked against the system's CAs and the result
+ * reported; whether an unverified one will do is the caller's decision. */
+#include <arpa/inet.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+
+#include <openssl/err.h>
+#include <openssl/x509v3.h>
+
+#include "base/clock.h"
+#include "net/client_priv.h"
+#include "net/tls_priv.h"
+
+static SSL_CTX *client_ctx; /* made once, never changed */
+
+static void make_context(void)
+{
+    signal(SIGPIPE, SIG_IGN); /* OpenSSL writes without MSG_NOSIGNAL */
+    SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
+    if (!ctx)
+        return;
+    SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_IGNORE_UNEXPECTED_EOF);
+    SSL_CTX_set_mode(ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
+                              SSL_MODE_RELEASE_BUFFERS);
+    SSL_CTX_set_verify(ctx, SSL_VERIFY_NONE, NULL);
+    SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
+    SSL_CTX_set_default_verify_paths(ctx);
+    client_ctx = ctx;
+}
+
+static bool set_name(SSL *ssl, const char *name)
+{
+    uint8_t ip[16];
+    if (!name || !name[0])
+        return true;
+    if (inet_pton(AF_INET, name, ip) == 1 || inet_pton(AF_INET6, name, ip) == 1)
+        return X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), name) == 1;
+    return SSL_set_tlsext_host_name(ssl, name) == 1 && SSL_set1_host(ssl, name) == 1;
+}
+
+/* 0 = wait for *ret_events; negative with ei. */
+static int why_not(struct client *c, SSL *ssl, int r, int err_no, short *ret_events,
+                   struct errinfo *ei)
+{
+    char why[128];
+    switch (SSL_get_error(ssl, r)) {
+    case SSL_ERROR_WANT_READ:
+        *ret_events = POLLIN;
+        return 0;
+    case SSL_ERROR_WANT_WRITE:
+        *ret_events = POLLOUT;
+        return 0;
+    case SSL_ERROR_ZERO_RETURN:
+        return err_set(ei, E_CLOSED, "%s: the peer closed the connection", c->peer);
+    case SSL_ERROR_SYSCALL:
+        return err_set(ei, E_CLOSED, "%s: %s", c->peer,
+                       err_no ? strerrordesc_np(err_no) : "the peer closed the connection");
+    default:
+        return err_set(ei, E_TLS, "%s: TLS: %s", c->peer, tls_error_text(why, sizeof(why)));
+    }
+}
+
+int client_starttls(struct client *c, const char *server_name, long *ret_verify, struct errinfo *ei)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    char why[128];
+    pthread_once(&once, make_context);
+    if (client_has_input(c))
+        return err_set(ei, E_TLS, "%s: input before the TLS handshake", c->peer);
+    int r = client_flush(c, ei);
+    if (r < 0)
+        return r;
+    ERR_clear_error();
+    SSL *ssl = client_ctx ? SSL_new(client_ctx) : NULL;
+    if (!ssl || SSL_set_fd(ssl, c->fd) != 1 || !set_name(ssl, server_name)) {
+        SSL_free(ssl);
+        return err_set(ei, E_TLS, "%s: cannot begin TLS: %s", c->peer,
+                       tls_error_text(why, sizeof(why)));
+    }
+    c->deadline_ms = clock_mono_ms() + c->timeout_ms;
+    for (;;) {
+        short events = POLLIN;
+        ERR_clear_error();
+        errno = 0;
+        r = SSL_connect(ssl);
+        if (r == 1)
+            break;
+        r = why_not(c, ssl, r, errno, &events, ei);
+        if (r == 0)
+            r = client_wait(c, events, ei);
+        if (r < 0) {
+            SSL_free(ssl);
+            return r == E_CLOSED ? E_TLS : r;
+        }
+    }
+    if (ret_verify)
+        *ret_verify = SSL_get_verify_result(ssl);
+    c->ssl = ssl;
+    c->tls_text = xasprintf("%s %s", SSL_get_version(ssl), SSL_get_cipher_name(ssl));
+    return 0;
+}
+
+ssize_t client_tls_read(struct client *c, void *p, size_t n, short *ret_events, struct errinfo *ei)
+{
+    size_t got = 0;
+    ERR_clear_error();
+    errno = 0;
+    int r = SSL_read_ex(c->ssl, p, n, &got);
+    return r == 1 ? (ssize_t)got : why_not(c, c->ssl, r, errno, ret_events, ei);
+}
+
+ssize_t client_tls_write(struct client *c, const void *p, size_t n, short *ret_events,
+                         struct errinfo *ei)
+{
+    size_t put = 0;
+    ERR_clear_error();
+    errno = 0;
+    int r = SSL_write_ex(c->ssl, p, n, &put);
+    return r == 1 ? (ssize_t)put : why_not(c, c->ssl, r, errno, ret_events, ei);
+}
+
+void client_tls_close(struct client *c)
+{
+    if (!c->ssl)
+        return;
+    ERR_clear_error();
+    (void)SSL_shutdown(c->ssl);
+    SSL_free(c->ssl);
+    c->ssl = NULL;
+    ERR_clear_error();
+}
