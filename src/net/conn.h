@@ -110,6 +110,7 @@ void conn_set_state(struct conn *c, struct sv state); /* "FETCH", "IDLE" */
 /* Names a connection safely: stale handles are dropped. */
 typedef uint64_t conn_handle;
 conn_handle conn_handle_of(const struct conn *c);
-/* Queues note() for the session. E_CLOSED when it is gone (or going). */
+/* Queues note() for the session; one that equals a waiting note is merged with it. E_CLOSED when the
+ * session is gone (or going), E_FULL when 256 different notes wait. */
 int conn_note(conn_handle h, struct note n);
 int conn_kill_id(uint32_t session_id); /* by session id: closes at once. E_NOTFOUND */

@@ -587,13 +587,20 @@ int conn_note(conn_handle h, struct note n)
 {
     pthread_mutex_lock(&registry_lock);
     struct conn *c = find_locked((uint32_t)h);
+    bool merged = false;
     int r = 0;
     if (!c || c->killed)
         r = E_CLOSED;
-    else if (c->n_notes == NOTES_MAX)
-        r = E_FULL;
-    else
-        c->notes[c->n_notes++] = n;
+    for (size_t i = 0; r == 0 && i < c->n_notes; i++) {
+        const struct note *o = &c->notes[i];
+        merged |= o->type == n.type && o->a == n.a && o->b == n.b;
+    }
+    if (r == 0 && !merged) {
+        if (c->n_notes == NOTES_MAX)
+            r = E_FULL;
+        else
+            c->notes[c->n_notes++] = n;
+    }
     pthread_mutex_unlock(&registry_lock);
     return r;
 }
