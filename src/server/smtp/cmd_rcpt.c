@@ -14,12 +14,13 @@ enum {
     MAX_TARGETS = 100000 /* of one message, aliases followed */
 };
 
+/* Local addresses come in one spelling; what another server makes of upper case is its business. */
 static bool already_there(struct smtp_tx *tx, struct sv address, enum rcpt_kind kind)
 {
     struct message *m = tx->m;
     if (m->n_rcpts <= FEW) {
         for (size_t i = 0; i < m->n_rcpts; i++)
-            if (m->rcpts[i].kind == kind && sv_ieq(sv_c(m->rcpts[i].address), address))
+            if (m->rcpts[i].kind == kind && sv_eq(sv_c(m->rcpts[i].address), address))
                 return true;
         return false;
     }
@@ -34,7 +35,7 @@ static bool already_there(struct smtp_tx *tx, struct sv address, enum rcpt_kind 
 static void add_target(struct smtp_tx *tx, struct sv address, enum rcpt_kind kind,
                        int64_t account_id, const struct smtp_rcpt_args *a)
 {
-    if (already_there(tx, address, kind) || tx->m->n_rcpts >= MAX_TARGETS)
+    if (already_there(tx, address, kind))
         return;
     struct rcpt *r = message_add_rcpt(tx->m, address, kind);
     r->account_id = account_id;
@@ -133,7 +134,11 @@ static bool take_rcpt(struct smtp_session *s, const struct smtp_rcpt_args *a, bo
             smtp_reply_lit(s, "451 4.3.0 Temporary failure, try again later");
         return false;
     }
-    bool ok = take_targets(s, a, &res);
+    bool ok = s->tx->m->n_rcpts + res.n + res.n_forward < MAX_TARGETS;
+    if (ok)
+        ok = take_targets(s, a, &res);
+    else
+        smtp_reply_lit(s, "452 4.5.3 Too many recipients");
     *ret_remote = res.kind == RESOLVE_REMOTE;
     resolved_done(&res);
     return ok;

@@ -4,27 +4,41 @@
 
 #include "base/clock.h"
 
-void smtp_header_scan(struct sv content, struct smtp_header_facts *ret)
+/* The line's begin is known. */
+static void judge(struct smtp_header_facts *f)
 {
-    *ret = (struct smtp_header_facts){ 0 };
-    while (content.n) {
-        const char *lf = memchr(content.p, '\n', content.n);
-        size_t n = lf ? (size_t)(lf - content.p) + 1 : content.n;
-        if (*content.p == '\r' || *content.p == '\n')
-            return;
-        switch (ascii_lower(*content.p)) {
-        case 'r':
-            ret->received += sv_istarts(content, SV("Received:"));
-            break;
-        case 'd':
-            ret->date |= sv_istarts(content, SV("Date:"));
-            break;
-        case 'm':
-            ret->message_id |= sv_istarts(content, SV("Message-ID:"));
-            break;
+    struct sv start = sv_n(f->start, f->n);
+    f->judged = true;
+    f->received += sv_istarts(start, SV("received:"));
+    f->date |= sv_istarts(start, SV("date:"));
+    f->message_id |= sv_istarts(start, SV("message-id:"));
+}
+
+void smtp_header_feed(struct smtp_header_facts *f, struct sv in)
+{
+    const char *p = in.p, *end = in.p + in.n;
+    while (p < end && !f->done) {
+        if (f->judged) {
+            const char *lf = memchr(p, '\n', (size_t)(end - p));
+            if (!lf)
+                return;
+            p = lf + 1;
+            f->judged = false;
+            f->n = 0;
+        } else if (*p != '\n' && f->n < sizeof(f->start)) {
+            f->start[f->n++] = *p++;
+        } else {
+            f->done = *p == '\n' && (f->n == 0 || (f->n == 1 && f->start[0] == '\r'));
+            judge(f);
         }
-        content = sv_skip(content, n);
     }
+}
+
+void smtp_header_end(struct smtp_header_facts *f)
+{
+    if (!f->done && !f->judged)
+        judge(f);
+    f->done = true;
 }
 
 void smtp_header_missing(const struct smtp_header_facts *f, const struct message *m, struct sv host,

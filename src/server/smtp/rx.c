@@ -79,19 +79,14 @@ static void fail(struct smtp_rx *rx, int error)
 static int complete_header(struct smtp_session *s)
 {
     struct smtp_rx *rx = &s->tx->rx;
-    struct smtp_header_facts facts;
-    struct sv content = sv_skip(buf_sv(&rx->mem), rx->prefix);
-    char host[256], small[1024];
-    smtp_header_scan(content, &facts);
-    s->tx->m->hops = facts.received;
-    if (facts.received > (unsigned)s->cf->smtp.max_hops)
-        return E_CONFLICT;
-    if (!s->srv->submission || !s->cf->smtp.add_missing_headers || (facts.date && facts.message_id))
+    char host[256];
+    if (!s->srv->submission || !s->cf->smtp.add_missing_headers ||
+        (rx->header.date && rx->header.message_id))
         return 0;
     struct buf add;
     smtp_hostname(s->cf, host);
-    buf_init(&add, sizeof(small));
-    smtp_header_missing(&facts, s->tx->m, sv_c(host), &add);
+    buf_init(&add, KiB);
+    smtp_header_missing(&rx->header, s->tx->m, sv_c(host), &add);
     int r = add.overflow ? -ENOMEM : buf_reserve(&rx->mem, add.n);
     if (r == 0) {
         char *at = rx->mem.p + rx->prefix;
@@ -135,6 +130,8 @@ static int add_slice(struct smtp_session *s, struct sv raw, unsigned has)
     if (smtp_body_add(&rx->body, raw, has, &rx->mem) < 0)
         return E_TEMP;
     rx->content += rx->mem.n - before;
+    if (!rx->header.done)
+        smtp_header_feed(&rx->header, sv_skip(buf_sv(&rx->mem), before));
     if (rx->limit && rx->content > rx->limit)
         return E_QUOTA;
     if (rx->fd >= 0)
@@ -165,12 +162,12 @@ static struct sv refusal(const struct smtp_session *s)
     const struct smtp_rx *rx = &s->tx->rx;
     if (rx->error == E_QUOTA)
         return SV("554 5.3.4 Message size exceeds fixed maximum message size");
-    if (rx->error == E_CONFLICT)
-        return SV("554 5.4.6 Too many hops");
     if (rx->error == E_FULL)
         return SV("452 4.3.1 Insufficient system storage");
     if (rx->error)
         return SV("451 4.3.0 Temporary failure, try again later");
+    if (rx->header.received > (unsigned)s->cf->smtp.max_hops)
+        return SV("554 5.4.6 Too many hops");
     if ((rx->has & SMTP_HAS_BARE_LF) && !rx->body.normalize)
         return SV("550 5.6.11 Bare LF in the message, lines must end in CRLF");
     if (rx->has & SMTP_HAS_CR_DOT)
@@ -252,6 +249,8 @@ void smtp_rx_finish(struct smtp_session *s)
     if (!rx->logged)
         smtp_rx_log_bytes(s, rx);
     log_line(&s->log, LOG_DEBUG, "Start of mail processing");
+    smtp_header_end(&rx->header);
+    s->tx->m->hops = rx->header.received;
     if (!smtp_rx_check(s))
         return;
     rx->error = accept_message(s);

@@ -33,6 +33,15 @@ enum smtp_state {
 #define ST_TX   (ST_MAIL | ST_RCPT)
 #define ST_ANY  (ST_IDLE | ST_TX | ST_BDAT)
 
+/* What the header of the content says; zeroed = its begin. */
+struct smtp_header_facts {
+    unsigned received;
+    bool date, message_id;
+    bool done, judged; /* the header has ended; the current line is known */
+    uint8_t n;
+    char start[11]; /* begin of the current line */
+};
+
 /* Content on its way in. */
 struct smtp_rx {
     bool started, logged;
@@ -41,6 +50,7 @@ struct smtp_rx {
     uint64_t spooled; /* bytes written to it */
     unsigned has;     /* SMTP_HAS_ bits of all pieces */
     struct smtp_body body;
+    struct smtp_header_facts header;
     struct buf mem;        /* trace headers and content */
     size_t prefix;         /* bytes of trace headers in front */
     uint64_t limit;        /* largest content; 0 = none */
@@ -167,11 +177,8 @@ void smtp_tx_begin(struct smtp_session *s, const struct smtp_mail_args *a);
 void smtp_tx_end(struct smtp_session *s, const char *outcome);
 
 /* --- header.c --- */
-struct smtp_header_facts {
-    unsigned received;
-    bool date, message_id;
-};
-void smtp_header_scan(struct sv content, struct smtp_header_facts *ret);
+void smtp_header_feed(struct smtp_header_facts *f, struct sv in); /* content, piece by piece */
+void smtp_header_end(struct smtp_header_facts *f);                /* no more content */
 /* Appends the fields that a submitted message must have and lacks (RFC 6409 8.2). */
 void smtp_header_missing(const struct smtp_header_facts *f, const struct message *m, struct sv host,
                          struct buf *out);
