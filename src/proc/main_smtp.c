@@ -85,8 +85,8 @@ static void stop(struct module_ctx *m, int64_t deadline_ms)
     struct smtp_module *s = m->own;
 
     net_stop(m->net, deadline_ms / 2);
-    queue_close(s->queue);
     deliver_stop(s->deliver, deadline_ms / 2);
+    queue_close(s->queue);
     mailstore_close(s->store);
     free(s);
 }
