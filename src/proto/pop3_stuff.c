@@ -24,7 +24,6 @@ static int feed_whole(struct pop3_stuff *s, struct sv in, struct buf *out)
             buf_add_c(out, '.');
         in = sv_skip(in, part.n);
         s->mid_line = part.p[part.n - 1] != '\n';
-        s->cr = part.p[part.n - 1] == '\r';
     }
     return out->overflow ? -ENOMEM : 0;
 }
@@ -38,7 +37,6 @@ static void feed_part(struct pop3_stuff *s, struct sv part, struct buf *out)
     if (!s->mid_line && *part.p == '.')
         buf_add_c(out, '.');
     buf_add_sv(out, part);
-    s->cr = part.p[part.n - 1] == '\r';
     if (s->in_body) {
         if (ends && --s->lines == 0)
             s->done = true;
@@ -74,6 +72,6 @@ int pop3_stuff_feed(struct pop3_stuff *s, struct sv in, struct buf *out)
 int pop3_stuff_end(struct pop3_stuff *s, struct buf *out)
 {
     if (s->mid_line)
-        buf_add_str(out, s->cr ? "\n" : "\r\n");
+        buf_add_str(out, "\r\n"); /* also after a lone CR, which is content */
     return buf_add_str(out, ".\r\n");
 }

@@ -8,7 +8,7 @@ struct pop3_stuff {
     bool limited; /* TOP: stop after `lines` lines of the body */
     uint64_t lines;
     /* private */
-    bool in_body, mid_line, cr;
+    bool in_body, mid_line;
     bool done;          /* TOP has what it wants: feed no more */
     bool line_has_text; /* of the header's current line */
 };
