@@ -153,8 +153,7 @@ def wait_for(what, condition, timeout=30, interval=0.02):
     raise AssertionError(f"timeout: {what}")
 
 
-@pytest.fixture
-def make_server():
+def serve_and_end():
     made = []
 
     def make(start=True, **kw):
@@ -177,6 +176,11 @@ def make_server():
     assert not errors, "\n".join(errors)
 
 
+@pytest.fixture
+def make_server():
+    yield from serve_and_end()
+
+
 @pytest.fixture(scope="module")
 def server():
     d = tempfile.mkdtemp(prefix="ph-", dir="/var/tmp")
@@ -187,3 +191,9 @@ def server():
         assert "Sanitizer" not in s.output(), s.output()
     finally:
         shutil.rmtree(d, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def make_module_server():
+    """Like make_server, for servers that the tests of a file share."""
+    yield from serve_and_end()
