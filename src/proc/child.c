@@ -36,6 +36,9 @@ static _noreturn_ void exec_child(char *const *argv, char *const *envp, const in
 
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
+    /* Equal real and effective ids: otherwise the loader takes the program for a set-id one. */
+    if (setegid(getgid()) < 0 || seteuid(getuid()) < 0)
+        _exit(126);
     setsid(); /* Ctrl-C in the terminal is for the supervisor, who then drains the modules */
     for (size_t i = 0; i < n_keep; i++)
         fcntl(keep[i], F_SETFD, 0);
