@@ -8,9 +8,7 @@ static uint32_t fold_latin(uint32_t c)
         return c >= 0xc0 && c <= 0xde && c != 0xd7 ? c + 32 : c == 0xb5 ? 0x3bc : c;
     if (c == 0x178)
         return 0xff;
-    if (c == 0x17f)
-        return 's';
-    if (c == 0x130 || c == 0x131 || c == 0x138 || c == 0x149)
+    if (c == 0x17f || c == 0x130 || c == 0x131 || c == 0x138 || c == 0x149)
         return c;
     if ((c >= 0x139 && c <= 0x148) || (c >= 0x179 && c <= 0x17e))
         return c & 1 ? c + 1 : c;

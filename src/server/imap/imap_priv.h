@@ -47,6 +47,7 @@ struct session {
     const struct snap *snap; /* what the client has been told; NULL = nothing selected */
     struct recent recent;
     uint32_t recent_told; /* uids below have been asked for */
+    uint32_t retell_lo, retell_hi; /* uids whose flags the client may know newer than snap has them */
     struct pending *pending;
     struct upload *upload;
     struct auth_try *auth;

@@ -193,6 +193,7 @@ void session_unselect(struct session *s)
     s->snap = NULL;
     free(s->recent.r);
     s->recent = (struct recent){ 0 };
+    s->retell_lo = s->retell_hi = 0;
     if (s->state == ST_SELECTED)
         s->state = ST_AUTH;
 }

@@ -28,6 +28,7 @@ struct imap_event {
 struct imap_diff {
     const struct snap *old, *new;
     struct imap_expect expect;
+    uint32_t retell_lo, retell_hi; /* uids whose flags are told in any case; 0, 0 = none */
     int stage;
     uint32_t i, j, expunged; /* cursors */
     size_t e;

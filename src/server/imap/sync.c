@@ -61,6 +61,17 @@ void sync_claim_recent(struct session *s, const struct snap **snap)
     s->recent_told = (*snap)->uidnext;
 }
 
+/* The client learns of its own changes, but the snapshot it is compared with stays the old one: when
+ * somebody undoes the change meanwhile, the difference would not show it. */
+static void retell_later(struct session *s, const struct imap_expect *expect)
+{
+    if (!expect || !expect->n)
+        return;
+    uint32_t lo = expect->uids[0], hi = expect->uids[expect->n - 1];
+    s->retell_lo = s->retell_hi ? MIN(s->retell_lo, lo) : lo;
+    s->retell_hi = MAX(s->retell_hi, hi);
+}
+
 int sync_begin(struct session *s, bool may_expunge, const struct imap_expect *expect, bool with_uid,
                struct sync *ret)
 {
@@ -74,6 +85,7 @@ int sync_begin(struct session *s, bool may_expunge, const struct imap_expect *ex
         return 0;
     }
     if (!may_expunge && imap_diff_count_expunged(s->snap, new) > 0) {
+        retell_later(s, expect);
         snap_unref(new);
         return 0;
     }
@@ -88,6 +100,9 @@ int sync_begin(struct session *s, bool may_expunge, const struct imap_expect *ex
     }
     *ret = (struct sync){ .old = s->snap, .new = new, .with_uid = with_uid };
     imap_diff_init(&ret->diff, s->snap, new, expect);
+    ret->diff.retell_lo = s->retell_lo;
+    ret->diff.retell_hi = s->retell_hi;
+    s->retell_lo = s->retell_hi = 0;
     s->snap = snap_ref(new);
     return 1;
 }

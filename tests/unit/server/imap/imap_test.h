@@ -65,7 +65,8 @@ _unused_ static void env_open(struct env *e)
 {
     struct errinfo ei = { 0 };
     *e = (struct env){ 0 };
-    (void)snprintf(e->dir, sizeof(e->dir), "/tmp/posthorn-imap-XXXXXX");
+    const char *tmp = getenv("TMPDIR");
+    (void)snprintf(e->dir, sizeof(e->dir), "%s/posthorn-imap-XXXXXX", tmp ? tmp : "/tmp");
     assert_non_null(mkdtemp(e->dir));
     env_settings(NULL, 0);
     _cleanup_(freep) char *dsn = xasprintf("sqlite:%s/system.db?sync=off", e->dir);

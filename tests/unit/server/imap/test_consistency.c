@@ -185,19 +185,20 @@ static void compare(struct client *k, struct client *truth)
     }
 }
 
-static void one_history(struct env *e)
+static void one_history(struct env *e, const char *user)
 {
+    env_account(e, user, NULL);
     static struct client clients[SESSIONS], truth;
     memset(clients, 0, sizeof(clients));
     for (int i = 0; i < SESSIONS; i++) {
-        clients[i].c = imap_login(e, "ann");
+        clients[i].c = imap_login(e, user);
         clients[i].read_only = i == 2;
         run(&clients[i], false, i == 2 ? "EXAMINE INBOX" : "SELECT INBOX");
     }
     for (int s = 0; s < STEPS; s++)
         step(&clients[rnd(SESSIONS)]);
     memset(&truth, 0, sizeof(truth));
-    truth.c = imap_login(e, "ann");
+    truth.c = imap_login(e, user);
     run(&truth, false, "EXAMINE INBOX");
     if (truth.n)
         run(&truth, true, "FETCH 1:* (UID FLAGS)");
@@ -218,7 +219,9 @@ static void views_equal_the_truth(void **state _unused_)
     for (unsigned i = 0; i < rounds; i++) {
         seed = first + i;
         print_message("POSTHORN_SEED=%" PRIu64 "\n", first + i);
-        one_history(&e);
+        char user[64];
+        (void)snprintf(user, sizeof(user), "user%u@example.org", i);
+        one_history(&e, user);
     }
     env_close(&e);
 }
