@@ -24,10 +24,20 @@ static atomic_uint next_batch;
 static char *text;
 static struct mailbox_parsed *parsed;
 
+static char dir[200] = "/tmp/mailbox-bench-XXXXXX";
+
 static void die(const char *what, const struct errinfo *ei)
 {
     fprintf(stderr, "mailbox_add: %s: %s\n", what, ei->text);
     exit(1);
+}
+
+static void open_store(void)
+{
+    struct errinfo ei = { .text = "" };
+    struct mailstore_opts o = { .root = dir, .temp_dir = "" };
+    if (mailstore_open(&o, &store, &ei) < 0)
+        die("store", &ei);
 }
 
 static struct mailbox *open_box(unsigned i)
@@ -172,6 +182,24 @@ static void run_reading(void)
     mailbox_unref(m);
 }
 
+static void run_opening(void)
+{
+    int64_t t = clock_mono_us();
+    for (unsigned i = 0; i < 100; i++)
+        mailbox_unref(open_box(2000 + i));
+    timed("open a new account's mailbox", t, 100);
+    mailstore_close(store);
+    open_store();
+    t = clock_mono_us();
+    for (unsigned i = 0; i < 100; i++)
+        mailbox_unref(open_box(2000 + i));
+    timed("open an account's mailbox again", t, 100);
+    t = clock_mono_us();
+    for (unsigned i = 0; i < 100000; i++)
+        mailbox_unref(open_box(2000 + i % 100));
+    timed("open a mailbox that is open", t, 100000);
+}
+
 static void make_text(void)
 {
     int n;
@@ -189,7 +217,6 @@ static void make_text(void)
 
 int main(int argc, char **argv)
 {
-    struct errinfo ei = { .text = "" };
     unsigned *fields[128] = { ['m'] = &opt.mailboxes,
                               ['t'] = &opt.threads,
                               ['n'] = &opt.messages,
@@ -202,18 +229,16 @@ int main(int argc, char **argv)
         else if (c == '?' || sv_to_u32(sv_c(optarg), fields[c]) < 0)
             return 2;
     }
-    char dir[200] = "/tmp/mailbox-bench-XXXXXX";
     if (optind < argc)
         snprintf(dir, sizeof(dir), "%s", argv[optind]);
     else if (!mkdtemp(dir))
         return 1;
     opt.threads = MIN(opt.threads, 64u);
     make_text();
-    struct mailstore_opts o = { .root = dir, .temp_dir = "" };
-    if (mailstore_open(&o, &store, &ei) < 0)
-        die("store", &ei);
+    open_store();
     run_deliveries();
     run_reading();
+    run_opening();
     mailstore_close(store);
     os_remove_tree(dir, NULL);
     mailbox_parsed_free(parsed);

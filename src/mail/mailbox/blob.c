@@ -156,7 +156,7 @@ int blob_sync(struct mailbox *m, uint64_t key, struct errinfo *ei)
 {
     struct lockpage *p = m->page;
     unsigned n = blob_dir_number(key);
-    uint64_t bit = UINT64_C(1) << n, top = UINT64_C(1) << 63;
+    uint64_t bit = UINT64_C(1) << n, top = PAGE_DIR_SYNCED;
     _cleanup_(freep) char *dir = xasprintf("%s/msg/%02x", m->dir, n);
     int r = os_fsync_dir(dir);
     if (r == 0 && !(atomic_load(&p->synced_dirs) & bit)) {

@@ -165,7 +165,7 @@ static int load_one(struct op *o, struct sv name, struct arena *a, struct folder
                     struct errinfo *ei)
 {
     _cleanup_(db_resetp) struct db_stmt *s = NULL;
-    _cleanup_(buf_done) struct buf lo, hi;
+    _cleanup_(buf_done) struct buf lo = { .p = NULL }, hi = { .p = NULL };
     int64_t yes = 0;
     int r = db_query(o->c, &s, ei, "SELECT " COLUMNS " FROM folder WHERE name = ?", "v", name);
     buf_init(&lo, name.n + 1);

@@ -23,7 +23,7 @@ static void children_done(struct children *l)
 static int load_children(struct op *o, struct sv name, struct children *l, struct errinfo *ei)
 {
     _cleanup_(db_resetp) struct db_stmt *s = NULL;
-    _cleanup_(buf_done) struct buf lo, hi;
+    _cleanup_(buf_done) struct buf lo = { .p = NULL }, hi = { .p = NULL };
     buf_init(&lo, name.n + 1);
     buf_init(&hi, name.n + 1);
     buf_add_sv(&lo, name);

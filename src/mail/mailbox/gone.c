@@ -68,7 +68,7 @@ static int forget(struct op *o, struct folder_row *f, uint64_t floor, struct err
 int gone_record(struct op *o, struct folder_row *f, const uint32_t *uids, size_t n,
                 struct errinfo *ei)
 {
-    _cleanup_(buf_done) struct buf set;
+    _cleanup_(buf_done) struct buf set = { .p = NULL };
     buf_init(&set, MAX_SET);
     if (f->new_modseq != 0 && f->gone_modseq == f->new_modseq)
         f->new_modseq = ++f->modseq; /* the operation removes in several steps: a row for each */

@@ -10,30 +10,8 @@
 #include "mail/mailbox/mailbox_priv.h"
 #include "os/file.h"
 
-#define SCHEMA_VERSION 1
 /* After power loss modseqs that clients saw may be lost: the next ones start well behind them. */
 #define MODSEQ_JUMP "1000000"
-
-static const char schema[] =
-    "CREATE TABLE meta(k TEXT PRIMARY KEY, v) WITHOUT ROWID;"
-    "CREATE TABLE folder(id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE,"
-    " special_use TEXT NOT NULL, uidvalidity INTEGER NOT NULL, uidnext INTEGER NOT NULL,"
-    " uid_ceiling INTEGER NOT NULL, recent_uid INTEGER NOT NULL, modseq INTEGER NOT NULL,"
-    " flag_modseq INTEGER NOT NULL, gone_modseq INTEGER NOT NULL, gone_floor INTEGER NOT NULL,"
-    " messages INTEGER NOT NULL, unseen INTEGER NOT NULL, bytes INTEGER NOT NULL,"
-    " keywords TEXT NOT NULL);"
-    "CREATE TABLE msg(folder_id INTEGER NOT NULL, uid INTEGER NOT NULL, flags INTEGER NOT NULL,"
-    " size INTEGER NOT NULL, key INTEGER NOT NULL, modseq INTEGER NOT NULL,"
-    " changed INTEGER NOT NULL, date INTEGER NOT NULL, parsed INTEGER NOT NULL,"
-    " PRIMARY KEY(folder_id, uid)) WITHOUT ROWID;"
-    "CREATE INDEX msg_key ON msg(key);"
-    "CREATE INDEX msg_changed ON msg(folder_id, modseq) WHERE changed = 1;"
-    "CREATE TABLE parsed(id INTEGER PRIMARY KEY, data BLOB NOT NULL);"
-    "CREATE TABLE gone(folder_id INTEGER NOT NULL, modseq INTEGER NOT NULL, uids BLOB NOT NULL,"
-    " PRIMARY KEY(folder_id, modseq)) WITHOUT ROWID;"
-    "CREATE TABLE subscription(name TEXT PRIMARY KEY) WITHOUT ROWID;"
-    "CREATE TABLE trash(key INTEGER PRIMARY KEY);"
-    "PRAGMA user_version=1;";
 
 int index_path(const struct mailbox *m, const char *suffix, struct buf *ret)
 {
@@ -49,12 +27,11 @@ char *index_dsn(const struct mailbox *m)
                      m->dir);
 }
 
-/* Every commit of the index so far survives power loss after this. Not through SQLite, so that
- * nobody has to wait for a lock meanwhile. Without a WAL file a checkpoint has synced everything.
- */
-int index_sync(const struct mailbox *m, struct errinfo *ei)
+/* Not through SQLite, so that nobody has to wait for a lock meanwhile. Without a WAL file a
+ * checkpoint has synced everything. */
+int index_sync_wal(const struct mailbox *m, struct errinfo *ei)
 {
-    _cleanup_(buf_done) struct buf path;
+    _cleanup_(buf_done) struct buf path = { .p = NULL };
     if (index_path(m, "-wal", &path) < 0)
         return err_set(ei, -ENAMETOOLONG, "mailbox path %.100s", m->dir);
     _cleanup_(closep) int fd = open(path.p, O_RDONLY | O_CLOEXEC);
@@ -63,6 +40,37 @@ int index_sync(const struct mailbox *m, struct errinfo *ei)
     if (fd < 0 || fdatasync(fd) < 0)
         return err_set_errno(ei, -errno, "cannot sync %.150s", path.p);
     return 0;
+}
+
+/* A new index was made without any sync, and opening it here to sync it would drop SQLite's locks
+ * on it. A checkpoint syncs it, if no reader stands in its way. */
+static int sync_new(struct mailbox *m, struct errinfo *ei)
+{
+    struct op o;
+    int r = op_read(m, &o, ei);
+    if (r < 0)
+        return r;
+    r = page_lock(m, ei);
+    if (r == 0) {
+        for (int i = 0; (r = db_checkpoint(o.c, false, ei)) == E_TEMP && i < 200; i++)
+            usleep(5000);
+        if (r == 0)
+            r = os_fsync_dir(m->dir);
+        if (r == 0)
+            atomic_fetch_or(&m->page->synced_dirs, PAGE_INDEX_SYNCED);
+        page_unlock(m);
+    }
+    return op_finish(&o, r, ei);
+}
+
+int index_sync(struct mailbox *m, struct errinfo *ei)
+{
+    if (!(atomic_load(&m->page->synced_dirs) & PAGE_INDEX_SYNCED)) {
+        int r = sync_new(m, ei);
+        if (r < 0)
+            return r;
+    }
+    return index_sync_wal(m, ei);
 }
 
 void index_close(struct mailbox *m)
@@ -77,7 +85,9 @@ void index_close(struct mailbox *m)
 static int open_db(struct mailbox *m, struct dbc **ret, struct errinfo *ei)
 {
     _cleanup_(freep) char *dsn = index_dsn(m);
-    int r = db_open(dsn, &m->db, ei);
+    int r = template_place(m, ei);
+    if (r == 0)
+        r = db_open(dsn, &m->db, ei);
     if (r < 0)
         return r;
     r = db_get_writer(m->db, ret, ei);
@@ -90,7 +100,7 @@ static int open_db(struct mailbox *m, struct dbc **ret, struct errinfo *ei)
 
 static bool wal_lost(const struct mailbox *m)
 {
-    _cleanup_(buf_done) struct buf path;
+    _cleanup_(buf_done) struct buf path = { .p = NULL };
     struct stat st;
     if (!atomic_load(&m->page->wal_dirty) || index_path(m, "-wal", &path) < 0)
         return false;
@@ -108,12 +118,10 @@ static int raise_uids(struct op *o, struct errinfo *ei)
                   "");
 }
 
-static int create(struct op *o, struct errinfo *ei)
+static int fill(struct op *o, struct errinfo *ei)
 {
     int64_t inbox = 0;
-    int r = db_exec(o->c, schema, ei);
-    if (r == 0)
-        r = folder_insert(o, SV("INBOX"), "", &inbox, ei);
+    int r = folder_insert(o, SV("INBOX"), "", &inbox, ei);
     if (r == 0 && inbox != INBOX_ID)
         r = err_set(ei, E_DB, "new index of %.100s: INBOX has id %" PRId64, o->m->address, inbox);
     if (r == 0)
@@ -123,15 +131,14 @@ static int create(struct op *o, struct errinfo *ei)
     return r;
 }
 
-static int settle(struct op *o, bool new_index, bool lost, struct errinfo *ei)
+static int settle(struct op *o, bool new_index, struct errinfo *ei)
 {
     struct mailbox *m = o->m;
     int r = db_begin(o->c, ei);
     if (r < 0)
         return r;
-    r = new_index ? create(o, ei) : 0;
-    if (r == 0 && lost && !new_index)
-        r = raise_uids(o, ei);
+    r = new_index ? fill(o, ei) : raise_uids(o, ei);
+    o->pages += 20;
     atomic_fetch_or(&m->page->gen, 1);
     atomic_store(&m->page->wal_dirty, 1);
     if (r < 0)
@@ -139,30 +146,66 @@ static int settle(struct op *o, bool new_index, bool lost, struct errinfo *ei)
     else
         r = db_commit(o->c, ei);
     atomic_fetch_add(&m->page->gen, 1);
-    return r < 0 ? r : index_sync(m, ei);
+    return r;
+}
+
+/* Without any sync: a new mailbox would cost seven. Power loss then leaves it out or incomplete,
+ * and it is made anew, with a later UIDVALIDITY. There is no older WAL whose frames could get mixed
+ * up with the new ones. */
+static int settle_new(struct op *o, struct errinfo *ei)
+{
+    atomic_fetch_and(&o->m->page->synced_dirs, ~PAGE_INDEX_SYNCED);
+    int r = db_exec(o->c, "PRAGMA synchronous=OFF", ei);
+    if (r == 0)
+        r = settle(o, true, ei);
+    if (r == 0)
+        r = db_exec(o->c, "PRAGMA synchronous=NORMAL", ei);
+    return r;
+}
+
+static int settle_after_loss(struct op *o, struct errinfo *ei)
+{
+    int r = settle(o, false, ei);
+    return r < 0 ? r : index_sync_wal(o->m, ei);
+}
+
+static int has_inbox(struct dbc *c, bool *ret, struct errinfo *ei)
+{
+    int64_t n = 0;
+    int r = db_value(c, &n, ei, "SELECT EXISTS(SELECT 1 FROM folder WHERE id = ?)", "i",
+                     (int64_t)INBOX_ID);
+    *ret = n;
+    return r;
 }
 
 /* Brings a just opened index up to date. */
 static int prepare(struct mailbox *m, struct dbc *c, struct errinfo *ei)
 {
+    struct op o = { .m = m, .c = c, .write = true };
+    bool rebooted = atomic_load(&m->page->boot) != m->store->boot;
     int64_t version = 0, trash = 0;
+    bool filled = false;
     int r = db_value(c, &version, ei, "PRAGMA user_version", "");
-    if (r < 0)
-        return r;
-    if (version > SCHEMA_VERSION) {
+    if (r == 0 && version > SCHEMA_VERSION) {
         return err_set(ei, E_UNSUPPORTED,
                        "the index of %.100s has version %" PRId64
                        ", this program knows %d: update it",
                        m->address, version, SCHEMA_VERSION);
     }
-    bool lost = atomic_load(&m->page->boot) != m->store->boot || wal_lost(m);
-    if (version == 0 || lost) {
-        struct op o = { .m = m, .c = c, .write = true };
-        if (atomic_load(&m->page->boot) != m->store->boot)
-            atomic_store(&m->page->synced_dirs, 0);
-        r = settle(&o, version == 0, lost, ei);
-        if (r < 0)
-            return r;
+    if (r < 0)
+        return r;
+    if (version == 0)
+        return err_set(ei, E_CORRUPT, "the index of %.100s has no tables", m->address);
+    if (rebooted) /* what is read now has come from disk */
+        atomic_store(&m->page->synced_dirs, PAGE_INDEX_SYNCED);
+    r = has_inbox(c, &filled, ei);
+    if (r == 0 && !filled)
+        r = settle_new(&o, ei);
+    else if (r == 0 && (rebooted || wal_lost(m)))
+        r = settle_after_loss(&o, ei);
+    if (r < 0)
+        return r;
+    if (o.pages > 0 || rebooted) {
         atomic_store(&m->page->boot, m->store->boot);
         atomic_fetch_add(&m->wal_pages, 20);
         atomic_store(&m->last_write_ms, clock_mono_ms());
@@ -184,7 +227,8 @@ static bool is_sound(struct dbc *c)
 
 static void move_aside(struct mailbox *m)
 {
-    _cleanup_(buf_done) struct buf from, to, wal, shm, aside_wal;
+    _cleanup_(buf_done) struct buf from = { .p = NULL }, to = { .p = NULL }, wal = { .p = NULL },
+                                   shm = { .p = NULL }, aside_wal = { .p = NULL };
     index_path(m, "", &from);
     index_path(m, ".corrupt", &to);
     index_path(m, "-wal", &wal);
@@ -194,6 +238,7 @@ static void move_aside(struct mailbox *m)
     if (rename(wal.p, aside_wal.p) < 0)
         unlink(aside_wal.p);
     unlink(shm.p);
+    os_fsync_dir(m->dir); /* the old WAL must never come back beside the new index */
 }
 
 /* Every message goes to INBOX under a new UIDVALIDITY; folders and flags are lost. The old index

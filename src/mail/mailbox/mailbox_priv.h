@@ -28,14 +28,19 @@ struct lockpage {
         synced_dirs; /* bit n: msg/<n> has a durable entry; bit 63: the account's directory */
     _Atomic uint64_t uidvalidity; /* the last one given; survives a lost index */
 };
-#define PAGE_REMOVED UINT64_MAX
+#define PAGE_REMOVED      UINT64_MAX
+#define PAGE_DIR_SYNCED   (UINT64_C(1) << 63)
+#define PAGE_INDEX_SYNCED (UINT64_C(1) << 62)
 
 struct snapcache;
 
 struct mailstore {
     struct mailstore_opts opts; /* strings owned */
     uint64_t boot;
-    unsigned max_open;    /* mailbox.open_indexes */
+    unsigned max_open;             /* mailbox.open_indexes */
+    pthread_mutex_t template_lock; /* guards the next two until they are set; then constant */
+    char *template;                /* an empty index.db */
+    size_t template_n;
     pthread_mutex_t lock; /* guards all below */
     struct map *by_address;
     struct list all;    /* struct mailbox.all_link */
@@ -100,9 +105,18 @@ void page_unlock(struct mailbox *m);
 int index_open(struct mailbox *m, struct errinfo *ei); /* with op_lock; creates, repairs */
 void index_close(struct mailbox *m);                   /* with op_lock */
 int index_path(const struct mailbox *m, const char *suffix, struct buf *ret);
-int index_sync(const struct mailbox *m,
-               struct errinfo *ei); /* WAL to disk; any thread, no lock needed */
+/* All commits so far are on stable storage after this. Waits for no lock, but the first time: not
+ * within an op. */
+int index_sync(struct mailbox *m, struct errinfo *ei);
+/* Enough where the loss of a new index does no harm; no lock needed. */
+int index_sync_wal(const struct mailbox *m, struct errinfo *ei);
 char *index_dsn(const struct mailbox *m);
+
+/* template.c */
+#define SCHEMA_VERSION 1
+extern const char index_schema[];
+int template_place(struct mailbox *m,
+                   struct errinfo *ei); /* index.db, when it is missing; with the OFD lock */
 
 /* op.c */
 #define OP_MAX_CHANGED 4
@@ -119,8 +133,8 @@ int op_read(struct mailbox *m, struct op *o, struct errinfo *ei);
 /* A read of several statements that must see one state. */
 int op_read_tx(struct mailbox *m, struct op *o, struct errinfo *ei);
 int op_write(struct mailbox *m, struct op *o, struct errinfo *ei);
-/* Ends the operation: r < 0 rolls back, else commits. Unlocks, tells the waiting sessions. Returns
- * r or the error of the commit. */
+/* Ends the operation: r < 0 rolls back, else commits. Unlocks, tells the waiting
+ * sessions. Returns r or the error of the commit. */
 int op_finish(struct op *o, int r, struct errinfo *ei);
 /* Commits what is done so far and goes on in a new transaction. */
 int op_restart(struct op *o, struct errinfo *ei);
@@ -144,9 +158,11 @@ int row_load(struct op *o, int64_t folder_id, struct folder_row *f,
 void row_done(struct folder_row *f);
 uint64_t row_touch(struct op *o, struct folder_row *f); /* this operation's modseq for the folder */
 int row_save(struct op *o, struct folder_row *f, struct errinfo *ei);
-/* Makes sure that n uids may be given; may commit and begin anew, so before any change. */
+/* Makes sure that n uids may be given; may commit and begin anew, so before any
+ * change. */
 int row_reserve_uids(struct op *o, struct folder_row *f, size_t n, struct errinfo *ei);
-/* Bit of a keyword, added to the list when `add`. E_NOTFOUND, E_LIMIT, E_RANGE (not an atom). */
+/* Bit of a keyword, added to the list when `add`. E_NOTFOUND, E_LIMIT, E_RANGE (not
+ * an atom). */
 int row_keyword(struct folder_row *f, struct sv name, bool add, uint64_t *ret_bit,
                 struct errinfo *ei);
 unsigned keyword_count(struct sv list);
@@ -169,8 +185,9 @@ void parsed_split(struct sv data, struct msg_row *ret);
 struct mailbox_parsed *parsed_from_file(const char *path);
 
 /* blob.c */
-/* Makes the file of a->key from a's content or path. A file that is there (left by a crash) is
- * replaced at once with `replace`, else when it turns up. durable: the content is synced. */
+/* Makes the file of a->key from a's content or path. A file that is there (left by a
+ * crash) is replaced at once with `replace`, else when it turns up. durable: the
+ * content is synced. */
 int blob_put(struct mailbox *m, const struct mailbox_add *a, bool replace, bool durable,
              struct errinfo *ei);
 int blob_sync(struct mailbox *m, uint64_t key, struct errinfo *ei); /* its directory entries */
@@ -193,13 +210,13 @@ int msg_insert(struct op *o, struct folder_row *f, const struct msg_data *g, str
 int add_adopt(struct op *o, struct folder_row *f, uint64_t key, struct errinfo *ei);
 
 /* expunge.c */
-/* Collects messages in uid order: those of uids (sorted; NULL = all) behind after_uid that have all
- * flags of `having`; at most max. */
+/* Collects messages in uid order: those of uids (sorted; NULL = all) behind
+ * after_uid that have all flags of `having`; at most max. */
 int msgs_collect(struct op *o, int64_t folder_id, const uint32_t *uids, size_t n, uint64_t having,
                  uint32_t after_uid, size_t max, struct msg_data **ret, size_t *ret_n,
                  struct errinfo *ei);
-/* Removes rows (sorted by uid) from f and its sums; drop_blobs: with the contents that only they
- * held. The caller saves f. */
+/* Removes rows (sorted by uid) from f and its sums; drop_blobs: with the contents
+ * that only they held. The caller saves f. */
 int msgs_remove(struct op *o, struct folder_row *f, const struct msg_data *g, size_t n,
                 bool drop_blobs, struct errinfo *ei);
 
@@ -211,7 +228,8 @@ int msgs_move_all(struct op *o, struct folder_row *from, struct folder_row *to, 
 int folder_name(struct sv name, struct buf *ret, struct errinfo *ei);
 int folder_insert(struct op *o, struct sv name, const char *special_use, int64_t *ret_id,
                   struct errinfo *ei);
-/* The folder and its missing parents, within the limit of folders. E_EXISTS, E_LIMIT. */
+/* The folder and its missing parents, within the limit of folders. E_EXISTS,
+ * E_LIMIT. */
 int folder_create_path(struct op *o, struct sv name, const char *special_use, int64_t *ret_id,
                        struct errinfo *ei);
 int folder_defaults(struct op *o, struct errinfo *ei);
@@ -228,7 +246,8 @@ int maintain_trash(struct mailbox *m, struct errinfo *ei);
 
 /* files.c: walks an account's message files */
 typedef bool file_fn(uint64_t key, const char *path, void *arg);
-/* Calls fn for each message file; leftovers of interrupted writes are removed when `clean`. */
+/* Calls fn for each message file; leftovers of interrupted writes are removed when
+ * `clean`. */
 int files_each(const struct mailbox *m, bool clean, file_fn *fn, void *arg);
 void files_remove_all(const struct mailbox *m);
 

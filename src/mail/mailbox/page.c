@@ -16,7 +16,7 @@
 
 uint64_t page_boot_hash(void)
 {
-    _cleanup_(buf_done) struct buf b;
+    _cleanup_(buf_done) struct buf b = { .p = NULL };
     buf_init(&b, 128);
     if (os_read_file("/proc/sys/kernel/random/boot_id", &b, NULL) < 0 || b.n == 0)
         return 1; /* without /proc every start counts as the same boot; only the ceiling is lost */
@@ -47,8 +47,12 @@ static int map_file(struct mailbox *m)
     struct stat st;
     if (fstat(m->lock_fd, &st) < 0)
         return -errno;
-    if (st.st_size < PAGE_BYTES && ftruncate(m->lock_fd, PAGE_BYTES) < 0)
-        return -errno;
+    /* With blocks: a store into a hole would end the process when the disk is full. */
+    if (st.st_size < PAGE_BYTES) {
+        int e = posix_fallocate(m->lock_fd, 0, PAGE_BYTES);
+        if (e != 0)
+            return -e;
+    }
     void *p = mmap(NULL, PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, m->lock_fd, 0);
     if (p == MAP_FAILED)
         return -errno;

@@ -39,8 +39,8 @@ static size_t get_u32(const char *p)
 
 struct mailbox_parsed *mailbox_parse(struct sv content)
 {
-    _cleanup_(arena_done) struct arena a;
-    _cleanup_(buf_done) struct buf env, bs, body;
+    _cleanup_(arena_done) struct arena a = { .cap = 0 };
+    _cleanup_(buf_done) struct buf env = { .p = NULL }, bs = { .p = NULL }, body = { .p = NULL };
     struct mime_part *root = NULL;
     arena_init(&a, TREE_MAX);
     buf_init(&env, TEXT_MAX);

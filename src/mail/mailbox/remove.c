@@ -5,15 +5,19 @@
 #include <unistd.h>
 
 #include "mail/mailbox/mailbox_priv.h"
+#include "os/file.h"
 
 static void remove_index(const struct mailbox *m)
 {
-    static const char *const suffixes[] = { "", "-wal", "-shm", ".corrupt", ".corrupt-wal" };
+    static const char *const suffixes[] = {
+        "", "-wal", "-shm", ".new", ".corrupt", ".corrupt-wal"
+    };
     for (size_t i = 0; i < ARRAY_LEN(suffixes); i++) {
-        _cleanup_(buf_done) struct buf path;
+        _cleanup_(buf_done) struct buf path = { .p = NULL };
         if (index_path(m, suffixes[i], &path) == 0)
             unlink(path.p);
     }
+    os_fsync_dir(m->dir); /* the WAL must not come back beside a new index */
 }
 
 /* The account's directory and the groups above it, as far as they are empty. */

@@ -81,7 +81,7 @@ int row_reserve_uids(struct op *o, struct folder_row *f, size_t n, struct errinf
     if (r >= 0)
         r = op_restart(o, ei);
     /* Durable before the first of them is seen by anybody. */
-    return r < 0 ? r : index_sync(o->m, ei);
+    return r < 0 ? r : index_sync_wal(o->m, ei);
 }
 
 unsigned keyword_count(struct sv list)

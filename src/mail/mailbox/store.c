@@ -23,6 +23,7 @@ int mailstore_open(const struct mailstore_opts *o, struct mailstore **ret, struc
     s->max_open = (unsigned)cf->mailbox.open_indexes;
     s->by_address = map_new();
     pthread_mutex_init(&s->lock, NULL);
+    pthread_mutex_init(&s->template_lock, NULL);
     list_init(&s->all);
     list_init(&s->unused);
     list_init(&s->open);
@@ -73,6 +74,8 @@ void mailstore_close(struct mailstore *s)
     }
     pthread_mutex_unlock(&s->lock);
     pthread_mutex_destroy(&s->lock);
+    pthread_mutex_destroy(&s->template_lock);
+    free(s->template);
     map_free(s->by_address, NULL);
     free((char *)(uintptr_t)s->opts.root);
     free((char *)(uintptr_t)s->opts.temp_dir);
@@ -162,7 +165,7 @@ struct mailbox *store_take(struct mailstore *s, int64_t account_id, struct sv ad
                            struct errinfo *ei)
 {
     _cleanup_(freep) char *lower = sv_dup(address);
-    _cleanup_(buf_done) struct buf dir;
+    _cleanup_(buf_done) struct buf dir = { .p = NULL };
     for (char *p = lower; *p; p++)
         *p = ascii_lower(*p);
     buf_init(&dir, 4000);

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/arena.h"
+#include "base/clock.h"
 #include "base/rand.h"
 #include "mail/mailbox/mailbox_priv.h"
 #include "os/file.h"
@@ -120,4 +121,25 @@ static inline bool fx_has_file(struct mailbox *m, uint64_t key)
 {
     uint64_t size;
     return blob_size(m, key, &size) == 0;
+}
+
+static inline unsigned fx_n_open(struct mailstore *s)
+{
+    pthread_mutex_lock(&s->lock);
+    unsigned n = s->n_open;
+    pthread_mutex_unlock(&s->lock);
+    return n;
+}
+
+/* Lets time pass until maintenance has checkpointed m and closed all indexes. */
+static inline void fx_settle(struct mailbox *m)
+{
+    for (int i = 0; i < 200; i++) {
+        if (fx_n_open(m->store) == 0 && !atomic_load(&m->page->wal_dirty) &&
+            !atomic_load(&m->trash))
+            return;
+        clock_test_advance(31000);
+        usleep(100000);
+    }
+    fail_msg("maintenance did not settle");
 }

@@ -104,10 +104,7 @@ static uint32_t fill_and_close(struct fixture *f, unsigned n)
     const struct snap *s = fx_snap(f->m, INBOX_ID, NULL);
     uint32_t uidvalidity = s->uidvalidity;
     snap_unref(s);
-    clock_test_advance(31000);
-    for (int i = 0; i < 1000 && (f->s->n_open > 0 || atomic_load(&f->m->page->wal_dirty)); i++)
-        usleep(10000);
-    assert_int_equal(f->s->n_open, 0);
+    fx_settle(f->m);
     return uidvalidity;
 }
 
