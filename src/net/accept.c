@@ -46,9 +46,10 @@ static int64_t setting_int(const struct conf *cf, const struct setting *s)
     return v;
 }
 
-static void take(struct acceptor *a, const struct listener *l, const struct conf *cf, int fd,
+static void take(struct acceptor *a, const struct listener *l, int fd,
                  const struct sockaddr_storage *peer)
 {
+    _cleanup_(conf_unrefp) const struct conf *cf = conf_pin();
     struct net *n = a->net;
     struct conn_facts f = { .net = n, .listener = l, .fd = fd, .peer = *peer };
     char ip[ADDR_TEXT_MAX];
@@ -99,20 +100,23 @@ static void shed(struct acceptor *a, int listen_fd, int err)
     a->backoff_until_ms = now + BACKOFF_MS;
 }
 
-static void accept_some(struct acceptor *a, const struct listener *l, const struct conf *cf)
+static void accept_some(struct acceptor *a, const struct listener *l)
 {
     for (int i = 0; i < BATCH; i++) {
         struct sockaddr_storage peer = { 0 };
         socklen_t n = sizeof(peer);
         int fd = accept4(l->l.fd, (struct sockaddr *)&peer, &n, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd >= 0) {
-            take(a, l, cf, fd, &peer);
+            take(a, l, fd, &peer);
             continue;
         }
-        if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
-            shed(a, l->l.fd, errno);
-        /* Others are of the one connection (ECONNABORTED, network errors) or EAGAIN. */
-        if (errno == ECONNABORTED || errno == EINTR)
+        int e = errno;
+        if (e == EMFILE || e == ENFILE || e == ENOBUFS || e == ENOMEM) {
+            shed(a, l->l.fd, e);
+            return;
+        }
+        /* Others are of the one connection (network errors), or EAGAIN. */
+        if (e == ECONNABORTED || e == EINTR)
             continue;
         return;
     }
@@ -157,10 +161,9 @@ static void *acceptor_main(void *arg)
         if (fds[0].revents && read(a->wake_fd, &drop, sizeof(drop)) < 0 && errno != EAGAIN)
             panic("eventfd: %m");
         trim_heap(a);
-        _cleanup_(conf_unrefp) const struct conf *cf = conf_pin();
         for (unsigned i = 0; i < n_l && !atomic_load(&a->stop); i++) {
             if (fds[i + 1].revents)
-                accept_some(a, &n->listener[i], cf);
+                accept_some(a, &n->listener[i]);
         }
     }
     return NULL;

@@ -124,6 +124,19 @@ enum {
 
 /* conn_work.c */
 void conn_work(struct task *t, struct worker *w);
+/* conn_open.c */
+enum shake { SHAKE_DONE, SHAKE_READ, SHAKE_WRITE, SHAKE_TIMEOUT, SHAKE_FAILED };
+void conn_open(struct conn *c); /* first turn: open(), refusal, or the handshake begins */
+void conn_begin_handshake(struct conn *c);
+enum shake conn_handshake(struct conn *c);
+void conn_enter(struct conn *c); /* before each callback that may write */
+void conn_begin_close(struct conn *c, enum close_why why);
+void conn_goodbye(struct conn *c, enum close_why why); /* timeout() */
+void conn_debug(struct conn *c, const char *what, const char *why);
+/* conn_end.c */
+bool conn_finish(struct conn *c, struct worker *w,
+                 enum close_why why); /* true: park it, it lingers */
+bool conn_linger(struct conn *c);     /* false: done, conn_finish frees it */
 /* conn_park.c: true when it is parked (and no longer the caller's); false when it woke already. */
 bool conn_park(struct conn *c, short what, int64_t ms);
 /* Takes a parked connection for attention; table_lock held, urgent set. */

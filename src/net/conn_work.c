@@ -1,13 +1,11 @@
 /* One turn of a connection on a worker: flush, notes, frames, read, until the peer is needed; then
  * park. The order here is what conn.h promises; conn_test_driver.c repeats it without sockets. */
 #include <event2/event.h>
-#include <sys/socket.h>
 
 #include "base/clock.h"
-#include "log/log.h"
 #include "net/conn_priv.h"
 
-enum { FRAMES_PER_TURN = 64, TIMER_SLACK_MS = 10, LINGER_BYTES = 256 * 1024 };
+enum { FRAMES_PER_TURN = 64, TIMER_SLACK_MS = 10 };
 
 enum next_kind { NEXT_AGAIN, NEXT_READ, NEXT_WRITE, NEXT_BOTH, NEXT_TIMER, NEXT_POOL, NEXT_CLOSE };
 
@@ -38,97 +36,6 @@ static struct next next_timer(int64_t ms)
     return (struct next){ .kind = NEXT_TIMER, .ms = MAX(ms, 1) };
 }
 
-static void debug_line(struct conn *c, const char *what, const char *why)
-{
-    static const enum log_type types[SVC_COUNT] = {
-        [SVC_SMTP] = LOG_SMTP, [SVC_SUBMISSION] = LOG_SMTP, [SVC_SMTP_CLIENT] = LOG_SMTP,
-        [SVC_POP3] = LOG_POP3, [SVC_IMAP] = LOG_IMAP,       [SVC_CONTROL] = LOG_WEB,
-    };
-    struct logctx lc = { .type = types[c->listener->l.service], .id = c->id, .prefix = "" };
-    memcpy(lc.source, c->peer, sizeof(lc.source));
-    log_line(&lc, LOG_DEBUG, "%s%s%s", what, why ? ": " : "", why ? why : "");
-}
-
-/* --- callbacks --- */
-
-static void enter(struct conn *c)
-{
-    c->cb_mark = (uint32_t)c->out.n;
-}
-
-static void begin_close(struct conn *c, enum close_why why)
-{
-    if (c->closing)
-        return;
-    c->closing = true;
-    c->close_why = why;
-    c->timeout_ms = MIN(c->timeout_ms, (uint32_t)CLOSE_FLUSH_MS);
-    c->progress = true;
-}
-
-static void open_session(struct conn *c)
-{
-    c->phase = PH_OPEN;
-    c->progress = true;
-    /* The event tells when more has come; only OpenSSL's own buffer would stay silent. */
-    c->drained = !(c->ssl && tls_buffered(c));
-    enter(c);
-    c->session = conn_ops(c)->open(c, c->listener->l.arg);
-    if (!c->session)
-        begin_close(c, CLOSE_LIMIT);
-}
-
-static void begin_handshake(struct conn *c)
-{
-    _cleanup_(conf_unrefp) const struct conf *cf = conf_pin();
-    c->phase = PH_HANDSHAKE;
-    c->deadline_ms = clock_mono_ms() + cf->net.handshake_timeout;
-    c->progress = false;
-}
-
-static void start(struct conn *c)
-{
-    struct sockaddr_storage ss = { 0 };
-    socklen_t n = sizeof(ss);
-    if (getsockname(c->fd, (struct sockaddr *)&ss, &n) == 0)
-        c->local_port = sockaddr_text(&ss, c->local);
-    c->shm_slot = shm_session_open(c->listener->l.service, c->id, c->peer, c->local);
-    if (c->refuse) {
-        c->phase = PH_OPEN;
-        ctr_inc(CTR_conn_refused_limit);
-        debug_line(c, "Connection refused by limit", c->refuse);
-        /* Before the handshake a line of text would only confuse; it is not worth one. */
-        if (c->listener->l.refuse && !c->listener->l.tls) {
-            enter(c);
-            c->listener->l.refuse(c, c->refuse);
-        }
-        begin_close(c, CLOSE_LIMIT);
-        return;
-    }
-    if (!c->listener->l.tls) {
-        open_session(c);
-        return;
-    }
-    begin_handshake(c);
-}
-
-static void goodbye(struct conn *c, enum close_why why)
-{
-    bool stay = false;
-    c->timed_out = false;
-    c->progress = true;
-    c->shutting_down = why == CLOSE_SHUTDOWN;
-    if (conn_ops(c)->timeout) {
-        enter(c);
-        stay = conn_ops(c)->timeout(c->session);
-    }
-    if (stay && why == CLOSE_TIMEOUT)
-        return;
-    if (why == CLOSE_TIMEOUT)
-        ctr_inc(CTR_conn_closed_idle);
-    begin_close(c, why);
-}
-
 /* No callback runs while output is due that it might pile on, or after the last word. */
 static bool may_run(const struct conn *c)
 {
@@ -145,7 +52,7 @@ static bool run_notes(struct conn *c)
     if (!box)
         return false;
     for (uint32_t i = 0; i < box->n && !c->closing; i++) {
-        enter(c);
+        conn_enter(c);
         if (conn_ops(c)->note)
             conn_ops(c)->note(c->session, &box->note[i]);
     }
@@ -162,14 +69,14 @@ static void run_frame(struct conn *c, struct frame *f, bool bad)
         panic("%s: frame() took no input", conn_ops(c)->name);
     c->in_off += (uint32_t)used;
     c->progress = true;
-    enter(c);
+    conn_enter(c);
     conn_ops(c)->run(c->session, f);
     if (bad && used == 0)
-        begin_close(c, CLOSE_ERROR);
+        conn_begin_close(c, CLOSE_ERROR);
     if (c->want_tls && conn_has_input(c)) {
-        debug_line(c, "Input before the TLS handshake, connection closed", NULL);
+        conn_debug(c, "Input before the TLS handshake, connection closed", NULL);
         conn_drop_output(c);
-        begin_close(c, CLOSE_ERROR);
+        conn_begin_close(c, CLOSE_ERROR);
     }
 }
 
@@ -199,62 +106,6 @@ static enum ran run_frames(struct conn *c, struct worker *w, enum pool *ret_else
         }
         run_frame(c, &f, bad);
     }
-}
-
-/* --- phases --- */
-
-/* True: go on with PH_OPEN. */
-static bool handshake(struct conn *c, struct next *ret)
-{
-    struct errinfo ei = { 0 };
-    if (c->timed_out) {
-        ctr_inc(CTR_tls_failed);
-        *ret = next_close(CLOSE_TIMEOUT);
-        return false;
-    }
-    int r = c->ssl ? 0 : tls_attach(c);
-    if (r == 0)
-        r = tls_handshake(c, &ei);
-    if (r == TLS_WANT_READ || r == TLS_WANT_WRITE) {
-        *ret = next_is(r == TLS_WANT_READ ? NEXT_READ : NEXT_WRITE);
-        return false;
-    }
-    if (r != TLS_DONE) {
-        ctr_inc(CTR_tls_failed);
-        debug_line(c, "TLS handshake failed", ei.text[0] ? ei.text : "no certificate is loaded");
-        c->dead = true;
-        *ret = next_close(CLOSE_ERROR);
-        return false;
-    }
-    ctr_inc(CTR_tls_handshakes);
-    if (tls_resumed(c))
-        ctr_inc(CTR_tls_resumed);
-    shm_session_tls(c->shm_slot, true);
-    if (!c->session) {
-        open_session(c);
-        return true;
-    }
-    c->phase = PH_OPEN;
-    c->progress = true;
-    c->drained = !tls_buffered(c);
-    enter(c);
-    if (conn_ops(c)->secured)
-        conn_ops(c)->secured(c->session);
-    return true;
-}
-
-static struct next linger(struct conn *c)
-{
-    while (!c->timed_out && c->turn_in < LINGER_BYTES) {
-        buf_reset(&c->in);
-        ssize_t n = recv(c->fd, c->in.p, c->in.cap, MSG_DONTWAIT);
-        if (n < 0 && errno == EAGAIN)
-            return next_is(NEXT_READ);
-        if (n <= 0)
-            break;
-        c->turn_in += (uint64_t)n;
-    }
-    return next_close((enum close_why)c->close_why);
 }
 
 /* Output first. Returns false when *ret is to be done now; *blocked: some output must wait. */
@@ -287,7 +138,7 @@ static bool flush_first(struct conn *c, struct worker *w, bool *blocked, struct 
         *ret = next_close(c->closing ? (enum close_why)c->close_why : CLOSE_PEER);
         return false;
     case FLUSH_ERROR:
-        debug_line(c, "Output could not be made, connection closed", NULL);
+        conn_debug(c, "Output could not be made, connection closed", NULL);
         *ret = next_close(CLOSE_ERROR);
         return false;
     }
@@ -342,11 +193,11 @@ static struct next serve(struct conn *c, struct worker *w)
             return next_close((enum close_why)c->close_why);
         if (c->want_tls && !blocked) {
             c->want_tls = false;
-            begin_handshake(c);
+            conn_begin_handshake(c);
             return next_is(NEXT_AGAIN);
         }
         if (atomic_load(&c->stop) && !blocked && !c->shutting_down) {
-            goodbye(c, CLOSE_SHUTDOWN);
+            conn_goodbye(c, CLOSE_SHUTDOWN);
             continue;
         }
         if (run_notes(c))
@@ -361,12 +212,29 @@ static struct next serve(struct conn *c, struct worker *w)
             continue;
         }
         if (c->timed_out) {
-            goodbye(c, CLOSE_TIMEOUT);
+            conn_goodbye(c, CLOSE_TIMEOUT);
             continue;
         }
         if (want_input(c, blocked, &nx))
             return nx;
     }
+}
+
+static struct next shake(struct conn *c)
+{
+    switch (conn_handshake(c)) {
+    case SHAKE_DONE:
+        return next_is(NEXT_AGAIN);
+    case SHAKE_READ:
+        return next_is(NEXT_READ);
+    case SHAKE_WRITE:
+        return next_is(NEXT_WRITE);
+    case SHAKE_TIMEOUT:
+        return next_close(CLOSE_TIMEOUT);
+    case SHAKE_FAILED:
+        break;
+    }
+    return next_close(CLOSE_ERROR);
 }
 
 static void on_timer(struct conn *c)
@@ -388,73 +256,21 @@ static struct next turn(struct conn *c, struct worker *w, enum conn_state woke)
     if (woke == ST_WOKE_IO && c->parked_for & EV_READ)
         c->drained = false;
     if (c->phase == PH_LINGER)
-        return linger(c);
+        return conn_linger(c) ? next_is(NEXT_READ) : next_close((enum close_why)c->close_why);
     if (c->phase == PH_NEW)
-        start(c);
+        conn_open(c);
     while (nx.kind == NEXT_AGAIN) {
         if (atomic_load(&c->killed))
             return next_close(CLOSE_KILLED);
         if (c->phase == PH_HANDSHAKE && atomic_load(&c->stop))
             return next_close(CLOSE_SHUTDOWN);
-        if (c->phase == PH_HANDSHAKE && !handshake(c, &nx))
-            return nx;
+        if (c->phase == PH_HANDSHAKE) {
+            nx = shake(c);
+            continue;
+        }
         nx = serve(c, w);
     }
     return nx;
-}
-
-/* --- the end --- */
-
-/* True: the last reply may be lost to a reset when the socket is closed now. */
-static bool should_linger(struct conn *c, enum close_why why)
-{
-    if (c->dead || c->eof || c->net->stopping || why == CLOSE_PEER || why == CLOSE_KILLED)
-        return false;
-    bool unread = conn_in_pending(c) > 0;
-    buf_reset(&c->in);
-    c->in_off = 0;
-    ssize_t n = recv(c->fd, c->in.p, c->in.cap, MSG_DONTWAIT);
-    if (n == 0 || (n < 0 && errno != EAGAIN))
-        return false;
-    return n > 0 || unread;
-}
-
-static void end(struct conn *c, struct worker *w)
-{
-    buf_reset(&c->in);
-    c->in_off = 0;
-    conn_return(c, w);
-    conn_free(c);
-}
-
-/* True: lingers, the caller parks it. */
-static bool finish(struct conn *c, struct worker *w, enum close_why why)
-{
-    if (c->phase == PH_LINGER) {
-        end(c, w);
-        return false;
-    }
-    conn_unregister(c);
-    void *session = take_ptr(c->session);
-    if (session)
-        conn_ops(c)->closed(session, why);
-    conn_drop_output(c);
-    shm_session_close(c->shm_slot);
-    tls_detach(c, !c->dead && why != CLOSE_PEER && why != CLOSE_KILLED);
-    if (!should_linger(c, why)) {
-        end(c, w);
-        return false;
-    }
-    shutdown(c->fd, SHUT_WR);
-    c->phase = PH_LINGER;
-    c->close_why = (uint8_t)why;
-    c->timed_out = false;
-    c->progress = false;
-    c->held = false;
-    c->shm_slot = -1;
-    c->deadline_ms = clock_mono_ms() + LINGER_MS;
-    buf_reset(&c->in);
-    return true;
 }
 
 static void account(struct conn *c)
@@ -498,7 +314,7 @@ void conn_work(struct task *t, struct worker *w)
         struct next nx = turn(c, w, woke);
         account(c);
         if (nx.kind == NEXT_CLOSE) {
-            if (!finish(c, w, nx.why))
+            if (!conn_finish(c, w, nx.why))
                 return;
             nx = next_is(NEXT_READ);
         }

@@ -49,9 +49,17 @@ int reactor_start(struct reactor *r, unsigned nr, struct errinfo *ei)
     return 0;
 }
 
+static void on_stop(evutil_socket_t fd _unused_, short what _unused_, void *arg)
+{
+    event_base_loopbreak(arg);
+}
+
+/* By an event: a loopbreak from here would be forgotten by a loop that is only about to begin. */
 void reactor_stop(struct reactor *r)
 {
-    event_base_loopbreak(r->base);
+    static const struct timeval now = { 0 };
+    if (event_base_once(r->base, -1, EV_TIMEOUT, on_stop, r->base, &now) < 0)
+        panic("event_base_once: %m");
     pthread_join(r->thread, NULL);
     event_base_free(r->base);
     pthread_mutex_destroy(&r->common_lock);

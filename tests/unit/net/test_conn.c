@@ -37,6 +37,31 @@ static void test_echo_and_facts(void **state)
     assert_int_equal(fx.why[CLOSE_QUIT], 1);
 }
 
+static void test_ipv6(void **state)
+{
+    (void)state;
+    struct errinfo ei = { 0 };
+    struct net_listener l = { .service = SVC_POP3, .ops = &fx_ops };
+    struct sockaddr_in6 a;
+    socklen_t n = sizeof(a);
+    char want[128];
+    if (net_bind("[::1]:0", &l.fd, &ei) == -EADDRNOTAVAIL) {
+        print_message("no IPv6 loopback\n");
+        skip();
+    }
+    assert_int_equal(getsockname(l.fd, (struct sockaddr *)&a, &n), 0);
+    assert_int_equal(net_listen(fx.net, &l, &ei), 0);
+    int fd = socket(AF_INET6, SOCK_STREAM, 0);
+    uint16_t port = ntohs(a.sin6_port);
+    assert_int_equal(connect(fd, (struct sockaddr *)&a, sizeof(a)), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&a, &n), 0);
+    fx_expect(fd, "hello plain");
+    fx_send(fd, "INFO\r\n");
+    snprintf(want, sizeof(want), "::1 %u ::1 %u 0 1 []", ntohs(a.sin6_port), port);
+    fx_expect(fd, want);
+    close(fd);
+}
+
 static void test_pipelining(void **state)
 {
     (void)state;
@@ -291,6 +316,7 @@ int main(void)
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
         T(test_echo_and_facts),
+        T(test_ipv6),
         T(test_pipelining),
         T(test_partial_frames),
         T(test_oversized_frame_is_bad),
