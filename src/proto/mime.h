@@ -67,9 +67,11 @@ int mime_decode_body(const struct mime_part *leaf, struct buf *out);
 /* Date header -> seconds since the epoch; E_PARSE. */
 int mime_date(struct sv value, int64_t *ret_s, int *ret_zone_minutes);
 
-struct mime_address { /* raw pieces of one mailbox or group marker, as ENVELOPE needs them */
-    struct sv name, local, host;
+/* Raw pieces of one mailbox or group marker, as ENVELOPE needs them. A group's name is in local.
+ * p == NULL: not there. Text that is no address: one word is a local part, several are a name. */
+struct mime_address {
+    struct sv name, route, local, host;
     bool group_start, group_end;
 };
-/* Address list -> array in a; never fails on content. */
+/* Address list -> array in a; never fails on content. E_RANGE when the arena is full: what fits. */
 int mime_addresses(struct sv value, struct arena *a, struct mime_address **ret, size_t *ret_n);

@@ -49,13 +49,17 @@ static int zone_of(struct sv s)
         { "MST", -420 }, { "MDT", -360 }, { "PST", -480 }, { "PDT", -420 },
     };
     struct sv word;
-    int n, sign;
+    int n, minutes, sign;
 
     s = mime_skip_cfws(s);
     if (s.n && (*s.p == '+' || *s.p == '-')) {
         sign = *s.p == '-' ? -1 : 1;
         s = sv_skip(s, 1);
-        if (!take_number(&s, 4, &n) || n % 100 > 59 || n / 100 > 23)
+        if (!take_number(&s, 4, &n))
+            return 0;
+        if (n < 24 && take_char(&s, ':') && take_number(&s, 2, &minutes)) /* "+01:30" */
+            n = n * 100 + minutes;
+        if (n % 100 > 59 || n / 100 > 23)
             return 0;
         return sign * (n / 100 * 60 + n % 100);
     }

@@ -1,67 +1,8 @@
-/* Transfer encodings, charsets, encoded words (RFC 2045 6, RFC 2047). Broken input gives what can
- * be read. Pure. */
+/* Transfer encodings and encoded words (RFC 2045 6, RFC 2047). Broken input gives what can be read.
+ * Pure. */
 #include "proto/mime_priv.h"
 
-#include <iconv.h>
-
-#include "base/codec.h"
-
-static void latin1_to_utf8(struct sv in, struct buf *out)
-{
-    for (size_t i = 0; i < in.n; i++) {
-        unsigned char c = (unsigned char)in.p[i];
-
-        if (c < 0x80) {
-            buf_add_c(out, (char)c);
-        } else {
-            buf_add_c(out, (char)(0xc0 | (c >> 6)));
-            buf_add_c(out, (char)(0x80 | (c & 0x3f)));
-        }
-    }
-}
-
-/* Invalid input bytes become '?'. */
-static void convert(iconv_t cd, struct sv in, struct buf *out)
-{
-    char *src = (char *)in.p;
-    size_t left = in.n;
-
-    while (left) {
-        char chunk[4096], *dst = chunk;
-        size_t room = sizeof(chunk), r = iconv(cd, &src, &left, &dst, &room);
-
-        if (buf_add(out, chunk, sizeof(chunk) - room) < 0)
-            return;
-        if (r != (size_t)-1 || errno == E2BIG)
-            continue;
-        if (left) {
-            src++;
-            left--;
-            buf_add_c(out, '?');
-        }
-    }
-}
-
-int mime_to_utf8(struct sv charset, struct sv in, struct buf *out)
-{
-    char name[64];
-    iconv_t cd;
-
-    if (!charset.n || sv_ieq(charset, SV("utf-8")) || sv_ieq(charset, SV("us-ascii")) ||
-        !sv_copy(name, sizeof(name), charset)) {
-        if (utf8_valid(in))
-            buf_add_sv(out, in);
-        else
-            latin1_to_utf8(in, out);
-        return out->overflow ? -ENOMEM : 0;
-    }
-    cd = strchr(name, '/') ? (iconv_t)-1 : iconv_open("UTF-8", name);
-    if (cd == (iconv_t)-1)
-        return mime_to_utf8(SV_NULL, in, out);
-    convert(cd, in, out);
-    iconv_close(cd);
-    return out->overflow ? -ENOMEM : 0;
-}
+#define MAX_WORD (4 * KiB) /* RFC 2047 says 75; beyond this "=?" is text */
 
 static int hex_value(char c)
 {
@@ -102,29 +43,39 @@ static void decode_qp(struct sv in, bool header, struct buf *out)
 /* Skips what is not in the alphabet; ends at padding. */
 static void decode_base64(struct sv in, struct buf *out)
 {
+    static const uint8_t value[256] = {
+        ['A'] = 1,  ['B'] = 2,  ['C'] = 3,  ['D'] = 4,  ['E'] = 5,  ['F'] = 6,  ['G'] = 7,
+        ['H'] = 8,  ['I'] = 9,  ['J'] = 10, ['K'] = 11, ['L'] = 12, ['M'] = 13, ['N'] = 14,
+        ['O'] = 15, ['P'] = 16, ['Q'] = 17, ['R'] = 18, ['S'] = 19, ['T'] = 20, ['U'] = 21,
+        ['V'] = 22, ['W'] = 23, ['X'] = 24, ['Y'] = 25, ['Z'] = 26, ['a'] = 27, ['b'] = 28,
+        ['c'] = 29, ['d'] = 30, ['e'] = 31, ['f'] = 32, ['g'] = 33, ['h'] = 34, ['i'] = 35,
+        ['j'] = 36, ['k'] = 37, ['l'] = 38, ['m'] = 39, ['n'] = 40, ['o'] = 41, ['p'] = 42,
+        ['q'] = 43, ['r'] = 44, ['s'] = 45, ['t'] = 46, ['u'] = 47, ['v'] = 48, ['w'] = 49,
+        ['x'] = 50, ['y'] = 51, ['z'] = 52, ['0'] = 53, ['1'] = 54, ['2'] = 55, ['3'] = 56,
+        ['4'] = 57, ['5'] = 58, ['6'] = 59, ['7'] = 60, ['8'] = 61, ['9'] = 62, ['+'] = 63,
+        ['/'] = 64,
+    };
     uint32_t acc = 0;
     int bits = 0;
+    size_t need = in.n / 4 * 3 + 3;
 
+    need = MIN(need, out->max - MIN(out->n, out->max));
+    if (buf_reserve(out, need) < 0)
+        return;
     for (size_t i = 0; i < in.n && in.p[i] != '='; i++) {
-        char c = in.p[i];
-        int v;
+        uint8_t v = value[(unsigned char)in.p[i]];
 
-        if (c >= 'A' && c <= 'Z')
-            v = c - 'A';
-        else if (c >= 'a' && c <= 'z')
-            v = c - 'a' + 26;
-        else if (c >= '0' && c <= '9')
-            v = c - '0' + 52;
-        else if (c == '+' || c == '/')
-            v = c == '+' ? 62 : 63;
-        else
+        if (!v)
             continue;
-        acc = acc << 6 | (uint32_t)v;
+        acc = acc << 6 | (uint32_t)(v - 1);
         bits += 6;
-        if (bits >= 8) {
-            bits -= 8;
+        if (bits < 8)
+            continue;
+        bits -= 8;
+        if (out->n < out->cap)
+            out->p[out->n++] = (char)(acc >> bits & 0xff);
+        else
             buf_add_c(out, (char)(acc >> bits & 0xff));
-        }
     }
 }
 
@@ -149,80 +100,137 @@ int mime_decode_body(const struct mime_part *leaf, struct buf *out)
     if (text && leaf->content_type.p)
         mime_param(leaf->content_type, SV("charset"), &charset);
     r = text ? mime_to_utf8(buf_sv(&charset), s, out) : buf_add_sv(out, s);
+    if (raw.overflow)
+        r = -ENOMEM;
     buf_done(&charset);
     buf_done(&raw);
     return r;
 }
 
-/* =?charset?encoding?text?= at the front of s: its length, or 0. */
-static size_t encoded_word(struct sv s, struct buf *out)
+/* Length of the text up to its "?=", or -1. *no_end: none begins before there; spares a hostile
+ * header the same search from each of its "=?". */
+static ssize_t find_end(struct sv rest, const char **no_end)
 {
-    struct sv rest, charset, enc, text;
-    struct buf raw;
-    ssize_t end, star;
+    const char *from = MAX(rest.p, *no_end), *end = rest.p + rest.n;
+    ssize_t at = from < end ? sv_find_sv(sv_n(from, (size_t)(end - from)), SV("?=")) : -1;
 
-    if (!sv_starts(s, SV("=?")))
+    if (at >= 0)
+        return from - rest.p + at;
+    *no_end = MAX(*no_end, end - 1); /* the '?' may be the last byte that was seen */
+    return -1;
+}
+
+/* =?charset?encoding?text?= at the front of s: its length and decoded bytes, or 0. */
+static size_t encoded_word(struct sv s, const char **no_end, struct sv *ret_charset,
+                           struct buf *out)
+{
+    struct sv rest = sv_take(s, MAX_WORD), charset, enc, text;
+    ssize_t end, star;
+    bool base64;
+
+    if (!sv_starts(rest, SV("=?")))
         return 0;
-    rest = sv_skip(s, 2);
+    rest = sv_skip(rest, 2);
     charset = sv_split(&rest, '?');
     if (!rest.p || !charset.n || charset.n > 60)
         return 0;
     enc = sv_split(&rest, '?');
     if (!rest.p || enc.n != 1)
         return 0;
-    end = sv_find_sv(rest, SV("?="));
+    base64 = ascii_lower(*enc.p) == 'b';
+    if (!base64 && ascii_lower(*enc.p) != 'q')
+        return 0;
+    end = base64 ? sv_find(rest, ' ') : -1; /* ends the word; in Q it is often seen */
+    if (end >= 0)
+        rest.n = (size_t)end;
+    end = find_end(rest, no_end);
     if (end < 0)
         return 0;
     text = sv_take(rest, (size_t)end);
-    if (sv_find(text, ' ') >= 0 && ascii_lower(*enc.p) == 'b')
-        return 0;
     star = sv_find(charset, '*'); /* language, RFC 2231 5 */
-    if (star >= 0)
-        charset = sv_take(charset, (size_t)star);
-    if (ascii_lower(*enc.p) != 'b' && ascii_lower(*enc.p) != 'q')
-        return 0;
-    buf_init(&raw, text.n + 1);
-    if (ascii_lower(*enc.p) == 'b')
-        decode_base64(text, &raw);
+    *ret_charset = star >= 0 ? sv_take(charset, (size_t)star) : charset;
+    if (base64)
+        decode_base64(text, out);
     else
-        decode_qp(text, true, &raw);
-    mime_to_utf8(charset, buf_sv(&raw), out);
-    buf_done(&raw);
+        decode_qp(text, true, out);
     return (size_t)(rest.p + end + 2 - s.p);
+}
+
+/* Encoded words in a row whose bytes wait for conversion: senders cut characters in two. */
+struct words {
+    struct buf raw;
+    struct sv charset;
+};
+
+static void flush_words(struct words *w, struct buf *out)
+{
+    if (w->raw.n)
+        mime_to_utf8(w->charset, buf_sv(&w->raw), out);
+    buf_reset(&w->raw);
+    w->charset = SV_NULL;
+}
+
+/* Text up to the next "=?", which may begin at its front but is no encoded word. */
+static struct sv plain_text(struct sv s)
+{
+    ssize_t next = sv_find_sv(sv_n(s.p + 1, s.n - 1), SV("=?"));
+
+    return sv_take(s, next < 0 ? s.n : (size_t)next + 1);
+}
+
+static void decode_flat(struct sv s, struct buf *out)
+{
+    struct words w = { .charset = SV_NULL };
+    struct buf one;
+    bool after_word = false;
+    const char *no_end = s.p;
+    struct sv blank = SV_NULL; /* behind an encoded word: no part of the text if one follows */
+
+    buf_init(&w.raw, s.n + 1);
+    buf_init(&one, MAX_WORD);
+    while (s.n) {
+        struct sv charset, plain;
+        size_t n;
+
+        buf_reset(&one);
+        n = encoded_word(s, &no_end, &charset, &one);
+        if (n) {
+            if (!sv_ieq(charset, w.charset))
+                flush_words(&w, out);
+            if (!after_word)
+                buf_add_sv(out, blank);
+            w.charset = charset;
+            buf_add_sv(&w.raw, buf_sv(&one));
+            after_word = true;
+            blank = SV_NULL;
+            s = sv_n(s.p + n, s.n - n);
+            continue;
+        }
+        plain = plain_text(s);
+        s = sv_n(s.p + plain.n, s.n - plain.n);
+        if (sv_trim(plain).n == 0) {
+            blank = plain;
+            continue;
+        }
+        flush_words(&w, out);
+        buf_add_sv(out, blank);
+        mime_to_utf8(SV_NULL, plain, out);
+        after_word = false;
+        blank = SV_NULL;
+    }
+    flush_words(&w, out);
+    buf_add_sv(out, blank);
+    buf_done(&one);
+    buf_done(&w.raw);
 }
 
 int mime_decode_header(struct sv value, struct buf *out)
 {
     struct buf flat;
-    struct sv s;
-    size_t blank_at = 0; /* where white space behind an encoded word began in out */
-    bool after_word = false;
 
     buf_init(&flat, value.n + 1);
     mime_unfold(sv_trim(value), &flat);
-    s = buf_sv(&flat);
-    while (s.n) {
-        size_t before = out->n, n = encoded_word(s, out);
-
-        if (n) {
-            /* White space between two encoded words is not part of the text (RFC 2047 6.2). */
-            if (after_word && blank_at < before) {
-                memmove(out->p + blank_at, out->p + before, out->n - before);
-                out->n -= before - blank_at;
-            }
-            s = sv_skip(s, n);
-            after_word = true;
-            blank_at = out->n;
-            continue;
-        }
-        ssize_t next = sv_find_sv(sv_skip(s, 1), SV("=?"));
-        struct sv plain = sv_take(s, next < 0 ? s.n : (size_t)next + 1);
-
-        if (sv_trim(plain).n)
-            after_word = false;
-        mime_to_utf8(SV_NULL, plain, out);
-        s = sv_skip(s, plain.n);
-    }
+    decode_flat(buf_sv(&flat), out);
     buf_done(&flat);
     return out->overflow ? -ENOMEM : 0;
 }

@@ -3,24 +3,40 @@
 
 #include "base/codec.h"
 
-struct sv mime_skip_cfws(struct sv s)
+#define MAX_PIECES   100       /* of a parameter in pieces (RFC 2231 3) */
+#define MAX_BOUNDARY (8 * KiB) /* RFC 2046 says 70; a longer one is none */
+
+size_t mime_comment_length(struct sv s)
 {
-    int depth = 0;
+    const char *p = s.p, *end = s.p + s.n;
+    size_t depth = 0;
 
-    while (s.n) {
-        char c = *s.p;
+    while (p < end) {
+        char c = *p++;
 
-        if (depth && c == '\\' && s.n > 1)
-            s = sv_skip(s, 1);
+        if (c == '\\' && p < end)
+            p++;
         else if (c == '(')
             depth++;
-        else if (depth && c == ')')
-            depth--;
-        else if (!depth && c != ' ' && c != '\t' && c != '\r' && c != '\n')
-            return s;
-        s = sv_skip(s, 1);
+        else if (c == ')' && --depth == 0)
+            break;
     }
-    return s;
+    return (size_t)(p - s.p);
+}
+
+struct sv mime_skip_cfws(struct sv s)
+{
+    const char *p = s.p, *end = s.p + s.n;
+
+    while (p < end) {
+        if (*p == '(')
+            p += mime_comment_length(sv_n(p, (size_t)(end - p)));
+        else if (*p == ' ' || *p == '\t' || *p == '\r' || *p == '\n')
+            p++;
+        else
+            break;
+    }
+    return sv_n(p, (size_t)(end - p));
 }
 
 static bool is_token_char(char c)
@@ -136,29 +152,6 @@ int mime_unquote(struct sv raw, struct buf *out)
     return out->overflow ? -ENOMEM : 0;
 }
 
-bool mime_boundary(struct sv content_type, struct arena *a, struct sv *ret)
-{
-    struct sv rest = content_type;
-    struct mime_param p;
-
-    while (mime_next_param(&rest, &p)) {
-        struct buf b;
-        struct sv v;
-
-        if (!sv_ieq(p.name, SV("boundary")))
-            continue;
-        buf_init(&b, 1 * KiB);
-        mime_unquote(p.value, &b);
-        v = buf_sv(&b);
-        while (v.n && (v.p[v.n - 1] == ' ' || v.p[v.n - 1] == '\t'))
-            v.n--;
-        *ret = b.overflow || !v.n ? SV_NULL : arena_sv(a, v);
-        buf_done(&b);
-        return ret->p != NULL;
-    }
-    return false;
-}
-
 /* Percent-decodes a value of the extended notation (RFC 2231 4). */
 static void add_percent(struct sv v, struct buf *out)
 {
@@ -180,7 +173,7 @@ static void add_percent(struct sv v, struct buf *out)
     }
 }
 
-/* "name", "name*", "name*3", "name*3*": its base, number (-1 = none) and whether it is extended. */
+/* "name", "name*", "name*3", "name*3*": its number (-1 = none) and whether it is extended. */
 static bool match_continuation(struct sv have, struct sv want, int *ret_number, bool *ret_extended)
 {
     struct sv tail;
@@ -191,7 +184,7 @@ static bool match_continuation(struct sv have, struct sv want, int *ret_number, 
     tail = sv_skip(have, want.n);
     *ret_number = -1;
     *ret_extended = false;
-    if (!tail.n)
+    if (have.n == want.n)
         return true;
     if (*tail.p != '*')
         return false;
@@ -202,25 +195,41 @@ static bool match_continuation(struct sv have, struct sv want, int *ret_number, 
     if (tail.n == 0)
         return true;
     tail = sv_skip(tail, 1);
-    if (sv_to_u32(tail, &n) < 0 || n > 999)
+    if (sv_to_u32(tail, &n) < 0 || n >= MAX_PIECES)
         return false;
     *ret_number = (int)n;
     return true;
 }
 
-/* Finds piece `number` of the parameter; E_NOTFOUND. */
-static int find_piece(struct sv value, struct sv name, int number, struct mime_param *ret,
-                      bool *ret_extended)
+/* A parameter in one piece or in pieces; the first of each number counts. */
+struct pieces {
+    struct mime_param one, part[MAX_PIECES];
+    bool have_one, have[MAX_PIECES];
+    bool one_extended, extended[MAX_PIECES];
+};
+
+static void find_pieces(struct sv value, struct sv name, struct pieces *ret)
 {
     struct sv rest = value;
+    struct mime_param p;
+    bool extended;
+    int n;
 
-    while (mime_next_param(&rest, ret)) {
-        int n;
-
-        if (match_continuation(ret->name, name, &n, ret_extended) && n == number)
-            return 0;
+    ret->have_one = false;
+    memset(ret->have, 0, sizeof(ret->have));
+    while (mime_next_param(&rest, &p)) {
+        if (!match_continuation(p.name, name, &n, &extended))
+            continue;
+        if (n < 0 && !ret->have_one) {
+            ret->have_one = true;
+            ret->one_extended = extended;
+            ret->one = p;
+        } else if (n >= 0 && !ret->have[n]) {
+            ret->have[n] = true;
+            ret->extended[n] = extended;
+            ret->part[n] = p;
+        }
     }
-    return E_NOTFOUND;
 }
 
 static void add_piece(const struct mime_param *p, bool extended, bool first, struct sv *charset,
@@ -240,36 +249,56 @@ static void add_piece(const struct mime_param *p, bool extended, bool first, str
 
         if (q2 >= 0) {
             *charset = sv_take(v, (size_t)q);
-            v = sv_skip(v, (size_t)(q + q2 + 2));
+            v = sv_n(v.p + q + q2 + 2, v.n - (size_t)(q + q2 + 2));
         }
     }
     add_percent(v, out);
 }
 
+/* The value before it is converted to UTF-8. */
+static int param_bytes(struct sv value, struct sv name, struct sv *ret_charset, struct buf *out)
+{
+    struct pieces ps;
+
+    *ret_charset = SV_NULL;
+    find_pieces(value, name, &ps);
+    if (!ps.have_one && !ps.have[0])
+        return E_NOTFOUND;
+    if (ps.have_one)
+        add_piece(&ps.one, ps.one_extended, true, ret_charset, out);
+    for (int n = 0; !ps.have_one && n < MAX_PIECES && ps.have[n]; n++)
+        add_piece(&ps.part[n], ps.extended[n], n == 0, ret_charset, out);
+    return out->overflow ? -ENOMEM : 0;
+}
+
 int mime_param(struct sv value, struct sv name, struct buf *out)
 {
-    struct mime_param p;
-    struct sv charset = SV_NULL;
+    struct sv charset;
     struct buf raw;
-    bool extended;
     int r;
 
     buf_init(&raw, out->max);
-    if (find_piece(value, name, -1, &p, &extended) == 0) {
-        add_piece(&p, extended, true, &charset, &raw);
-    } else {
-        int n = 0;
-
-        while (find_piece(value, name, n, &p, &extended) == 0) {
-            add_piece(&p, extended, n == 0, &charset, &raw);
-            n++;
-        }
-        if (n == 0) {
-            buf_done(&raw);
-            return E_NOTFOUND;
-        }
-    }
-    r = raw.overflow ? -ENOMEM : mime_to_utf8(charset, buf_sv(&raw), out);
+    r = param_bytes(value, name, &charset, &raw);
+    if (r == 0)
+        r = mime_to_utf8(charset, buf_sv(&raw), out);
     buf_done(&raw);
     return r;
+}
+
+bool mime_boundary(struct sv content_type, struct arena *a, struct sv *ret)
+{
+    struct sv charset, v;
+    struct buf b;
+
+    buf_init(&b, MAX_BOUNDARY);
+    *ret = SV_NULL;
+    if (param_bytes(content_type, SV("boundary"), &charset, &b) == 0) {
+        v = buf_sv(&b);
+        while (v.n && (v.p[v.n - 1] == ' ' || v.p[v.n - 1] == '\t'))
+            v.n--;
+        if (v.n)
+            *ret = arena_sv(a, v);
+    }
+    buf_done(&b);
+    return ret->p != NULL;
 }

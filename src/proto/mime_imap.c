@@ -1,5 +1,7 @@
-/* ENVELOPE, BODY, BODYSTRUCTURE and sections (RFC 3501 6.4.5, 7.4.2). Pure. */
+/* ENVELOPE, BODY and BODYSTRUCTURE (RFC 3501 7.4.2). Pure. */
 #include "proto/mime_priv.h"
+
+#define MAX_ADDRESSES (1 * MiB) /* memory for the list of one field */
 
 int mime_imap_string(struct sv s, struct buf *out)
 {
@@ -73,7 +75,9 @@ static void add_address(const struct mime_address *m, struct buf *out)
         return;
     }
     mime_imap_string(m->group_start ? SV_NULL : m->name, out);
-    buf_add_str(out, " NIL ");
+    buf_add_c(out, ' ');
+    mime_imap_string(m->route, out);
+    buf_add_c(out, ' ');
     mime_imap_string(m->local.p ? m->local : SV(""), out);
     buf_add_c(out, ' ');
     if (m->group_start)
@@ -83,52 +87,68 @@ static void add_address(const struct mime_address *m, struct buf *out)
     buf_add_c(out, ')');
 }
 
-static void add_addresses(struct sv value, struct buf *out)
+/* All fields of that name together: a second To is not lost (RFC 5322 allows one). What does not
+ * fit the arena of a field is left out. */
+static void add_addresses(const struct mime_part *p, struct sv name, struct buf *out)
 {
-    struct arena a;
-    struct mime_address *v = NULL;
-    size_t n = 0;
+    bool any = false;
 
-    arena_init(&a, 1 * MiB);
-    if (value.p)
-        mime_addresses(value, &a, &v, &n);
-    if (!n) {
-        buf_add_str(out, "NIL");
-    } else {
-        buf_add_c(out, '(');
-        for (size_t i = 0; i < n; i++)
+    for (unsigned h = 0; h < p->n_headers; h++) {
+        struct arena a;
+        struct mime_address *v = NULL;
+        size_t n = 0;
+
+        if (!sv_ieq(p->headers[h].name, name))
+            continue;
+        arena_init(&a, MAX_ADDRESSES);
+        mime_addresses(p->headers[h].value, &a, &v, &n);
+        for (size_t i = 0; i < n; i++) {
+            if (!any)
+                buf_add_c(out, '(');
+            any = true;
             add_address(&v[i], out);
-        buf_add_c(out, ')');
+        }
+        arena_done(&a);
     }
-    arena_done(&a);
+    buf_add_str(out, any ? ")" : "NIL");
 }
 
-static bool has_address(struct sv value)
+/* From, and Sender and Reply-To, which default to it. */
+static void add_authors(const struct mime_part *p, struct buf *out)
 {
-    return value.p && mime_skip_cfws(value).n > 0;
+    static const struct sv others[] = { { "Sender", 6 }, { "Reply-To", 8 } };
+    size_t at = out->n, n;
+
+    add_addresses(p, SV("From"), out);
+    n = out->n - at;
+    for (size_t i = 0; i < ARRAY_LEN(others); i++) {
+        size_t before;
+
+        buf_add_c(out, ' ');
+        before = out->n;
+        add_addresses(p, others[i], out);
+        if (out->overflow || out->n - before != 3 || memcmp(out->p + before, "NIL", 3))
+            continue;
+        out->n = before;
+        if (buf_reserve(out, n) == 0)
+            buf_add(out, out->p + at, n);
+    }
 }
 
 int mime_imap_envelope(const struct mime_part *p, struct buf *out)
 {
-    struct sv from = value_of(p, "From"), sender = value_of(p, "Sender"),
-              reply = value_of(p, "Reply-To");
+    static const struct sv receivers[] = { { "To", 2 }, { "Cc", 2 }, { "Bcc", 3 } };
 
     buf_add_c(out, '(');
     add_value(value_of(p, "Date"), out);
     buf_add_c(out, ' ');
     add_value(value_of(p, "Subject"), out);
     buf_add_c(out, ' ');
-    add_addresses(from, out);
-    buf_add_c(out, ' ');
-    add_addresses(has_address(sender) ? sender : from, out);
-    buf_add_c(out, ' ');
-    add_addresses(has_address(reply) ? reply : from, out);
-    buf_add_c(out, ' ');
-    add_addresses(value_of(p, "To"), out);
-    buf_add_c(out, ' ');
-    add_addresses(value_of(p, "Cc"), out);
-    buf_add_c(out, ' ');
-    add_addresses(value_of(p, "Bcc"), out);
+    add_authors(p, out);
+    for (size_t i = 0; i < ARRAY_LEN(receivers); i++) {
+        buf_add_c(out, ' ');
+        add_addresses(p, receivers[i], out);
+    }
     buf_add_c(out, ' ');
     add_value(value_of(p, "In-Reply-To"), out);
     buf_add_c(out, ' ');
@@ -137,18 +157,20 @@ int mime_imap_envelope(const struct mime_part *p, struct buf *out)
     return out->overflow ? -ENOMEM : 0;
 }
 
-/* Parameters as a parenthesised list of pairs, or NIL. */
-static void add_params(struct sv value, struct buf *out)
+/* Parameters as a parenthesised list of pairs, or NIL. text: a charset is added when none is named
+ * (RFC 2045 5.2); clients are used to seeing it. */
+static void add_params(struct sv value, bool text, struct buf *out)
 {
     struct mime_param p;
     struct sv rest = value;
-    bool any = false;
+    bool any = false, charset = false;
 
     while (value.p && mime_next_param(&rest, &p)) {
         struct buf b;
 
         buf_add_c(out, any ? ' ' : '(');
         any = true;
+        charset = charset || sv_ieq(p.name, SV("charset"));
         mime_imap_string(p.name, out);
         buf_add_c(out, ' ');
         buf_init(&b, p.value.n + 1);
@@ -156,15 +178,12 @@ static void add_params(struct sv value, struct buf *out)
         mime_imap_string(b.p ? buf_sv(&b) : SV(""), out);
         buf_done(&b);
     }
+    if (text && !charset) {
+        buf_add_str(out, any ? " " : "(");
+        buf_add_str(out, "\"charset\" \"us-ascii\"");
+        any = true;
+    }
     buf_add_str(out, any ? ")" : "NIL");
-}
-
-static void add_type_params(const struct mime_part *p, struct buf *out)
-{
-    if (!p->content_type.p && sv_ieq(p->type, SV("text")))
-        buf_add_str(out, "(\"charset\" \"us-ascii\")");
-    else
-        add_params(p->content_type, out);
 }
 
 static void add_disposition(struct sv value, struct buf *out)
@@ -178,7 +197,7 @@ static void add_disposition(struct sv value, struct buf *out)
     buf_add_c(out, '(');
     mime_imap_string(t, out);
     buf_add_c(out, ' ');
-    add_params(s, out);
+    add_params(s, false, out);
     buf_add_c(out, ')');
 }
 
@@ -241,7 +260,7 @@ static void add_multipart(const struct mime_part *p, bool ext, struct buf *out)
     if (!ext)
         return;
     buf_add_c(out, ' ');
-    add_params(p->content_type, out);
+    add_params(p->content_type, false, out);
     add_extension(p, out);
 }
 
@@ -251,7 +270,7 @@ static void add_leaf(const struct mime_part *p, bool ext, struct buf *out)
     buf_add_c(out, ' ');
     mime_imap_string(p->subtype, out);
     buf_add_c(out, ' ');
-    add_type_params(p, out);
+    add_params(p->content_type, sv_ieq(p->type, SV("text")), out);
     buf_add_c(out, ' ');
     add_value(p->id, out);
     buf_add_c(out, ' ');
@@ -292,101 +311,5 @@ static void add_structure(const struct mime_part *p, bool ext, struct buf *out)
 int mime_imap_bodystructure(const struct mime_part *root, bool ext, struct buf *out)
 {
     add_structure(root, ext, out);
-    return out->overflow ? -ENOMEM : 0;
-}
-
-static const struct mime_part *child_at(const struct mime_part *p, uint32_t n)
-{
-    const struct mime_part *c = p->children;
-
-    for (uint32_t i = 1; c && i < n; i++)
-        c = c->next;
-    return c;
-}
-
-/* Part `n` of a message or of a nested message: of a multipart its n-th part, else 1 is the body
- * itself. */
-static const struct mime_part *part_of_message(const struct mime_part *m, uint32_t n)
-{
-    if (m->n_children && sv_ieq(m->type, SV("multipart")))
-        return child_at(m, n);
-    return n == 1 ? m : NULL;
-}
-
-int mime_section(const struct mime_part *root, struct sv msg, struct sv section, struct sv *ret)
-{
-    const struct mime_part *p = root;
-    struct sv rest = section;
-    bool whole = true; /* p is a message, not a numbered part */
-
-    if (!section.n) {
-        *ret = msg;
-        return 0;
-    }
-    while (rest.n && *rest.p >= '0' && *rest.p <= '9') {
-        uint32_t n;
-
-        if (sv_to_u32(sv_split(&rest, '.'), &n) < 0 || n == 0)
-            return E_NOTFOUND;
-        if (whole)
-            p = part_of_message(p, n);
-        else if (sv_ieq(p->type, SV("multipart")))
-            p = child_at(p, n);
-        else
-            p = mime_is_message(p) && p->children ? part_of_message(p->children, n) : NULL;
-        if (!p)
-            return E_NOTFOUND;
-        whole = false;
-    }
-    if (!rest.n) {
-        *ret = p->body;
-        return 0;
-    }
-    if (sv_ieq(rest, SV("MIME"))) {
-        *ret = p->header;
-        return whole ? E_NOTFOUND : 0;
-    }
-    if (!whole)
-        p = mime_is_message(p) ? p->children : NULL;
-    if (!p)
-        return E_NOTFOUND;
-    if (sv_ieq(rest, SV("HEADER")))
-        *ret = p->header;
-    else if (sv_ieq(rest, SV("TEXT")))
-        *ret = p->body;
-    else
-        return E_NOTFOUND;
-    return 0;
-}
-
-static bool name_listed(struct sv line, const struct sv *names, size_t n)
-{
-    ssize_t colon = sv_find(line, ':');
-    struct sv name = colon < 0 ? SV_NULL : sv_trim(sv_take(line, (size_t)colon));
-
-    for (size_t i = 0; i < n; i++)
-        if (sv_ieq(name, names[i]))
-            return true;
-    return false;
-}
-
-int mime_header_fields(struct sv header, const struct sv *names, size_t n, bool not,
-                       struct buf *out)
-{
-    bool take = false;
-
-    while (header.n) {
-        ssize_t eol = sv_find(header, '\n');
-        struct sv line = sv_take(header, eol < 0 ? header.n : (size_t)eol + 1);
-
-        header = sv_skip(header, line.n);
-        if (sv_trim(line).n == 0 && *line.p != ' ' && *line.p != '\t')
-            break;
-        if (*line.p != ' ' && *line.p != '\t')
-            take = name_listed(line, names, n) != not ;
-        if (take)
-            buf_add_sv(out, line);
-    }
-    buf_add_str(out, "\r\n");
     return out->overflow ? -ENOMEM : 0;
 }

@@ -22,19 +22,41 @@ struct stop {
     const char *body_end;
 };
 
+/* How far `line` (behind its "--") is the boundary b: 2 = exactly, 1 = something follows behind a
+ * blank or the final "--", 0 = not. RFC 2046 asks for a comparison of the line's beginning only;
+ * taken literally that mixes up boundaries that begin alike, so the exact one goes first. */
+static int compare_boundary(struct sv line, struct sv b, bool *ret_final)
+{
+    struct sv rest;
+
+    if (!sv_starts(line, b))
+        return 0;
+    rest = sv_n(line.p + b.n, line.n - b.n);
+    *ret_final = rest.n >= 2 && rest.p[0] == '-' && rest.p[1] == '-';
+    if (*ret_final)
+        rest = sv_skip(rest, 2);
+    if (sv_trim(rest).n == 0)
+        return 2;
+    return *ret_final || *rest.p == ' ' || *rest.p == '\t';
+}
+
 static int match_boundary(const struct parser *ps, struct sv line, bool *ret_final)
 {
-    for (int i = (int)ps->depth - 1; i >= 0; i--) {
-        struct sv rest;
+    int loose = -1;
+    bool loose_final = false;
 
-        if (!sv_starts(line, ps->boundary[i]))
-            continue;
-        rest = sv_skip(line, ps->boundary[i].n);
-        *ret_final = sv_starts(rest, SV("--"));
-        if (*ret_final || sv_trim(rest).n == 0)
+    for (int i = (int)ps->depth - 1; i >= 0; i--) {
+        int r = compare_boundary(line, ps->boundary[i], ret_final);
+
+        if (r == 2)
             return i;
+        if (r == 1 && loose < 0) {
+            loose = i;
+            loose_final = *ret_final;
+        }
     }
-    return -1;
+    *ret_final = loose_final;
+    return loose;
 }
 
 /* If a boundary line starts at `at`, moves the cursor behind it. */
@@ -200,36 +222,6 @@ static struct mime_part *new_part(struct parser *ps)
 
 static struct stop parse_entity(struct parser *ps, struct mime_part *part, bool digest);
 
-/* The parts between the boundaries, up to the end of the multipart and behind its epilogue. */
-static struct stop parse_multipart(struct parser *ps, struct mime_part *part, struct sv boundary)
-{
-    bool digest = sv_ieq(part->subtype, SV("digest"));
-    unsigned self = ps->depth;
-    struct mime_part **link = &part->children;
-    struct stop s;
-
-    ps->boundary[ps->depth++] = boundary;
-    s = skip_body(ps); /* preamble */
-    while (s.level == (int)self && !s.final) {
-        struct mime_part *child = new_part(ps);
-
-        if (!child) { /* bounds: the rest belongs to the last part's body */
-            do
-                s = skip_body(ps);
-            while (s.level == (int)self && !s.final);
-            break;
-        }
-        *link = child;
-        link = &child->next;
-        part->n_children++;
-        s = parse_entity(ps, child, digest);
-    }
-    ps->depth = self;
-    if (s.level == (int)self)
-        s = skip_body(ps); /* epilogue */
-    return s;
-}
-
 static uint32_t count_lines(struct sv s)
 {
     uint32_t n = 0;
@@ -240,6 +232,51 @@ static uint32_t count_lines(struct sv s)
         p++;
     }
     return n;
+}
+
+static void set_body(struct mime_part *part, const char *body, const char *end)
+{
+    part->body = sv_n(body, (size_t)(end - body));
+    if (mime_is_message(part) || sv_ieq(part->type, SV("text")))
+        part->lines = count_lines(part->body);
+}
+
+/* Beyond the bounds: the rest belongs to the last part. */
+static void extend_body(struct mime_part *last, const char *end)
+{
+    if (last && end > last->body.p + last->body.n)
+        set_body(last, last->body.p, end);
+}
+
+/* The parts between the boundaries, up to the end of the multipart and behind its epilogue. */
+static struct stop parse_multipart(struct parser *ps, struct mime_part *part, struct sv boundary)
+{
+    bool digest = sv_ieq(part->subtype, SV("digest"));
+    unsigned self = ps->depth;
+    struct mime_part **link = &part->children, *last = NULL;
+    struct stop s;
+
+    ps->boundary[ps->depth++] = boundary;
+    s = skip_body(ps); /* preamble */
+    while (s.level == (int)self && !s.final) {
+        struct mime_part *child = new_part(ps);
+
+        if (!child) {
+            do
+                s = skip_body(ps);
+            while (s.level == (int)self && !s.final);
+            extend_body(last, s.body_end);
+            break;
+        }
+        *link = last = child;
+        link = &child->next;
+        part->n_children++;
+        s = parse_entity(ps, child, digest);
+    }
+    ps->depth = self;
+    if (s.level == (int)self)
+        s = skip_body(ps); /* epilogue */
+    return s;
 }
 
 /* Parses from the cursor to the boundary that ends this entity. */
@@ -272,9 +309,7 @@ static struct stop parse_entity(struct parser *ps, struct mime_part *part, bool 
     ps->nesting--;
     if (s.body_end < body)
         s.body_end = body;
-    part->body = sv_n(body, (size_t)(s.body_end - body));
-    if (mime_is_message(part) || sv_ieq(part->type, SV("text")))
-        part->lines = count_lines(part->body);
+    set_body(part, body, s.body_end);
     return s;
 }
 

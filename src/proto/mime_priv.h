@@ -6,6 +6,8 @@
 /* Steps over white space, folds and comments (RFC 5322 3.2.2; nested, unclosed ones end with the
  * text). */
 struct sv mime_skip_cfws(struct sv s);
+/* s begins with '(': length of the comment with its parentheses; all of s when it does not end. */
+size_t mime_comment_length(struct sv s);
 /* A token (RFC 2045 5.1) from the front of *s; empty when there is none. */
 struct sv mime_take_token(struct sv *s);
 /* "type/subtype" of a Content-Type value; leaves both alone when it is not one. */
@@ -29,3 +31,4 @@ int mime_unfold(struct sv raw, struct buf *out);
 /* Converts text to UTF-8. Unknown or empty charset, or invalid input: valid UTF-8 is taken as it
  * is, the rest as Latin-1. */
 int mime_to_utf8(struct sv charset, struct sv in, struct buf *out);
+bool mime_charset_known(struct sv name); /* one that has to be converted */
