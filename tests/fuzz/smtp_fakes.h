@@ -19,6 +19,7 @@ static struct account fake_account = {
 };
 static const struct account *fake_accounts[1] = { &fake_account };
 static char *fake_forward[1] = { (char *)"far@example.net" };
+static int fake_accept_result, fake_spool_result; /* errors to give */
 static unsigned fake_accepted;                    /* messages taken by queue_accept */
 static void (*fake_on_accept)(struct message *m); /* may be NULL */
 
@@ -184,6 +185,8 @@ int queue_spool_begin(struct queue *q, struct message *m, int *ret_fd, struct er
 {
     (void)q;
     (void)ei;
+    if (fake_spool_result < 0)
+        return fake_spool_result;
     char path[] = "/tmp/posthorn-spool-XXXXXX";
     *ret_fd = mkstemp(path);
     if (*ret_fd < 0)
@@ -200,6 +203,6 @@ int queue_accept(struct queue *q, struct message *m, struct errinfo *ei)
         fake_on_accept(m);
     if (*m->spool_path)
         (void)unlink(m->spool_path);
-    fake_accepted++;
-    return 0;
+    fake_accepted += fake_accept_result == 0;
+    return fake_accept_result;
 }

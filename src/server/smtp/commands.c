@@ -80,22 +80,26 @@ const struct smtp_cmd *smtp_cmd_find(struct sv verb)
     return NULL;
 }
 
-static void log_command(struct smtp_session *s, const struct smtp_cmd *cmd, struct sv line,
-                        struct sv args)
+/* An AUTH line with its response masked; SV_NULL when there is nothing to mask. */
+static struct sv mask(struct sv line, char ret[128])
 {
+    struct sv args, response;
+    struct sv verb = smtp_verb(line, &args);
+    struct sv mechanism = smtp_verb(args, &response);
+    if (!sv_ieq(verb, SV("AUTH")) || response.n == 0)
+        return SV_NULL;
+    size_t shown = (size_t)(mechanism.p + mechanism.n - line.p);
+    int n = snprintf(ret, 128, SV_FMT " ****", SV_ARG(sv_take(line, MIN(shown, 100))));
+    return sv_n(ret, (size_t)n);
+}
+
+void smtp_log_line(struct smtp_session *s, struct sv line)
+{
+    char masked[128];
     if (!log_on(LOG_SMTP, LOG_DEBUG))
         return;
-    struct sv initial;
-    struct sv mechanism = smtp_verb(args, &initial);
-    if (!cmd || cmd->run != smtp_cmd_auth || initial.n == 0) {
-        log_in(&s->log, line);
-        return;
-    }
-    char masked[128];
-    int n =
-        snprintf(masked, sizeof(masked), SV_FMT " ****",
-                 SV_ARG(sv_take(sv_n(line.p, (size_t)(mechanism.p + mechanism.n - line.p)), 100)));
-    log_in(&s->log, sv_n(masked, (size_t)n));
+    struct sv shown = mask(line, masked);
+    log_in(&s->log, shown.p ? shown : line);
 }
 
 /* What the state says against it, or an empty slice. */
@@ -117,13 +121,18 @@ void smtp_run_line(struct smtp_session *s, struct sv line)
 {
     struct sv args;
     const struct smtp_cmd *cmd = smtp_cmd_find(smtp_verb(line, &args));
-    log_command(s, cmd, line, args);
+    /* A client that did not understand our refusal of AUTH goes on with its secrets. */
+    if (!cmd && s->auth_refused)
+        log_in(&s->log, SV("****"));
+    else
+        smtp_log_line(s, line);
     if (!cmd) {
         ctr_inc(CTR_smtp_bad_commands);
         smtp_reply_lit(s, "500 5.5.1 Command unrecognized");
         return;
     }
     conn_set_state(s->c, sv_c(cmd->verb));
+    s->auth_refused = cmd->run == smtp_cmd_auth;
     if (cmd->enabled && !cmd->enabled(s)) {
         ctr_inc(CTR_smtp_bad_commands);
         smtp_reply_lit(s, "502 5.5.1 Sorry, we do not support this operation");

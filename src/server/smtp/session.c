@@ -180,7 +180,7 @@ static void bad_line(struct smtp_session *s, struct sv line, struct sv reply)
         smtp_auth_free(s); /* what is secret in it must not be logged */
         smtp_idle(s);
     } else {
-        log_in(&s->log, sv_take(line, 200));
+        smtp_log_line(s, sv_take(line, 200));
     }
     ctr_inc(CTR_smtp_bad_commands);
     smtp_reply(s, reply);

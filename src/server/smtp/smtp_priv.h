@@ -90,6 +90,7 @@ struct smtp_session {
     bool esmtp, chunk_last, discarding;     /* discarding: the chunk belongs to no transaction */
     bool summarised;                        /* a summary line was written for this session */
     bool timed_out;
+    bool auth_refused; /* the last command was AUTH, and it is over */
     uint64_t chunk_size;
     uint64_t swallowed; /* bytes of the refused line */
     unsigned errors, auth_failures, messages;
@@ -138,6 +139,7 @@ extern const struct smtp_cmd smtp_cmds[];
 extern const size_t smtp_cmds_count;
 const struct smtp_cmd *smtp_cmd_find(struct sv verb);
 void smtp_run_line(struct smtp_session *s, struct sv line);
+void smtp_log_line(struct smtp_session *s, struct sv line); /* "<<< ...", secrets masked */
 
 void smtp_cmd_helo(struct smtp_session *s, struct sv args);
 void smtp_cmd_ehlo(struct smtp_session *s, struct sv args);
