@@ -115,6 +115,10 @@ static void check_fold(struct sv in)
     must(imap_fold(in, &once) == 0 && imap_fold(buf_sv(&once), &twice) == 0);
     must(sv_eq(buf_sv(&once), buf_sv(&twice)));
     must(imap_fold_contains(in, buf_sv(&once), &twice));
+    struct sv hay = in;
+    struct sv needle = sv_split(&hay, '\n');
+    if (hay.p)
+        must(imap_ascii_contains(hay, needle) == (sv_ifind_sv(hay, needle) >= 0));
     buf_done(&once);
     buf_done(&twice);
 }

@@ -33,12 +33,14 @@ void cmd_select(struct cmd *c)
     const struct snap *snap;
     if (cmd_mailbox(c, &name) < 0 || cmd_no_args(c) < 0)
         return;
+    /* Held until the new one is there: selecting the same mailbox again then costs nothing. */
+    _cleanup_(snap_unrefp) const struct snap *before = s->snap ? snap_ref(s->snap) : NULL;
     session_unselect(s);
     int r = mailbox_folder(s->mb, name, c->a, &f, &ei);
     if (r == 0 && !f.exists)
         r = E_NOTFOUND;
     if (r == 0)
-        r = mailbox_snapshot(s->mb, f.id, NULL, &snap, &ei);
+        r = mailbox_snapshot(s->mb, f.id, before, &snap, &ei);
     if (r < 0) {
         cmd_error(c, r, &ei, NULL);
         return;

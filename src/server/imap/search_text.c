@@ -54,9 +54,9 @@ static bool surely_not(const struct node *n, struct sv raw)
         if (c & 0x80 || c == ' ' || c == '\t')
             return false;
     }
-    return sv_ifind_sv(raw, n->text) < 0 && sv_find_sv(raw, SV("=?")) < 0 &&
-           sv_ifind_sv(raw, SV("quoted-printable")) < 0 && sv_ifind_sv(raw, SV("base64")) < 0 &&
-           sv_ifind_sv(raw, SV("utf-7")) < 0;
+    return !imap_ascii_contains(raw, n->text) && !imap_ascii_contains(raw, SV("=?")) &&
+           !imap_ascii_contains(raw, SV("quoted-printable")) &&
+           !imap_ascii_contains(raw, SV("base64")) && !imap_ascii_contains(raw, SV("utf-7"));
 }
 
 static int in_message(const struct node *n, struct subject *x)

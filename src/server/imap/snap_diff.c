@@ -60,7 +60,7 @@ static bool must_tell(struct imap_diff *d, const struct snap_msg *old, const str
     const struct imap_expect *x = &d->expect;
     while (d->e < x->n && x->uids[d->e] < new->uid)
         d->e++;
-    if (new->uid >= d->retell_lo && new->uid <= d->retell_hi)
+    if (new->uid >= d->retell_lo &&new->uid <= d->retell_hi)
         return true;
     if (d->e < x->n && x->uids[d->e] == new->uid)
         return x->tell || new->flags != expected_flags(x, old->flags);

@@ -61,8 +61,8 @@ void sync_claim_recent(struct session *s, const struct snap **snap)
     s->recent_told = (*snap)->uidnext;
 }
 
-/* The client learns of its own changes, but the snapshot it is compared with stays the old one: when
- * somebody undoes the change meanwhile, the difference would not show it. */
+/* The client learns of its own changes, but the snapshot it is compared with stays the old one:
+ * when somebody undoes the change meanwhile, the difference would not show it. */
 static void retell_later(struct session *s, const struct imap_expect *expect)
 {
     if (!expect || !expect->n)

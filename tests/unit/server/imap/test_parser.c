@@ -412,6 +412,16 @@ static void folding(void **state _unused_)
     assert_true(imap_fold_contains(SV("abc"), SV(""), &tmp));
     buf_done(&b);
     buf_done(&tmp);
+    for (int i = 0; i < 200000; i++) {
+        char h[24], n[4];
+        size_t hn = rand_below(sizeof(h)), nn = rand_below(sizeof(n) + 1);
+        for (size_t k = 0; k < hn; k++)
+            h[k] = "aAbBz-"[rand_below(6)];
+        for (size_t k = 0; k < nn; k++)
+            n[k] = "aAbBz-"[rand_below(6)];
+        struct sv hay = sv_n(h, hn), needle = sv_n(n, nn);
+        assert_int_equal(imap_ascii_contains(hay, needle), sv_ifind_sv(hay, needle) >= 0);
+    }
 }
 
 /* The same frames come out however the input is cut. */
