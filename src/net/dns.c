@@ -11,7 +11,9 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <sys/eventfd.h>
 #include <unbound.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/rand.h"
@@ -20,14 +22,12 @@
 #include "net/dns_priv.h"
 #include "os/proc.h"
 
-#define PROCESS_MS 200 /* how soon the collecting thread of a replaced context notices */
-
 /* One configuration's resolver. Counted: lookups in progress outlive a reconfiguration. */
 struct resolver {
     atomic_uint refs;
     struct ub_ctx *ub;
     pthread_t thread;
-    atomic_bool stop;
+    int stop_fd; /* eventfd: readable when thread is to end */
 };
 
 /* One lookup. Counted: by the caller and by the callback to come. */
@@ -48,6 +48,10 @@ static struct {
     int (*hook)(const char *name, enum dns_type, struct dns_answer **);
 } dns = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
+/* libunbound counts its contexts and makes and destroys global locks with the first and last of
+ * them, unguarded (seen by TSAN): held while a context is made or deleted. Taken after dns.lock. */
+static pthread_mutex_t library_lock = PTHREAD_MUTEX_INITIALIZER;
+
 /* --- resolver --- */
 
 static void *collect(void *arg)
@@ -55,11 +59,15 @@ static void *collect(void *arg)
     struct resolver *r = arg;
 
     os_thread_name("dns");
-    while (!atomic_load(&r->stop)) {
-        struct pollfd p = { .fd = ub_fd(r->ub), .events = POLLIN };
+    for (;;) {
+        struct pollfd p[2] = { { .fd = ub_fd(r->ub), .events = POLLIN },
+                               { .fd = r->stop_fd, .events = POLLIN } };
 
-        if (poll(&p, 1, PROCESS_MS) > 0)
-            ub_process(r->ub);
+        if (poll(p, 2, -1) <= 0)
+            continue;
+        if (p[1].revents)
+            break;
+        ub_process(r->ub);
     }
     return NULL;
 }
@@ -68,9 +76,12 @@ static void resolver_unref(struct resolver *r)
 {
     if (!r || atomic_fetch_sub(&r->refs, 1) != 1)
         return;
-    atomic_store(&r->stop, true);
+    eventfd_write(r->stop_fd, 1);
     pthread_join(r->thread, NULL);
+    close(r->stop_fd);
+    pthread_mutex_lock(&library_lock);
     ub_ctx_delete(r->ub);
+    pthread_mutex_unlock(&library_lock);
     free(r);
 }
 
@@ -94,14 +105,15 @@ static int set_options(struct ub_ctx *ub, const struct conf_dns *c, struct errin
 }
 
 /* Zones that libunbound would answer by itself: private networks and reserved names belong to the
- * site's own servers. These calls finalise the context, so they come last. */
+ * site's own servers. Removed, as a transparent zone would keep its built-in records (127.0.0.1 is
+ * localhost). These calls finalise the context, so they come last. */
 static int open_zones(struct ub_ctx *ub, struct errinfo *ei)
 {
     static const char *const zones[] = { "test.", "invalid.", "onion.", "home.arpa.",
                                          "127.in-addr.arpa." };
 
     for (size_t i = 0; i < ARRAY_LEN(zones); i++) {
-        int rc = ub_ctx_zone_add(ub, zones[i], "transparent");
+        int rc = ub_ctx_zone_remove(ub, zones[i]);
 
         if (rc)
             return err_set(ei, E_TEMP, "DNS: zone %s %s", zones[i], ub_strerror(rc));
@@ -190,9 +202,11 @@ static int resolver_new(struct resolver **ret, struct errinfo *ei)
         return err_set(ei, E_TEMP, "DNS: libunbound cannot start");
     }
     rc = configure_context(r->ub, &c->dns, ei);
-    if (rc == 0 && pthread_create(&r->thread, NULL, collect, r))
-        rc = err_set(ei, E_TEMP, "DNS: no thread");
+    r->stop_fd = rc == 0 ? eventfd(0, EFD_CLOEXEC) : -1;
+    if (rc == 0 && (r->stop_fd < 0 || pthread_create(&r->thread, NULL, collect, r)))
+        rc = err_set(ei, E_TEMP, "DNS: no descriptor or thread is left");
     if (rc < 0) {
+        closep(&r->stop_fd);
         ub_ctx_delete(r->ub);
         free(r);
         return rc;
@@ -209,7 +223,10 @@ static int resolver_get(struct resolver **ret, struct errinfo *ei)
 
     pthread_mutex_lock(&dns.lock);
     if (!dns.configured) {
-        if (resolver_new(&dns.resolver, &why) < 0)
+        pthread_mutex_lock(&library_lock);
+        int made = resolver_new(&dns.resolver, &why);
+        pthread_mutex_unlock(&library_lock);
+        if (made < 0)
             snprintf(dns.why, sizeof(dns.why), "%s", why.text);
         dns.configured = true;
     }
