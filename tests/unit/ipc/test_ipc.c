@@ -111,8 +111,8 @@ static void long_answers_are_joined(void **state)
     p->b.reply_size = 3 * MiB + 17;
     assert_int_equal(ipc_request(p->a.ipc, MOD_ACCESS, SV("{}"), 10000, &reply), 0);
     assert_int_equal(reply.n, 3 * MiB + 17);
-    buf_reset(&reply);
-    reply.max = 1 * MiB;
+    buf_done(&reply);
+    buf_init(&reply, 1 * MiB);
     assert_int_equal(ipc_request(p->a.ipc, MOD_ACCESS, SV("{}"), 10000, &reply), E_RANGE);
     buf_done(&reply);
 }
