@@ -176,7 +176,14 @@ static int add_one(struct adding *g, struct op *o, struct folder_row *f, size_t 
     int r = find_key(o, f->id, a->key, &k, ei);
     if (r < 0)
         return r;
-    if (k.in_folder) {
+    if (!k.in_folder && !g->durable) {
+        r = handled_has(o, f->id, a->key, ei);
+        if (r < 0 || (r > 0 && !k.in_account)) {
+            a->ret_duplicate = r > 0;
+            return MIN(r, 0);
+        }
+    }
+    if (k.in_folder || r > 0) { /* > 0: its row is in another folder now */
         g->p[i].file_made = false;
         a->ret_duplicate = true;
         a->ret_uid = k.uid;

@@ -68,6 +68,8 @@ static int transfer(struct op *o, struct folder_row *from, struct folder_row *to
     int r = insert_all(o, from, to, g, n, new_uids, ei);
     if (r == 0 && move)
         r = msgs_remove(o, from, g, n, false, ei);
+    if (r == 0 && move)
+        r = handled_record(o, from, g, n, ei);
     if (r == 0 && to->new_modseq > 0)
         r = row_save(o, to, ei);
     if (r == 0 && from != to && from->new_modseq > 0)

@@ -123,6 +123,8 @@ static int expunge_batch(struct mailbox *m, int64_t folder_id, const uint32_t *u
         *after_uid = g[*ret_n - 1].uid;
         r = msgs_remove(&o, &f, g, *ret_n, true, ei);
         if (r == 0)
+            r = handled_record(&o, &f, g, *ret_n, ei);
+        if (r == 0)
             r = row_save(&o, &f, ei);
     }
     return op_finish(&o, r, ei);

@@ -95,7 +95,8 @@ int mailbox_subscribe(struct mailbox *m, struct sv name, bool on, struct errinfo
 /* --- messages --- */
 
 struct mailbox_add {
-    uint64_t key;            /* message key; added once per folder: a second add of the key is a no-op */
+    uint64_t key;            /* message key; added once per folder: a second add of the key is a no-op, without
+                              * `durable` also when the message was moved or expunged meanwhile (ret_uid 0) */
     struct sv content;       /* p != NULL: write it */
     const char *path;        /* else hard link (or copy) this file */
     uint64_t size;

@@ -220,6 +220,12 @@ int msgs_collect(struct op *o, int64_t folder_id, const uint32_t *uids, size_t n
 int msgs_remove(struct op *o, struct folder_row *f, const struct msg_data *g, size_t n,
                 bool drop_blobs, struct errinfo *ei);
 
+/* handled.c: messages that left the folder by the user's will, so that a delivery that is repeated
+ * does not bring them back. has: 1 = yes. */
+int handled_record(struct op *o, struct folder_row *f, const struct msg_data *g, size_t n,
+                   struct errinfo *ei);
+int handled_has(struct op *o, int64_t folder_id, uint64_t key, struct errinfo *ei);
+
 /* copy.c */
 int msgs_move_all(struct op *o, struct folder_row *from, struct folder_row *to, struct errinfo *ei);
 

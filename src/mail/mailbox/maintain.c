@@ -91,8 +91,8 @@ static void checkpoint(struct mailbox *m, bool truncate)
         return;
     uint32_t before = atomic_load(&m->wal_pages);
     int r = db_checkpoint(c, false, NULL);
-    if (r == 0)
-        atomic_fetch_sub(&m->wal_pages, before);
+    if (r == 0 && before > 0)
+        atomic_fetch_sub(&m->wal_pages, before - 1); /* not to 0: it is to be truncated yet */
     if (r == 0 && truncate) {
         pthread_mutex_lock(&m->op_lock);
         if (page_lock(m, NULL) == 0) {

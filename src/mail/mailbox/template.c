@@ -26,6 +26,8 @@ const char index_schema[] =
     " PRIMARY KEY(folder_id, modseq)) WITHOUT ROWID;"
     "CREATE TABLE subscription(name TEXT PRIMARY KEY) WITHOUT ROWID;"
     "CREATE TABLE trash(key INTEGER PRIMARY KEY);"
+    "CREATE TABLE handled(folder_id INTEGER NOT NULL, key INTEGER NOT NULL, at INTEGER NOT NULL,"
+    " PRIMARY KEY(folder_id, key)) WITHOUT ROWID;"
     "PRAGMA user_version=1;";
 
 static int build(const char *path, struct buf *ret, struct errinfo *ei)
