@@ -32,7 +32,8 @@ static int feed_whole(struct pop3_stuff *s, struct sv in, struct buf *out)
 static void feed_part(struct pop3_stuff *s, struct sv part, struct buf *out)
 {
     bool ends = part.p[part.n - 1] == '\n';
-    bool empty = sv_eq(part, SV("\n")) || sv_eq(part, SV("\r\n"));
+    /* An empty line may come in two pieces: CR, then LF. */
+    bool empty = sv_eq(part, SV("\n")) || (!s->mid_line && sv_eq(part, SV("\r\n")));
 
     if (!s->mid_line && *part.p == '.')
         buf_add_c(out, '.');
@@ -41,13 +42,12 @@ static void feed_part(struct pop3_stuff *s, struct sv part, struct buf *out)
         if (ends && --s->lines == 0)
             s->done = true;
     } else if (ends) {
-        /* An empty line may come in two pieces: CR, then LF. */
         if (!s->line_has_text && empty) {
             s->in_body = true;
             s->done = s->lines == 0;
         }
         s->line_has_text = false;
-    } else if (!sv_eq(part, SV("\r"))) {
+    } else if (s->mid_line || !sv_eq(part, SV("\r"))) {
         s->line_has_text = true;
     }
     s->mid_line = !ends;

@@ -5,7 +5,7 @@ static void cmd_capa(struct pop3_session *s, const struct sv *args _unused_, int
 {
     _cleanup_(conf_unrefp) const struct conf *cf = conf_pin();
     struct auth_peer p;
-    struct buf b;
+    struct buf b, mechs;
 
     pop3_peer(s, &p);
     buf_init(&b, 4096);
@@ -15,9 +15,11 @@ static void cmd_capa(struct pop3_session *s, const struct sv *args _unused_, int
         buf_addf(&b, "LOGIN-DELAY %" PRId64 "\r\n", (cf->pop3.login_delay + 999) / 1000);
     if (auth_plain_allowed(&p))
         buf_add_str(&b, "USER\r\n");
-    buf_add_str(&b, "SASL ");
-    pop3_add_mechanisms(s, &b);
-    buf_add_str(&b, "\r\n");
+    buf_init(&mechs, 1024);
+    pop3_add_mechanisms(s, &mechs);
+    if (mechs.n)
+        buf_addf(&b, "SASL " SV_FMT "\r\n", SV_ARG(buf_sv(&mechs)));
+    buf_done(&mechs);
     if (s->state == POP_AUTH && !conn_is_tls(s->c) && conn_can_tls(s->c))
         buf_add_str(&b, "STLS\r\n");
     buf_add_str(&b, "UTF8 USER\r\nIMPLEMENTATION Posthorn\r\n.\r\n");
@@ -38,9 +40,10 @@ static void cmd_stls(struct pop3_session *s, const struct sv *args _unused_, int
     }
 }
 
+/* Nothing changes: messages are sent as they are in either mode, since a client that cannot show a
+ * header is better off with it than without the message (RFC 6856 lets us choose). */
 static void cmd_utf8(struct pop3_session *s, const struct sv *args _unused_, int n _unused_)
 {
-    s->utf8 = true;
     pop3_ok(s, "UTF8 enabled");
 }
 
@@ -81,8 +84,13 @@ static void cmd_noop(struct pop3_session *s, const struct sv *args _unused_, int
 static void cmd_quit(struct pop3_session *s, const struct sv *args _unused_, int n _unused_)
 {
     struct errinfo ei = { 0 };
+    int r = 0;
 
-    if (s->state == POP_TRANS && pop3_drop_update(s, &ei) < 0) {
+    if (s->state == POP_TRANS) {
+        r = pop3_drop_update(s, &ei);
+        pop3_drop_close(s); /* before the answer: the client may log in again at once */
+    }
+    if (r < 0) {
         log_error("POP3: deleting from the mailbox of %s: %s", s->account->address, ei.text);
         pop3_err(s, "[SYS/TEMP] some deleted messages not removed");
     } else if (s->state == POP_TRANS) {

@@ -2,6 +2,7 @@
  * long ones by a generator that holds 64 KiB. */
 #include "server/pop3/pop3_priv.h"
 
+#include <stdio.h>
 #include <unistd.h>
 
 #include "proto/pop3_stuff.h"
@@ -26,9 +27,10 @@ static int send_piece(void *arg, struct buf *out)
     while (sg->left && !sg->stuff.done && total < PIECE) {
         ssize_t n = read(sg->fd, piece, MIN(sizeof(piece), sg->left));
 
+        if (n < 0 && errno == EINTR)
+            continue;
         if (n <= 0)
-            return E_CORRUPT; /* shorter than the index says: the client must not take it as whole
-                               */
+            return E_CORRUPT; /* shorter than announced: the client must not take it as whole */
         if (pop3_stuff_feed(&sg->stuff, sv_n(piece, (size_t)n), out) < 0)
             return -ENOMEM;
         sg->left -= (uint64_t)n;
@@ -58,6 +60,8 @@ static bool send_at_once(struct pop3_session *s, int fd, uint64_t size, struct p
     while (have < size) {
         ssize_t n = pread(fd, text + have, size - have, (off_t)have);
 
+        if (n < 0 && errno == EINTR)
+            continue;
         if (n <= 0)
             return false;
         have += (size_t)n;
@@ -86,6 +90,14 @@ static void send_message(struct pop3_session *s, uint32_t i, const struct pop3_s
             log_error("POP3: %s: %s", s->account->address, ei.text);
         pop3_err(s, r == E_NOTFOUND ? "Message is gone: another session has deleted it"
                                     : "[SYS/TEMP] Message cannot be read now");
+        return;
+    }
+    if (size != s->snap->m[i].size) {
+        log_error("POP3: message %016" PRIx64 " of %s has %" PRIu64 " bytes instead of %u; "
+                  "`posthorn tool verify mailbox` tells more",
+                  s->keys[i], s->account->address, size, s->snap->m[i].size);
+        pop3_err(s, "[SYS/PERM] Message is damaged");
+        close(fd);
         return;
     }
     if (whole) {
@@ -134,6 +146,19 @@ void pop3_cmd_top(struct pop3_session *s, const struct sv *args, int n _unused_)
 
 /* --- lists --- */
 
+#define UID_TEXT 24
+
+/* The message's key; it survives a new index. A message that another session has deleted since the
+ * login has none any more, and its number must not look like another one's. */
+static const char *unique_id(const struct pop3_session *s, uint32_t i, char text[UID_TEXT])
+{
+    if (s->keys[i])
+        snprintf(text, UID_TEXT, "%016" PRIx64, s->keys[i]);
+    else
+        snprintf(text, UID_TEXT, "gone.%08x", s->snap->m[i].uid);
+    return text;
+}
+
 struct listing {
     struct pop3_session *s;
     uint32_t i;
@@ -142,18 +167,22 @@ struct listing {
 
 static void add_line(const struct listing *l, struct buf *out)
 {
+    char id[UID_TEXT];
+
     if (l->uidl)
-        buf_addf(out, "%u %016" PRIx64 "\r\n", l->i + 1, l->s->keys[l->i]);
+        buf_addf(out, "%u %s\r\n", l->i + 1, unique_id(l->s, l->i, id));
     else
         buf_addf(out, "%u %u\r\n", l->i + 1, l->s->snap->m[l->i].size);
 }
 
-/* The session outlives its output: net/ runs no closed() before the generator has been freed. */
+/* Uses the session, which may be gone when `done` runs, but not while the generator does: net/
+ * calls no generator after closed(). The deletions cannot change meanwhile: no frame runs. */
 static int list_piece(void *arg, struct buf *out)
 {
     struct listing *l = arg;
+    size_t before = out->n;
 
-    for (; l->i < l->s->snap->n && out->n < PIECE; l->i++)
+    for (; l->i < l->s->snap->n && out->n - before < PIECE && !out->overflow; l->i++)
         if (!l->s->deleted[l->i])
             add_line(l, out);
     if (l->i < l->s->snap->n)
@@ -185,6 +214,7 @@ void pop3_cmd_list(struct pop3_session *s, const struct sv *args, int n)
 void pop3_cmd_uidl(struct pop3_session *s, const struct sv *args, int n)
 {
     struct errinfo ei = { 0 };
+    char id[UID_TEXT];
     uint32_t i;
 
     if (pop3_drop_keys(s, &ei) < 0) {
@@ -194,6 +224,6 @@ void pop3_cmd_uidl(struct pop3_session *s, const struct sv *args, int n)
         pop3_ok(s, "unique-id listing follows");
         list_all(s, true);
     } else if (pop3_drop_message(s, args[0], &i)) {
-        pop3_ok(s, "%u %016" PRIx64, i + 1, s->keys[i]);
+        pop3_ok(s, "%u %s", i + 1, unique_id(s, i, id));
     }
 }

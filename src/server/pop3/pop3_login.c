@@ -224,8 +224,11 @@ static void list_mechanisms(struct pop3_session *s)
     pop3_add_mechanisms(s, &b);
     pop3_ok(s, "mechanisms follow");
     rest = b.n ? buf_sv(&b) : SV_NULL;
-    while (rest.p)
-        conn_writef(s->c, SV_FMT "\r\n", SV_ARG(sv_split(&rest, ' ')));
+    while (rest.p) {
+        struct sv name = sv_split(&rest, ' ');
+
+        conn_writef(s->c, SV_FMT "\r\n", SV_ARG(name));
+    }
     conn_write(s->c, SV(".\r\n"));
     buf_done(&b);
 }

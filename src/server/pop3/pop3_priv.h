@@ -13,7 +13,7 @@ struct pop3_session {
     const struct pop3_server *srv;
     struct logctx log;
     enum pop3_state state;
-    unsigned failures;
+    unsigned failures, errors;     /* refused logins; lines that were no command */
     char *user;                    /* of USER, until PASS */
     struct pop3_sasl *sasl;        /* while POP_SASL */
     const struct account *account; /* after login */
@@ -23,7 +23,7 @@ struct pop3_session {
     uint8_t *deleted;        /* one byte a message */
     uint32_t n_deleted;
     uint64_t deleted_bytes;
-    bool locked, utf8, timed_out;
+    bool locked, timed_out;
     uint32_t retrieved;
     uint64_t retrieved_bytes;
 };

@@ -2,8 +2,9 @@
 #include "server/pop3/pop3_priv.h"
 
 #include <stdarg.h>
+#include <stdio.h>
 
-enum { LINE = 1, TOO_LONG, MAX_LINE = 12288, MAX_PLAIN = 2048 };
+enum { LINE = 1, MAX_LINE = 12288, MAX_PLAIN = 2048 };
 
 static void reply(struct pop3_session *s, const char *status, const char *fmt, va_list ap)
 {
@@ -62,9 +63,7 @@ static int pop3_frame(void *session _unused_, struct sv in, bool eof _unused_, s
     line = sv_take(in, (size_t)eol);
     if (line.n && line.p[line.n - 1] == '\r')
         line.n--;
-    *ret = (struct frame){ .kind = line.n > MAX_LINE ? TOO_LONG : LINE,
-                           .data = line,
-                           .used = (size_t)eol + 1 };
+    *ret = (struct frame){ .kind = LINE, .data = line, .used = (size_t)eol + 1 };
     return 1;
 }
 
@@ -123,6 +122,19 @@ static int split_args(const struct pop3_cmd *cmd, struct sv rest, struct sv args
     return n;
 }
 
+/* What is no command at all. Too much of it ends the session: that is no mail client. */
+static void wrong(struct pop3_session *s, const char *text)
+{
+    _cleanup_(conf_unrefp) const struct conf *cf = conf_pin();
+
+    if (++s->errors < (unsigned)cf->pop3.max_errors) {
+        pop3_err(s, "%s", text);
+        return;
+    }
+    pop3_err(s, "%s; too many errors, closing connection", text);
+    conn_close(s->c);
+}
+
 static void run_line(struct pop3_session *s, struct sv line)
 {
     struct sv rest, verb = take_verb(line, &rest), args[2] = { SV_NULL, SV_NULL };
@@ -130,34 +142,32 @@ static void run_line(struct pop3_session *s, struct sv line)
     int n;
 
     log_command(s, cmd, line);
-    if (memchr(line.p, '\0', line.n)) {
-        pop3_err(s, "NUL in a command");
+    if (sv_find(line, '\0') >= 0) {
+        wrong(s, "NUL in a command");
         return;
     }
     if (!cmd || line.n > MAX_PLAIN) {
-        pop3_err(s, cmd ? "Line too long" : "Command unrecognized");
+        wrong(s, cmd ? "Line too long" : "Command unrecognized");
         return;
     }
-    conn_set_state(s->c, sv_c(cmd->name));
     if (!(cmd->states & s->state)) {
-        pop3_err(s, s->state == POP_AUTH ? "Log in first" : "Not after the login");
+        wrong(s, s->state == POP_AUTH ? "Log in first" : "Not after the login");
         return;
     }
     n = split_args(cmd, rest, args);
     if (n < cmd->min_args || (cmd->max_args >= 0 && n > cmd->max_args)) {
-        pop3_err(s, n < cmd->min_args ? "Argument is missing" : "Too many arguments");
+        wrong(s, n < cmd->min_args ? "Argument is missing" : "Too many arguments");
         return;
     }
+    conn_set_state(s->c, sv_c(cmd->name));
     cmd->run(s, args, n);
 }
 
-static void pop3_run(void *session, const struct frame *f)
+static void run_frame(struct pop3_session *s, const struct frame *f)
 {
-    struct pop3_session *s = session;
-
     if (s->state == POP_END)
         return;
-    if (f->kind < 0 || f->kind == TOO_LONG) {
+    if (f->kind < 0) {
         pop3_err(s, "Line too long, closing connection");
         conn_close(s->c);
     } else if (s->state == POP_SASL) {
@@ -166,6 +176,15 @@ static void pop3_run(void *session, const struct frame *f)
     } else {
         run_line(s, f->data);
     }
+}
+
+static void pop3_run(void *session, const struct frame *f)
+{
+    struct pop3_session *s = session;
+    const struct logctx *before = log_thread_session(&s->log);
+
+    run_frame(s, f);
+    log_thread_session(before);
 }
 
 static bool pop3_timeout(void *session)
