@@ -9,19 +9,21 @@
 #define MAX_QUEUE_S (31 * 86400) /* queue.lifetime is less: older messages wait nowhere */
 #define PRUNE_EVERY 64
 
-int handled_record(struct op *o, struct folder_row *f, const struct msg_data *g, size_t n,
+int handled_record(struct op *o, const struct folder_row *f, const struct msg_data *g, size_t n,
                    struct errinfo *ei)
 {
     int64_t now = clock_wall_s();
+    bool prune = false;
     int r = 0;
     for (size_t i = 0; r == 0 && i < n; i++) {
+        prune |= g[i].uid % PRUNE_EVERY == 0;
         if (g[i].date < now - MAX_QUEUE_S)
             continue;
         r = db_run(o->c, ei, "INSERT OR REPLACE INTO handled(folder_id, key, at) VALUES(?, ?, ?)",
                    "iii", f->id, (int64_t)g[i].key, now);
         o->pages++;
     }
-    if (r == 0 && f->modseq % PRUNE_EVERY == 0)
+    if (r == 0 && prune)
         r = db_run(o->c, ei, "DELETE FROM handled WHERE at < ?", "i", now - KEEP_S);
     return r;
 }

@@ -222,7 +222,7 @@ int msgs_remove(struct op *o, struct folder_row *f, const struct msg_data *g, si
 
 /* handled.c: messages that left the folder by the user's will, so that a delivery that is repeated
  * does not bring them back. has: 1 = yes. */
-int handled_record(struct op *o, struct folder_row *f, const struct msg_data *g, size_t n,
+int handled_record(struct op *o, const struct folder_row *f, const struct msg_data *g, size_t n,
                    struct errinfo *ei);
 int handled_has(struct op *o, int64_t folder_id, uint64_t key, struct errinfo *ei);
 
