@@ -21,6 +21,7 @@ struct child_env {
     const struct boot *boot;
     struct log_sink *sink;
     int shm_fd;
+    int modules_fd; /* a locked file: stays locked until the last module has ended */
 };
 /* Forks and executes this program in the module's role. Needs the privilege to switch users when
  * boot->user is set. */

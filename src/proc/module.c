@@ -17,6 +17,7 @@
 #include "proc/listeners.h"
 
 #define DRAIN_MS     20000
+#define LOST_MS      2000 /* to finish after the supervisor's end: its successor waits for us */
 #define MAX_EVENTS   1000
 #define HEARTBEAT_MS 1000
 
@@ -34,7 +35,7 @@ static struct {
     pthread_cond_t changed;
     struct list events;
     unsigned n;
-    bool drain;
+    bool drain, lost;
     struct module_ctx *module;
 } life = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
@@ -78,7 +79,7 @@ static void on_msg(void *arg, const struct ipc_msg *m)
 static void on_lost(void *arg _unused_)
 {
     pthread_mutex_lock(&life.lock);
-    life.drain = true;
+    life.drain = life.lost = true;
     pthread_cond_signal(&life.changed);
     pthread_mutex_unlock(&life.lock);
 }
@@ -190,13 +191,13 @@ static int inherit(struct module_ctx *m, struct errinfo *ei)
 {
     const char *text = getenv("POSTHORN_MODULE"), *data, *dsn, *user;
     json_error_t je;
-    int ipc_fd, log_fd, shm_fd, r;
+    int ipc_fd, log_fd, shm_fd, lock_fd, r;
     struct shm *shm;
 
     m->inherited = text ? json_loads(text, 0, &je) : NULL;
-    if (!m->inherited ||
-        json_unpack(m->inherited, "{s:i, s:i, s:i, s:s, s:s, s:s}", "ipc", &ipc_fd, "log", &log_fd,
-                    "shm", &shm_fd, "data", &data, "dsn", &dsn, "user", &user) < 0)
+    if (!m->inherited || json_unpack(m->inherited, "{s:i, s:i, s:i, s:i, s:s, s:s, s:s}", "ipc",
+                                     &ipc_fd, "log", &log_fd, "shm", &shm_fd, "lock", &lock_fd,
+                                     "data", &data, "dsn", &dsn, "user", &user) < 0)
         return err_set(ei, E_PARSE, "modules are started by `posthorn serve`, not by hand");
     unsetenv("POSTHORN_MODULE"); /* the database's name may hold a password */
     r = shm_attach(shm_fd, &shm, ei);
@@ -205,6 +206,7 @@ static int inherit(struct module_ctx *m, struct errinfo *ei)
     shm_use(shm, m->def->self);
     os_set_cloexec(ipc_fd, true);
     os_set_cloexec(log_fd, true);
+    os_set_cloexec(lock_fd, true); /* stays open: it says that we live */
     log_attach(log_fd);
     if (*user && (r = os_drop_privileges(user, ei)) < 0)
         return r;
@@ -246,6 +248,14 @@ static int begin(struct module_ctx *m, struct errinfo *ei)
     return r;
 }
 
+static int64_t stop_deadline_ms(void)
+{
+    pthread_mutex_lock(&life.lock);
+    int64_t ms = life.lost ? LOST_MS : DRAIN_MS;
+    pthread_mutex_unlock(&life.lock);
+    return ms;
+}
+
 int module_main(const struct module_def *def)
 {
     struct module_ctx m = { .def = def };
@@ -267,7 +277,7 @@ int module_main(const struct module_def *def)
     }
     ipc_send(m.ipc, MOD_SUPERVISOR, IPC_READY, 0, false, SV_NULL);
     serve(&m);
-    def->stop(&m, DRAIN_MS);
+    def->stop(&m, stop_deadline_ms());
     ipc_close(m.ipc);
     accounts_close(m.accounts);
     db_close(m.db);

@@ -24,6 +24,7 @@
 #define TICK_MS          500
 #define HEARTBEAT_MAX_MS 60000
 #define DRAIN_MS         25000
+#define ORPHANS_MS       30000
 
 static const enum module served[] = { MOD_CONTROL, MOD_ACCESS, MOD_SMTP };
 
@@ -33,7 +34,8 @@ struct supervisor {
     struct log_sink *sink;
     struct shm *shm;
     int shm_fd, signal_fd, lock_fd;
-    bool root; /* started by root: modules run as boot.user */
+    int modules_fd; /* a lock that our modules hold with us, for who comes after us */
+    bool root;      /* started by root: modules run as boot.user */
     bool stopping, told_ready;
     int64_t stop_deadline_ms;
     struct child children[ARRAY_LEN(served)];
@@ -155,7 +157,7 @@ static int bind_all(struct supervisor *s, struct errinfo *ei)
 
 static void start_child(struct supervisor *s, struct child *c)
 {
-    struct child_env env = { &s->boot, s->sink, s->shm_fd };
+    struct child_env env = { &s->boot, s->sink, s->shm_fd, s->modules_fd };
     struct errinfo ei;
     int r;
 
@@ -366,6 +368,24 @@ static int open_signals(struct errinfo *ei)
     return fd < 0 ? err_set_errno(ei, -errno, "signalfd") : fd;
 }
 
+/* After a supervisor's violent end its modules finish by themselves, which takes a moment: until
+ * then they have the ports and the queue. */
+static int wait_for_orphans(struct supervisor *s, struct errinfo *ei)
+{
+    _cleanup_(freep) char *path = boot_path(&s->boot, "run/modules");
+    int64_t until = clock_mono_ms() + ORPHANS_MS;
+    int r;
+
+    while ((r = os_lock_file(path, &s->modules_fd, ei)) == E_CONFLICT && clock_mono_ms() < until)
+        poll(NULL, 0, 20);
+    if (r == E_CONFLICT)
+        return err_set(ei, r,
+                       "modules of a server that was killed still use %s; end them (pgrep -f "
+                       "'posthorn module')",
+                       s->boot.data);
+    return r;
+}
+
 static int start(struct supervisor *s, const struct supervisor_opts *o, struct errinfo *ei)
 {
     _cleanup_(freep) char *lock = NULL;
@@ -386,7 +406,8 @@ static int start(struct supervisor *s, const struct supervisor_opts *o, struct e
     r = os_lock_file(lock, &s->lock_fd, ei);
     if (r == E_CONFLICT)
         return err_set(ei, r, "%s: another posthorn serves this data directory", s->boot.data);
-    if (r < 0 || (r = boot_open_db(&s->boot, &s->db, ei)) < 0 || (r = start_logs(s, ei)) < 0 ||
+    if (r < 0 || (r = wait_for_orphans(s, ei)) < 0 ||
+        (r = boot_open_db(&s->boot, &s->db, ei)) < 0 || (r = start_logs(s, ei)) < 0 ||
         (r = ensure_certificate(s, ei)) < 0 || (r = shm_create(&s->shm_fd, &s->shm, ei)) < 0)
         return r;
     shm_use(s->shm, MOD_SUPERVISOR);
@@ -395,7 +416,7 @@ static int start(struct supervisor *s, const struct supervisor_opts *o, struct e
 
 int supervisor_main(const struct supervisor_opts *o)
 {
-    struct supervisor s = { .shm_fd = -1, .signal_fd = -1, .lock_fd = -1 };
+    struct supervisor s = { .shm_fd = -1, .signal_fd = -1, .lock_fd = -1, .modules_fd = -1 };
     struct errinfo ei = { 0 };
 
     for (size_t i = 0; i < ARRAY_LEN(served); i++)
