@@ -1,11 +1,13 @@
 /* Measures net/ alone: an echo protocol over loopback. Requests per second with some clients that
  * each wait for their answer, and what an idle connection costs.
- *   net_echo [-t] [-c clients] [-s seconds] [-i idle connections] [-w fast workers]
- * -t: TLS. The clients run in a second process, so that the server's memory stands alone. */
+ *   net_echo [-t] [-c clients] [-s seconds] [-i idle connections] [-w fast workers] [-b
+ * microseconds] -t: TLS. -b: each request blocks its worker so long, as one that waits for a disk
+ * does. The clients run in a second process, so that the server's memory stands alone. */
 #include <arpa/inet.h>
 #include <poll.h>
 #include <stdio.h>
 #include <sys/resource.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -39,8 +41,12 @@ static int echo_frame(void *session, struct sv in, bool eof, struct frame *ret)
     return 1;
 }
 
+static useconds_t block_us; /* set before the server starts */
+
 static void echo_run(void *session, const struct frame *f)
 {
+    if (block_us)
+        usleep(block_us);
     (void)!conn_write(session, f->data);
 }
 
@@ -70,6 +76,16 @@ static long rss_kb(pid_t pid)
     if (f)
         fclose(f);
     return kb;
+}
+
+static uint64_t *shared_done; /* requests, for the parent */
+
+static double cpu_us(void)
+{
+    struct rusage ru;
+    getrusage(RUSAGE_SELF, &ru);
+    return (double)(ru.ru_utime.tv_sec + ru.ru_stime.tv_sec) * 1e6 +
+           (double)(ru.ru_utime.tv_usec + ru.ru_stime.tv_usec);
 }
 
 struct peer {
@@ -133,6 +149,7 @@ static void clients(uint16_t port, SSL_CTX *ctx, int n, int seconds)
             done++;
         }
     }
+    *shared_done = done;
     printf("%d clients: %.0f requests/s\n", n,
            (double)done * 1e6 / (double)(clock_mono_us() - start));
     fflush(stdout);
@@ -161,7 +178,7 @@ int main(int argc, char **argv)
 {
     bool tls = false;
     int n = 100, seconds = 4, idle = 0, workers = 0;
-    for (int o; (o = getopt(argc, argv, "tc:s:i:w:")) != -1;) {
+    for (int o; (o = getopt(argc, argv, "tc:s:i:w:b:")) != -1;) {
         uint32_t v = 0;
         if (optarg && sv_to_u32(sv_c(optarg), &v) < 0)
             return 2;
@@ -177,6 +194,9 @@ int main(int argc, char **argv)
             break;
         case 'i':
             idle = (int)v;
+            break;
+        case 'b':
+            block_us = v;
             break;
         case 'w':
             workers = (int)v;
@@ -201,6 +221,8 @@ int main(int argc, char **argv)
     int go[2];
     if (pipe(go) < 0)
         return 1;
+    shared_done =
+        mmap(NULL, sizeof(*shared_done), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     pid_t pid = fork();
     if (pid == 0) {
         char c;
@@ -225,7 +247,10 @@ int main(int argc, char **argv)
         panic("%s", ei.text);
     if (write(go[1], "g", 1) != 1)
         return 1;
+    double cpu = cpu_us();
     waitpid(pid, NULL, 0);
+    if (*shared_done > 0)
+        printf("server CPU %.2f us/request\n", (cpu_us() - cpu) / (double)*shared_done);
     net_stop(net, 5000);
     printf("server after closing: %ld KiB\n", rss_kb(getpid()));
     return 0;
