@@ -18,6 +18,12 @@ bool session_plain_allowed(struct session *s)
     return auth_plain_allowed(&p);
 }
 
+static void put_base(struct buf *out)
+{
+    _cleanup_(conf_unrefp) const struct conf *cf = conf_pin();
+    buf_add_str(out, cf->imap.literals == 1 ? "IMAP4rev1 LITERAL-" : "IMAP4rev1 LITERAL+");
+}
+
 static void put_login_capability(struct session *s, struct buf *out)
 {
     struct auth_peer p;
@@ -29,7 +35,8 @@ static void put_login_capability(struct session *s, struct buf *out)
         p.cb_type = cb_type;
         p.cb_data = buf_sv(&cb);
     }
-    buf_add_str(out, "IMAP4rev1 LITERAL+ SASL-IR ID ENABLE IDLE");
+    put_base(out);
+    buf_add_str(out, " SASL-IR ID ENABLE IDLE");
     if (!p.tls && conn_can_tls(s->c))
         buf_add_str(out, " STARTTLS");
     if (!auth_plain_allowed(&p))

@@ -47,12 +47,14 @@ struct session {
     const struct snap *snap; /* what the client has been told; NULL = nothing selected */
     struct recent recent;
     uint32_t recent_told; /* uids below have been asked for */
-    uint32_t retell_lo, retell_hi; /* uids whose flags the client may know newer than snap has them */
+    uint32_t retell_lo,
+        retell_hi; /* uids whose flags the client may know newer than snap has them */
     struct pending *pending;
     struct upload *upload;
     struct auth_try *auth;
-    char *wait_tag;    /* of IDLE and AUTHENTICATE */
-    int64_t active_ms; /* the client's last command, monotonic */
+    char *wait_tag;               /* of IDLE and AUTHENTICATE */
+    int64_t active_ms;            /* the client's last command, monotonic */
+    int64_t timer_ms, timeout_ms; /* when the idle timeout was set, and to what */
 };
 
 enum cmd_flags {
@@ -143,14 +145,19 @@ struct job {
     const struct cmd_def *def;
     struct sv tag;
     bool uid;
-    char *failed; /* tagged "NO ..." line instead of OK; heap */
+    char *failed; /* "[CODE] text" of a tagged NO instead of OK; heap */
+    char *final;  /* the tagged line, when it is known already; heap, "" = none */
     struct sync *sync;
     bool first_logged;
 };
 /* Starts a job for c, which it detaches; takes over c->arena's content and c->out. j: heap, zeroed,
  * with step and done set. */
 void job_start(struct cmd *c, struct job *j);
+/* Goes on telling the news that began with y, then writes final (takes it; "" = nothing). Takes *y
+ * and, when a is not NULL, what the arena holds. */
+void job_news(struct session *s, struct sync *y, char *final, struct arena *a);
 #define JOB_CHUNK (64 * KiB)
+#define NEWS_MAX  (256 * KiB) /* more news than this are told by a job */
 
 /* --- sync.c --- */
 struct sync {

@@ -14,6 +14,7 @@ struct pending {
 /* A non-synchronising literal up to this size is read to its end when it is refused. */
 #define SWALLOW_MAX   (64 * MiB)
 #define BAD_MAX       50
+#define SMALL_LITERAL ((uint64_t)4096) /* of LITERAL- */
 #define LOGIN_LITERAL ((uint64_t)4096)
 #define LOGIN_COMMAND ((size_t)8192)
 
@@ -71,6 +72,12 @@ static uint64_t max_literal(const struct session *s)
     return (uint64_t)cf->imap.max_literal;
 }
 
+static bool only_small(void)
+{
+    _cleanup_(conf_unrefp) const struct conf *cf = conf_pin();
+    return cf->imap.literals == 1;
+}
+
 /* A literal that comes without asking is taken and thrown away, unless that costs too much. */
 static void swallow(struct session *s, uint64_t size)
 {
@@ -126,6 +133,10 @@ static void part_line(struct session *s, struct sv line)
         return;
     }
     struct sv text = sv_take(buf_sv(&p->text), p->text.n - 2);
+    if (nonsync && size > SMALL_LITERAL && only_small()) {
+        refuse(s, text, size, nonsync, "BAD [TOOBIG] Literal+ is limited to 4096 octets here");
+        return;
+    }
     if (s->state != ST_NOT_AUTH && append_begin(s, text, size, nonsync, &why)) {
         if (why)
             refuse(s, text, size, nonsync, why);

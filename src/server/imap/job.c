@@ -14,6 +14,7 @@ static void job_free(void *arg)
         free(j->sync);
     }
     free(j->failed);
+    free(j->final);
     arena_done(&j->arena);
     free(j);
 }
@@ -21,7 +22,7 @@ static void job_free(void *arg)
 static int end_step(struct job *j, struct buf *out)
 {
     struct session *s = j->s;
-    if (!j->sync) {
+    if (!j->sync && !j->final) {
         struct sync y;
         int r = sync_begin(s, j->uid || !(j->def->flags & CMD_USES_SEQ), NULL, j->uid, &y);
         if (r < 0) {
@@ -38,8 +39,11 @@ static int end_step(struct job *j, struct buf *out)
     if (j->sync && sync_put(s, j->sync, out, JOB_CHUNK))
         return 1;
     size_t start = out->n;
-    buf_add_sv(out, j->tag);
-    if (j->failed)
+    if (!j->final)
+        buf_add_sv(out, j->tag);
+    if (j->final)
+        buf_add_str(out, j->final);
+    else if (j->failed)
         buf_addf(out, " NO %s\r\n", j->failed);
     else
         buf_addf(out, " OK %s%s completed\r\n", j->uid ? "UID " : "", j->def->name);
@@ -96,4 +100,19 @@ void job_start(struct cmd *c, struct job *j)
     }
     if (conn_write_gen(c->s->c, job_piece, job_free, j) < 0)
         conn_close(c->s->c);
+}
+
+void job_news(struct session *s, struct sync *y, char *final, struct arena *a)
+{
+    struct job *j = xcalloc(1, sizeof(*j));
+    j->s = s;
+    j->final = final;
+    j->sync = xcalloc(1, sizeof(*j->sync));
+    *j->sync = *y;
+    if (a) {
+        j->arena = *a;
+        arena_init(a, 0);
+    }
+    if (conn_write_gen(s->c, job_piece, job_free, j) < 0)
+        conn_close(s->c);
 }

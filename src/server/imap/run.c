@@ -126,48 +126,53 @@ static void log_command(struct session *s, const struct cmd *c, struct sv text)
     log_in(&s->log, sv_take(first, 1000));
 }
 
-/* The news of the mailbox behind a command's own responses. Larger news go on as a job. */
-static bool put_news(struct cmd *c)
+/* The news of the mailbox behind a command's own responses. Negative: it is gone. 1: *ret holds
+ * more news than should be in memory at once. */
+static int put_news(struct cmd *c, struct sync *ret)
 {
     struct session *s = c->s;
-    struct sync y;
     bool may_expunge = c->uid || !c->def || !(c->def->flags & CMD_USES_SEQ);
-    int r = sync_begin(s, may_expunge, &c->expect, c->uid, &y);
+    int r = sync_begin(s, may_expunge, &c->expect, c->uid, ret);
     if (r < 0)
-        return false;
+        return r;
     if (r == 0) {
         if (c->expect.tell)
             sync_put_expected(s, &c->expect, c->uid, &c->out);
-        return true;
+        return 0;
     }
-    while (sync_put(s, &y, &c->out, c->out.n + JOB_CHUNK))
-        ;
-    sync_end(&y);
-    return true;
+    if (sync_put(s, ret, &c->out, c->out.n + NEWS_MAX))
+        return 1;
+    sync_end(ret);
+    return 0;
+}
+
+static void count_bad(struct cmd *c)
+{
+    if (c->result != RES_BAD)
+        c->s->bad_in_row = 0;
+    else if (++c->s->bad_in_row == BAD_MAX)
+        session_bye(c->s, "Too many wrong commands");
 }
 
 void cmd_finish(struct cmd *c)
 {
     struct session *s = c->s;
-    bool gone = false;
+    struct sync y;
+    int news = 0;
     if (s->state == ST_SELECTED && !c->no_sync && !(c->def && c->def->flags & CMD_NO_SYNC))
-        gone = !put_news(c);
-    if (c->result == RES_BAD) {
-        if (++s->bad_in_row >= BAD_MAX)
-            gone = true;
-    } else {
-        s->bad_in_row = 0;
-    }
+        news = put_news(c, &y);
     session_log_out(s, buf_sv(&c->out));
     session_log_out(s, buf_sv(&c->final));
-    if (buf_add_sv(&c->out, buf_sv(&c->final)) < 0)
-        conn_close(s->c);
+    if (news <= 0)
+        buf_add_sv(&c->out, buf_sv(&c->final));
     session_write(s, &c->out);
-    if (gone)
-        session_bye(s, c->result == RES_BAD ? "Too many wrong commands"
-                                            : "The selected mailbox is not there any more");
-    else if (s->state == ST_LOGOUT)
+    if (news > 0)
+        job_news(s, &y, buf_take(&c->final, NULL), c->a);
+    else if (news < 0)
+        session_bye(s, "The selected mailbox is not there any more");
+    if (s->state == ST_LOGOUT)
         conn_close(s->c);
+    count_bad(c);
 }
 
 static void no_command(struct cmd *c, struct sv name)

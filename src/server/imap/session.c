@@ -9,6 +9,8 @@
 
 enum { LOGIN_MAX_LINE = 8 * 1024, MAX_LINE = 64 * 1024 };
 
+_Static_assert(sizeof(struct session) <= 512, "thousands of sessions are parked");
+
 static const char *host_name(const struct conf *cf, char *tmp, size_t n)
 {
     if (cf->system.hostname[0])
@@ -32,7 +34,7 @@ static void *session_open(struct conn *c, void *arg)
     sv_copy(s->log.source, sizeof(s->log.source), sv_c(conn_peer_ip(c)));
     s->active_ms = clock_mono_ms();
     ctr_inc(CTR_imap_sessions);
-    conn_set_timeout(c, cf->imap.login_timeout);
+    session_timeout_reset(s);
     log_line(&s->log, LOG_SUMMARY, "Connected, local IP=%s", conn_local_ip(c));
     struct buf out;
     buf_init(&out, 8 * KiB);
@@ -90,7 +92,13 @@ static bool session_timeout(void *session)
     _cleanup_(conf_unrefp) const struct conf *cf = conf_pin();
     if (s->state == ST_LOGOUT)
         return false;
-    int64_t idle_ms = clock_mono_ms() - s->active_ms;
+    int64_t now = clock_mono_ms(), idle_ms = now - s->active_ms;
+    /* Called before its time: the server stops. */
+    bool early = now + 100 < MAX(s->timer_ms, s->active_ms) + s->timeout_ms;
+    if (early) {
+        session_bye(s, "Server is shutting down");
+        return false;
+    }
     if (s->idling && idle_ms < cf->imap.timeout) {
         session_sync_now(s);
         struct sv still = SV("* OK Still here\r\n");
@@ -99,10 +107,7 @@ static bool session_timeout(void *session)
         session_timeout_reset(s);
         return s->state != ST_LOGOUT;
     }
-    if (idle_ms >= (s->state == ST_NOT_AUTH ? cf->imap.login_timeout : cf->imap.timeout))
-        session_bye(s, "Autologout; idle for too long");
-    else
-        session_bye(s, "Server is shutting down");
+    session_bye(s, "Autologout; idle for too long");
     return false;
 }
 
@@ -165,6 +170,8 @@ void session_timeout_reset(struct session *s)
     int64_t ms = s->state == ST_NOT_AUTH ? cf->imap.login_timeout : cf->imap.timeout;
     if (s->idling && cf->imap.idle_keepalive > 0)
         ms = MAX((int64_t)1, MIN(cf->imap.idle_keepalive, ms - (clock_mono_ms() - s->active_ms)));
+    s->timer_ms = clock_mono_ms();
+    s->timeout_ms = ms;
     conn_set_timeout(s->c, ms);
 }
 
@@ -225,11 +232,13 @@ void session_sync_now(struct session *s)
         return;
     }
     buf_init(&out, 64 * MiB);
-    while (sync_put(s, &y, &out, JOB_CHUNK))
-        ;
-    sync_end(&y);
+    bool more = sync_put(s, &y, &out, NEWS_MAX);
     session_log_out(s, buf_sv(&out));
     session_write(s, &out);
+    if (more)
+        job_news(s, &y, xstrdup(""), NULL);
+    else
+        sync_end(&y);
 }
 
 /* --- output --- */
