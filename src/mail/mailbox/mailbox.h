@@ -20,10 +20,11 @@ struct mailbox;   /* one account's store; counted */
 
 struct mailstore_opts {
     const char *root;         /* <mail> */
-    const char *temp_dir;     /* <temp>/POP3 for appends; emptied by the owner process */
+    const char *temp_dir;     /* <temp>/POP3, where the caller collects large appends; emptied by the owner process */
     int alpha_prefix, alpha_group;
 };
 int mailstore_open(const struct mailstore_opts *o, struct mailstore **ret, struct errinfo *ei);
+/* All mailboxes must have been given back; snapshots may live on. */
 void mailstore_close(struct mailstore *s);
 /* Path of an account's directory (rows dir.alpha): "john", 4/2 -> jo/hn/john. Pure; ret is appended. */
 int mailstore_account_dir(const struct mailstore_opts *o, struct sv address, struct buf *ret);
@@ -33,7 +34,8 @@ int mailbox_open(struct mailstore *s, int64_t account_id, struct sv address, str
 void mailbox_unref(struct mailbox *m);
 DEFINE_CLEANUP(struct mailbox, mailbox_unref)
 int64_t mailbox_account(const struct mailbox *m);
-/* Removes everything of a deleted account. */
+/* Removes everything of a deleted account. Whoever has the mailbox open, in any process, gets E_NOTFOUND from then on;
+ * a new mailbox of the address may be opened at once. Nothing there is no error. */
 int mailstore_remove(struct mailstore *s, struct sv address, struct errinfo *ei);
 
 /* --- flags --- */
@@ -63,7 +65,8 @@ struct snap {
     const char *const *keywords;
     struct snap_msg m[];
 };
-/* Newest state. Cheap when nothing has changed (E.g. prev is the newest: returns prev, counted again). prev may be NULL. */
+/* Newest state. Nearly free when nothing in the account has changed, in whatever process (prev is the newest: returns
+ * prev, counted again). prev may be NULL. A snapshot may outlive its mailbox. E_NOTFOUND: the folder is gone. */
 int mailbox_snapshot(struct mailbox *m, int64_t folder_id, const struct snap *prev, const struct snap **ret, struct errinfo *ei);
 void snap_unref(const struct snap *s);
 DEFINE_CLEANUP(const struct snap, snap_unref)

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "conf/conf.h"
+#include "log/log.h"
 #include "mail/mailbox/mailbox_priv.h"
 #include "os/file.h"
 
@@ -65,8 +66,12 @@ void mailstore_close(struct mailstore *s)
     pthread_mutex_lock(&s->lock);
     while (!list_empty(&s->all)) {
         struct mailbox *m = container_of(s->all.next, struct mailbox, all_link);
-        if (m->refs > 0)
-            panic("mail store: closed while mailbox %s is in use", m->address);
+        if (m->refs >
+            0) { /* at the end of the process: better left than pulled away from somebody */
+            log_error("mail store: closed while the mailbox of %s is in use", m->address);
+            pthread_mutex_unlock(&s->lock);
+            return;
+        }
         evict_locked(m);
         pthread_mutex_unlock(&s->lock);
         mailbox_free(m);
