@@ -17,7 +17,7 @@ deps-test:
 	@tools/install-deps.sh build test
 
 build: deps ## build/posthorn, optimised
-	@cmake -S . -B build -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo $(CMAKE_ARGS) >/dev/null
+	@cmake -S . -B build -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo -DPOSTHORN_TESTS=OFF $(CMAKE_ARGS) >/dev/null
 	@cmake --build build -j $(JOBS) --target posthorn
 
 run: build ## a server with a demo domain on unprivileged ports, in the foreground
