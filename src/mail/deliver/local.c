@@ -109,9 +109,20 @@ static void finish_put(struct batch *b, struct mailbox *mb, struct put *p)
     remember_file(b, mb, p);
 }
 
-/* Adds the messages of puts[0..n) (one account) to the inbox. */
-static int add_all(struct batch *b, struct put *puts, size_t n, struct mailbox *mb, uint64_t quota,
-                   struct errinfo *ei)
+/* Another mailbox's file served as source, and that mailbox's owner expunged the message just then:
+ * the content comes from the queue instead. */
+static bool lost_source(struct batch *b, struct put *p)
+{
+    struct buf *path = &b->stored[p->index];
+    if (p->add->ret_error != -ENOENT || !path->n)
+        return false;
+    buf_reset(path);
+    return true;
+}
+
+/* Adds the messages of puts[0..n) (one account) to the inbox. -EAGAIN: do it again. */
+static int add_once(struct batch *b, struct put *puts, size_t n, struct mailbox *mb, uint64_t quota,
+                    struct errinfo *ei)
 {
     struct mailbox_add *adds = xcalloc(n, sizeof(*adds));
     struct mailbox_parsed **parsed = xcalloc(n, sizeof(struct mailbox_parsed *));
@@ -124,10 +135,23 @@ static int add_all(struct batch *b, struct put *puts, size_t n, struct mailbox *
         puts[i].add = &adds[n_adds - 1];
     }
     int r = mailbox_add(mb, mailbox_inbox_id(mb), adds, n_adds, false, quota, parsed, NULL, ei);
+    bool again = false;
     for (size_t i = 0; i < n && r >= 0; i++)
+        again |= lost_source(b, &puts[i]);
+    for (size_t i = 0; i < n && r >= 0 && !again; i++)
         finish_put(b, mb, &puts[i]);
     free(adds);
     free(parsed);
+    return r >= 0 && again ? -EAGAIN : r;
+}
+
+static int add_all(struct batch *b, struct put *puts, size_t n, struct mailbox *mb, uint64_t quota,
+                   struct errinfo *ei)
+{
+    int r;
+    do {
+        r = add_once(b, puts, n, mb, quota, ei); /* what is there already is not added twice */
+    } while (r == -EAGAIN);
     return r;
 }
 
