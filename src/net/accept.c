@@ -54,7 +54,9 @@ static void take(struct acceptor *a, const struct listener *l, int fd,
     struct conn_facts f = { .net = n, .listener = l, .fd = fd, .peer = *peer };
     char ip[ADDR_TEXT_MAX];
     sockaddr_text(peer, ip);
-    sockaddr_bytes(peer, f.ip.addr);
+    /* An IPv6 customer has a whole /64: counting its addresses one by one would limit nobody. */
+    if (sockaddr_bytes(peer, f.ip.addr) && strchr(ip, ':'))
+        memset(f.ip.addr + 8, 0, 8);
     f.ip.limit = l->per_ip;
     f.trusted = net_ip_in_list(ip, sv_c(cf->net.trusted_ips));
     int64_t max = atomic_load(&n->max_conns), open = atomic_fetch_add(&n->n_conns, 1) + 1;

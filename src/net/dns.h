@@ -1,25 +1,34 @@
-/* DNS lookups through libunbound, as a forwarder to the configured servers only (setting dns.servers, else
- * /etc/resolv.conf; with neither, every lookup fails with E_TEMP: the root servers are never asked).
- * Blocking, with a deadline; any thread that may block (POOL_SLOW, delivery threads). */
+/* DNS lookups through libunbound, as a forwarder to the configured servers only (setting
+ * dns.servers, else /etc/resolv.conf; with neither, every lookup fails with E_TEMP: the root
+ * servers are never asked). Blocking, with a deadline; any thread that may block (POOL_SLOW,
+ * delivery threads). */
 #pragma once
 
 #include "base/err.h"
 
-enum dns_type { DNS_A = 1, DNS_NS = 2, DNS_CNAME = 5, DNS_PTR = 12, DNS_MX = 15, DNS_TXT = 16, DNS_AAAA = 28 };
+enum dns_type {
+    DNS_A = 1,
+    DNS_NS = 2,
+    DNS_CNAME = 5,
+    DNS_PTR = 12,
+    DNS_MX = 15,
+    DNS_TXT = 16,
+    DNS_AAAA = 28
+};
 
 struct dns_rr {
-    uint16_t prio;   /* MX */
-    char *text;      /* name without the trailing dot, address as text, or TXT joined */
+    uint16_t prio; /* MX */
+    char *text;    /* name without the trailing dot, address as text, or TXT joined */
 };
 struct dns_answer {
-    bool secure;     /* DNSSEC-validated */
+    bool secure; /* DNSSEC-validated */
     int64_t took_ms;
     size_t n;
     struct dns_rr rr[]; /* MX: by prio, equal ones in random order */
 };
 
-/* 0 with at least one record; E_NXDOMAIN, E_NODATA, E_TIMEOUT, E_TEMP (SERVFAIL, no server). name may
- * be UTF-8 (converted by IDNA 2008). */
+/* 0 with at least one record; E_NXDOMAIN, E_NODATA, E_TIMEOUT, E_TEMP (SERVFAIL, no server). name
+ * may be UTF-8 (converted by IDNA 2008). */
 int dns_lookup(const char *name, enum dns_type type, struct dns_answer **ret, struct errinfo *ei);
 int dns_lookup_ptr(const char *ip, struct dns_answer **ret, struct errinfo *ei);
 void dns_answer_free(struct dns_answer *a);

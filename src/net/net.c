@@ -31,6 +31,7 @@ static struct net the_net = {
     .listen_lock = PTHREAD_MUTEX_INITIALIZER,
 };
 struct net *_Atomic net_current;
+static bool left_behind; /* by a net_stop that could not wait any longer; main thread only */
 
 static int64_t max_connections(const struct conf *cf)
 {
@@ -95,7 +96,7 @@ int net_start(struct net **ret, struct errinfo *ei)
 {
     _cleanup_(conf_unrefp) const struct conf *cf = conf_pin();
     struct net *n = &the_net;
-    if (atomic_load(&net_current))
+    if (atomic_load(&net_current) || left_behind)
         return err_set(ei, E_EXISTS, "the network side runs already");
     /* Many threads allocate and few at a time: more heaps would only hold more free memory. */
     mallopt(M_ARENA_MAX, ARENAS);
@@ -192,6 +193,7 @@ void net_stop(struct net *n, int64_t deadline_ms)
         /* A handler hangs in something that has no end: what it may touch must stay. */
         log_error("stopping: %u connections or jobs did not end within %" PRId64 " ms",
                   atomic_load(&n->n_conns), deadline_ms);
+        left_behind = true;
         return;
     }
     free_parts(n);

@@ -8,7 +8,13 @@
 #include "net/net_priv.h"
 #include "os/proc.h"
 
-enum { STACK_BYTES = 256 * 1024, JOBS_MAX = 4096, KEEP_BUFFERS_S = 5 };
+/* Sanitizers make stack frames several times as large. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+enum { STACK_BYTES = 2048 * 1024 };
+#else
+enum { STACK_BYTES = 256 * 1024 };
+#endif
+enum { JOBS_MAX = 4096, KEEP_BUFFERS_S = 5 };
 
 static const char *const thread_names[POOL_COUNT] = { "net-fast", "net-slow", "net-bulk" };
 
