@@ -252,6 +252,10 @@ uint64_t flag_list_bits(const struct flag_list *l, const struct snap *snap);
 void put_capability(struct session *s, struct buf *out); /* "IMAP4rev1 ..." */
 bool session_plain_allowed(struct session *s);
 
+/* "(MESSAGES UNSEEN ...)" -> bits for put_status. */
+int status_items(struct imap_in *in, unsigned *ret);
+void put_status(struct buf *out, struct sv name, const struct folder *f, unsigned items);
+
 void cmd_capability(struct cmd *c);
 void cmd_noop(struct cmd *c);
 void cmd_logout(struct cmd *c);
