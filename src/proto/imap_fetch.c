@@ -1,6 +1,6 @@
 /* Parser of FETCH items. Pure. RFC 3501 sections 6.4.5 and 9 (fetch-att, section). */
 #include "proto/imap_fetch.h"
-#include "base/buf.h"
+#include "proto/imap_format.h"
 
 static const struct {
     const char *name;
@@ -144,25 +144,38 @@ static int partial(struct imap_in *in, struct imap_section *s)
     return 0;
 }
 
+static int label_from(struct imap_in *in, struct imap_section *s, struct buf *b)
+{
+    if (s->partial)
+        buf_addf(b, "<%" PRIu64 ">", s->offset);
+    s->label = arena_sv(in->a, buf_sv(b));
+    return b->overflow || !s->label.p ? E_LIMIT : 0;
+}
+
 /* The label repeats the section as the client wrote it, in upper case but for the header names:
- * those who compare text find what they sent. */
+ * those who compare text find what they sent. Names that came as literals are written anew. */
 static int set_label(struct imap_in *in, struct imap_section *s, struct sv written)
 {
-    size_t cap = written.n + 40;
-    char *p = arena_alloc(in->a, cap);
-    if (!p)
-        return E_LIMIT;
-    size_t n = 4;
-    memcpy(p, "BODY", n);
-    bool in_names = false;
-    for (size_t i = 0; i < written.n; i++) {
-        in_names |= written.p[i] == '(';
-        p[n++] = in_names ? written.p[i] : ascii_upper(written.p[i]);
+    struct buf b;
+    bool literals = s->n_names && sv_find(written, '{') >= 0;
+    ssize_t names = sv_find(written, '(');
+    size_t upper = names < 0 ? written.n : (size_t)names;
+    buf_init(&b, 2 * written.n + 64);
+    buf_add(&b, "BODY", 4);
+    for (size_t i = 0; i < upper; i++)
+        buf_add_c(&b, ascii_upper(written.p[i]));
+    if (!literals) {
+        buf_add_sv(&b, sv_skip(written, upper));
+    } else {
+        for (size_t i = 0; i < s->n_names; i++) {
+            buf_add_c(&b, i ? ' ' : '(');
+            imap_put_astring(&b, s->names[i]);
+        }
+        buf_add(&b, ")]", 2);
     }
-    if (s->partial)
-        n += (size_t)snprintf(p + n, cap - n, "<%" PRIu64 ">", s->offset);
-    s->label = sv_n(p, n);
-    return 0;
+    int r = label_from(in, s, &b);
+    buf_done(&b);
+    return r;
 }
 
 static int section(struct imap_in *in, bool peek, struct imap_section *s)

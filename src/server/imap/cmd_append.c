@@ -136,7 +136,7 @@ static const char *part_add(struct session *s, struct upload *u, uint64_t size,
     p->fd = -1;
     p->left = size;
     buf_init(&p->mem, MEMORY_MAX);
-    if (size > MEMORY_MAX && open_temp(s, p) < 0) {
+    if (u->total + size > MEMORY_MAX && open_temp(s, p) < 0) {
         part_free(p);
         return "NO [UNAVAILABLE] No space for the message, try again later";
     }
@@ -336,6 +336,8 @@ void append_line(struct session *s, struct sv line, bool literal, uint64_t size,
     struct imap_in in = imap_in_sv(line, &u->arena);
     struct flag_list flags;
     int64_t date;
+    closep(&u->last->fd);
+    u->last->fd = -1;
     if (!literal) {
         if (!imap_end(&in))
             fail(u, "BAD Nothing is expected behind the message");

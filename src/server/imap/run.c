@@ -115,9 +115,11 @@ static void log_command(struct session *s, const struct cmd *c, struct sv text)
 {
     if (!log_on(LOG_IMAP, LOG_DEBUG))
         return;
-    if (c->def && (c->def->flags & CMD_SLOW)) { /* credentials */
+    /* Credentials stay out of the log, also those of a mistyped LOGIN. */
+    if (c->def ? (c->def->flags & CMD_SLOW) != 0 : s->state == ST_NOT_AUTH) {
         char line[300];
-        int n = snprintf(line, sizeof(line), SV_FMT " %s ****", SV_ARG(c->tag), c->def->name);
+        const char *name = c->def ? c->def->name : "";
+        int n = snprintf(line, sizeof(line), SV_FMT " %s ****", SV_ARG(c->tag), name);
         log_in(&s->log, sv_n(line, MIN((size_t)n, sizeof(line) - 1)));
         return;
     }
