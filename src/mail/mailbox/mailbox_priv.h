@@ -2,9 +2,8 @@
  * page that processes share about an account, and the operation (one transaction or read).
  *
  * Locks, outermost first: mailbox.op_lock (the index connection and the account's OFD lock; held
- * while SQLite or the disk works) -> mailstore.lock (tables of the store; never held while
- * blocking)
- * -> snapcache.lock (the snapshots of one account). */
+ * while SQLite or the disk works), mailstore.lock (tables of the store; never held while blocking),
+ * snapcache.lock (the snapshots of one account). */
 #pragma once
 
 #include <pthread.h>
@@ -24,13 +23,12 @@ struct lockpage {
     _Atomic uint64_t gen;  /* odd while a change is under way; even: grows with each change */
     _Atomic uint64_t incarnation; /* of index.db: changes when it is rebuilt; PAGE_REMOVED */
     _Atomic uint64_t wal_dirty;   /* 1 = the WAL holds commits that index.db lacks */
-    _Atomic uint64_t
-        synced_dirs; /* bit n: msg/<n> has a durable entry; bit 63: the account's directory */
+    _Atomic uint64_t synced_dirs; /* bit n: msg/<n> has a durable entry; PAGE_..._SYNCED */
     _Atomic uint64_t uidvalidity; /* the last one given; survives a lost index */
 };
 #define PAGE_REMOVED      UINT64_MAX
-#define PAGE_DIR_SYNCED   (UINT64_C(1) << 63)
-#define PAGE_INDEX_SYNCED (UINT64_C(1) << 62)
+#define PAGE_DIR_SYNCED   (UINT64_C(1) << 63) /* the account's directory has one, too */
+#define PAGE_INDEX_SYNCED (UINT64_C(1) << 62) /* index.db itself was synced since it was made */
 
 struct snapcache;
 

@@ -42,16 +42,27 @@ static inline struct mailbox *fx_open(struct mailstore *s, const char *address)
     return m;
 }
 
-static inline int fx_setup(void **state)
+static inline int fx_setup_in(void **state, const char *dir)
 {
     struct fixture *f = xcalloc(1, sizeof(*f));
-    snprintf(f->root, sizeof(f->root), "/tmp/posthorn-mbox-XXXXXX");
+    snprintf(f->root, sizeof(f->root), "%s/posthorn-mbox-XXXXXX", dir);
     if (!mkdtemp(f->root))
         return -1;
     f->s = fx_store(f->root);
     f->m = fx_open(f->s, "anna@example.org");
     *state = f;
     return 0;
+}
+
+static inline int fx_setup(void **state)
+{
+    return fx_setup_in(state, "/tmp");
+}
+
+/* In memory, for tests that make thousands of files and are not about the disk. */
+static inline int fx_setup_shm(void **state)
+{
+    return fx_setup_in(state, access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
 }
 
 static inline int fx_teardown(void **state)

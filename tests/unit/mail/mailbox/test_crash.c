@@ -172,7 +172,7 @@ static void test_killed_at_random(void **state)
 {
     struct fixture *f = *state;
     const char *env = getenv("MBOX_KILLS");
-    uint32_t rounds = 40;
+    uint32_t rounds = 30;
     uint64_t next = 1, acked_total = 0;
     if (env)
         sv_to_u32(sv_c(env), &rounds);
@@ -217,6 +217,69 @@ static void test_killed_at_random(void **state)
                   acked_total);
 }
 
+/* The survivor has the mailbox open all the time, as `access` has when `smtp` dies. Forks before
+ * threads exist: a helper process is the survivor. */
+static _noreturn_ void survivor(const char *root, int in, int out)
+{
+    struct mailstore *s;
+    struct mailbox *m = child_open(root, &s);
+    const struct snap *snap = NULL, *next = NULL;
+    char c;
+    if (write(out, "r", 1) != 1)
+        _exit(6);
+    while (read(in, &c, 1) == 1) {
+        struct mailbox_add a = { .key = rand_u64() | UINT64_C(1) << 63, .content = text_of(1) };
+        if (mailbox_snapshot(m, INBOX_ID, snap, &next, NULL) < 0 ||
+            (snap && (next->n < snap->n || next->modseq < snap->modseq)) ||
+            mailbox_add(m, INBOX_ID, &a, 1, false, 0, NULL, NULL, NULL) < 0 ||
+            mailbox_verify(m, false, NULL, NULL, NULL) != 0)
+            _exit(7);
+        if (snap)
+            snap_unref(snap);
+        snap = next;
+        if (write(out, "k", 1) != 1)
+            _exit(8);
+    }
+    if (snap)
+        snap_unref(snap);
+    mailbox_unref(m);
+    mailstore_close(s);
+    _exit(0);
+}
+
+static void test_killed_while_another_looks(void **state)
+{
+    struct fixture *f = *state;
+    int to[2], from[2], status;
+    char c;
+    assert_int_equal(pipe2(to, O_CLOEXEC), 0);
+    assert_int_equal(pipe2(from, O_CLOEXEC), 0);
+    pid_t watcher = fork();
+    if (watcher == 0) {
+        close(to[1]);
+        survivor(f->root, to[0], from[1]);
+    }
+    close(to[0]);
+    close(from[1]);
+    assert_int_equal(read(from[0], &c, 1), 1);
+    for (unsigned i = 0; i < 20; i++) {
+        pid_t pid = fork();
+        if (pid == 0)
+            victim(f->root, open("/dev/null", O_WRONLY), 1 + (uint64_t)i * 100000);
+        usleep(1000 + rand_below(30000));
+        assert_int_equal(write(to[1], "g", 1), 1); /* at work while the other one dies */
+        kill(pid, SIGKILL);
+        waitpid(pid, &status, 0);
+        assert_int_equal(read(from[0], &c, 1), 1);
+        assert_int_equal(write(to[1], "g", 1), 1);
+        assert_int_equal(read(from[0], &c, 1), 1);
+    }
+    close(to[1]);
+    waitpid(watcher, &status, 0);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    close(from[0]);
+}
+
 static void test_killed_writer_leaves_an_odd_generation(void **state)
 {
     struct fixture *f = *state;
@@ -252,6 +315,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(test_processes_write_at_once),
         T(test_killed_at_random),
+        T(test_killed_while_another_looks),
         T(test_killed_writer_leaves_an_odd_generation),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -200,7 +200,7 @@ static void one_cut(unsigned cut_at, unsigned kept)
 
 static void many_cuts(unsigned kept)
 {
-    uint32_t rounds = 25;
+    uint32_t rounds = 15;
     const char *env = getenv("MBOX_CUTS");
     _cleanup_(buf_done) struct buf log;
     if (env)

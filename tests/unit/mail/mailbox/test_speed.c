@@ -107,7 +107,7 @@ static void test_speed(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_speed, fx_setup, fx_teardown),
+        cmocka_unit_test_setup_teardown(test_speed, fx_setup_shm, fx_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

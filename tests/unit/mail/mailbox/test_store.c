@@ -300,8 +300,9 @@ int main(void)
         T(test_one_file_for_two_accounts),
         cmocka_unit_test_setup_teardown(test_open_indexes_are_bounded, setup_few, fx_teardown),
         T(test_maintenance),
-        T(test_wal_does_not_grow_without_bound),
-        T(test_memory_of_idle_mailboxes),
+        cmocka_unit_test_setup_teardown(test_wal_does_not_grow_without_bound, fx_setup_shm,
+                                        fx_teardown),
+        cmocka_unit_test_setup_teardown(test_memory_of_idle_mailboxes, fx_setup_shm, fx_teardown),
         cmocka_unit_test_setup_teardown(test_threads, setup_few, fx_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
