@@ -221,8 +221,9 @@ void cmd_authenticate(struct cmd *c)
     }
     struct buf in;
     buf_init(&in, 16 * KiB);
-    if (initial.n && (!sasl_client_first(t->sasl) || decode(initial, &in) < 0)) {
-        bool wrong = !sasl_client_first(t->sasl);
+    /* LOGIN's server speaks first, but clients (mutt, .NET) send the user name at once. */
+    bool wrong = !sasl_client_first(t->sasl) && !sv_ieq(mech, SV("LOGIN"));
+    if (initial.n && (wrong || decode(initial, &in) < 0)) {
         try_free(t);
         buf_done(&in);
         cmd_done(c, RES_BAD, wrong ? "This mechanism has no initial response" : "Invalid base64");
