@@ -5,8 +5,10 @@
 
 #include "base/codec.h"
 
-static const struct admin_op *const tables[] = { admin_account_ops, admin_setting_ops,
-                                                 admin_server_ops };
+static const struct admin_op *const tables[] = {
+    admin_domain_ops,  admin_account_ops, admin_alias_ops,
+    admin_mailbox_ops, admin_setting_ops, admin_server_ops,
+};
 
 json_t *admin_error(int code, const char *fmt, ...)
 {
@@ -33,6 +35,14 @@ json_t *admin_result(int r, const struct errinfo *ei)
     return admin_error(r, "%s", *ei->text ? ei->text : err_name(r));
 }
 
+json_t *admin_rows(int r, json_t *rows, const struct errinfo *ei)
+{
+    if (r >= 0)
+        return json_pack("{s:b, s:o}", "ok", 1, "rows", rows);
+    json_decref(rows);
+    return admin_result(r, ei);
+}
+
 json_t *admin_text(const char *s)
 {
     struct buf b;
@@ -49,26 +59,82 @@ json_t *admin_text(const char *s)
 
 const char *admin_arg(const struct admin_call *c, const char *name)
 {
-    json_t *v = json_object_get(c->args, name);
-    char text[40];
-
-    if (json_is_boolean(v))
-        return json_is_true(v) ? "yes" : "no";
-    if (json_is_integer(v)) {
-        snprintf(text, sizeof(text), "%" JSON_INTEGER_FORMAT, json_integer_value(v));
-        json_object_set_new(c->args, name, json_string(text));
-        v = json_object_get(c->args, name);
-    }
-    return json_string_value(v);
+    return json_string_value(json_object_get(c->args, name));
 }
 
-const char *admin_need(const struct admin_call *c, const char *name, json_t **ret_error)
+bool admin_switch(const struct admin_call *c, const char *name, bool *ret, json_t **ret_error)
 {
+    static const char *const yes[] = { "yes", "true", "on", "1" };
+    static const char *const no[] = { "no", "false", "off", "0" };
     const char *v = admin_arg(c, name);
 
-    if (!v)
-        *ret_error = admin_error(E_PARSE, "argument '%s' is missing", name);
-    return v;
+    *ret = false;
+    for (size_t i = 0; v && i < ARRAY_LEN(yes); i++) {
+        *ret = sv_ieq(sv_c(v), sv_c(yes[i]));
+        if (*ret || sv_ieq(sv_c(v), sv_c(no[i])))
+            return true;
+    }
+    if (v)
+        *ret_error = admin_error(E_PARSE, "%s: '%.60s' is not a switch; allowed: yes, no", name, v);
+    return !v;
+}
+
+/* The words of "name [enabled]"; *ret_optional: it stood in brackets. */
+static struct sv next_arg(struct sv *rest, bool *ret_optional)
+{
+    struct sv name = sv_split(rest, ' ');
+
+    *ret_optional = name.n > 2 && *name.p == '[';
+    return *ret_optional ? sv_n(name.p + 1, name.n - 2) : name;
+}
+
+static bool takes(const struct admin_op *op, const char *key)
+{
+    struct sv rest = sv_c(op->args);
+    bool optional, found = false;
+
+    while (rest.p && !found)
+        found = sv_eq(next_arg(&rest, &optional), sv_c(key));
+    return found;
+}
+
+static json_t *as_text(json_t *v)
+{
+    if (json_is_string(v))
+        return json_incref(v);
+    if (json_is_boolean(v))
+        return json_string(json_is_true(v) ? "yes" : "no");
+    return json_is_integer(v) ? json_sprintf("%" JSON_INTEGER_FORMAT, json_integer_value(v)) : NULL;
+}
+
+/* All arguments as text, nothing missing, nothing that the operation does not know: a misspelt
+ * argument that is ignored would leave the administrator believing that it was set. */
+static json_t *check_args(const struct admin_op *op, json_t *args, json_t *ret)
+{
+    struct sv rest = sv_c(op->args);
+    const char *key;
+    json_t *v;
+    bool optional;
+
+    json_object_foreach(args, key, v)
+    {
+        if (!takes(op, key))
+            return admin_error(E_PARSE, "%s: unknown argument '%.60s'; it takes %s", op->name, key,
+                               *op->args ? op->args : "none");
+        if (json_object_set_new(ret, key, as_text(v)) < 0)
+            return admin_error(E_PARSE,
+                               "%s: argument '%s' must be text, a whole number or a "
+                               "switch",
+                               op->name, key);
+    }
+    while (rest.p) {
+        struct sv name = next_arg(&rest, &optional);
+
+        if (name.n && !optional && !json_object_getn(ret, name.p, name.n))
+            return admin_error(E_PARSE, "%s: argument '" SV_FMT "' is missing; it takes %s",
+                               op->name, SV_ARG(name), op->args);
+    }
+    return NULL;
 }
 
 static const struct admin_op *find_op(const char *name)
@@ -80,18 +146,42 @@ static const struct admin_op *find_op(const char *name)
     return NULL;
 }
 
+/* An error names what it is about: the first argument, where the room that refused it has not. */
+static void name_object(const struct admin_op *op, json_t *args, json_t *reply)
+{
+    json_t *error = json_object_get(reply, "error");
+    const char *text = json_string_value(json_object_get(error, "text"));
+    struct sv names = sv_c(op->args);
+    bool optional;
+    struct sv first = next_arg(&names, &optional);
+    char named[600];
+    const char *value = json_string_value(json_object_getn(args, first.p, first.n));
+
+    if (!text || !value || optional || sv_ifind_sv(sv_c(text), sv_c(value)) >= 0)
+        return;
+    snprintf(named, sizeof(named), SV_FMT " '%.100s': %s", SV_ARG(first), value, text);
+    json_object_set_new(error, "text", admin_text(named));
+}
+
 json_t *admin_run(struct admin *a, const char *who, json_t *request)
 {
     const char *name = json_string_value(json_object_get(request, "op"));
-    json_t *args = json_object_get(request, "args"), *own = NULL, *reply;
+    json_t *args = json_object_get(request, "args"), *own, *reply;
     const struct admin_op *op = name ? find_op(name) : NULL;
 
+    if (!name)
+        return admin_error(E_PARSE, "a request is {\"op\": \"...\", \"args\": {...}}; operation "
+                                    "'operations' lists all");
     if (!op)
-        return admin_error(E_NOTFOUND, "unknown operation '%s'; 'operations' lists all",
-                           name ? name : "");
-    if (!json_is_object(args))
-        args = own = json_object();
-    reply = op->run(&(struct admin_call){ a, who, args });
+        return admin_error(E_NOTFOUND, "unknown operation '%.60s'; 'operations' lists all", name);
+    if (args && !json_is_object(args) && !json_is_null(args))
+        return admin_error(E_PARSE, "%s: args must be an object", name);
+    own = json_object();
+    reply = check_args(op, args, own);
+    if (!reply)
+        reply = op->run(&(struct admin_call){ a, who, own });
+    if (reply)
+        name_object(op, own, reply);
     json_decref(own);
     return reply ? reply : admin_error(E_TEMP, "operation '%s' gave no answer", name);
 }

@@ -6,25 +6,29 @@
 struct admin_call {
     struct admin *a;
     const char *who;
-    json_t *args; /* borrowed; never NULL */
+    json_t *args; /* texts only, checked against the operation's row */
 };
 typedef json_t *admin_fn(const struct admin_call *c);
 
 struct admin_op {
     const char *name;
-    const char *args; /* for help: "name [enabled] [quota]" */
+    const char *args; /* "name [enabled] [quota]": what it takes, optional ones in brackets */
     const char *help;
     admin_fn *run;
 };
 
 /* One array per file, ended by a row without name. */
-extern const struct admin_op admin_account_ops[], admin_setting_ops[], admin_server_ops[];
+extern const struct admin_op admin_domain_ops[], admin_account_ops[], admin_alias_ops[],
+    admin_mailbox_ops[], admin_setting_ops[], admin_server_ops[];
 
-/* A string argument, NULL when absent. Numbers and booleans are accepted and turned into text that
- * lives as long as args. */
+/* An argument; NULL when it is optional and absent. */
 const char *admin_arg(const struct admin_call *c, const char *name);
-/* The same, or an error reply in *ret_error. */
-const char *admin_need(const struct admin_call *c, const char *name, json_t **ret_error);
+/* yes or no, absent = no. False: *ret_error says what is wrong. */
+bool admin_switch(const struct admin_call *c, const char *name, bool *ret, json_t **ret_error);
+/* {"ok", "rows"}, or the error; takes rows. */
+json_t *admin_rows(int r, json_t *rows, const struct errinfo *ei);
+/* Collects the addresses that account_each gives: a list of lines. */
+bool admin_add_address(const struct account *acc, void *buf);
 json_t *admin_ok(void);
 json_t *admin_result(int r, const struct errinfo *ei); /* ok or error */
 json_t *admin_text(const char *s); /* JSON string from text that may not be UTF-8 */

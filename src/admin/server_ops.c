@@ -48,24 +48,30 @@ static json_t *list_sessions(const struct admin_call *c)
     return json_pack("{s:b, s:I, s:o}", "ok", 1, "total", (json_int_t)l.total, "rows", l.rows);
 }
 
+/* The id as the session list and the log show it: hex digits. */
+static bool parse_id(const char *text, json_int_t *ret)
+{
+    size_t n = strlen(text);
+
+    if (n == 0 || n > 8 || strspn(text, "0123456789abcdefABCDEF") != n)
+        return false;
+    *ret = (json_int_t)strtoul(text, NULL, 16);
+    return true;
+}
+
 static json_t *kill_session(const struct admin_call *c)
 {
     static const enum module with_sessions[] = { MOD_SMTP, MOD_ACCESS };
-    json_t *error = NULL;
-    const char *text = admin_need(c, "id", &error);
-    char *end;
-    unsigned long id;
+    const char *text = admin_arg(c, "id");
+    json_int_t id;
 
-    if (!text)
-        return error;
+    if (!parse_id(text, &id))
+        return admin_error(
+            E_PARSE, "id: '%.40s' is not a session id; `posthorn tool sessions` lists them", text);
     if (!c->a->ask)
         return not_running();
-    id = strtoul(text, &end, 16);
-    if (!*text || *end || id > UINT32_MAX)
-        return admin_error(
-            E_PARSE, "id: '%s' is not a session id; `posthorn tool sessions` lists them", text);
     for (size_t i = 0; i < ARRAY_LEN(with_sessions); i++) {
-        json_t *args = json_pack("{s:I}", "id", (json_int_t)id);
+        json_t *args = json_pack("{s:I}", "id", id);
         json_t *reply = c->a->ask(c->a->arg, with_sessions[i], "session.kill", args);
 
         json_decref(args);
@@ -73,7 +79,7 @@ static json_t *kill_session(const struct admin_call *c)
             return reply;
         json_decref(reply);
     }
-    return admin_error(E_NOTFOUND, "no session '%s'", text);
+    return admin_error(E_NOTFOUND, "no session '%s'; `posthorn tool sessions` lists them", text);
 }
 
 static json_t *list_counters(const struct admin_call *c)

@@ -57,16 +57,13 @@ static json_t *list(const struct admin_call *c)
 
 static json_t *get(const struct admin_call *c)
 {
-    json_t *error = NULL;
-    const char *name = admin_need(c, "name", &error);
-    const struct setting *s = name ? conf_find(sv_c(name)) : NULL;
+    const char *name = admin_arg(c, "name");
+    const struct setting *s = conf_find(sv_c(name));
     struct errinfo ei = { 0 };
     struct conf *cf = NULL;
     json_t *j;
     int r;
 
-    if (!name)
-        return error;
     if (!s)
         return admin_error(E_NOTFOUND, "no setting '%s'; `posthorn tool list PATTERN` finds names",
                            name);
@@ -88,14 +85,11 @@ static json_t *changed(const struct admin_call *c, int r, const struct errinfo *
 
 static json_t *set(const struct admin_call *c)
 {
-    json_t *error = NULL, *reply;
-    const char *name = admin_need(c, "name", &error);
-    const char *value = name ? admin_need(c, "value", &error) : NULL;
+    const char *name = admin_arg(c, "name"), *value = admin_arg(c, "value");
     const struct setting *s;
     struct errinfo ei = { 0 };
+    json_t *reply;
 
-    if (error)
-        return error;
     reply = changed(c, settings_set(c->a->db, c->who, sv_c(name), sv_c(value), &ei), &ei);
     s = conf_find(sv_c(name));
     if (s && s->apply == APPLY_RESTART && c->a->ask && json_object_get(reply, "ok"))
@@ -106,11 +100,14 @@ static json_t *set(const struct admin_call *c)
 
 static json_t *reset(const struct admin_call *c)
 {
-    json_t *error = NULL;
-    const char *name = admin_need(c, "name", &error);
     struct errinfo ei = { 0 };
 
-    return error ? error : changed(c, settings_reset(c->a->db, c->who, sv_c(name), &ei), &ei);
+    return changed(c, settings_reset(c->a->db, c->who, sv_c(admin_arg(c, "name")), &ei), &ei);
+}
+
+static json_t *or_null(const char *s)
+{
+    return s ? admin_text(s) : json_null();
 }
 
 static bool audit_row(const struct audit_row *e, void *arg)
@@ -118,8 +115,8 @@ static bool audit_row(const struct audit_row *e, void *arg)
     json_array_append_new(arg,
                           json_pack("{s:I, s:o, s:o, s:o, s:o, s:o}", "at_ms", (json_int_t)e->at_ms,
                                     "admin", admin_text(e->admin), "object", admin_text(e->object),
-                                    "field", admin_text(e->field), "old", e->old_value ? admin_text(e->old_value) : json_null(),
-                                    "new", e->new_value ? admin_text(e->new_value) : json_null()));
+                                    "field", admin_text(e->field), "old", or_null(e->old_value),
+                                    "new", or_null(e->new_value)));
     return true;
 }
 
@@ -136,11 +133,7 @@ static json_t *audit(const struct admin_call *c)
         return admin_error(E_RANGE, "limit: '%s' is not a number of rows", limit);
     }
     r = audit_each(c->a->db, n, audit_row, rows, &ei);
-    if (r < 0) {
-        json_decref(rows);
-        return admin_result(r, &ei);
-    }
-    return json_pack("{s:b, s:o}", "ok", 1, "rows", rows);
+    return admin_rows(r, rows, &ei);
 }
 
 const struct admin_op admin_setting_ops[] = {

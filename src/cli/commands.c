@@ -19,6 +19,8 @@ const struct tool_cmd tool_cmds[] = {
       "accounts of a domain, or all" },
     { "list app-passwords", "app-password.list", "address", false, PRINT_APP_PASSWORDS,
       "app passwords of an account" },
+    { "list aliases", "alias.list", "[domain]", false, PRINT_ALIASES,
+      "aliases of a domain or all, with where they lead" },
     { "list operations", "operations", "", false, PRINT_OPERATIONS,
       "what the local socket understands" },
     { "list", "setting.list", "[pattern]", false, PRINT_SETTINGS,
@@ -27,20 +29,26 @@ const struct tool_cmd tool_cmds[] = {
       "primary=yes unknown=reject|forward|delete unknown_to= quota= ..." },
     { "create account", "account.create", "address", true, PRINT_OK,
       "password= (or password=- to read it) name= quota= aliases=a;b ..." },
+    { "create alias", "alias.set", "address", true, PRINT_OK,
+      "targets=a@b;c@d: mail to the address goes there" },
     { "create app-password", "app-password.create", "address label", false, PRINT_PASSWORD,
       "a password for one program; shown once" },
     { "change domain", "domain.update", "domain", true, PRINT_OK,
       "the same arguments as create domain" },
     { "change account", "account.update", "address", true, PRINT_OK,
       "the same arguments as create account" },
+    { "change alias", "alias.set", "address", true, PRINT_OK, "targets=...: other targets" },
     { "delete domain", "domain.delete", "domain", true, PRINT_OK,
       "with_accounts=yes: with all accounts and their mail" },
     { "delete account", "account.delete", "address", true, PRINT_OK,
       "keep_mail=yes: without its mail" },
+    { "delete alias", "alias.delete", "address", false, PRINT_OK, "withdraw an alias" },
     { "delete app-password", "app-password.delete", "address label", false, PRINT_OK,
       "withdraw an app password" },
     { "show account", "account.show", "address", false, PRINT_ACCOUNT,
       "one account with aliases and usage" },
+    { "verify mailbox", "mailbox.verify", "address", true, PRINT_VERIFY,
+      "compare index and files; repair=yes mends" },
     { "sessions kill", "session.kill", "id", false, PRINT_OK, "end a session at once" },
     { "sessions", "session.list", "[filter]", false, PRINT_SESSIONS, "live sessions" },
     { "queue retry", "queue.retry", "[id]", false, PRINT_OK, "try a message, or all, now" },
@@ -94,8 +102,15 @@ static int add_pair(json_t *args, const char *word, const struct tool_cmd *c, st
     const char *eq = strchr(word, '=');
     json_t *value;
 
-    if (!eq || eq == word)
-        return usage(c, ei, "arguments behind the name have the form key=value");
+    if (!eq || eq == word) {
+        char why[120];
+
+        snprintf(why, sizeof(why), "'%.40s': arguments behind the name have the form key=value",
+                 word);
+        return usage(c, ei, why);
+    }
+    if (json_object_getn(args, word, (size_t)(eq - word)))
+        return err_set(ei, E_PARSE, "argument '%.*s' is there twice", (int)(eq - word), word);
     value = json_string(eq + 1);
     if (!value)
         return err_set(ei, E_PARSE, "argument '%.*s' is not valid UTF-8", (int)(eq - word), word);
@@ -122,8 +137,9 @@ int tool_parse(int argc, char *const *argv, const struct tool_cmd **ret_cmd, jso
     struct sv names;
 
     if (!c)
-        return err_set(ei, E_PARSE, "unknown command '%s'; `posthorn tool help` lists all",
-                       argc ? argv[0] : "");
+        return err_set(ei, E_PARSE,
+                       "unknown command '%.40s%s%.40s'; `posthorn tool help` lists all",
+                       argc ? argv[0] : "", argc > 1 ? " " : "", argc > 1 ? argv[1] : "");
     /* The seeds' spelling: set system <variable> <value>. */
     if (!strncmp(c->op, "setting.", 8) && argc > i + 1 && !strcmp(argv[i], "system"))
         i++;

@@ -49,6 +49,18 @@ static void time_text(int64_t s, char *out, size_t cap)
         snprintf(out, cap, "-");
 }
 
+/* Text for a terminal: what peers have sent must not steer it. */
+static void safe_text(const char *s, char *out, size_t cap)
+{
+    struct buf b;
+
+    buf_init(&b, 64 * KiB);
+    escape_text(sv_c(s), &b);
+    if (!sv_copy(out, cap, buf_sv(&b)))
+        memcpy(out + cap - 4, "...", 4);
+    buf_done(&b);
+}
+
 static void cell(const struct column *c, json_t *row, char *out, size_t cap)
 {
     json_t *v = json_object_get(row, c->key);
@@ -56,7 +68,7 @@ static void cell(const struct column *c, json_t *row, char *out, size_t cap)
 
     switch (c->kind) {
     case COL_TEXT:
-        snprintf(out, cap, "%s", json_is_string(v) ? json_string_value(v) : "");
+        safe_text(json_is_string(v) ? json_string_value(v) : "", out, cap);
         return;
     case COL_NUMBER:
         snprintf(out, cap, "%" PRId64, n);
@@ -82,13 +94,23 @@ static void cell(const struct column *c, json_t *row, char *out, size_t cap)
     }
 }
 
+/* Characters, not bytes. */
+static int text_width(const char *s)
+{
+    int n = 0;
+
+    for (; *s; s++)
+        n += ((unsigned char)*s & 0xc0) != 0x80;
+    return n;
+}
+
 /* The last column (width -1) ends the line and is not padded. */
 static void put_cell(const char *text, int width)
 {
     if (width < 0)
         printf("%s\n", text);
     else
-        printf("%-*s  ", width, text);
+        printf("%s%*s  ", text, width - text_width(text), "");
 }
 
 static void table(json_t *rows, const struct column *cols, const char *empty)
@@ -107,7 +129,7 @@ static void table(json_t *rows, const struct column *cols, const char *empty)
     json_array_foreach(rows, i, row) for (size_t k = 0; k < n; k++)
     {
         cell(&cols[k], row, text, sizeof(text));
-        width[k] = MAX(width[k], (int)strlen(text));
+        width[k] = MAX(width[k], text_width(text));
     }
     for (size_t k = 0; k < n; k++)
         put_cell(cols[k].title, k + 1 < n ? width[k] : -1);
@@ -156,15 +178,15 @@ static void print_settings(json_t *rows)
 
 static void print_account(json_t *a)
 {
-    char used[32], quota[32];
+    char used[32], quota[32], name[512];
 
+    safe_text(text_of(a, "name"), name, sizeof(name));
     bytes_text(json_integer_value(json_object_get(a, "used_bytes")), used, sizeof(used));
     bytes_text(json_integer_value(json_object_get(a, "quota")), quota, sizeof(quota));
     printf("address:  %s\nname:     %s\nenabled:  %s\naliases:  %s\nused:     %s in "
            "%" JSON_INTEGER_FORMAT " messages\nquota:    %s\n",
-           text_of(a, "address"), text_of(a, "name"),
-           json_is_true(json_object_get(a, "enabled")) ? "yes" : "no", text_of(a, "aliases"), used,
-           json_integer_value(json_object_get(a, "messages")),
+           text_of(a, "address"), name, json_is_true(json_object_get(a, "enabled")) ? "yes" : "no",
+           text_of(a, "aliases"), used, json_integer_value(json_object_get(a, "messages")),
            json_integer_value(json_object_get(a, "quota")) ? quota : "none");
 }
 
@@ -174,9 +196,32 @@ static void print_message(json_t *m)
     const char *text = text_of(m, "content");
 
     buf_init(&b, strlen(text) + 1);
-    if (base64_dec(sv_c(text), &b) == 0)
+    if (base64_dec(sv_c(text), &b) == 0 && b.n)
         fwrite(b.p, 1, b.n, stdout);
+    if (json_integer_value(json_object_get(m, "size")) > (json_int_t)b.n)
+        fprintf(stderr, "(the first %zu of %" JSON_INTEGER_FORMAT " bytes)\n", b.n,
+                json_integer_value(json_object_get(m, "size")));
     buf_done(&b);
+}
+
+static void print_faults(json_t *reply)
+{
+    json_t *rows = json_object_get(reply, "rows"), *row;
+    json_int_t total = json_integer_value(json_object_get(reply, "total"));
+    char text[512];
+    size_t i;
+
+    json_array_foreach(rows, i, row)
+    {
+        safe_text(text_of(row, "fault"), text, sizeof(text));
+        puts(text);
+    }
+    if (total == 0)
+        puts("no faults");
+    else
+        printf("%" JSON_INTEGER_FORMAT " faults%s\n", total,
+               json_is_true(json_object_get(reply, "repaired")) ? ", mended"
+                                                                : "; repair=yes mends them");
 }
 
 static void print_stats(json_t *rows)
@@ -187,6 +232,8 @@ static void print_stats(json_t *rows)
     json_array_foreach(rows, i, s)
         printf("%-28s %14" JSON_INTEGER_FORMAT "  %s\n", text_of(s, "name"),
                json_integer_value(json_object_get(s, "value")), text_of(s, "help"));
+    if (i == 0)
+        puts("no counters");
 }
 
 static const struct column domain_cols[] = {
@@ -246,6 +293,11 @@ static const struct column app_password_cols[] = {
     { "used_s", "LAST USED", COL_TIME_S },
     { 0 },
 };
+static const struct column alias_cols[] = {
+    { "address", "ALIAS", COL_TEXT },
+    { "targets", "TARGETS", COL_TEXT },
+    { 0 },
+};
 static const struct column operation_cols[] = {
     { "op", "OPERATION", COL_TEXT },
     { "args", "ARGUMENTS", COL_TEXT },
@@ -303,6 +355,12 @@ void tool_print(const struct tool_cmd *cmd, json_t *reply)
     case PRINT_APP_PASSWORDS:
         table(rows, app_password_cols, "no app passwords");
         break;
+    case PRINT_ALIASES:
+        table(rows, alias_cols, "no aliases");
+        break;
+    case PRINT_VERIFY:
+        print_faults(reply);
+        return;
     case PRINT_OPERATIONS:
         table(rows, operation_cols, "");
         break;

@@ -29,6 +29,8 @@ enum tool_print {
     PRINT_AUDIT,
     PRINT_PASSWORD,
     PRINT_APP_PASSWORDS,
+    PRINT_ALIASES,
+    PRINT_VERIFY,
     PRINT_OPERATIONS
 };
 
@@ -59,4 +61,7 @@ struct tool_opts {
 int tool_open(const struct tool_opts *o, struct tool **ret, struct errinfo *ei);
 json_t *tool_call(struct tool *t, json_t *request); /* new reference, never NULL */
 void tool_close(struct tool *t);
-int tool_batch(struct tool *t, const char *path); /* exit status */
+/* One command, asked and printed. E_PARSE: usage; other errors: refused. ei says why. */
+enum { TOOL_JSON = 1, TOOL_BATCH = 2 };
+int tool_run(struct tool *t, int argc, char *const *argv, unsigned flags, struct errinfo *ei);
+int tool_batch(struct tool *t, const char *path, bool json); /* exit status */

@@ -100,6 +100,7 @@ int boot_load_settings(struct db *db, struct errinfo *ei)
         [LOG_SQL] = c->log.sql,
     };
     log_configure_levels(levels);
+    log_set_max_line((size_t)c->log.max_line);
     conf_publish(c);
     return 0;
 }

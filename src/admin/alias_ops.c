@@ -1,0 +1,59 @@
+/* Aliases that stand for themselves: an address of ours and where its mail goes. */
+#include "admin/admin_priv.h"
+
+#include "mail/account/address.h"
+
+static json_t *set(const struct admin_call *c)
+{
+    struct sv address = sv_c(admin_arg(c, "address"));
+    const char *targets = admin_arg(c, "targets");
+    struct sv rest = sv_c(targets);
+    struct errinfo ei = { 0 };
+    struct addr parsed;
+
+    if (!sv_trim(rest).n)
+        return admin_error(E_PARSE,
+                           "targets: '' names nobody; write addresses with ; between them, or "
+                           "delete the alias");
+    while (rest.p) {
+        struct sv one = sv_trim(sv_split(&rest, ';'));
+
+        if (one.n && addr_parse(one, &parsed, &ei) < 0)
+            return admin_error(ei.code, "targets: '" SV_FMT "': %s", SV_ARG(sv_take(one, 100)),
+                               ei.text);
+    }
+    return admin_result(alias_set(c->a->accounts, c->who, address, targets, &ei), &ei);
+}
+
+static json_t *drop(const struct admin_call *c)
+{
+    struct sv address = sv_c(admin_arg(c, "address"));
+    struct errinfo ei = { 0 };
+
+    return admin_result(alias_delete(c->a->accounts, c->who, address, &ei), &ei);
+}
+
+static bool add_alias(const char *address, const char *targets, void *arg)
+{
+    json_array_append_new(arg, json_pack("{s:o, s:o}", "address", admin_text(address), "targets",
+                                         admin_text(targets)));
+    return true;
+}
+
+static json_t *list(const struct admin_call *c)
+{
+    const char *domain = admin_arg(c, "domain");
+    json_t *rows = json_array();
+    struct errinfo ei = { 0 };
+    int r = alias_each(c->a->accounts, domain ? sv_c(domain) : SV_NULL, add_alias, rows, &ei);
+
+    return admin_rows(r, rows, &ei);
+}
+
+const struct admin_op admin_alias_ops[] = {
+    { "alias.set", "address targets",
+      "An alias with these targets, addresses with ; between them; replaces earlier ones.", set },
+    { "alias.delete", "address", "Deletes an alias.", drop },
+    { "alias.list", "[domain]", "Aliases of a domain or all, those of accounts included.", list },
+    { 0 },
+};

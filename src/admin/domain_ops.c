@@ -1,0 +1,102 @@
+/* Domains. */
+#include "admin/admin_priv.h"
+
+#include "mail/mailbox/mailbox.h"
+
+static const char *const unknown_names[] = {
+    [UNKNOWN_REJECT] = "reject",
+    [UNKNOWN_FORWARD] = "forward",
+    [UNKNOWN_DELETE] = "delete",
+};
+
+static struct domain_spec spec_of(const struct admin_call *c, const char *name)
+{
+    return (struct domain_spec){
+        .name = name,
+        .enabled = admin_arg(c, "enabled"),
+        .primary = admin_arg(c, "primary"),
+        .unknown = admin_arg(c, "unknown"),
+        .unknown_to = admin_arg(c, "unknown_to"),
+        .quota = admin_arg(c, "quota"),
+        .max_message = admin_arg(c, "max_message"),
+    };
+}
+
+#define DOMAIN_ARGS "domain [enabled] [primary] [unknown] [unknown_to] [quota] [max_message]"
+
+static json_t *create(const struct admin_call *c)
+{
+    struct domain_spec s = spec_of(c, admin_arg(c, "domain"));
+    struct errinfo ei = { 0 };
+
+    return admin_result(domain_create(c->a->accounts, c->who, &s, &ei), &ei);
+}
+
+static json_t *update(const struct admin_call *c)
+{
+    struct domain_spec s = spec_of(c, NULL);
+    struct sv name = sv_c(admin_arg(c, "domain"));
+    struct errinfo ei = { 0 };
+
+    return admin_result(domain_update(c->a->accounts, c->who, name, &s, &ei), &ei);
+}
+
+static bool add_domain(const struct domain *d, void *arg)
+{
+    json_array_append_new(arg, json_pack("{s:o, s:b, s:b, s:s, s:o, s:I, s:I}", "domain",
+                                         admin_text(d->name), "enabled", (int)d->enabled, "primary",
+                                         (int)d->primary, "unknown", unknown_names[d->unknown],
+                                         "unknown_to", admin_text(d->unknown_to), "quota",
+                                         (json_int_t)d->quota_bytes, "max_message",
+                                         (json_int_t)d->max_message_bytes));
+    return true;
+}
+
+static json_t *list(const struct admin_call *c)
+{
+    json_t *rows = json_array();
+    struct errinfo ei = { 0 };
+    int r = domain_each(c->a->accounts, add_domain, rows, &ei);
+
+    return admin_rows(r, rows, &ei);
+}
+
+/* The mail goes after the accounts: a deletion that is refused must not cost anybody's mail. */
+static json_t *drop(const struct admin_call *c)
+{
+    struct sv name = sv_c(admin_arg(c, "domain")), rest;
+    struct errinfo ei = { 0 };
+    struct buf addresses;
+    json_t *error = NULL;
+    bool all;
+    int r = 0, first = 0;
+
+    if (!admin_switch(c, "with_accounts", &all, &error))
+        return error;
+    buf_init(&addresses, 256 * MiB);
+    if (all && c->a->store)
+        r = account_each(c->a->accounts, name, admin_add_address, &addresses, &ei);
+    if (r == 0)
+        r = domain_delete(c->a->accounts, c->who, name, all, &ei);
+    rest = r == 0 && addresses.n ? buf_sv(&addresses) : SV_NULL;
+    while (rest.n) {
+        struct errinfo one = { 0 };
+
+        r = mailstore_remove(c->a->store, sv_split(&rest, '\n'), &one);
+        if (r < 0 && first == 0) {
+            first = r;
+            ei = one;
+        }
+    }
+    buf_done(&addresses);
+    return admin_result(first < 0 ? first : r, &ei);
+}
+
+const struct admin_op admin_domain_ops[] = {
+    { "domain.create", DOMAIN_ARGS, "New domain.", create },
+    { "domain.update", DOMAIN_ARGS, "Changes a domain.", update },
+    { "domain.delete", "domain [with_accounts]",
+      "Deletes a domain; with_accounts=yes also its accounts and their mail.", drop },
+    { "domain.list", "", "All domains.", list },
+    { 0 },
+};

@@ -1,0 +1,73 @@
+/* Many commands from a file, one a line. A line that is refused is named with its number; the
+ * others are done. */
+#include "cli/tool.h"
+
+#include <stdio.h>
+
+#include "base/sv.h"
+
+#define MAX_WORDS 64
+#define MAX_LINE  65536
+
+struct batch {
+    struct tool *t;
+    const char *name; /* of the file, in messages */
+    bool json;
+    unsigned line, done, refused;
+};
+
+static int run_line(struct batch *b, char *text, size_t n, struct errinfo *ei)
+{
+    char *words[MAX_WORDS];
+    int r;
+
+    while (n && (text[n - 1] == '\n' || text[n - 1] == '\r'))
+        text[--n] = '\0';
+    if (n >= MAX_LINE)
+        return err_set(ei, E_PARSE, "the line has %zu bytes; at most %d", n, MAX_LINE - 1);
+    if (memchr(text, '\0', n))
+        return err_set(ei, E_PARSE, "the line holds a NUL; this is no text file");
+    if (b->line == 1 && n >= 3 && !memcmp(text, "\xef\xbb\xbf", 3))
+        text += 3;
+    r = tool_split(text, words, MAX_WORDS, ei);
+    if (r <= 0)
+        return r;
+    r = tool_run(b->t, r, words, b->json ? TOOL_JSON | TOOL_BATCH : TOOL_BATCH, ei);
+    b->done += r == 0;
+    return r;
+}
+
+int tool_batch(struct tool *t, const char *path, bool json)
+{
+    bool is_stdin = !strcmp(path, "-");
+    struct batch b = { .t = t, .name = is_stdin ? "standard input" : path, .json = json };
+    FILE *f = is_stdin ? stdin : fopen(path, "re");
+    char *line = NULL;
+    size_t cap = 0;
+    ssize_t n;
+
+    if (!f) {
+        fprintf(stderr, "posthorn tool: %s: %s\n", path, strerror(errno));
+        return 1;
+    }
+    while ((n = getline(&line, &cap, f)) >= 0) {
+        struct errinfo ei = { 0 };
+
+        b.line++;
+        if (run_line(&b, line, (size_t)n, &ei) >= 0)
+            continue;
+        fflush(stdout);
+        fprintf(stderr, "%s: line %u: %s\n", b.name, b.line, ei.text);
+        b.refused++;
+    }
+    if (ferror(f)) {
+        fprintf(stderr, "%s: line %u: %s\n", b.name, b.line + 1, strerror(errno));
+        b.refused++;
+    }
+    free(line);
+    if (!is_stdin)
+        fclose(f);
+    if (!json)
+        printf("%u commands done, %u refused\n", b.done, b.refused);
+    return b.refused ? 1 : 0;
+}

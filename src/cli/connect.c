@@ -1,0 +1,236 @@
+/* Reaches the server, or opens the database when none runs, and hands requests to it. */
+#include "cli/tool.h"
+
+#include <grp.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "admin/admin.h"
+#include "base/buf.h"
+#include "log/log.h"
+#include "log/sink.h"
+#include "mail/mailbox/mailbox.h"
+#include "os/file.h"
+#include "proc/boot.h"
+
+#define MAX_REPLY (64 * MiB)
+#define ANSWER_S  120 /* a server that says nothing for so long hangs */
+
+struct tool {
+    int fd; /* to the server; -1 = offline */
+    struct buf in;
+    struct boot boot;
+    struct db *db;
+    struct mailstore *store;
+    struct log_sink *sink;
+    struct admin admin;
+    int lock_fd;
+    char who[64];
+};
+
+/* --- who we are --- */
+
+static void name_self(struct tool *t)
+{
+    struct passwd *pw = getpwuid(getuid());
+
+    if (pw)
+        snprintf(t->who, sizeof(t->who), "%s", pw->pw_name);
+    else
+        snprintf(t->who, sizeof(t->who), "uid %u", (unsigned)getuid());
+}
+
+/* As root the files must belong to the server's user: --user, else the owner of the data directory,
+ * else posthorn. */
+static int become_owner(const struct tool_opts *o, const char *dir, struct errinfo *ei)
+{
+    struct stat st;
+    struct passwd *pw = NULL;
+
+    if (geteuid() != 0)
+        return 0;
+    if (o->user && *o->user) {
+        pw = getpwnam(o->user);
+        if (!pw)
+            return err_set(ei, E_NOTFOUND, "user '%s' does not exist", o->user);
+    } else if (stat(dir, &st) == 0 && st.st_uid != 0) {
+        pw = getpwuid(st.st_uid);
+    } else {
+        pw = getpwnam("posthorn");
+    }
+    if (!pw)
+        return err_set(
+            ei, E_NOTFOUND,
+            "user 'posthorn' does not exist; create it or name the server's user with --user");
+    if (os_mkdirs(dir, 0750, ei) < 0)
+        return ei->code;
+    if (stat(dir, &st) == 0 && st.st_uid == 0 && pw->pw_uid &&
+        chown(dir, pw->pw_uid, pw->pw_gid) < 0)
+        return err_set_errno(ei, -errno, "%s", dir);
+    if (initgroups(pw->pw_name, pw->pw_gid) < 0 || setgid(pw->pw_gid) < 0 || setuid(pw->pw_uid) < 0)
+        return err_set_errno(ei, -errno, "switching to user '%s'", pw->pw_name);
+    return 0;
+}
+
+/* --- online --- */
+
+static int connect_server(struct tool *t, const char *dir, struct errinfo *ei)
+{
+    _cleanup_(freep) char *path = xasprintf("%s/run/control.sock", dir);
+    struct sockaddr_un a = { .sun_family = AF_UNIX };
+    struct timeval wait = { .tv_sec = ANSWER_S };
+
+    if (!sv_copy(a.sun_path, sizeof(a.sun_path), sv_c(path)))
+        return err_set(ei, E_RANGE, "%s: the path is too long for a socket", path);
+    t->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (t->fd < 0)
+        return err_set_errno(ei, -errno, "socket");
+    setsockopt(t->fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof(wait));
+    setsockopt(t->fd, SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof(wait));
+    if (connect(t->fd, (struct sockaddr *)&a, sizeof(a)) == 0)
+        return 1;
+    if (errno == EACCES || errno == EPERM)
+        return err_set(ei, E_PERM,
+                       "%s: permission denied; run this as root or as the server's user", path);
+    close(t->fd);
+    t->fd = -1;
+    return 0;
+}
+
+static json_t *call_server(struct tool *t, json_t *request)
+{
+    char *text = json_dumps(request, JSON_COMPACT);
+    json_error_t je;
+    json_t *reply;
+    ssize_t eol;
+    int r = os_write_all(t->fd, text, strlen(text));
+
+    free(text);
+    if (r == 0)
+        r = os_write_all(t->fd, "\n", 1);
+    if (r < 0)
+        return admin_error(r, "the server does not take the request: %s", err_name(r));
+    eol = sv_find(buf_sv(&t->in), '\n');
+    while (eol < 0) {
+        size_t before = t->in.n;
+        ssize_t n;
+
+        if (buf_reserve(&t->in, 65536) < 0)
+            return admin_error(E_RANGE, "the answer is longer than %zu MiB; narrow the request",
+                               MAX_REPLY / MiB);
+        n = recv(t->fd, t->in.p + before, 65536, 0);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0 && errno == EAGAIN)
+            return admin_error(E_TIMEOUT, "the server has not answered for %d s", ANSWER_S);
+        if (n <= 0)
+            return admin_error(E_CLOSED, "the server closed the connection");
+        t->in.n += (size_t)n;
+        eol = sv_find(sv_n(t->in.p + before, (size_t)n), '\n');
+        eol += eol < 0 ? 0 : (ssize_t)before;
+    }
+    reply = json_loadb(t->in.p, (size_t)eol, 0, &je);
+    buf_consume(&t->in, (size_t)eol + 1);
+    return reply ? reply : admin_error(E_PARSE, "the server's answer is not JSON: %s", je.text);
+}
+
+/* --- offline --- */
+
+static int open_offline(struct tool *t, const struct tool_opts *o, struct errinfo *ei)
+{
+    _cleanup_(freep) char *lock = NULL, *mail = NULL, *temp = NULL, *temp_dir = NULL, *logs = NULL;
+    _cleanup_(conf_unrefp) const struct conf *c = NULL;
+    struct accounts *accounts = NULL;
+    int r = boot_init(&t->boot, o->data, o->dsn, ei);
+
+    if (r < 0)
+        return r;
+    lock = boot_path(&t->boot, "run/lock");
+    r = os_lock_file(lock, &t->lock_fd, ei);
+    if (r == E_CONFLICT)
+        return err_set(ei, r, "%s: a server or another tool is just starting or ending; try again",
+                       t->boot.data);
+    if (r < 0 || (r = boot_open_db(&t->boot, &t->db, ei)) < 0 ||
+        (r = accounts_open(t->db, &accounts, ei)) < 0)
+        return r;
+    c = conf_pin();
+    mail = boot_mail_path(&t->boot, c);
+    temp = boot_temp_path(&t->boot, c);
+    logs = boot_log_path(&t->boot, c);
+    temp_dir = xasprintf("%s/Control", temp);
+    struct log_sink_conf lc = {
+        .dir = logs,
+        .server_id = c->system.server_id,
+        .rotate_bytes = (uint64_t)c->log.rotate_size,
+    };
+    struct mailstore_opts so = { mail, temp_dir, (int)c->system.alpha_prefix,
+                                 (int)c->system.alpha_group };
+
+    if (log_sink_new(&lc, &t->sink, NULL) == 0)
+        log_attach(log_sink_local_fd(t->sink));
+    r = os_mkdirs(temp_dir, 0750, ei);
+    if (r == 0)
+        r = mailstore_open(&so, &t->store, ei);
+    if (r < 0) {
+        accounts_close(accounts);
+        return r;
+    }
+    t->admin = (struct admin){ .db = t->db, .accounts = accounts, .store = t->store };
+    return 0;
+}
+
+int tool_open(const struct tool_opts *o, struct tool **ret, struct errinfo *ei)
+{
+    struct tool *t = xcalloc(1, sizeof(*t));
+    const char *dir = o->data && *o->data ? o->data : getenv("POSTHORN_DATA");
+    int r;
+
+    if (!dir || !*dir)
+        dir = "/var/lib/posthorn";
+    t->fd = t->lock_fd = -1;
+    buf_init(&t->in, MAX_REPLY);
+    name_self(t);
+    r = connect_server(t, dir, ei);
+    if (r == 0) {
+        r = become_owner(o, dir, ei);
+        if (r == 0)
+            r = open_offline(t, o, ei);
+    }
+    if (r < 0) {
+        tool_close(t);
+        return r;
+    }
+    *ret = t;
+    return 0;
+}
+
+json_t *tool_call(struct tool *t, json_t *request)
+{
+    return t->fd >= 0 ? call_server(t, request) : admin_run(&t->admin, t->who, request);
+}
+
+void tool_close(struct tool *t)
+{
+    if (!t)
+        return;
+    if (t->store)
+        mailstore_close(t->store);
+    if (t->admin.accounts)
+        accounts_close(t->admin.accounts);
+    if (t->db)
+        db_close(t->db);
+    if (t->sink) {
+        log_flush();
+        log_attach(-1);
+        log_sink_free(t->sink);
+    }
+    closep(&t->lock_fd);
+    closep(&t->fd);
+    buf_done(&t->in);
+    boot_done(&t->boot);
+    free(t);
+}
