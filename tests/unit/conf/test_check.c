@@ -270,7 +270,8 @@ static void test_unknown(void **state)
 {
     (void)state;
     unknown("smtp.max_error", "unknown setting 'smtp.max_error'; did you mean smtp.max_errors?");
-    unknown("max_errors", "unknown setting 'max_errors'; did you mean smtp.max_errors?");
+    unknown("max_recipients",
+            "unknown setting 'max_recipients'; did you mean smtp.max_recipients?");
     unknown("imap.max_hops", "unknown setting 'imap.max_hops'; did you mean smtp.max_hops?");
     unknown("pop3.listn", "unknown setting 'pop3.listn'; did you mean pop3.listen?");
     unknown("listen",
