@@ -99,8 +99,8 @@ static void every_message_of_the_corpus(void **state _unused_)
     conn_test_free(conn, CLOSE_PEER);
 }
 
-/* Under ASAN memmem looks at the whole rest for each hit: quadratic by itself. */
-#ifdef __SANITIZE_ADDRESS__
+/* Under a sanitizer memmem looks at the whole rest for each hit: quadratic by itself. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define LARGE (1 * MiB)
 #else
 #define LARGE (20 * MiB)
