@@ -1,7 +1,6 @@
 /* The accept thread: one for all listeners of the process, so that a new connection wakes nobody
  * else and limits are decided in one place. It reads nothing; open() runs on a worker. */
 #include <fcntl.h>
-#include <malloc.h>
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/eventfd.h>
@@ -16,8 +15,6 @@ enum {
     BATCH = 64,         /* accepted from one listener before the others get their turn */
     BACKOFF_MS = 100,   /* after running out of descriptors or memory */
     REFUSING_MAX = 256, /* connections over the limit that are told so; more are just closed */
-    TRIM_CLOSED = 1000, /* closed connections after which the heap is trimmed */
-    TRIM_EVERY_MS = 10000,
     WARN_EVERY_MS = 10000,
 };
 
@@ -27,7 +24,7 @@ struct acceptor {
     int wake_fd;
     int reserve_fd; /* given up to accept and close when descriptors have run out; this thread only
                      */
-    int64_t backoff_until_ms, trimmed_ms, warned_ms; /* this thread only */
+    int64_t backoff_until_ms, warned_ms; /* this thread only */
     atomic_bool stop;
 };
 
@@ -124,18 +121,6 @@ static void accept_some(struct acceptor *a, const struct listener *l)
     }
 }
 
-static void trim_heap(struct acceptor *a)
-{
-    int64_t now = clock_mono_ms();
-    if (atomic_load(&a->net->n_closed) < TRIM_CLOSED)
-        return;
-    if (a->trimmed_ms != 0 && now - a->trimmed_ms < TRIM_EVERY_MS)
-        return;
-    a->trimmed_ms = now;
-    atomic_store(&a->net->n_closed, 0);
-    malloc_trim(0);
-}
-
 static void *acceptor_main(void *arg)
 {
     struct acceptor *a = arg;
@@ -150,9 +135,6 @@ static void *acceptor_main(void *arg)
             a->backoff_until_ms = 0;
             wait = -1;
         }
-        /* A trim that came too soon after the last one is not forgotten. */
-        if (wait < 0 && atomic_load(&n->n_closed) >= TRIM_CLOSED)
-            wait = TRIM_EVERY_MS;
         fds[0] = (struct pollfd){ .fd = a->wake_fd, .events = POLLIN };
         for (unsigned i = 0; i < n_l; i++)
             fds[i + 1] =
@@ -162,7 +144,6 @@ static void *acceptor_main(void *arg)
         uint64_t drop;
         if (fds[0].revents && read(a->wake_fd, &drop, sizeof(drop)) < 0 && errno != EAGAIN)
             panic("eventfd: %m");
-        trim_heap(a);
         for (unsigned i = 0; i < n_l && !atomic_load(&a->stop); i++) {
             if (fds[i + 1].revents)
                 accept_some(a, &n->listener[i]);

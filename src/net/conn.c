@@ -8,8 +8,6 @@
 #include "net/conn_priv.h"
 #include "net/tls_priv.h"
 
-enum { TRIM_AFTER = 1000 };
-
 void conn_start(const struct conn_facts *f)
 {
     _cleanup_(conf_unrefp) const struct conf *cf = conf_pin();
@@ -47,9 +45,6 @@ void conn_free(struct conn *c)
     free(c->tls_text);
     free(c);
     /* Last: net_stop takes n apart when the count is 0. */
-    bool trim = atomic_fetch_add(&n->n_closed, 1) == TRIM_AFTER;
-    if (trim)
-        acceptor_wake(n);
     atomic_fetch_sub(&n->n_conns, 1);
 }
 

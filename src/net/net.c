@@ -1,7 +1,6 @@
 /* Start, reload and stop of a module's network side. Called by proc/ on its main thread. */
 #include "net/net.h"
 
-#include <malloc.h>
 #include <netinet/tcp.h>
 #include <signal.h>
 #include <stdio.h>
@@ -16,7 +15,6 @@
 
 enum {
     BULK_MIN = 2,
-    ARENAS = 2,
     FDS_KEPT_FREE = 256,
     STEP_MS = 5,
     FORCE_MS = 3000,
@@ -98,12 +96,9 @@ int net_start(struct net **ret, struct errinfo *ei)
     struct net *n = &the_net;
     if (atomic_load(&net_current) || left_behind)
         return err_set(ei, E_EXISTS, "the network side runs already");
-    /* Many threads allocate and few at a time: more heaps would only hold more free memory. */
-    mallopt(M_ARENA_MAX, ARENAS);
     signal(SIGPIPE, SIG_IGN); /* OpenSSL writes without MSG_NOSIGNAL */
     os_raise_nofile();
     atomic_store(&n->stopping, false);
-    atomic_store(&n->n_closed, 0);
     ip_counts_init(&n->per_ip);
     pthread_mutex_init(&n->bandwidth.lock, NULL);
     n->bandwidth.tokens = 0;

@@ -128,7 +128,6 @@ struct net {
     struct ip_counts per_ip;
     struct bandwidth bandwidth;
     _Atomic uint32_t n_conns;  /* sockets open, also those that are being refused or linger */
-    _Atomic uint32_t n_closed; /* since the last trim of the heap */
     _Atomic int64_t max_conns;
     atomic_bool stopping;
 };
@@ -139,7 +138,7 @@ extern struct net *_Atomic net_current;
 /* --- accept thread (accept.c) --- */
 
 int acceptor_start(struct net *n, struct errinfo *ei);
-void acceptor_wake(struct net *n); /* listeners were added, or the heap wants trimming */
+void acceptor_wake(struct net *n); /* listeners were added */
 void acceptor_stop(struct net *n); /* closes the listeners */
 void acceptor_free(struct net *n);
 

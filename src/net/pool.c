@@ -6,6 +6,7 @@
  * needed. */
 #include "base/clock.h"
 #include "net/net_priv.h"
+#include "os/memory.h"
 #include "os/proc.h"
 
 /* Sanitizers make stack frames several times as large. */
@@ -14,7 +15,7 @@ enum { STACK_BYTES = 2048 * 1024 };
 #else
 enum { STACK_BYTES = 256 * 1024 };
 #endif
-enum { JOBS_MAX = 4096, KEEP_BUFFERS_S = 5 };
+enum { JOBS_MAX = 4096, KEEP_MS = 500 };
 
 static const char *const thread_names[POOL_COUNT] = { "net-fast", "net-slow", "net-bulk" };
 
@@ -34,7 +35,11 @@ static bool start_worker(struct workpool *p)
     w->pool = p;
     buf_init(&w->in, 4 * MiB);
     buf_init(&w->out, 4 * MiB);
-    pthread_cond_init(&w->cond, NULL);
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&w->cond, &monotonic);
+    pthread_condattr_destroy(&monotonic);
     pthread_attr_init(&attr);
     pthread_attr_setstacksize(&attr, STACK_BYTES);
     bool ok = pthread_create(&w->thread, &attr, worker_main, w) == 0;
@@ -131,24 +136,35 @@ int workpool_job(struct workpool *p, void (*fn)(void *arg), void *arg)
     return 0;
 }
 
-/* Under the lock: waits until woken; memory lent to connections goes back when it stays quiet. */
+static bool woken_within(struct workpool *p, struct worker *w, int64_t ms)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_nsec += ms * 1000000;
+    until.tv_sec += until.tv_nsec / 1000000000;
+    until.tv_nsec %= 1000000000;
+    while (!w->woken) {
+        if (pthread_cond_timedwait(&w->cond, &p->lock, &until) == ETIMEDOUT)
+            return w->woken;
+    }
+    return true;
+}
+
+/* Under the lock: waits until woken. When it stays quiet, the memory lent to connections and the
+ * stack's go back. */
 static void sleep_idle(struct workpool *p, struct worker *w)
 {
     w->next_idle = p->idle;
     p->idle = w;
-    struct timespec until;
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += KEEP_BUFFERS_S;
-    while (!w->woken) {
-        if (!w->in.p && !w->out.p) {
-            pthread_cond_wait(&w->cond, &p->lock);
-            continue;
-        }
-        if (pthread_cond_timedwait(&w->cond, &p->lock, &until) == ETIMEDOUT) {
-            buf_done(&w->in);
-            buf_done(&w->out);
-        }
+    if (!woken_within(p, w, KEEP_MS)) {
+        pthread_mutex_unlock(&p->lock);
+        buf_done(&w->in);
+        buf_done(&w->out);
+        os_stack_trim(STACK_BYTES);
+        pthread_mutex_lock(&p->lock);
     }
+    while (!w->woken)
+        pthread_cond_wait(&w->cond, &p->lock);
     w->woken = false;
     p->waking = false;
 }

@@ -12,6 +12,7 @@
 #include "log/log.h"
 #include "net/dns.h"
 #include "net/tls.h"
+#include "os/memory.h"
 #include "os/proc.h"
 #include "os/sandbox.h"
 #include "proc/listeners.h"
@@ -175,6 +176,7 @@ static void serve(struct module_ctx *m)
         if (clock_mono_ms() - beat >= HEARTBEAT_MS) {
             beat = clock_mono_ms();
             ipc_send(m->ipc, MOD_SUPERVISOR, IPC_HEARTBEAT, 0, false, SV_NULL);
+            os_memory_tick();
         }
         if (!e)
             continue;
@@ -262,6 +264,7 @@ int module_main(const struct module_def *def)
     struct errinfo ei = { 0 };
     pthread_condattr_t attr;
 
+    os_memory_init();
     list_init(&life.events);
     pthread_condattr_init(&attr);
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);

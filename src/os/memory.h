@@ -1,0 +1,18 @@
+/* Memory that the process no longer needs goes back to the kernel. glibc keeps what was freed,
+ * which for a server means that one busy minute is paid for in memory for ever. */
+#pragma once
+
+#include <stddef.h>
+
+/* At the start of a process, before its first thread: few heaps for the many threads, of which few
+ * allocate at a time. More heaps would only hold more free memory. */
+void os_memory_init(void);
+
+/* To be called about once a second by one thread of the process (always the same): trims the heap
+ * when the process has become quiet, and at times while it is busy. Costs at most 2 % of the
+ * process's CPU time. */
+void os_memory_tick(void);
+
+/* Gives back the unused part of the calling thread's stack, which must have been created with
+ * stack_bytes. For threads that sleep for long. */
+void os_stack_trim(size_t stack_bytes);
