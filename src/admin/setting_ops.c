@@ -10,18 +10,32 @@ static const char *const type_names[] = {
     [SET_STRING] = "text", [SET_ENUM] = "choice", [SET_LIST] = "list", [SET_SECRET] = "secret",
 };
 
-static json_t *row(const struct conf *c, const struct setting *s)
+static json_t *row(const struct conf *c, const struct conf *defaults, const struct setting *s)
 {
-    _cleanup_(freep) char *value = conf_text(c, s);
+    _cleanup_(freep) char *value = conf_text(c, s), *dflt = conf_text(defaults, s);
 
-    return json_pack("{s:s, s:o, s:s, s:s, s:s, s:I, s:I, s:b, s:s, s:s, s:s?}", "name", s->name,
-                     "value", admin_text(value), "default", s->dflt, "type", type_names[s->type],
-                     "unit", s->unit, "min", (json_int_t)s->min, "max", (json_int_t)s->max, "live",
-                     s->apply == APPLY_LIVE, "group", s->group, "help", s->help, "api_variable",
-                     s->api_var);
+    return json_pack("{s:s, s:o, s:s, s:b, s:s, s:s, s:I, s:I, s:b, s:s, s:s, s:s?}", "name",
+                     s->name, "value", admin_text(value), "default", s->dflt, "changed",
+                     strcmp(value, dflt) != 0, "type", type_names[s->type], "unit", s->unit, "min",
+                     (json_int_t)s->min, "max", (json_int_t)s->max, "live", s->apply == APPLY_LIVE,
+                     "group", s->group, "help", s->help, "api_variable", s->api_var);
 }
 
-static int snapshot(const struct admin_call *c, struct conf **ret, struct errinfo *ei)
+/* conf's own words, which suggest what may have been meant. */
+static json_t *unknown(const char *name)
+{
+    struct conf_pair pair = { name, "" };
+    struct errinfo ei = { 0 };
+    struct conf *c = NULL;
+    int r = conf_build(&pair, 1, &c, &ei);
+
+    return admin_error(E_NOTFOUND, "%s; `posthorn tool list PATTERN` finds names",
+                       r < 0 && *ei.text ? ei.text : "unknown setting");
+}
+
+/* The settings as they are stored, and the defaults. */
+static int snapshot(const struct admin_call *c, struct conf **ret, struct conf **ret_defaults,
+                    struct errinfo *ei)
 {
     struct buf warnings;
     int r;
@@ -29,18 +43,18 @@ static int snapshot(const struct admin_call *c, struct conf **ret, struct errinf
     buf_init(&warnings, 64 * KiB);
     r = settings_load_warn(c->a->db, ret, &warnings, ei);
     buf_done(&warnings);
-    return r;
+    return r < 0 ? r : conf_build(NULL, 0, ret_defaults, ei);
 }
 
 static json_t *list(const struct admin_call *c)
 {
     const char *pattern = admin_arg(c, "pattern");
     struct errinfo ei = { 0 };
-    struct conf *cf = NULL;
+    struct conf *cf = NULL, *defaults = NULL;
     json_t *rows = json_array();
     size_t n;
     const struct setting *s = conf_settings(&n);
-    int r = snapshot(c, &cf, &ei);
+    int r = snapshot(c, &cf, &defaults, &ei);
 
     if (r < 0) {
         json_decref(rows);
@@ -50,8 +64,9 @@ static json_t *list(const struct admin_call *c)
         if (!pattern || sv_ifind_sv(sv_c(s[i].name), sv_c(pattern)) >= 0 ||
             sv_ifind_sv(sv_c(s[i].help), sv_c(pattern)) >= 0 ||
             (s[i].api_var && sv_ifind_sv(sv_c(s[i].api_var), sv_c(pattern)) >= 0))
-            json_array_append_new(rows, row(cf, &s[i]));
+            json_array_append_new(rows, row(cf, defaults, &s[i]));
     conf_unref(cf);
+    conf_unref(defaults);
     return json_pack("{s:b, s:o}", "ok", 1, "rows", rows);
 }
 
@@ -60,18 +75,18 @@ static json_t *get(const struct admin_call *c)
     const char *name = admin_arg(c, "name");
     const struct setting *s = conf_find(sv_c(name));
     struct errinfo ei = { 0 };
-    struct conf *cf = NULL;
+    struct conf *cf = NULL, *defaults = NULL;
     json_t *j;
     int r;
 
     if (!s)
-        return admin_error(E_NOTFOUND, "no setting '%s'; `posthorn tool list PATTERN` finds names",
-                           name);
-    r = snapshot(c, &cf, &ei);
+        return unknown(name);
+    r = snapshot(c, &cf, &defaults, &ei);
     if (r < 0)
         return admin_result(r, &ei);
-    j = row(cf, s);
+    j = row(cf, defaults, s);
     conf_unref(cf);
+    conf_unref(defaults);
     json_object_set_new(j, "ok", json_true());
     return j;
 }
@@ -86,13 +101,14 @@ static json_t *changed(const struct admin_call *c, int r, const struct errinfo *
 static json_t *set(const struct admin_call *c)
 {
     const char *name = admin_arg(c, "name"), *value = admin_arg(c, "value");
-    const struct setting *s;
+    const struct setting *s = conf_find(sv_c(name));
     struct errinfo ei = { 0 };
     json_t *reply;
 
+    if (!s)
+        return unknown(name);
     reply = changed(c, settings_set(c->a->db, c->who, sv_c(name), sv_c(value), &ei), &ei);
-    s = conf_find(sv_c(name));
-    if (s && s->apply == APPLY_RESTART && c->a->ask && json_object_get(reply, "ok"))
+    if (s->apply == APPLY_RESTART && c->a->ask && json_object_get(reply, "ok"))
         json_object_set_new(reply, "note",
                             json_sprintf("%s takes effect after a restart", s->name));
     return reply;
@@ -100,9 +116,12 @@ static json_t *set(const struct admin_call *c)
 
 static json_t *reset(const struct admin_call *c)
 {
+    const char *name = admin_arg(c, "name");
     struct errinfo ei = { 0 };
 
-    return changed(c, settings_reset(c->a->db, c->who, sv_c(admin_arg(c, "name")), &ei), &ei);
+    if (!conf_find(sv_c(name)))
+        return unknown(name);
+    return changed(c, settings_reset(c->a->db, c->who, sv_c(name), &ei), &ei);
 }
 
 static json_t *or_null(const char *s)

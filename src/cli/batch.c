@@ -37,19 +37,13 @@ static int run_line(struct batch *b, char *text, size_t n, struct errinfo *ei)
     return r;
 }
 
-int tool_batch(struct tool *t, const char *path, bool json)
+int tool_batch(struct tool *t, FILE *f, const char *name, bool json)
 {
-    bool is_stdin = !strcmp(path, "-");
-    struct batch b = { .t = t, .name = is_stdin ? "standard input" : path, .json = json };
-    FILE *f = is_stdin ? stdin : fopen(path, "re");
+    struct batch b = { .t = t, .name = name, .json = json };
     char *line = NULL;
     size_t cap = 0;
     ssize_t n;
 
-    if (!f) {
-        fprintf(stderr, "posthorn tool: %s: %s\n", path, strerror(errno));
-        return 1;
-    }
     while ((n = getline(&line, &cap, f)) >= 0) {
         struct errinfo ei = { 0 };
 
@@ -65,8 +59,6 @@ int tool_batch(struct tool *t, const char *path, bool json)
         b.refused++;
     }
     free(line);
-    if (!is_stdin)
-        fclose(f);
     if (!json)
         printf("%u commands done, %u refused\n", b.done, b.refused);
     return b.refused ? 1 : 0;

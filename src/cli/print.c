@@ -171,7 +171,7 @@ static void print_settings(json_t *rows)
 
     json_array_foreach(rows, i, s)
         printf("%-34s %s%s\n", text_of(s, "name"), text_of(s, "value"),
-               strcmp(text_of(s, "value"), text_of(s, "default")) ? "   (changed)" : "");
+               json_is_true(json_object_get(s, "changed")) ? "   (changed)" : "");
     if (i == 0)
         puts("no setting matches");
 }

@@ -83,33 +83,49 @@ int tool_run(struct tool *t, int argc, char *const *argv, unsigned flags, struct
     return r;
 }
 
-static int run(const struct tool_opts *o, int argc, char **argv)
+static int fail(const struct errinfo *ei, int r)
 {
-    bool batch = !strcmp(argv[0], "batch");
+    fflush(stdout);
+    fprintf(stderr, "posthorn tool: %s\n", ei->text);
+    return r == E_PARSE ? 2 : 1;
+}
+
+static int run_batch(const struct tool_opts *o, int argc, char **argv)
+{
     struct tool *t = NULL;
     struct errinfo ei = { 0 };
+    bool is_stdin = argc == 2 && !strcmp(argv[1], "-");
+    FILE *f;
     int r;
 
-    if (batch && argc != 2) {
-        fprintf(stderr, "posthorn tool: usage: posthorn tool batch FILE (- = standard input)\n");
-        return 2;
-    }
+    if (argc != 2)
+        return fail(&ei, err_set(&ei, E_PARSE,
+                                 "usage: posthorn tool batch FILE (- = standard "
+                                 "input)"));
+    /* By who calls: tool_open may go on as the server's user. */
+    f = is_stdin ? stdin : fopen(argv[1], "re");
+    if (!f)
+        return fail(&ei, err_set_errno(&ei, -errno, "%s", argv[1]));
     r = tool_open(o, &t, &ei);
-    if (r == 0 && batch) {
-        r = tool_batch(t, argv[1], o->json);
-        tool_close(t);
-        return r;
-    }
+    r = r < 0 ? fail(&ei, r) : tool_batch(t, f, is_stdin ? "standard input" : argv[1], o->json);
+    tool_close(t);
+    if (!is_stdin)
+        fclose(f);
+    return r;
+}
+
+static int run(const struct tool_opts *o, int argc, char **argv)
+{
+    struct tool *t = NULL;
+    struct errinfo ei = { 0 };
+    int r = tool_open(o, &t, &ei);
+
     if (r == 0)
         r = tool_run(t, argc, argv, o->json ? TOOL_JSON : 0, &ei);
     tool_close(t);
     if (r == 0 && fflush(stdout) == 0)
         return 0;
-    if (r == 0)
-        err_set(&ei, -errno, "standard output: %s", strerror(errno));
-    fflush(stdout);
-    fprintf(stderr, "posthorn tool: %s\n", ei.text);
-    return r == E_PARSE ? 2 : 1;
+    return fail(&ei, r < 0 ? r : err_set_errno(&ei, -errno, "standard output"));
 }
 
 int tool_main(int argc, char **argv)
@@ -152,5 +168,5 @@ int tool_main(int argc, char **argv)
         tool_help();
         return argc ? 0 : 2;
     }
-    return run(&o, argc, argv);
+    return strcmp(argv[0], "batch") ? run(&o, argc, argv) : run_batch(&o, argc, argv);
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <jansson.h>
+#include <stdio.h>
 
 #include "base/err.h"
 
@@ -64,4 +65,4 @@ void tool_close(struct tool *t);
 /* One command, asked and printed. E_PARSE: usage; other errors: refused. ei says why. */
 enum { TOOL_JSON = 1, TOOL_BATCH = 2 };
 int tool_run(struct tool *t, int argc, char *const *argv, unsigned flags, struct errinfo *ei);
-int tool_batch(struct tool *t, const char *path, bool json); /* exit status */
+int tool_batch(struct tool *t, FILE *f, const char *name, bool json); /* exit status */

@@ -101,7 +101,8 @@ class Server:
         raise AssertionError(f"no answer on port {port}:\n{self.output()}")
 
     def output(self):
-        text = (self.dir / "serve.log").read_text(errors="replace")
+        serve = self.dir / "serve.log"
+        text = serve.read_text(errors="replace") if serve.exists() else ""
         for f in sorted((self.data / "logs").glob("e*.log")):
             text += f.read_text(errors="replace")
         return text

@@ -361,8 +361,9 @@ static void settings(void **state _unused_)
     refused("setting.set", "{'name': 'smtp.max_recipients', 'value': '0'}", "'0'");
     refused("setting.set", "{'name': 'smtp.max_recipients', 'value': '0'}", "100000");
     refused("setting.set", "{'name': 'log.smtp', 'value': 'loud'}", "none, summary, debug");
-    refused("setting.set", "{'name': 'smtp.max_recipient', 'value': '1'}", "smtp.max_recipient");
-    refused("setting.get", "{'name': 'nothing'}", "no setting 'nothing'");
+    refused("setting.set", "{'name': 'smtp.max_recipient', 'value': '1'}",
+            "did you mean smtp.max_recipients");
+    refused("setting.get", "{'name': 'nothing'}", "unknown setting 'nothing'");
     refused("setting.reset", "{'name': 'nothing'}", "nothing");
     refused("setting.set", "{'name': 'smtp.max_recipients'}", "argument 'value' is missing");
     assert_int_equal(changed_calls, before + 1); /* not for what was refused */
