@@ -193,6 +193,7 @@ def test_curl_reads_pop3(mail, certificate, base, options):
     c = ["--cacert", str(certificate), *CURL_USER, *options]
     empty(mail, "curl")
     deliver(mail, "curl", "first")
+    until_subject(mail, "curl", "first")
     deliver(mail, "curl", "second", b".dot\r\n..\r\n")
     wait_for("mail", lambda: len(subjects(mail, "curl")) == 2)
     assert [l.split()[0] for l in curl(url, *c).splitlines()] == ["1", "2"]
@@ -462,7 +463,7 @@ def test_mutt_reads(mail, certificate, tmp_path, tls, authenticators):
     bodies = [b"".join(b"line %d of %d\r\n" % (j, i) for j in range(i * 10 + 1)) for i in range(6)]
     for i, b in enumerate(bodies):
         deliver(mail, "mutt", f"read-{i}", b)
-    wait_for("mail", lambda: len(subjects(mail, "mutt")) == 6)
+        until_subject(mail, "mutt", f"read-{i}")
     out = tmp_path / "copy"
     rc = muttrc(mail, certificate, tmp_path, f'set imap_authenticators="{authenticators}" mbox_type=mbox', tls)
     mutt(rc, keys=f"<tag-pattern>~A<enter><tag-prefix><copy-message><kill-line>{out}<enter>"
