@@ -1,7 +1,7 @@
-/* What one message costs in the SMTP server itself: pipelined MAIL, RCPT, DATA with 5 kB on the test driver, with a
- * queue and accounts that only pretend.
- *   cc -O2 -D_GNU_SOURCE -Isrc -Itests/fuzz bench/smtp_session.c <build>/libserver_smtp.a ... (see tests/fuzz)
- * Prints microseconds per message, without and with the log lines of level debug. */
+/* What one message costs in the SMTP server itself: pipelined MAIL, RCPT, DATA with 5 kB on the
+ * test driver, with a queue and accounts that only pretend. cc -O2 -D_GNU_SOURCE -Isrc -Itests/fuzz
+ * bench/smtp_session.c <build>/libserver_smtp.a ... (see tests/fuzz) Prints microseconds per
+ * message, without and with the log lines of level debug. */
 #include "smtp_fakes.h"
 
 #include <stdio.h>
@@ -40,7 +40,8 @@ static void run(const char *name, enum log_level level, struct sv transaction)
         if (i % 1000 == 0)
             buf_reset(&log);
     }
-    printf("%-12s %.2f us/message, %u accepted\n", name, (cpu_us() - start) / MESSAGES, fake_accepted);
+    printf("%-12s %.2f us/message, %u accepted\n", name, (cpu_us() - start) / MESSAGES,
+           fake_accepted);
     conn_test_free(c, CLOSE_PEER);
     log_test_capture(NULL);
     buf_done(&log);
@@ -50,11 +51,15 @@ int main(void)
 {
     struct buf t;
     buf_init(&t, 64 * KiB);
-    if (buf_add_str(&t, "MAIL FROM:<alice@example.net> SIZE=5100\r\nRCPT TO:<bob@example.org>\r\nDATA\r\n"
-                        "Received: from a by b; Tue, 14 Nov 2023 22:13:20 +0000\r\nSubject: x\r\n\r\n") < 0)
+    if (buf_add_str(
+            &t, "MAIL FROM:<alice@example.net> SIZE=5100\r\nRCPT TO:<bob@example.org>\r\nDATA\r\n"
+                "Received: from a by b; Tue, 14 Nov 2023 22:13:20 +0000\r\nSubject: x\r\n\r\n") < 0)
         return 1;
     while (t.n < BODY)
-        if (buf_add_str(&t, "The quick brown fox jumps over the lazy dog and goes on to the next line.\r\n") < 0)
+        if (buf_add_str(
+                &t,
+                "The quick brown fox jumps over the lazy dog and goes on to the next line.\r\n") <
+            0)
             return 1;
     if (buf_add_str(&t, ".\r\n") < 0)
         return 1;

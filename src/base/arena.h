@@ -15,5 +15,6 @@ void arena_init(struct arena *a, size_t cap); /* allocates nothing yet */
 void arena_reset(struct arena *a);            /* frees all; ready for use again */
 void arena_done(struct arena *a);
 void *arena_alloc(struct arena *a, size_t n); /* zeroed, 16-byte aligned; NULL over the cap */
-char *arena_strndup(struct arena *a, const char *s, size_t n); /* NUL-terminated; NULL over the cap */
+char *arena_strndup(struct arena *a, const char *s,
+                    size_t n);                    /* NUL-terminated; NULL over the cap */
 struct sv arena_sv(struct arena *a, struct sv s); /* copy; p == NULL over the cap */

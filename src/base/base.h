@@ -12,17 +12,17 @@
 #include <string.h>
 #include <sys/types.h>
 
-#define KiB                     ((size_t)1024)
-#define MiB                     (KiB * 1024)
-#define ARRAY_LEN(a)            (sizeof(a) / sizeof((a)[0]))
-#define MIN(a, b)               ((a) < (b) ? (a) : (b))
-#define MAX(a, b)               ((a) > (b) ? (a) : (b))
-#define container_of(p, T, m)   ((T *)((char *)(p)-offsetof(T, m)))
-#define _printf_(a, b)          __attribute__((format(printf, a, b)))
-#define _warn_unused_           __attribute__((warn_unused_result))
-#define _cleanup_(f)            __attribute__((cleanup(f)))
-#define _unused_                __attribute__((unused))
-#define _noreturn_              __attribute__((noreturn))
+#define KiB                   ((size_t)1024)
+#define MiB                   (KiB * 1024)
+#define ARRAY_LEN(a)          (sizeof(a) / sizeof((a)[0]))
+#define MIN(a, b)             ((a) < (b) ? (a) : (b))
+#define MAX(a, b)             ((a) > (b) ? (a) : (b))
+#define container_of(p, T, m) ((T *)((char *)(p)-offsetof(T, m)))
+#define _printf_(a, b)        __attribute__((format(printf, a, b)))
+#define _warn_unused_         __attribute__((warn_unused_result))
+#define _cleanup_(f)          __attribute__((cleanup(f)))
+#define _unused_              __attribute__((unused))
+#define _noreturn_            __attribute__((noreturn))
 
 /* Moves ownership out of a cleanup variable: the variable becomes NULL (or -1 for take_fd). */
 #define take_ptr(p)                                                                                \

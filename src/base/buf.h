@@ -12,9 +12,9 @@ struct buf {
     bool overflow;
 };
 
-void buf_init(struct buf *b, size_t max); /* allocates nothing yet */
-void buf_done(struct buf *b);             /* frees; b may be initialised again */
-void buf_reset(struct buf *b);            /* empties, keeps memory, clears overflow */
+void buf_init(struct buf *b, size_t max);     /* allocates nothing yet */
+void buf_done(struct buf *b);                 /* frees; b may be initialised again */
+void buf_reset(struct buf *b);                /* empties, keeps memory, clears overflow */
 int buf_reserve(struct buf *b, size_t extra); /* room for extra bytes beyond n */
 int buf_add(struct buf *b, const void *p, size_t n);
 int buf_add_sv(struct buf *b, struct sv s);
@@ -22,8 +22,8 @@ int buf_add_c(struct buf *b, char c);
 int buf_add_str(struct buf *b, const char *s);
 int buf_addf(struct buf *b, const char *fmt, ...) _printf_(2, 3);
 int buf_vaddf(struct buf *b, const char *fmt, va_list ap);
-void buf_consume(struct buf *b, size_t n); /* drops the first n bytes (memmove) */
-int buf_terminate(struct buf *b);          /* a NUL behind p[n] that n does not count */
+void buf_consume(struct buf *b, size_t n);    /* drops the first n bytes (memmove) */
+int buf_terminate(struct buf *b);             /* a NUL behind p[n] that n does not count */
 char *buf_take(struct buf *b, size_t *ret_n); /* NUL-terminated heap memory; b becomes empty */
 
 static inline struct sv buf_sv(const struct buf *b)

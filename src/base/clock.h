@@ -3,12 +3,13 @@
 
 #include "base/base.h"
 
-int64_t clock_mono_ms(void);  /* milliseconds, never goes back */
+int64_t clock_mono_ms(void); /* milliseconds, never goes back */
 int64_t clock_mono_us(void);
-int64_t clock_wall_ms(void);  /* milliseconds since 1970-01-01 UTC */
+int64_t clock_wall_ms(void); /* milliseconds since 1970-01-01 UTC */
 int64_t clock_wall_s(void);
 void clock_test_advance(int64_t ms); /* tests only: moves both clocks forward */
-void clock_test_freeze(int64_t wall_ms); /* tests only: both clocks stand still until advanced; 0 = run again */
+void clock_test_freeze(
+    int64_t wall_ms); /* tests only: both clocks stand still until advanced; 0 = run again */
 
 /* "Wed, 05 Oct 2011 10:47:12 +0200" (RFC 5322 3.3) in local time. ret needs 40 bytes. */
 void clock_rfc5322(int64_t wall_s, char ret[40]);

@@ -6,26 +6,26 @@
 
 enum err {
     E_OK = 0,
-    E_PARSE = -1001,     /* input does not follow its grammar */
-    E_RANGE = -1002,     /* value outside the allowed range */
-    E_NOTFOUND = -1003,  /* the named thing does not exist */
-    E_EXISTS = -1004,    /* the named thing exists already */
-    E_AUTH = -1005,      /* credentials refused */
-    E_PERM = -1006,      /* authenticated, but not allowed */
-    E_QUOTA = -1007,     /* a quota or size limit is reached */
-    E_LIMIT = -1008,     /* a rate or count limit is reached; later may work */
-    E_TEMP = -1009,      /* temporary failure of a part we depend on */
-    E_TIMEOUT = -1010,   /* a deadline passed */
-    E_CLOSED = -1011,    /* the peer or the other end is gone */
-    E_CONFLICT = -1012,  /* changed by someone else meanwhile, or constraint violated */
-    E_CORRUPT = -1013,   /* stored data is damaged */
+    E_PARSE = -1001,    /* input does not follow its grammar */
+    E_RANGE = -1002,    /* value outside the allowed range */
+    E_NOTFOUND = -1003, /* the named thing does not exist */
+    E_EXISTS = -1004,   /* the named thing exists already */
+    E_AUTH = -1005,     /* credentials refused */
+    E_PERM = -1006,     /* authenticated, but not allowed */
+    E_QUOTA = -1007,    /* a quota or size limit is reached */
+    E_LIMIT = -1008,    /* a rate or count limit is reached; later may work */
+    E_TEMP = -1009,     /* temporary failure of a part we depend on */
+    E_TIMEOUT = -1010,  /* a deadline passed */
+    E_CLOSED = -1011,   /* the peer or the other end is gone */
+    E_CONFLICT = -1012, /* changed by someone else meanwhile, or constraint violated */
+    E_CORRUPT = -1013,  /* stored data is damaged */
     E_UNSUPPORTED = -1014,
     E_CANCELLED = -1015,
-    E_NXDOMAIN = -1016,  /* DNS: the name does not exist */
-    E_NODATA = -1017,    /* DNS: the name exists, the type does not */
-    E_TLS = -1018,       /* handshake or verification failed */
-    E_DB = -1019,        /* the database refused or failed for another reason */
-    E_FULL = -1020,      /* a bounded buffer or queue is full */
+    E_NXDOMAIN = -1016, /* DNS: the name does not exist */
+    E_NODATA = -1017,   /* DNS: the name exists, the type does not */
+    E_TLS = -1018,      /* handshake or verification failed */
+    E_DB = -1019,       /* the database refused or failed for another reason */
+    E_FULL = -1020,     /* a bounded buffer or queue is full */
 };
 
 struct errinfo {

@@ -11,13 +11,13 @@
 #define IPC_MAX_PAYLOAD (60 * KiB)
 
 enum ipc_type {
-    IPC_READY,        /* module -> supervisor: all sockets are served */
-    IPC_DRAIN,        /* supervisor -> module: finish and exit */
-    IPC_RELOAD,       /* supervisor -> module: settings, certificates, accounts have changed */
-    IPC_MAILBOX,      /* hint: struct ipc_mailbox */
-    IPC_REQUEST,      /* JSON; answered by IPC_REPLY with the same id */
-    IPC_REPLY,        /* JSON, possibly in several messages: flags IPC_MORE on all but the last */
-    IPC_HEARTBEAT,    /* module -> supervisor each second: the watchdog */
+    IPC_READY,     /* module -> supervisor: all sockets are served */
+    IPC_DRAIN,     /* supervisor -> module: finish and exit */
+    IPC_RELOAD,    /* supervisor -> module: settings, certificates, accounts have changed */
+    IPC_MAILBOX,   /* hint: struct ipc_mailbox */
+    IPC_REQUEST,   /* JSON; answered by IPC_REPLY with the same id */
+    IPC_REPLY,     /* JSON, possibly in several messages: flags IPC_MORE on all but the last */
+    IPC_HEARTBEAT, /* module -> supervisor each second: the watchdog */
 };
 
 struct ipc_mailbox {
@@ -43,12 +43,15 @@ struct ipc_ops {
 int ipc_open(int fd, enum module self, const struct ipc_ops *ops, void *arg, struct ipc **ret);
 void ipc_close(struct ipc *i);
 /* Never blocks: a full socket drops hints (E_FULL). Any thread. */
-int ipc_send(struct ipc *i, enum module to, enum ipc_type type, uint32_t id, bool more, struct sv payload);
+int ipc_send(struct ipc *i, enum module to, enum ipc_type type, uint32_t id, bool more,
+             struct sv payload);
 /* Sends a request and waits for the whole answer (appended to reply). E_TIMEOUT, E_CLOSED. Not from
  * on_msg. */
-int ipc_request(struct ipc *i, enum module to, struct sv json, int64_t timeout_ms, struct buf *reply);
+int ipc_request(struct ipc *i, enum module to, struct sv json, int64_t timeout_ms,
+                struct buf *reply);
 /* Answers a request; splits as needed; retries briefly when the socket is full. */
 int ipc_reply(struct ipc *i, const struct ipc_msg *req, struct sv json);
 /* Low level, for the supervisor. */
-int ipc_recv_fd(int fd, void *buf, size_t cap, struct ipc_msg *ret); /* 1, 0 = would block, E_CLOSED */
+int ipc_recv_fd(int fd, void *buf, size_t cap,
+                struct ipc_msg *ret); /* 1, 0 = would block, E_CLOSED */
 int ipc_send_fd(int fd, const struct ipc_msg *m);

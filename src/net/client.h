@@ -1,5 +1,5 @@
-/* Outbound connections: linear blocking code with deadlines, for delivery threads. Never on workers of
- * POOL_FAST. One struct client belongs to one thread. */
+/* Outbound connections: linear blocking code with deadlines, for delivery threads. Never on workers
+ * of POOL_FAST. One struct client belongs to one thread. */
 #pragma once
 
 #include <stdatomic.h>
@@ -11,7 +11,7 @@
 struct client;
 
 struct client_opts {
-    const char *ip;        /* literal address to connect to */
+    const char *ip; /* literal address to connect to */
     uint16_t port;
     const char *source_ip; /* NULL or "" = any */
     int64_t connect_timeout_ms;
@@ -21,14 +21,17 @@ int client_connect(const struct client_opts *o, struct client **ret, struct erri
 void client_close(struct client *c);
 DEFINE_CLEANUP(struct client, client_close)
 void client_set_timeout(struct client *c, int64_t ms); /* of each following call as a whole */
-/* One line without its CRLF (a bare LF ends it too); E_RANGE beyond max. Valid until the next read. */
+/* One line without its CRLF (a bare LF ends it too); E_RANGE beyond max. Valid until the next read.
+ */
 int client_read_line(struct client *c, size_t max, struct sv *ret, struct errinfo *ei);
-int client_read(struct client *c, void *p, size_t n, struct errinfo *ei); /* > 0, or E_CLOSED, E_TIMEOUT */
-int client_write(struct client *c, struct sv bytes, struct errinfo *ei);  /* buffered up to 16 KiB */
+int client_read(struct client *c, void *p, size_t n,
+                struct errinfo *ei); /* > 0, or E_CLOSED, E_TIMEOUT */
+int client_write(struct client *c, struct sv bytes, struct errinfo *ei); /* buffered up to 16 KiB */
 int client_flush(struct client *c, struct errinfo *ei);
-/* TLS from here on; E_TLS. server_name: SNI and name to verify. ret_verify gets the X509_V_* code: 0 when
- * the certificate chains to the system's CAs and the name matches (62 = name mismatch). */
-int client_starttls(struct client *c, const char *server_name, long *ret_verify, struct errinfo *ei);
+/* TLS from here on; E_TLS. server_name: SNI and name to verify. ret_verify gets the X509_V_* code:
+ * 0 when the certificate chains to the system's CAs and the name matches (62 = name mismatch). */
+int client_starttls(struct client *c, const char *server_name, long *ret_verify,
+                    struct errinfo *ei);
 bool client_is_tls(const struct client *c);
 const char *client_tls_info(const struct client *c);
 const char *client_local_ip(const struct client *c);

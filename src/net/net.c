@@ -13,13 +13,7 @@
 #include "net/tls_priv.h"
 #include "os/proc.h"
 
-enum {
-    BULK_MIN = 2,
-    FDS_KEPT_FREE = 256,
-    STEP_MS = 5,
-    FORCE_MS = 3000,
-    UNSENT_BYTES = 256 * 1024
-};
+enum { BULK_MIN = 2, FDS_KEPT_FREE = 256, STEP_MS = 5, FORCE_MS = 3000, UNSENT_BYTES = 256 * 1024 };
 
 /* Not on the heap: a thread that has just loaded net_current may still look into it (and find an
  * empty table) when net_stop has finished. The lock below is never destroyed for the same reason.

@@ -1,4 +1,5 @@
-/* The network side of a module: reactors, workers, listeners. proc/ wires it, nobody else includes it. */
+/* The network side of a module: reactors, workers, listeners. proc/ wires it, nobody else includes
+ * it. */
 #pragma once
 
 #include "net/conn.h"
@@ -9,11 +10,13 @@ struct net_listener {
     enum service service;
     const struct proto_ops *ops;
     void *arg;
-    int fd;            /* bound and listening, from the supervisor */
-    bool tls;          /* TLS from the start */
-    const char *per_ip_setting; /* name of the INT setting that limits connections per address, or NULL */
+    int fd;   /* bound and listening, from the supervisor */
+    bool tls; /* TLS from the start */
+    const char
+        *per_ip_setting; /* name of the INT setting that limits connections per address, or NULL */
     /* Called (on a worker) instead of ops->open when a limit refuses the connection, to write one
-     * line such as "421 ..."; may be NULL. reason is a CLOSE_LIMIT text: "module", "ip", "access". */
+     * line such as "421 ..."; may be NULL. reason is a CLOSE_LIMIT text: "module", "ip", "access".
+     */
     void (*refuse)(struct conn *c, const char *reason);
 };
 
@@ -21,8 +24,8 @@ int net_start(struct net **ret, struct errinfo *ei); /* sizes from the current s
 int net_listen(struct net *n, const struct net_listener *l, struct errinfo *ei);
 /* Re-reads settings and certificates for new connections. */
 void net_reload(struct net *n);
-/* Stops accepting, tells parked sessions (timeout() is called with CLOSE_SHUTDOWN following), waits for
- * jobs up to deadline_ms, closes all. */
+/* Stops accepting, tells parked sessions (timeout() is called with CLOSE_SHUTDOWN following), waits
+ * for jobs up to deadline_ms, closes all. */
 void net_stop(struct net *n, int64_t deadline_ms);
 
 /* Extra work on the pools (deliveries use their own threads). E_FULL. */

@@ -127,7 +127,7 @@ struct net {
 
     struct ip_counts per_ip;
     struct bandwidth bandwidth;
-    _Atomic uint32_t n_conns;  /* sockets open, also those that are being refused or linger */
+    _Atomic uint32_t n_conns; /* sockets open, also those that are being refused or linger */
     _Atomic int64_t max_conns;
     atomic_bool stopping;
 };

@@ -1,4 +1,5 @@
-/* Runs a fuzz target over files and directories given as arguments: corpus replay in every build. */
+/* Runs a fuzz target over files and directories given as arguments: corpus replay in every build.
+ */
 #include <dirent.h>
 #include <stdint.h>
 #include <stdio.h>
