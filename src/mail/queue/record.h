@@ -31,10 +31,10 @@ struct rec {
 };
 
 struct seg_head {
-    uint64_t gen; /* order of the segments; 0 = unused */
+    uint64_t gen; /* order of the segments */
     uint64_t salt;
     uint64_t size;
-    char boot[40];
+    char boot[40]; /* the kernel's boot id; "" = nothing was written to it since it was wiped */
 };
 
 size_t rec_size(size_t payload); /* with head and padding */

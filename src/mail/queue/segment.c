@@ -37,11 +37,14 @@ static void seg_free(struct jseg *s)
     free(s);
 }
 
+/* The name must not come back after a power cut: its records would be replayed without those of
+ * later segments that ended their items. */
 static void seg_remove(struct journal *j, struct jseg *s)
 {
     char path[4096];
     seg_path(j, s->slot, path);
     j->io->unlink(j->io->arg, path);
+    j->io->sync_dir(j->io->arg, j->dir);
     seg_free(s);
 }
 
@@ -58,6 +61,8 @@ int journal_open(struct journal *j, const char *dir, uint64_t seg_size, const st
     list_init(&j->full);
     pthread_cond_init(&j->changed, NULL);
     io->boot_id(io->arg, j->boot);
+    if (!*j->boot) /* without /proc; empty would say that the segment is unused */
+        sv_copy(j->boot, sizeof(j->boot), SV("unknown"));
     return os_mkdirs(dir, 0700, ei);
 }
 
@@ -113,8 +118,8 @@ static int look_at(struct journal *j, const char *name, struct found *ret, struc
     bool whole = st.st_size >= SEG_HEAD &&
                  seg_head_decode(sv_n(head, sizeof(head)), &ret->head) == 0 &&
                  ret->head.size <= (uint64_t)st.st_size;
-    ret->valid = whole && ret->head.gen != 0;
-    ret->unused = whole && ret->head.gen == 0;
+    ret->unused = whole && ret->head.boot[0] == '\0';
+    ret->valid = whole && !ret->unused;
     ret->seg = seg_new(slot, take_fd(&fd), (uint64_t)st.st_size);
     if (!whole)
         return 1;
@@ -145,11 +150,11 @@ static int list_segments(struct journal *j, struct found **ret, size_t *ret_n, s
     return r < 0 ? r : 0;
 }
 
-static int write_head(struct journal *j, struct jseg *s, uint64_t gen)
+static int write_head(struct journal *j, struct jseg *s, uint64_t gen, const char *boot)
 {
     char block[SEG_HEAD];
     struct seg_head h = { .gen = gen, .salt = rand_u64(), .size = s->size };
-    memcpy(h.boot, j->boot, sizeof(h.boot));
+    sv_copy(h.boot, sizeof(h.boot), sv_c(boot));
     s->gen = gen;
     s->salt = h.salt;
     s->tail = SEG_HEAD;
@@ -169,7 +174,8 @@ static void add_spare(struct journal *j, struct jseg *s)
 
 static void reuse(struct journal *j, struct jseg *s)
 {
-    if (s->size == j->seg_size && j->n_spares < KEEP_SPARES && write_head(j, s, j->next_gen) >= 0) {
+    if (s->size == j->seg_size && j->n_spares < KEEP_SPARES &&
+        write_head(j, s, j->next_gen, j->boot) >= 0) {
         j->next_gen++;
         add_spare(j, s);
         return;
@@ -194,7 +200,9 @@ int journal_scan(struct journal *j, int (*fn)(void *arg, struct jseg *s, const s
     int r = list_segments(j, &f, &n, ei);
     if (n)
         qsort(f, n, sizeof(*f), by_gen);
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < n; i++) { /* marks compare generations: never one twice */
+        if (f[i].unused)
+            j->next_gen = MAX(j->next_gen, f[i].head.gen + 1);
         if (r < 0)
             seg_free(f[i].seg);
         else if (f[i].valid)
@@ -237,7 +245,7 @@ static int make_segment(struct journal *j, unsigned slot, uint64_t gen, struct j
         r = j->io->sync_dir(j->io->arg, j->dir);
     struct jseg *s = seg_new(slot, take_fd(&fd), j->seg_size);
     if (r >= 0)
-        r = write_head(j, s, gen);
+        r = write_head(j, s, gen, j->boot);
     if (r < 0) {
         seg_remove(j, s);
         return err_set_errno(ei, r, "cannot write journal segment %s (%" PRIu64 " bytes)", path,
@@ -279,7 +287,7 @@ void journal_recycle(struct journal *j, struct jseg *s)
     bool reuse = !s->bad && s->size == j->seg_size && j->n_spares < KEEP_SPARES;
     uint64_t gen = reuse ? j->next_gen++ : 0;
     pthread_mutex_unlock(j->lock);
-    if (reuse && write_head(j, s, gen) < 0)
+    if (reuse && write_head(j, s, gen, j->boot) < 0)
         reuse = false;
     if (!reuse)
         seg_remove(j, s);
@@ -291,8 +299,13 @@ void journal_recycle(struct journal *j, struct jseg *s)
 void journal_wipe(struct journal *j)
 {
     struct list *lists[] = { &j->spares, &j->full };
-    for (size_t i = 0; i < ARRAY_LEN(lists); i++)
-        list_for_each(it, lists[i]) write_head(j, container_of(it, struct jseg, link), 0);
+    for (size_t i = 0; i < ARRAY_LEN(lists); i++) {
+        list_for_each(it, lists[i])
+        {
+            struct jseg *s = container_of(it, struct jseg, link);
+            write_head(j, s, s->gen, "");
+        }
+    }
     if (j->active)
-        write_head(j, j->active, 0);
+        write_head(j, j->active, j->active->gen, "");
 }
