@@ -88,11 +88,12 @@ static struct mailbox_add make_add(struct batch *b, const struct put *p)
     return a;
 }
 
-/* The file that this mailbox now has serves the next ones. */
+/* The file that this mailbox now has serves the next ones. One without a row (the user has dealt
+ * with the message already) was not looked at and may be torn. */
 static void remember_file(struct batch *b, struct mailbox *mb, const struct put *p)
 {
     struct buf *path = &b->stored[p->index];
-    if (path->n || !b->parsed[p->index])
+    if (path->n || !b->parsed[p->index] || !p->add->ret_uid)
         return;
     if (mailbox_message_path(mb, p->m->key, path) < 0 || buf_terminate(path) < 0)
         buf_reset(path);
