@@ -13,6 +13,11 @@ struct access_module {
     char *temp_dir;
 };
 
+static void prepare(void)
+{
+    notify_set_hooks(&(struct notify_hooks){ .post = imap_post });
+}
+
 static int start(struct module_ctx *m, struct errinfo *ei)
 {
     struct access_module *a = xcalloc(1, sizeof(*a));
@@ -25,7 +30,6 @@ static int start(struct module_ctx *m, struct errinfo *ei)
     int r;
 
     m->own = a;
-    notify_set_hooks(&(struct notify_hooks){ .post = imap_post });
     os_remove_tree(temp_dir, NULL);
     r = os_mkdirs(temp_dir, 0750, ei);
     if (r == 0)
@@ -64,5 +68,5 @@ static void hint(struct module_ctx *m _unused_, const struct ipc_msg *msg)
 }
 
 const struct module_def module_access = {
-    .self = MOD_ACCESS, .start = start, .stop = stop, .hint = hint
+    .self = MOD_ACCESS, .prepare = prepare, .start = start, .stop = stop, .hint = hint
 };

@@ -232,6 +232,8 @@ static int begin(struct module_ctx *m, struct errinfo *ei)
     r = boot_open_db(&m->boot, &m->db, ei);
     if (r == 0)
         r = accounts_open(m->db, &m->accounts, ei);
+    if (r == 0 && m->def->prepare)
+        m->def->prepare();
     if (r == 0)
         r = ipc_open(ipc_fd, m->def->self, &ops, m, &m->ipc);
     if (r < 0)

@@ -13,6 +13,8 @@ struct module_ctx;
 
 struct module_def {
     enum module self;
+    /* Before the link to the supervisor is read: what hint() needs. May be NULL. */
+    void (*prepare)(void);
     /* Starts serving; privileges are dropped already. */
     int (*start)(struct module_ctx *m, struct errinfo *ei);
     /* Finishes what is being done within the time, stops. */
