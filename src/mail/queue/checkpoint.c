@@ -148,37 +148,57 @@ static void remove_new(struct queue *q, const char *item)
 
 /* Locked: the item cannot be settled between the look at it and the renames. The content's record
  * is kept until the envelope has a file, too: without one recovery would not know the item. */
-static void adopt_files(struct queue *q, struct item *it, bool synced)
+static void adopt_files(struct queue *q, struct item *it)
 {
-    if (!synced || it->finished) {
-        remove_new(q, it->m->item);
-        return;
-    }
     if (it->saved_content && (it->saved_state || it->has_env))
         it->saved_content = name_file(q, it->m->item, ".tms");
     else
         it->saved_content = false;
     if (it->saved_state && name_file(q, it->m->item, ".tm$")) {
         it->has_env = true;
-        if (it->saved_version == it->version)
+        if (it->saved_version == it->version && !it->finished)
             jent_drop(&it->state[it->cur]);
     }
     if (it->saved_content) {
         it->in_file = true;
-        if (it->has_env)
+        if (it->has_env && !it->finished)
             jent_drop(&it->content);
     }
 }
 
-static void adopt_all(struct queue *q, struct item *chain, bool synced)
+/* Settled after the sync had begun: its deliveries to mailboxes may not be durable, so it must not
+ * vanish with its record. It keeps files until the next sync. */
+static bool cover_finished(struct queue *q, struct item *it)
 {
+    if (!it->has_local || it->finished_epoch < q->sync_epoch) {
+        remove_new(q, it->m->item);
+        return true;
+    }
+    bool had_files =
+        it->in_file || it->has_env; /* these are on the list of the next sync already */
+    adopt_files(q, it);
+    if (!had_files)
+        item_remove_files(q, it, true);
+    return it->in_file && it->has_env;
+}
+
+/* False: a record is still needed although no item says so. */
+static bool adopt_all(struct queue *q, struct item *chain, bool synced)
+{
+    bool covered = true;
     while (chain) {
         struct item *it = chain;
         chain = it->saved_next;
-        adopt_files(q, it, synced);
+        if (!synced)
+            remove_new(q, it->m->item);
+        else if (it->finished)
+            covered = cover_finished(q, it) && covered;
+        else
+            adopt_files(q, it);
         it->saving = false;
         item_unref(it);
     }
+    return covered;
 }
 
 static void remove_doomed(struct queue *q, struct doomed *d)
@@ -208,11 +228,11 @@ static void put_back_doomed(struct queue *q, struct doomed *d)
 
 /* --- the whole --- */
 
-static int sync_stores(struct queue *q, bool spooled)
+static int sync_stores(struct queue *q)
 {
     pthread_mutex_unlock(&q->lock);
     int r = q->io->syncfs(q->io->arg, q->sync_fd);
-    if (r >= 0 && spooled && !q->one_fs)
+    if (r >= 0 && !q->one_fs) /* also for the records of what is going to be removed */
         r = q->io->syncfs(q->io->arg, q->dir_fd);
     pthread_mutex_lock(&q->lock);
     if (r < 0)
@@ -298,8 +318,9 @@ static int run_locked(struct queue *q, bool everything)
     q->doomed = NULL;
     uint64_t unmarked = q->unmarked;
     position(q, &gen, &off);
-    int r = sync_stores(q, chain != NULL);
-    adopt_all(q, chain, r >= 0);
+    q->sync_epoch++;
+    int r = sync_stores(q);
+    bool covered = adopt_all(q, chain, r >= 0);
     if (r >= 0)
         remove_doomed(q, doomed);
     else
@@ -311,7 +332,8 @@ static int run_locked(struct queue *q, bool everything)
         q->unmarked_since = clock_mono_ms();
         if (gen && unmarked)
             write_mark(q, gen, off);
-        recycle(q, last_gen);
+        if (covered)
+            recycle(q, last_gen);
     }
     return r < 0 ? r : saved;
 }

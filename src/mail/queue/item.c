@@ -73,6 +73,7 @@ void item_forget(struct queue *q, struct item *it)
     if (it->finished)
         return;
     it->finished = true;
+    it->finished_epoch = q->sync_epoch;
     sched_remove(q, it);
     jent_drop(&it->content);
     jent_drop(&it->state[0]);

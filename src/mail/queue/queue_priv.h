@@ -49,6 +49,7 @@ struct item {
     bool saving;
     uint32_t saved_version;
     bool saved_content, saved_state;
+    uint64_t finished_epoch; /* queue.sync_epoch then */
 };
 
 struct heap { /* of items by due[kind] */
@@ -88,6 +89,7 @@ struct queue {
     uint64_t forced, forced_done; /* complete checkpoints asked for and made */
     int last_result;
     struct doomed *doomed;
+    uint64_t sync_epoch;    /* syncs of the mail store begun */
     uint64_t unmarked;      /* local deliveries since the mail store was synced */
     int64_t unmarked_since; /* monotonic ms of the first of them */
     bool names_dirty;       /* spool files were removed, the directory not synced since */

@@ -301,18 +301,15 @@ static bool content_is_there(struct queue *q, struct item *it)
     char path[4096];
     struct stat st;
     spool_path(q, it->m->item, ".tms", path);
-    if (it->content.seg)
-        return true;
-    if (stat(path, &st) == 0 && (uint64_t)st.st_size == it->m->size)
-        return true;
-    log_error("Queue: content of %s is not in %s", it->m->item, path);
-    return false;
+    return it->content.seg || (stat(path, &st) == 0 && (uint64_t)st.st_size == it->m->size);
 }
 
 static void give_up(struct queue *q, struct item *it)
 {
     char name[64];
     snprintf(name, sizeof(name), "%s.tm$", it->m->item);
+    log_error("Queue: message %s (item %s) from <%s> is lost: its content is missing or incomplete",
+              it->m->id, it->m->item, it->m->sender);
     if (it->has_env)
         set_aside(q, name, "its content is missing or incomplete");
 }
@@ -328,7 +325,8 @@ static void settle_found(struct recovery *rc, struct found *f)
         item_forget(q, it);
         return;
     }
-    if (!trusted(rc, f))
+    /* The content of a settled message is removed only after its deliveries were synced. */
+    if (!trusted(rc, f) && (!f->done || content_is_there(q, it)))
         distrust(rc, f);
     item_refresh(it);
     bool waits = it->waiting[RCPT_LOCAL] || it->waiting[RCPT_REMOTE];

@@ -21,11 +21,11 @@ struct env {
     struct queue *q;
 };
 
-static inline void settings(const char *segment, const char *memory_total)
+static inline void settings(const char *segment, const char *memory_total, const char *interval)
 {
     struct conf_pair pairs[] = {
         { "queue.journal_segment", segment }, { "queue.memory_total", memory_total },
-        { "queue.min_free_space", "0" },      { "queue.sync_interval", "200ms" },
+        { "queue.min_free_space", "0" },      { "queue.sync_interval", interval },
         { "queue.retry_schedule", "1m;5m" },
     };
     struct conf *c;

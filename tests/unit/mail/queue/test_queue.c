@@ -12,7 +12,7 @@ static int setup(void **state)
 {
     (void)state;
     env_make(&e);
-    settings("1MiB", "64MiB");
+    settings("1MiB", "64MiB", "200ms");
     env_open(&e);
     return 0;
 }
@@ -204,7 +204,7 @@ static void test_memory_bound(void **state)
 {
     (void)state;
     env_close(&e);
-    settings("1MiB", "1MiB");
+    settings("1MiB", "1MiB", "200ms");
     env_open(&e);
     for (int i = 0; i < 100; i++) {
         struct message *m = make_message(50000, 1, 0);
