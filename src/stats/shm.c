@@ -98,6 +98,9 @@ void shm_use(struct shm *s, enum module self)
     atomic_store_explicit(&current, s, memory_order_release);
 }
 
+/* What was counted before shm_use. Kept after it, as a thread may be counting there. */
+static struct shm *before_use;
+
 static struct shm *make_private(void)
 {
     struct shm *s, *none = NULL;
@@ -105,8 +108,10 @@ static struct shm *make_private(void)
     struct errinfo ei;
     if (shm_create(&fd, &s, &ei) < 0)
         panic("%s", ei.text);
-    if (atomic_compare_exchange_strong(&current, &none, s))
+    if (atomic_compare_exchange_strong(&current, &none, s)) {
+        before_use = s;
         return s;
+    }
     shm_detach(s); /* another thread was first */
     return none;
 }
