@@ -54,12 +54,17 @@ def login(server, user):
     return Imap(server.port["imap"], server.address(user))
 
 
+def fetched(c, what):
+    """The answers to FETCH; news like EXISTS may come between them."""
+    return [r for r in c.command(f"FETCH 1:* ({what})") if re.match(rb"\* \d+ FETCH \(.*Subject: ", r, re.S)]
+
+
 def subjects(server, user, folder="INBOX"):
     c = login(server, user)
     n = c.select(folder, "EXAMINE")
     out = []
     if n:
-        for r in c.command("FETCH 1:* (BODY.PEEK[HEADER.FIELDS (SUBJECT)])"):
+        for r in fetched(c, "BODY.PEEK[HEADER.FIELDS (SUBJECT)]"):
             out.append(re.search(rb"Subject: (.*?)\r\n", r).group(1).decode())
     c.logout()
     return out
@@ -313,7 +318,7 @@ def flags_of(server, user, folder="INBOX"):
     c = login(server, user)
     out = {}
     if c.select(folder, "EXAMINE"):
-        for r in c.command("FETCH 1:* (FLAGS BODY.PEEK[HEADER.FIELDS (SUBJECT)])"):
+        for r in fetched(c, "FLAGS BODY.PEEK[HEADER.FIELDS (SUBJECT)]"):
             out[re.search(rb"Subject: (.*?)\r\n", r).group(1).decode()] = \
                 {f for f in re.search(rb"FLAGS \(([^)]*)\)", r).group(1).decode().split()} - {"\\Recent"}
     c.logout()
