@@ -21,8 +21,11 @@ struct task {
     void (*run)(struct task *t, struct worker *w);
 };
 
+enum worker_slot { SLOT_FREE, SLOT_RUNS, SLOT_ENDED /* to be joined */ };
+
 /* Buffers that a worker lends to the connection it serves, so that idle connections have none. */
 struct worker {
+    enum worker_slot slot; /* pool lock */
     struct workpool *pool;
     pthread_t thread;
     pthread_cond_t cond;
@@ -38,9 +41,9 @@ struct workpool {
     struct worker *idle;     /* most recently idle first: its stack and caches are warm */
     bool waking;             /* a worker is on its way; it wakes the next when work is left */
     bool stop;
-    unsigned n_started, n_max, n_alive;
-    pthread_cond_t ended; /* n_alive has become 0 */
-    struct worker *workers;
+    unsigned n_max, n_alive;
+    pthread_cond_t ended;   /* n_alive has become 0 */
+    struct worker *workers; /* n_max */
     enum pool which;
 };
 
@@ -67,6 +70,7 @@ struct reactor {
     } common[COMMON_MAX];
 };
 
+void event_mem_init(void); /* event_mem.c: once, before any other use of libevent */
 int reactor_start(struct reactor *r, unsigned nr, struct errinfo *ei);
 void reactor_stop(struct reactor *r);
 /* The queue for timers of this length, which many connections share; NULL when there are too many.

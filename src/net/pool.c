@@ -3,7 +3,7 @@
  * Wake-ups are chained: a push wakes at most one worker, and a woken worker that finds more work
  * wakes the next. Workers that finish meanwhile take tasks without any wake-up, so that under load
  * there is about none. The most recently idle worker goes first; threads are started when first
- * needed. */
+ * needed, and all but one end when there is nothing to do for them. */
 #include "base/clock.h"
 #include "net/net_priv.h"
 #include "os/memory.h"
@@ -27,15 +27,27 @@ struct job {
 
 static void *worker_main(void *arg);
 
-/* Under the lock. */
+static void join(struct worker *w)
+{
+    pthread_join(w->thread, NULL);
+    pthread_cond_destroy(&w->cond);
+    w->slot = SLOT_FREE;
+}
+
+/* Under the lock, with n_alive < n_max. */
 static bool start_worker(struct workpool *p)
 {
-    struct worker *w = &p->workers[p->n_started];
+    struct worker *w = p->workers;
     pthread_attr_t attr;
+    pthread_condattr_t monotonic;
+    while (w->slot == SLOT_RUNS)
+        w++;
+    if (w->slot == SLOT_ENDED)
+        join(w); /* has only its end before it */
     w->pool = p;
+    w->woken = false;
     buf_init(&w->in, 4 * MiB);
     buf_init(&w->out, 4 * MiB);
-    pthread_condattr_t monotonic;
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_cond_init(&w->cond, &monotonic);
@@ -48,7 +60,7 @@ static bool start_worker(struct workpool *p)
         pthread_cond_destroy(&w->cond);
         return false;
     }
-    p->n_started++;
+    w->slot = SLOT_RUNS;
     p->n_alive++;
     return true;
 }
@@ -84,7 +96,7 @@ static void wake_one(struct workpool *p)
         pthread_cond_signal(&w->cond);
         return;
     }
-    if (p->n_started < p->n_max && !p->stop)
+    if (p->n_alive < p->n_max && !p->stop)
         p->waking = start_worker(p);
 }
 
@@ -150,13 +162,27 @@ static bool woken_within(struct workpool *p, struct worker *w, int64_t ms)
     return true;
 }
 
-/* Under the lock: waits until woken. When it stays quiet, the memory lent to connections and the
- * stack's go back. */
-static void sleep_idle(struct workpool *p, struct worker *w)
+static bool leave_idle(struct workpool *p, struct worker *w)
+{
+    struct worker **pp = &p->idle;
+    while (*pp && *pp != w)
+        pp = &(*pp)->next_idle;
+    if (!*pp || (p->idle == w && !w->next_idle))
+        return false;
+    *pp = w->next_idle;
+    return true;
+}
+
+/* Under the lock: waits until woken. When it stays quiet a worker ends, and with it what malloc
+ * keeps for each thread; the last one only gives back what it has lent to connections, and its
+ * stack. False: end. */
+static bool sleep_idle(struct workpool *p, struct worker *w)
 {
     w->next_idle = p->idle;
     p->idle = w;
     if (!woken_within(p, w, KEEP_MS)) {
+        if (leave_idle(p, w))
+            return false;
         pthread_mutex_unlock(&p->lock);
         buf_done(&w->in);
         buf_done(&w->out);
@@ -167,6 +193,7 @@ static void sleep_idle(struct workpool *p, struct worker *w)
         pthread_cond_wait(&w->cond, &p->lock);
     w->woken = false;
     p->waking = false;
+    return true;
 }
 
 /* Under the lock: the next task, or NULL at the end. */
@@ -175,7 +202,8 @@ static struct task *next_task(struct workpool *p, struct worker *w)
     while (!p->head) {
         if (p->stop)
             return NULL;
-        sleep_idle(p, w);
+        if (!sleep_idle(p, w))
+            return NULL;
     }
     struct task *t = p->head;
     p->head = t->next;
@@ -204,11 +232,12 @@ static void *worker_main(void *arg)
         t->run(t, w);
         pthread_mutex_lock(&p->lock);
     }
+    buf_done(&w->in);
+    buf_done(&w->out);
+    w->slot = SLOT_ENDED;
     if (--p->n_alive == 0)
         pthread_cond_broadcast(&p->ended);
     pthread_mutex_unlock(&p->lock);
-    buf_done(&w->in);
-    buf_done(&w->out);
     return NULL;
 }
 
@@ -240,9 +269,9 @@ bool workpool_stop(struct workpool *p, int64_t until_ms)
 
 void workpool_done(struct workpool *p)
 {
-    for (unsigned i = 0; i < p->n_started; i++) {
-        pthread_join(p->workers[i].thread, NULL);
-        pthread_cond_destroy(&p->workers[i].cond);
+    for (unsigned i = 0; i < p->n_max; i++) {
+        if (p->workers[i].slot != SLOT_FREE)
+            join(&p->workers[i]);
     }
     free(p->workers);
     pthread_cond_destroy(&p->ended);

@@ -25,10 +25,17 @@ static void *reactor_main(void *arg)
     return NULL;
 }
 
+static void libevent_init(void)
+{
+    event_mem_init();
+    if (evthread_use_pthreads() < 0)
+        panic("libevent: no threads");
+}
+
 int reactor_start(struct reactor *r, unsigned nr, struct errinfo *ei)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
-    pthread_once(&once, (void (*)(void))evthread_use_pthreads);
+    pthread_once(&once, libevent_init);
     struct event_config *cfg = event_config_new();
     if (!cfg)
         panic("event_config_new: no memory");
