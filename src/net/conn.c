@@ -4,14 +4,17 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/slab.h"
 #include "net/conn_names_priv.h"
 #include "net/conn_priv.h"
 #include "net/tls_priv.h"
 
+static struct slab conns = SLAB_OF(struct conn);
+
 void conn_start(const struct conn_facts *f)
 {
     _cleanup_(conf_unrefp) const struct conf *cf = conf_pin();
-    struct conn *c = xcalloc(1, sizeof(*c));
+    struct conn *c = slab_alloc(&conns);
     struct net *n = f->net;
     static _Atomic unsigned turn;
     c->net = n;
@@ -43,7 +46,7 @@ void conn_free(struct conn *c)
     buf_done(&c->in);
     buf_done(&c->out);
     free(c->tls_text);
-    free(c);
+    slab_free(&conns, c);
     /* Last: net_stop takes n apart when the count is 0. */
     atomic_fetch_sub(&n->n_conns, 1);
 }

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/slab.h"
 #include "mail/notify/notify.h"
 
 enum { LOGIN_MAX_LINE = 8 * 1024, MAX_LINE = 64 * 1024 };
@@ -21,9 +22,11 @@ static const char *host_name(const struct conf *cf, char *tmp, size_t n)
     return tmp;
 }
 
+static struct slab sessions = SLAB_OF(struct session);
+
 static void *session_open(struct conn *c, void *arg)
 {
-    struct session *s = xcalloc(1, sizeof(*s));
+    struct session *s = slab_alloc(&sessions);
     _cleanup_(conf_unrefp) const struct conf *cf = conf_pin();
     char host[256];
     s->c = c;
@@ -133,7 +136,7 @@ static void session_closed(void *session, enum close_why why)
     if (s->acc)
         account_unref(s->acc);
     free(s->wait_tag);
-    free(s);
+    slab_free(&sessions, s);
 }
 
 const struct proto_ops imap_ops = {

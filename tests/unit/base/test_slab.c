@@ -1,0 +1,67 @@
+/* Slabs: objects are zeroed, distinct and aligned, whatever the order they come and go in. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+
+#include "base/rand.h"
+#include "base/slab.h"
+
+struct thing {
+    uint64_t mark[33];
+};
+
+enum { N = 1000, ROUNDS = 100000 };
+
+static struct slab slab = SLAB_OF(struct thing);
+static struct thing *have[N];
+
+static void put(size_t i)
+{
+    struct thing *t = slab_alloc(&slab);
+    assert_int_equal((uintptr_t)t % 16, 0);
+    for (size_t k = 0; k < ARRAY_LEN(t->mark); k++) {
+        assert_int_equal(t->mark[k], 0);
+        t->mark[k] = i + 1;
+    }
+    have[i] = t;
+}
+
+static void drop(size_t i)
+{
+    for (size_t k = 0; k < ARRAY_LEN(have[i]->mark); k++)
+        assert_int_equal(have[i]->mark[k], i + 1);
+    slab_free(&slab, take_ptr(have[i]));
+}
+
+static void test_random_order(void **state _unused_)
+{
+    for (int i = 0; i < ROUNDS; i++) {
+        size_t k = rand_below(N);
+        if (have[k])
+            drop(k);
+        else
+            put(k);
+    }
+    for (size_t i = 0; i < N; i++)
+        if (have[i])
+            drop(i);
+    slab_free(&slab, NULL);
+}
+
+static void test_chunk_boundaries(void **state _unused_)
+{
+    for (size_t i = 0; i < N; i++)
+        put(i);
+    for (size_t i = N; i-- > 0;)
+        drop(i);
+    put(0);
+    drop(0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = { cmocka_unit_test(test_random_order),
+                                        cmocka_unit_test(test_chunk_boundaries) };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
