@@ -48,31 +48,21 @@ static void name_self(struct tool *t)
  * else posthorn. */
 static int become_owner(const struct tool_opts *o, const char *dir, struct errinfo *ei)
 {
+    const char *user = o->user && *o->user ? o->user : "posthorn";
+    struct passwd *pw;
     struct stat st;
-    struct passwd *pw = NULL;
+    int r;
 
     if (geteuid() != 0)
         return 0;
-    if (o->user && *o->user) {
-        pw = getpwnam(o->user);
-        if (!pw)
-            return err_set(ei, E_NOTFOUND, "user '%s' does not exist", o->user);
-    } else if (stat(dir, &st) == 0 && st.st_uid != 0) {
-        pw = getpwuid(st.st_uid);
-    } else {
-        pw = getpwnam("posthorn");
-    }
-    if (!pw)
-        return err_set(
-            ei, E_NOTFOUND,
-            "user 'posthorn' does not exist; create it or name the server's user with --user");
-    if (os_mkdirs(dir, 0750, ei) < 0)
-        return ei->code;
-    if (stat(dir, &st) == 0 && st.st_uid == 0 && pw->pw_uid &&
-        chown(dir, pw->pw_uid, pw->pw_gid) < 0)
-        return err_set_errno(ei, -errno, "%s", dir);
-    if (initgroups(pw->pw_name, pw->pw_gid) < 0 || setgid(pw->pw_gid) < 0 || setuid(pw->pw_uid) < 0)
-        return err_set_errno(ei, -errno, "switching to user '%s'", pw->pw_name);
+    if (user != o->user && stat(dir, &st) == 0 && st.st_uid != 0 && (pw = getpwuid(st.st_uid)))
+        user = pw->pw_name;
+    r = boot_give_data(dir, user, ei);
+    if (r < 0)
+        return r;
+    pw = getpwnam(user);
+    if (!pw || initgroups(user, pw->pw_gid) < 0 || setgid(pw->pw_gid) < 0 || setuid(pw->pw_uid) < 0)
+        return err_set_errno(ei, -errno, "switching to user '%s'", user);
     return 0;
 }
 
@@ -101,20 +91,27 @@ static int connect_server(struct tool *t, const char *dir, struct errinfo *ei)
     return 0;
 }
 
-static json_t *call_server(struct tool *t, json_t *request)
+/* Without a signal when the server has closed. */
+static int send_all(int fd, const char *p, size_t n)
 {
-    char *text = json_dumps(request, JSON_COMPACT);
-    json_error_t je;
-    json_t *reply;
-    ssize_t eol;
-    int r = os_write_all(t->fd, text, strlen(text));
+    while (n) {
+        ssize_t k = send(fd, p, n, MSG_NOSIGNAL);
 
-    free(text);
-    if (r == 0)
-        r = os_write_all(t->fd, "\n", 1);
-    if (r < 0)
-        return admin_error(r, "the server does not take the request: %s", err_name(r));
-    eol = sv_find(buf_sv(&t->in), '\n');
+        if (k < 0 && errno == EINTR)
+            continue;
+        if (k < 0)
+            return -errno;
+        p += k;
+        n -= (size_t)k;
+    }
+    return 0;
+}
+
+/* Reads up to the end of the answer's line. 0 and its length, or an error reply. */
+static json_t *read_answer(struct tool *t, size_t *ret_n)
+{
+    ssize_t eol = sv_find(buf_sv(&t->in), '\n');
+
     while (eol < 0) {
         size_t before = t->in.n;
         ssize_t n;
@@ -133,8 +130,30 @@ static json_t *call_server(struct tool *t, json_t *request)
         eol = sv_find(sv_n(t->in.p + before, (size_t)n), '\n');
         eol += eol < 0 ? 0 : (ssize_t)before;
     }
-    reply = json_loadb(t->in.p, (size_t)eol, 0, &je);
-    buf_consume(&t->in, (size_t)eol + 1);
+    *ret_n = (size_t)eol;
+    return NULL;
+}
+
+static json_t *call_server(struct tool *t, json_t *request)
+{
+    char *text = json_dumps(request, JSON_COMPACT);
+    json_error_t je;
+    json_t *reply;
+    size_t n = 0;
+    int r = send_all(t->fd, text, strlen(text));
+
+    free(text);
+    if (r == 0)
+        r = send_all(t->fd, "\n", 1);
+    reply = read_answer(t, &n); /* also when it took no more: then it says why */
+    if (reply && r < 0) {
+        json_decref(reply);
+        return admin_error(r, "the server does not take the request: %s", err_name(r));
+    }
+    if (reply)
+        return reply;
+    reply = json_loadb(t->in.p, n, 0, &je);
+    buf_consume(&t->in, n + 1);
     return reply ? reply : admin_error(E_PARSE, "the server's answer is not JSON: %s", je.text);
 }
 

@@ -2,8 +2,10 @@
  * offline tool. */
 #include "proc/boot.h"
 
+#include <dirent.h>
+#include <fcntl.h>
 #include <limits.h>
-#include <netdb.h>
+#include <pwd.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -38,6 +40,58 @@ static int read_dsn(struct boot *b, struct errinfo *ei)
     return r;
 }
 
+static const char *data_directory(const char *dir)
+{
+    if (!dir || !*dir)
+        dir = getenv("POSTHORN_DATA");
+    return dir && *dir ? dir : "/var/lib/posthorn";
+}
+
+static bool is_empty(int dirfd)
+{
+    DIR *d = fdopendir(dup(dirfd));
+    unsigned n = 0;
+
+    while (d && n < 3 && readdir(d))
+        n++;
+    if (d)
+        closedir(d);
+    return d && n <= 2;
+}
+
+int boot_give_data(const char *dir, const char *user, struct errinfo *ei)
+{
+    struct passwd *pw = getpwnam(user), *owner;
+    _cleanup_(closep) int fd = -1;
+    struct stat st;
+    int r;
+
+    if (!pw)
+        return err_set(
+            ei, E_NOTFOUND,
+            "user '%s' does not exist; create it (useradd --system %s) or name another with --user",
+            user, user);
+    dir = data_directory(dir);
+    r = os_mkdirs(dir, 0750, ei);
+    if (r < 0)
+        return r;
+    fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0 || fstat(fd, &st) < 0)
+        return err_set_errno(ei, -errno, "data directory %s", dir);
+    if (st.st_uid == pw->pw_uid)
+        return 0;
+    if (st.st_uid == 0 && is_empty(fd)) {
+        if (fchown(fd, pw->pw_uid, pw->pw_gid) < 0)
+            return err_set_errno(ei, -errno, "%s cannot be given to user %s", dir, user);
+        return 0;
+    }
+    owner = getpwuid(st.st_uid);
+    return err_set(ei, E_PERM,
+                   "data directory %s belongs to %s, not to %s; chown -R %s, or name another user "
+                   "with --user",
+                   dir, owner ? owner->pw_name : "somebody", user, user);
+}
+
 int boot_init(struct boot *b, const char *dir, const char *dsn, struct errinfo *ei)
 {
     static const char *const below[] = {
@@ -48,10 +102,7 @@ int boot_init(struct boot *b, const char *dir, const char *dsn, struct errinfo *
 
     memset(b, 0, sizeof(*b));
     b->user = xstrdup("");
-    if (!dir || !*dir)
-        dir = getenv("POSTHORN_DATA");
-    if (!dir || !*dir)
-        dir = "/var/lib/posthorn";
+    dir = data_directory(dir);
     r = os_mkdirs(dir, 0750, ei);
     if (r < 0)
         return r;

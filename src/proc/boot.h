@@ -12,6 +12,9 @@ struct boot {
     char *user; /* "" = keep the current user */
 };
 
+/* As root, before boot_init: the data directory (dir as there) exists and belongs to user. An empty
+ * one of root's is given to him; one that holds files is not touched. E_NOTFOUND, E_PERM. */
+int boot_give_data(const char *dir, const char *user, struct errinfo *ei);
 /* dir NULL: $POSTHORN_DATA, else /var/lib/posthorn. dsn NULL: first line of <data>/config/database,
  * else sqlite:<data>/config/system.db. Creates the directories. */
 int boot_init(struct boot *b, const char *dir, const char *dsn, struct errinfo *ei);

@@ -119,7 +119,7 @@ int child_start(struct child *c, const struct child_env *env, struct errinfo *ei
     c->pid = pid;
     c->link = link[0];
     c->ready = c->draining = false;
-    c->restart_ms = 0;
+    c->restart_ms = c->aborted_ms = 0;
     c->started_ms = c->beat_ms = clock_mono_ms();
     return 0;
 }

@@ -12,17 +12,21 @@
 
 #include "admin/admin.h"
 #include "base/clock.h"
+#include "base/list.h"
 #include "log/log.h"
 #include "mail/mailbox/mailbox.h"
 #include "os/file.h"
 #include "os/proc.h"
 #include "proc/module.h"
 
-#define MAX_CLIENTS    32
-#define MAX_REQUEST    (1 * MiB)
-#define MAX_REPLY      (64 * MiB)
-#define ASK_TIMEOUT_MS 30000
-#define IO_TIMEOUT_MS  30000
+#define MAX_CLIENTS      32
+#define MAX_REQUEST      (1 * MiB)
+#define MAX_REPLY        (64 * MiB)
+#define ASK_TIMEOUT_MS   30000
+#define IDLE_MS          300000 /* between requests */
+#define REQUEST_MS       60000  /* from a request's first byte to its last */
+#define IO_TIMEOUT_MS    30000
+#define STOP_PATIENCE_MS 2000
 
 struct control {
     struct module_ctx *m;
@@ -32,12 +36,14 @@ struct control {
     int fd;
     int wake[2]; /* written to at stop */
     pthread_t thread;
-    pthread_mutex_t lock; /* guards clients */
+    pthread_mutex_t lock; /* guards the next three */
     pthread_cond_t gone;
+    struct list list; /* of clients */
     unsigned clients;
 };
 
 struct client {
+    struct list node;
     struct control *c;
     int fd;
     char who[64];
@@ -101,51 +107,92 @@ static json_t *handle(struct client *cl, struct sv line)
     return reply;
 }
 
-static bool wait_readable(struct client *cl)
+static bool wait_readable(struct client *cl, int64_t until)
 {
     struct pollfd p[2] = { { .fd = cl->fd, .events = POLLIN },
                            { .fd = cl->c->wake[0], .events = POLLIN } };
+    int64_t left = until - clock_mono_ms();
+    int r;
 
-    return poll(p, 2, IO_TIMEOUT_MS) > 0 && !p[1].revents;
+    if (left <= 0)
+        return false;
+    while ((r = poll(p, 2, (int)left)) < 0 && errno == EINTR)
+        ;
+    return r > 0 && !p[1].revents;
+}
+
+/* Takes the reply. */
+static bool send_reply(int fd, json_t *reply)
+{
+    char *text = json_dumps(reply, JSON_COMPACT);
+    bool ok = text && os_write_all(fd, text, strlen(text)) == 0 && os_write_all(fd, "\n", 1) == 0;
+
+    json_decref(reply);
+    free(text);
+    return ok;
+}
+
+/* Answers the lines that are complete. False when the client does not take an answer. */
+static bool answer_lines(struct client *cl, struct buf *in, size_t seen)
+{
+    ssize_t eol;
+
+    while ((eol = sv_find(sv_skip(buf_sv(in), seen), '\n')) >= 0) {
+        size_t n = seen + (size_t)eol;
+        bool ok = send_reply(cl->fd, handle(cl, sv_n(in->p, n)));
+
+        if (!ok)
+            return false;
+        buf_consume(in, n + 1);
+        seen = 0;
+    }
+    return true;
+}
+
+static void leave(struct client *cl)
+{
+    struct control *c = cl->c;
+
+    pthread_mutex_lock(&c->lock);
+    list_del(&cl->node);
+    close(cl->fd); /* under the lock: stop() may just shut it down */
+    free(cl);
+    c->clients--;
+    pthread_cond_signal(&c->gone);
+    pthread_mutex_unlock(&c->lock);
 }
 
 static void *serve_client(void *arg)
 {
     struct client *cl = arg;
     struct buf in;
+    int64_t until = clock_mono_ms() + IDLE_MS;
 
     os_thread_name("control-client");
     name_peer(cl);
     buf_init(&in, MAX_REQUEST);
-    while (wait_readable(cl)) {
-        ssize_t n, eol;
+    while (wait_readable(cl, until)) {
+        size_t before = in.n;
+        ssize_t n;
 
-        if (buf_reserve(&in, 4096) < 0)
+        if (buf_reserve(&in, 1) < 0) {
+            send_reply(cl->fd, admin_error(E_RANGE, "the request is longer than %zu KiB",
+                                           MAX_REQUEST / KiB));
             break;
-        n = recv(cl->fd, in.p + in.n, 4096, 0);
+        }
+        n = recv(cl->fd, in.p + in.n, in.cap - in.n, 0);
         if (n <= 0)
             break;
         in.n += (size_t)n;
-        while ((eol = sv_find(buf_sv(&in), '\n')) >= 0) {
-            json_t *reply = handle(cl, sv_take(buf_sv(&in), (size_t)eol));
-            char *text = json_dumps(reply, JSON_COMPACT);
-
-            json_decref(reply);
-            buf_consume(&in, (size_t)eol + 1);
-            n = text ? os_write_all(cl->fd, text, strlen(text)) : -1;
-            free(text);
-            if (n < 0 || os_write_all(cl->fd, "\n", 1) < 0)
-                goto out;
-        }
+        if (!answer_lines(cl, &in, before))
+            break;
+        if (!in.n)
+            until = clock_mono_ms() + IDLE_MS;
+        else if (!before || in.n <= (size_t)n)
+            until = clock_mono_ms() + REQUEST_MS;
     }
-out:
     buf_done(&in);
-    close(cl->fd);
-    pthread_mutex_lock(&cl->c->lock);
-    cl->c->clients--;
-    pthread_cond_signal(&cl->c->gone);
-    pthread_mutex_unlock(&cl->c->lock);
-    free(cl);
+    leave(cl);
     return NULL;
 }
 
@@ -158,10 +205,12 @@ static void take_client(struct control *c, int fd)
 
     pthread_mutex_lock(&c->lock);
     full = c->clients >= MAX_CLIENTS;
-    if (!full)
-        c->clients++;
     pthread_mutex_unlock(&c->lock);
     if (full) {
+        setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &(struct timeval){ .tv_usec = 100000 },
+                   sizeof(struct timeval));
+        send_reply(fd, admin_error(E_LIMIT, "%d administrators are connected already; try again",
+                                   MAX_CLIENTS));
         close(fd);
         return;
     }
@@ -169,12 +218,12 @@ static void take_client(struct control *c, int fd)
     cl = xcalloc(1, sizeof(*cl));
     cl->c = c;
     cl->fd = fd;
+    pthread_mutex_lock(&c->lock);
+    list_add_tail(&c->list, &cl->node);
+    c->clients++;
+    pthread_mutex_unlock(&c->lock);
     if (pthread_create(&t, NULL, serve_client, cl)) {
-        close(fd);
-        free(cl);
-        pthread_mutex_lock(&c->lock);
-        c->clients--;
-        pthread_mutex_unlock(&c->lock);
+        leave(cl);
         return;
     }
     pthread_detach(t);
@@ -216,7 +265,7 @@ static int open_socket(struct control *c, struct errinfo *ei)
     unlink(c->path);
     c->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (c->fd < 0 || bind(c->fd, (struct sockaddr *)&a, sizeof(a)) < 0 ||
-        chmod(c->path, 0660) < 0 || listen(c->fd, 64) < 0)
+        chmod(c->path, 0660) < 0 || listen(c->fd, 512) < 0)
         return err_set_errno(ei, -errno, "%s", c->path);
     return 0;
 }
@@ -236,6 +285,7 @@ static int start(struct module_ctx *m, struct errinfo *ei)
     c->m = m;
     pthread_mutex_init(&c->lock, NULL);
     pthread_cond_init(&c->gone, NULL);
+    list_init(&c->list);
     r = os_mkdirs(temp_dir, 0750, ei);
     if (r == 0)
         r = mailstore_open(&so, &c->store, ei);
@@ -256,25 +306,38 @@ static int start(struct module_ctx *m, struct errinfo *ei)
     return r;
 }
 
+/* Waits until no client is left. False when the time is over. */
+static bool wait_for_clients(struct control *c, int64_t ms)
+{
+    struct timespec until;
+
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += ms / 1000;
+    while (c->clients && pthread_cond_timedwait(&c->gone, &c->lock, &until) != ETIMEDOUT)
+        ;
+    return c->clients == 0;
+}
+
 static void stop(struct module_ctx *m, int64_t deadline_ms)
 {
     struct control *c = m->own;
-    struct timespec until;
+    bool all;
 
     unlink(c->path);
     if (write(c->wake[1], "x", 1) < 0)
         log_error("control: stop: %s", strerror(errno));
     pthread_join(c->thread, NULL);
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += deadline_ms / 1000;
-    pthread_mutex_lock(&c->lock);
-    while (c->clients && pthread_cond_timedwait(&c->gone, &c->lock, &until) != ETIMEDOUT)
-        ;
-    pthread_mutex_unlock(&c->lock);
     close(c->fd);
     free(c->path);
-    if (c->clients)
-        return; /* a client that hangs still uses the rest; the process ends anyway */
+    pthread_mutex_lock(&c->lock);
+    all = wait_for_clients(c, MIN(deadline_ms, STOP_PATIENCE_MS));
+    if (!all) { /* those that do not read their answer */
+        list_for_each(l, &c->list) shutdown(container_of(l, struct client, node)->fd, SHUT_RDWR);
+        all = wait_for_clients(c, deadline_ms);
+    }
+    pthread_mutex_unlock(&c->lock);
+    if (!all)
+        return; /* an operation that hangs still uses the rest; the process ends anyway */
     mailstore_close(c->store);
     free(c);
 }

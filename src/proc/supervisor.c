@@ -23,6 +23,8 @@
 
 #define TICK_MS          500
 #define HEARTBEAT_MAX_MS 60000
+#define START_MAX_MS     900000 /* a module that replays a long journal has no heart yet */
+#define ABORT_MS         5000 /* from the signal that leaves a core to the one that always works */
 #define DRAIN_MS         25000
 #define ORPHANS_MS       30000
 
@@ -37,6 +39,7 @@ struct supervisor {
     int modules_fd; /* a lock that our modules hold with us, for who comes after us */
     bool root;      /* started by root: modules run as boot.user */
     bool stopping, told_ready;
+    int64_t heartbeat_max_ms;
     int64_t stop_deadline_ms;
     struct child children[ARRAY_LEN(served)];
     char *buffer; /* for one message */
@@ -49,37 +52,16 @@ static int become_user(struct supervisor *s, const char *want, struct errinfo *e
 {
     struct passwd *pw;
 
-    if (geteuid() != 0)
-        return 0;
     pw = getpwnam(want);
     if (!pw)
-        return err_set(
-            ei, E_NOTFOUND,
-            "user '%s' does not exist; create it (useradd --system %s) or name another with --user",
-            want, want);
+        return err_set(ei, E_NOTFOUND, "user '%s' does not exist", want);
     if (pw->pw_uid == 0)
         return err_set(ei, E_PERM,
                        "user '%s' is the superuser; name an unprivileged one with --user", want);
-    free(s->boot.user);
-    s->boot.user = xstrdup(want);
     s->root = true;
-    if (initgroups(want, pw->pw_gid) < 0 || setegid(pw->pw_gid) < 0)
+    if (initgroups(want, pw->pw_gid) < 0 || setegid(pw->pw_gid) < 0 || seteuid(pw->pw_uid) < 0)
         return err_set_errno(ei, -errno, "switching to user '%s'", want);
     return 0;
-}
-
-static void own_directories(struct supervisor *s, const char *user)
-{
-    static const char *const below[] = { "",       "config", "certs", "run",
-                                         "status", "mail",   "temp",  "logs" };
-    struct passwd *pw = getpwnam(user);
-
-    for (size_t i = 0; pw && i < ARRAY_LEN(below); i++) {
-        _cleanup_(freep) char *p = boot_path(&s->boot, below[i]);
-
-        if (chown(p, pw->pw_uid, pw->pw_gid) < 0)
-            log_warn("%s: cannot be given to user %s: %s", p, user, strerror(errno));
-    }
 }
 
 static void as_user(struct supervisor *s)
@@ -278,6 +260,23 @@ static void on_link(struct supervisor *s, struct child *c)
     }
 }
 
+/* A module that has stopped answering is ended and, by that, started anew. */
+static void watch(struct supervisor *s, struct child *c, int64_t now)
+{
+    int64_t allowed = c->ready ? s->heartbeat_max_ms : MAX(s->heartbeat_max_ms, START_MAX_MS);
+    int signo = c->aborted_ms ? SIGKILL : SIGABRT;
+
+    if (c->aborted_ms ? now - c->aborted_ms < ABORT_MS : now - c->beat_ms <= allowed)
+        return;
+    if (!c->aborted_ms)
+        log_error("module %s (process %d) has not answered for %" PRId64 " s and is ended",
+                  module_names[c->module], (int)c->pid, (now - c->beat_ms) / 1000);
+    c->aborted_ms = now;
+    as_root(s);
+    kill(c->pid, signo);
+    as_user(s);
+}
+
 static void check_children(struct supervisor *s)
 {
     int64_t now = clock_mono_ms();
@@ -288,14 +287,8 @@ static void check_children(struct supervisor *s)
 
         if (!c->pid && c->restart_ms && now >= c->restart_ms && !s->stopping)
             start_child(s, c);
-        if (c->pid && now - c->beat_ms > HEARTBEAT_MAX_MS) {
-            log_error("module %s (process %d) has not answered for %d s and is ended",
-                      module_names[c->module], (int)c->pid, HEARTBEAT_MAX_MS / 1000);
-            c->beat_ms = now;
-            as_root(s);
-            kill(c->pid, SIGABRT);
-            as_user(s);
-        }
+        if (c->pid && !s->stopping)
+            watch(s, c, now);
         all_ready = all_ready && c->ready;
     }
     if (all_ready && !s->told_ready) {
@@ -396,16 +389,22 @@ static int start(struct supervisor *s, const struct supervisor_opts *o, struct e
         return r;
     s->signal_fd = r;
     os_raise_nofile();
-    r = boot_init(&s->boot, o->data, o->dsn, ei);
-    if (r < 0 || (r = become_user(s, user, ei)) < 0)
+    if (geteuid() == 0 &&
+        ((r = boot_give_data(o->data, user, ei)) < 0 || (r = become_user(s, user, ei)) < 0))
         return r;
-    if (s->root)
-        own_directories(s, user);
-    as_user(s);
+    r = boot_init(&s->boot, o->data, o->dsn, ei);
+    if (r < 0)
+        return r;
+    if (s->root) {
+        free(s->boot.user);
+        s->boot.user = xstrdup(user);
+    }
     lock = boot_path(&s->boot, "run/lock");
     r = os_lock_file(lock, &s->lock_fd, ei);
     if (r == E_CONFLICT)
-        return err_set(ei, r, "%s: another posthorn serves this data directory", s->boot.data);
+        return err_set(ei, r,
+                       "%s: another posthorn serves this data directory, or a tool is changing it",
+                       s->boot.data);
     if (r < 0 || (r = wait_for_orphans(s, ei)) < 0 ||
         (r = boot_open_db(&s->boot, &s->db, ei)) < 0 || (r = start_logs(s, ei)) < 0 ||
         (r = ensure_certificate(s, ei)) < 0 || (r = shm_create(&s->shm_fd, &s->shm, ei)) < 0)
@@ -417,7 +416,12 @@ static int start(struct supervisor *s, const struct supervisor_opts *o, struct e
 int supervisor_main(const struct supervisor_opts *o)
 {
     struct supervisor s = { .shm_fd = -1, .signal_fd = -1, .lock_fd = -1, .modules_fd = -1 };
+    const char *heartbeat = getenv("POSTHORN_WATCHDOG_MS"); /* for tests */
     struct errinfo ei = { 0 };
+
+    if (!heartbeat || sv_to_i64(sv_c(heartbeat), &s.heartbeat_max_ms) < 0 ||
+        s.heartbeat_max_ms <= 0)
+        s.heartbeat_max_ms = HEARTBEAT_MAX_MS;
 
     for (size_t i = 0; i < ARRAY_LEN(served); i++)
         s.children[i] = (struct child){ .module = served[i], .link = -1 };
