@@ -6,7 +6,7 @@ DESTDIR ?=
 JOBS ?= $(shell nproc)
 DEMO ?= $(CURDIR)/demo
 
-.PHONY: help build run test unit wire integration fuzz asan tsan clang lint format docs bench install clean deps deps-test
+.PHONY: help build run test unit wire integration slow fuzz asan tsan clang lint format docs bench install clean deps deps-test
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,6 +30,8 @@ unit: deps-test ## unit tests, wire scripts and fuzz corpora
 	@tools/test.sh unit
 integration: deps-test ## real servers and clients
 	@tools/test.sh integration
+slow: deps-test ## 200 kills, 40 power cuts, long load (15 minutes)
+	@tools/test.sh slow
 asan: deps-test ## unit and integration tests under ASAN and UBSAN
 	@tools/test.sh asan
 tsan: deps-test ## unit and integration tests under TSAN

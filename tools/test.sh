@@ -1,6 +1,6 @@
 #!/bin/bash
 # The test stages; `make test` runs `all`. Everything that opens a socket runs in a network namespace of its own.
-#   tools/test.sh all|lint|unit|integration|clang|asan|tsan
+#   tools/test.sh all|lint|unit|integration|slow|clang|asan|tsan
 set -u
 cd "$(dirname "$0")/.."
 top=$PWD
@@ -54,7 +54,10 @@ unit() {
         ctest --test-dir build-test -j $jobs --timeout 300; r=\$?; tools/db-servers.sh stop $top/$dbs; exit \$r"
 }
 integration() {
-    configure build-test -DCMAKE_BUILD_TYPE=RelWithDebInfo && compile build-test && integration_in build-test
+    configure build-test -DCMAKE_BUILD_TYPE=RelWithDebInfo && compile build-test && integration_in build-test -m 'not slow'
+}
+slow() { # long crash, power-cut and load runs: about 15 minutes
+    configure build-test -DCMAKE_BUILD_TYPE=RelWithDebInfo && compile build-test && integration_in build-test -m slow -s
 }
 clang() {
     CC=clang configure build-clang -DCMAKE_BUILD_TYPE=RelWithDebInfo && compile build-clang
@@ -72,8 +75,8 @@ case ${1:-all} in
 all)
     for s in lint unit integration clang asan tsan; do stage $s $s; done
     ;;
-lint | unit | integration | clang | asan | tsan) stage "$1" "$1" ;;
-*) echo "usage: $0 all|lint|unit|integration|clang|asan|tsan" >&2; exit 2 ;;
+lint | unit | integration | slow | clang | asan | tsan) stage "$1" "$1" ;;
+*) echo "usage: $0 all|lint|unit|integration|slow|clang|asan|tsan" >&2; exit 2 ;;
 esac
 if [ ${#failed[@]} -gt 0 ]; then
     echo "FAILED: ${failed[*]} ($((SECONDS - began)) s)"
