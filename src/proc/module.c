@@ -278,7 +278,7 @@ int module_main(const struct module_def *def)
         log_error("module %s cannot start: %s", module_names[def->self], ei.text);
         log_flush();
         fprintf(stderr, "posthorn: module %s cannot start: %s\n", module_names[def->self], ei.text);
-        return 1;
+        _exit(1); /* threads may run already, and use what an orderly end would free */
     }
     ipc_send(m.ipc, MOD_SUPERVISOR, IPC_READY, 0, false, SV_NULL);
     serve(&m);

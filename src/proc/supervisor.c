@@ -413,15 +413,36 @@ static int start(struct supervisor *s, const struct supervisor_opts *o, struct e
     return bind_all(s, ei);
 }
 
+static void finish(struct supervisor *s)
+{
+    for (size_t i = 0; i < ARRAY_LEN(served); i++)
+        listeners_close(&s->children[i].listeners);
+    log_flush();
+    log_attach(-1);
+    if (s->sink)
+        log_sink_free(s->sink);
+    if (s->db)
+        db_close(s->db);
+    boot_done(&s->boot);
+    free(s->buffer);
+}
+
+static int64_t heartbeat_max_ms(void)
+{
+    const char *text = getenv("POSTHORN_WATCHDOG_MS"); /* for tests */
+    int64_t ms;
+
+    return text && sv_to_i64(sv_c(text), &ms) == 0 && ms > 0 ? ms : HEARTBEAT_MAX_MS;
+}
+
 int supervisor_main(const struct supervisor_opts *o)
 {
-    struct supervisor s = { .shm_fd = -1, .signal_fd = -1, .lock_fd = -1, .modules_fd = -1 };
-    const char *heartbeat = getenv("POSTHORN_WATCHDOG_MS"); /* for tests */
+    struct supervisor s = { .shm_fd = -1,
+                            .signal_fd = -1,
+                            .lock_fd = -1,
+                            .modules_fd = -1,
+                            .heartbeat_max_ms = heartbeat_max_ms() };
     struct errinfo ei = { 0 };
-
-    if (!heartbeat || sv_to_i64(sv_c(heartbeat), &s.heartbeat_max_ms) < 0 ||
-        s.heartbeat_max_ms <= 0)
-        s.heartbeat_max_ms = HEARTBEAT_MAX_MS;
 
     for (size_t i = 0; i < ARRAY_LEN(served); i++)
         s.children[i] = (struct child){ .module = served[i], .link = -1 };
@@ -429,7 +450,7 @@ int supervisor_main(const struct supervisor_opts *o)
         fprintf(stderr, "posthorn: %s\n", ei.text);
         if (s.sink)
             log_error("%s", ei.text);
-        log_flush();
+        finish(&s);
         return 1;
     }
     s.buffer = xmalloc(IPC_MAX_PAYLOAD + 64);
@@ -440,13 +461,6 @@ int supervisor_main(const struct supervisor_opts *o)
         fflush(stdout);
     }
     run(&s);
-    for (size_t i = 0; i < ARRAY_LEN(served); i++)
-        listeners_close(&s.children[i].listeners);
-    log_flush();
-    log_attach(-1);
-    log_sink_free(s.sink);
-    db_close(s.db);
-    boot_done(&s.boot);
-    free(s.buffer);
+    finish(&s);
     return 0;
 }

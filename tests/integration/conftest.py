@@ -36,7 +36,7 @@ class Server:
         self.dir = pathlib.Path(directory)
         self.data = self.dir / "data"
         self.base = _next_base[0]
-        _next_base[0] += 1000
+        _next_base[0] = self.base + 1000 if self.base < 60000 else 20000
         self.domain = domain
         self.dsn = dsn
         self.env = dict(os.environ, **(env or {}))
