@@ -243,7 +243,7 @@ static int connect_for(struct smtp_client *s, struct job *j, const char *key, st
         route_key(s->cf, sv_c(j->m->rcpts[k].address), other);
         n += open_rcpt(j, k) && strcmp(other, key) == 0;
     }
-    log_summary(&s->log, sv_c(j->m->sender), address, n, j->m->size,
+    log_summary(&s->log, sv_c(j->m->sender), address, n, content_size(j->m),
                 (clock_mono_ms() - start) / 1000, s->timed_out ? "TIMEOUT" : "INCOMPLETE-SESSION",
                 j->m->id);
     return r;

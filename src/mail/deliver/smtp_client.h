@@ -70,6 +70,7 @@ struct outgoing_content {
 };
 int content_open(const struct message *m, struct outgoing_content *ret);
 void content_close(struct outgoing_content *c);
+uint64_t content_size(const struct message *m); /* as it is sent, before dots are doubled */
 bool content_headers_8bit(const struct outgoing_content *c);
 /* Sends it dot-stuffed with the final dot. */
 int smtp_send_content(struct smtp_client *s, struct outgoing_content *c);

@@ -58,6 +58,15 @@ void content_close(struct outgoing_content *c)
     closep(&c->fd);
 }
 
+uint64_t content_size(const struct message *m)
+{
+    struct outgoing_content c;
+    if (content_open(m, &c) < 0)
+        return m->size;
+    content_close(&c);
+    return c.end - c.at;
+}
+
 bool content_headers_8bit(const struct outgoing_content *c)
 {
     if (c->fd < 0)
