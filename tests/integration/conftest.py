@@ -16,7 +16,22 @@ import pytest
 TOP = pathlib.Path(__file__).resolve().parents[2]
 BIN = os.environ.get("POSTHORN_BIN", str(TOP / "build/posthorn"))
 PASSWORD = "secret-word"
-_next_base = [20000]
+_next_base = [2000]
+
+
+def free_base():
+    """A port base that no server uses: below the ports that the kernel gives to clients, in turns."""
+    for _ in range(30):
+        base = _next_base[0]
+        _next_base[0] = base + 1000 if base < 30000 else 2000
+        with socket.socket() as s:
+            try:
+                s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                s.bind(("127.0.0.1", base + 25))
+                return base
+            except OSError:
+                continue
+    raise AssertionError("all port bases are in use: servers of earlier tests were not stopped")
 
 
 def pytest_configure(config):
