@@ -50,8 +50,7 @@ class Server:
                  hostname="mail.example.test", scheme="{PLAIN}", env=None):
         self.dir = pathlib.Path(directory)
         self.data = self.dir / "data"
-        self.base = _next_base[0]
-        _next_base[0] = self.base + 1000 if self.base < 60000 else 20000
+        self.base = free_base()
         self.domain = domain
         self.dsn = dsn
         self.env = dict(os.environ, **(env or {}))
