@@ -206,7 +206,7 @@ static void test_power(void **state)
 {
     (void)state;
     struct queue_io io = power_io();
-    unsigned again = 0, unsynced = 0;
+    unsigned unsynced = 0;
     fates = map_new();
     power.names = map_new();
     power.on_syncfs = mail_store_synced;
@@ -239,7 +239,6 @@ static void test_power(void **state)
         pthread_mutex_unlock(&power.lock);
         if (c.lost || c.sent_again)
             fail_msg("round %d: %u lost, %u sent again", round, c.lost, c.sent_again);
-        again += c.sent_again;
         unsynced += c.unsynced;
     }
     unsigned done = 0;
