@@ -64,6 +64,8 @@ static int code_of(int rc)
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:
         return E_CORRUPT;
+    case SQLITE_FULL:
+        return -ENOSPC;
     default:
         return E_DB;
     }
