@@ -42,6 +42,14 @@ int index_sync_wal(const struct mailbox *m, struct errinfo *ei)
     return 0;
 }
 
+/* A checkpoint makes the index grow, which a full disk does not allow; and expunged messages, which
+ * would make room, go only after a sync. */
+static int sync_file_system(const struct mailbox *m)
+{
+    _cleanup_(closep) int fd = open(m->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return fd < 0 || syncfs(fd) < 0 ? -errno : 0;
+}
+
 /* A new index was made without any sync, and opening it here to sync it would drop SQLite's locks
  * on it. A checkpoint syncs it, if no reader stands in its way. */
 static int sync_new(struct mailbox *m, struct errinfo *ei)
@@ -56,6 +64,8 @@ static int sync_new(struct mailbox *m, struct errinfo *ei)
             usleep(5000);
         if (r == 0)
             r = os_fsync_dir(m->dir);
+        else if (r == -ENOSPC)
+            r = sync_file_system(m);
         if (r == 0)
             atomic_fetch_or(&m->page->synced_dirs, PAGE_INDEX_SYNCED);
         page_unlock(m);

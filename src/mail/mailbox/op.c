@@ -127,7 +127,7 @@ int op_finish(struct op *o, int r, struct errinfo *ei)
         if (r < 0)
             db_rollback(o->c);
         else
-            r = MIN(commit(o, ei), 0);
+            r = commit(o, ei);
         if (r == 0)
             note_written(o);
         page_unlock(m);
