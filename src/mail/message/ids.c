@@ -6,7 +6,9 @@
 #include "base/clock.h"
 #include "os/file.h"
 
+#include <fcntl.h>
 #include <pthread.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum {
@@ -36,12 +38,27 @@ static uint64_t local_second(int64_t wall_s)
     return v;
 }
 
-/* The file holds "<next free number> <second no item has>". */
+/* On a full disk: the same length in the same place needs no space, and so few bytes are not torn.
+ */
+static int write_in_place(struct sv text)
+{
+    _cleanup_(closep) int fd = open(ids.path, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
+    struct stat st;
+    if (fd < 0 || fstat(fd, &st) < 0 || st.st_size != (off_t)text.n)
+        return -ENOSPC;
+    int r = os_pwrite_all(fd, text.p, text.n, 0);
+    return r < 0 ? r : fdatasync(fd) < 0 ? -errno : 0;
+}
+
+/* The file holds "<next free number> <second no item has>" and always the same number of bytes. */
 static int reserve(uint64_t from, struct errinfo *ei)
 {
     char text[64];
-    int n = snprintf(text, sizeof(text), "%" PRIu64 " %" PRIu64 "\n", from + BLOCK, ids.second + 1);
+    int n = snprintf(text, sizeof(text), "%020" PRIu64 " %020" PRIu64 "\n", from + BLOCK,
+                     ids.second + 1);
     int r = os_write_file_atomic(ids.path, sv_n(text, (size_t)n), 0600, ei);
+    if (r == -ENOSPC || r == -EDQUOT)
+        r = write_in_place(sv_n(text, (size_t)n)) < 0 ? r : 0;
     if (r < 0)
         return r;
     ids.next = from;
