@@ -19,7 +19,7 @@
 enum {
     FULL_TOLERATED = 1, /* full segments that do not start a checkpoint by themselves */
     SPARES = 1,         /* ready besides the active one */
-    AFTER_ERROR_MS = 3000,
+    AFTER_ERROR_MS = 1000,
 };
 
 /* --- (1) --- */
@@ -111,9 +111,11 @@ static int save_all(struct queue *q, struct item *chain)
         int r = save_item(q, it, &a, &b);
         if (r >= 0)
             continue;
-        log_error("Queue: cannot write the spool files of %s: %s", it->m->item, err_name(r));
         result = r;
-        if (r == -ENOSPC || r == -EDQUOT)
+        bool full = r == -ENOSPC || r == -EDQUOT;
+        if (!full || q->last_result != r)
+            log_error("Queue: cannot write the spool files of %s: %s", it->m->item, err_name(r));
+        if (full)
             break;
     }
     buf_done(&a);
@@ -389,12 +391,28 @@ static void make_spares(struct queue *q)
 {
     struct errinfo ei;
     unsigned want = SPARES + (q->journal.active ? 0 : 1);
+    bool failed_before = q->journal.spare_error != 0;
     if (q->journal.n_spares >= want)
         return;
     pthread_mutex_unlock(&q->lock);
-    if (journal_make_spares(&q->journal, want, &ei) < 0)
+    int r = journal_make_spares(&q->journal, want, &ei);
+    if (r < 0 && !failed_before)
         log_error("Queue: %s; mail is refused until this works", ei.text);
+    if (r >= 0 && failed_before)
+        log_warn("Queue: the journal has space again, mail is accepted");
     pthread_mutex_lock(&q->lock);
+}
+
+/* What failed would fail again at once, at the cost of everybody who needs the disk: so not with
+ * every message that comes. */
+static void rest_after_error(struct queue *q)
+{
+    int64_t until = clock_mono_ms() + AFTER_ERROR_MS;
+    for (int64_t left = AFTER_ERROR_MS; left > 0; left = until - clock_mono_ms()) {
+        if (q->thread_ends || q->forced != q->forced_done)
+            return;
+        sleep_until_work(q, left);
+    }
 }
 
 static void *run(void *arg)
@@ -414,11 +432,9 @@ static void *run(void *arg)
             pthread_cond_broadcast(&q->work_done);
             make_spares(q);
         }
-        if (q->thread_ends || q->work_due || q->forced != q->forced_done)
-            continue;
         if (r < 0 || q->journal.spare_error)
-            sleep_until_work(q, AFTER_ERROR_MS);
-        else
+            rest_after_error(q);
+        else if (!q->thread_ends && !q->work_due && q->forced == q->forced_done)
             sleep_until_work(q, q->unmarked ? MAX(mark_due_in(q), 1) : -1);
     }
     pthread_mutex_unlock(&q->lock);

@@ -126,11 +126,13 @@ static int open_all(struct queue *q, struct errinfo *ei)
     r = journal_open(&q->journal, path, (uint64_t)cf->queue.journal_segment, q->io, &q->lock, ei);
     if (r >= 0)
         r = recover_run(q, ei);
-    if (r >= 0)
-        r = journal_make_spares(&q->journal, 2, ei);
-    if (r >= 0)
-        r = checkpoint_start(q, ei);
-    return r;
+    if (r < 0)
+        return r;
+    struct errinfo why;
+    if (journal_make_spares(&q->journal, 2, &why) <
+        0) /* the disk is full: its thread tries again */
+        log_error("Queue: %s; mail is refused until this works", why.text);
+    return checkpoint_start(q, ei);
 }
 
 int queue_open(const struct queue_opts *o, struct queue **ret, struct errinfo *ei)

@@ -9,9 +9,10 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
-enum { KEEP_SPARES = 3, FILL_CHUNK = 1024 * 1024 };
+enum { KEEP_SPARES = 3, FILL_CHUNK = 1024 * 1024, LEAVE_FREE = 2 * 1024 * 1024 };
 
 static void seg_path(const struct journal *j, unsigned slot, char ret[4096])
 {
@@ -232,11 +233,21 @@ static int fill(struct journal *j, int fd)
     return r < 0 ? r : j->io->datasync(j->io->arg, fd);
 }
 
+/* The last space is for others: mailboxes need some even to get rid of messages. */
+static bool has_space(const struct journal *j)
+{
+    struct statvfs v;
+    return statvfs(j->dir, &v) < 0 || (uint64_t)v.f_bavail * v.f_frsize >= j->seg_size + LEAVE_FREE;
+}
+
 static int make_segment(struct journal *j, unsigned slot, uint64_t gen, struct jseg **ret,
                         struct errinfo *ei)
 {
     char path[4096];
     seg_path(j, slot, path);
+    if (!has_space(j))
+        return err_set_errno(ei, -ENOSPC, "cannot make journal segment %s (%" PRIu64 " bytes)",
+                             path, j->seg_size);
     _cleanup_(closep) int fd = j->io->open(j->io->arg, path, O_RDWR | O_CREAT | O_EXCL, 0600);
     if (fd < 0)
         return err_set_errno(ei, fd, "cannot create journal segment %s", path);
