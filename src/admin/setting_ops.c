@@ -91,8 +91,13 @@ static json_t *get(const struct admin_call *c)
     return j;
 }
 
+/* This process takes the new value at once: the next operation of a batch counts on it. */
 static json_t *changed(const struct admin_call *c, int r, const struct errinfo *ei)
 {
+    struct conf *now = NULL;
+
+    if (r >= 0 && settings_load(c->a->db, &now, NULL) >= 0)
+        conf_publish(now);
     if (r >= 0 && c->a->changed)
         c->a->changed(c->a->arg);
     return admin_result(r, ei);

@@ -22,9 +22,11 @@ USERS = ("swaks", "curl", "fetch", "sync", "mutt", "other")
 @pytest.fixture(scope="module")
 def mail(make_module_server):
     """A server that has every mechanism on. The password of `hashed` is stored as Argon2id with its plain text beside it."""
-    s = make_module_server(users=USERS, settings={"auth.keep_plain": "yes", "auth.cram_md5": "yes", "auth.digest_md5": "yes"})
-    s.tool("create", "account", s.address("hashed"), f"password={PASSWORD}")
-    return s
+    s = make_module_server(start=False, users=USERS, settings={"auth.cram_md5": "yes", "auth.digest_md5": "yes"})
+    batch = s.dir / "hashed.txt"
+    batch.write_text(f"set auth.keep_plain yes\ncreate account {s.address('hashed')} password={PASSWORD}\n")
+    s.tool("batch", str(batch))
+    return s.start()
 
 
 @pytest.fixture(scope="module")

@@ -352,6 +352,9 @@ static void settings(void **state _unused_)
 {
     unsigned before = changed_calls;
     done("setting.set", "{'name': 'smtp.max_recipients', 'value': 77}");
+    const struct conf *now = conf_pin();
+    assert_int_equal(now->smtp.max_recipients, 77); /* in force for the next operation */
+    conf_unref(now);
     assert_int_equal(changed_calls, before + 1);
     json_t *one = ok("setting.get", "{'name': 'SMTP.max_recipients'}");
     assert_string_equal(json_string_value(json_object_get(one, "value")), "77");
