@@ -23,7 +23,7 @@ build: deps ## build/posthorn, optimised
 run: build ## a server with a demo domain on unprivileged ports, in the foreground
 	@tools/demo.sh build/posthorn "$(DEMO)"
 
-test: deps-test ## everything: unit, wire, fuzz corpora, integration with real clients, sanitizers, lint
+test: deps-test ## layout, clang, unit, wire scripts, fuzz corpora, integration with real clients
 	@tools/test.sh all
 
 unit: deps-test ## unit tests, wire scripts and fuzz corpora
