@@ -194,7 +194,7 @@ def test_two_tools_at_once(offline):
 def test_empty_states(make_server):
     s = make_server(users=())
     assert s.tool("queue").stdout == "the queue is empty\n"
-    assert s.tool("sessions").stdout == "no sessions\n"
+    wait_for("the probes of the start are gone", lambda: s.tool("sessions").stdout == "no sessions\n")
     assert "create account" in s.tool("list", "accounts").stdout
     stats = {r["name"]: r["value"] for r in s.tool_json("stats")["rows"]}
     assert len(stats) > 20 and stats["smtp_messages_in"] == 0
