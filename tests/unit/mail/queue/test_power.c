@@ -230,13 +230,13 @@ static void test_power(void **state)
             env_crash(&e);
         }
         env_open(&e);
+        pthread_mutex_lock(&e.q->lock); /* first, as in the queue itself */
         pthread_mutex_lock(&power.lock);
-        pthread_mutex_lock(&e.q->lock);
         c.items = items_by_key();
         map_each(fates, check_fate, &c);
         map_free(c.items, NULL);
-        pthread_mutex_unlock(&e.q->lock);
         pthread_mutex_unlock(&power.lock);
+        pthread_mutex_unlock(&e.q->lock);
         if (c.lost || c.sent_again)
             fail_msg("round %d: %u lost, %u sent again", round, c.lost, c.sent_again);
         unsynced += c.unsynced;
