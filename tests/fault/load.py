@@ -3,12 +3,14 @@
 The clients never repeat a message by themselves, so that a message may be in a mailbox once at most. Every message has
 a number (header X-Test-Id) and a length, and its bytes follow from both.
 """
+import base64
 import collections
 import itertools
 import random
 import re
 import select
 import socket
+import ssl
 import threading
 import time
 
@@ -55,6 +57,7 @@ class Books:
         self.durable = set()  # users whose mailbox has to survive a power cut: an APPEND got its OK
         self.faults = []
         self.count = collections.Counter()
+        self.reasons = collections.Counter()  # why sessions were lost
         self.latest = 0  # messages acknowledged, for waiting
 
     def number(self):
@@ -115,6 +118,11 @@ class Books:
 class Connection:
     """Lines and bytes; every way to lose it is ConnectionError."""
 
+    tls_ports = ()  # ports that speak TLS from the start
+    tls = ssl.create_default_context()
+    tls.check_hostname = False
+    tls.verify_mode = ssl.CERT_NONE
+
     def __init__(self, port, stop, timeout=60):
         while True:
             try:
@@ -127,6 +135,17 @@ class Connection:
         self.sock.settimeout(timeout)
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.buffer = b""
+        if port in self.tls_ports:
+            try:
+                self.sock = self.tls.wrap_socket(self.sock)
+            except OSError as e:
+                raise ConnectionError(str(e))
+
+    def ready(self, seconds):
+        """Something can be read without waiting longer than that."""
+        if self.buffer or (isinstance(self.sock, ssl.SSLSocket) and self.sock.pending()):
+            return True
+        return bool(select.select([self.sock], [], [], seconds)[0])
 
     def close(self):
         self.sock.close()
@@ -173,11 +192,14 @@ class Connection:
 # --- SMTP ---
 
 class Smtp(Connection):
-    def __init__(self, port, stop):
+    def __init__(self, port, stop, login=None):
         super().__init__(port, stop)
         self.expect(220)
         self.send(b"EHLO client.test\r\n")
         self.expect(250)
+        if login:
+            self.send(b"AUTH PLAIN " + base64.b64encode(b"\0" + b"\0".join(t.encode() for t in login)) + b"\r\n")
+            self.expect(235)
 
     def reply(self):
         while True:
@@ -208,9 +230,11 @@ class Sender:
         self.books, self.port, self.stop, self.want = books, port, stop, want
         self.rng = random.Random(seed)
         self.sizes, self.pause = sizes, pause
+        self.login = None  # (name, password) for a submission port
+        self.sender = "a@elsewhere.test"
 
     def envelope(self, users, command=b"DATA\r\n"):
-        lines = [b"MAIL FROM:<a@elsewhere.test>\r\n"]
+        lines = [f"MAIL FROM:<{self.sender}>\r\n".encode()]
         lines += [f"RCPT TO:<{u}@{DOMAIN}>\r\n".encode() for u in users]
         return b"".join(lines) + command
 
@@ -252,7 +276,7 @@ class Sender:
         self.finish(c, number, users)
 
     def session(self):
-        c = Smtp(self.port, self.stop)
+        c = Smtp(self.port, self.stop, self.login)
         way = self.rng.choice(("single", "lines", "pipelined", "bdat"))
         try:
             for _ in range(1 if way == "single" else self.rng.randint(2, 30)):
@@ -477,9 +501,8 @@ class Idler:
                 tag = c.begin("IDLE")
                 end = time.monotonic() + 1
                 while time.monotonic() < end and not self.stop.is_set():
-                    if c.buffer or select.select([c.sock], [], [], 0.2)[0]:
-                        if b"EXISTS" in c.response()[0]:
-                            break
+                    if c.ready(0.2) and b"EXISTS" in c.response()[0]:
+                        break
                 c.send(b"DONE\r\n")
                 if not c.finish(tag)[0].startswith(b"OK") or self.stop.is_set():
                     break
@@ -580,7 +603,7 @@ class Load:
                 self.books.count[type(client).__name__ + " sessions"] += 1
             except ConnectionError as e:
                 self.books.count[type(client).__name__ + " sessions lost"] += 1
-                self.last_loss = str(e)
+                self.books.reasons[f"{type(client).__name__}: {e}"[:100]] += 1
                 time.sleep(RETRY)
             except Exception as e:  # pylint: disable=broad-except
                 self.books.fault(f"{type(client).__name__}: {type(e).__name__}: {e}")
