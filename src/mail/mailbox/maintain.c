@@ -12,7 +12,10 @@
 #define ROUND_MS      250
 #define WAL_PAGES_BIG 1024 /* 4 MiB */
 #define WAL_IDLE_MS   30000
-#define INDEX_IDLE_MS 1000 /* 50 kB each; opening again costs 0.1 ms */
+/* An open index holds 100 kB; opening it again takes 0.5 ms. A few may stay for longer. */
+#define INDEX_IDLE_MS 1000
+#define FEW_INDEXES   16
+#define FEW_IDLE_MS   10000
 #define TRASH_BATCH   256
 #define TRIM_FROM     16 /* closed indexes in a round that make it worth to give memory back */
 
@@ -29,6 +32,12 @@ struct round {
     bool pending; /* something will be due later */
 };
 
+static int64_t idle_limit_locked(const struct mailstore *s)
+{
+    return s->n_open > FEW_INDEXES ? INDEX_IDLE_MS : FEW_IDLE_MS;
+}
+
+/* With store->lock. */
 static unsigned due(struct mailbox *m, bool open, int64_t now, bool *pending)
 {
     unsigned what = 0;
@@ -40,7 +49,7 @@ static unsigned due(struct mailbox *m, bool open, int64_t now, bool *pending)
         what |= DO_TRUNCATE;
     if (atomic_load(&m->trash))
         what |= DO_TRASH;
-    if (open && now - atomic_load(&m->last_use_ms) >= INDEX_IDLE_MS)
+    if (open && now - atomic_load(&m->last_use_ms) >= idle_limit_locked(m->store))
         what |= DO_CLOSE;
     *pending |= open || pages > 0;
     return what;
@@ -204,7 +213,8 @@ static bool close_idle(struct mailbox *m)
 {
     if (pthread_mutex_trylock(&m->op_lock) != 0)
         return false;
-    bool idle = m->db && clock_mono_ms() - atomic_load(&m->last_use_ms) >= INDEX_IDLE_MS;
+    bool idle = m->db && clock_mono_ms() - atomic_load(&m->last_use_ms) >=
+                             INDEX_IDLE_MS; /* was used meanwhile? */
     if (idle)
         index_close(m);
     pthread_mutex_unlock(&m->op_lock);
