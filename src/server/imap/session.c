@@ -64,9 +64,8 @@ static enum pool session_pool(void *session, const struct frame *f)
     return input_pool(session, f);
 }
 
-static void session_run(void *session, const struct frame *f)
+static void run_frame(struct session *s, const struct frame *f)
 {
-    struct session *s = session;
     if (f->kind < 0) {
         session_bye(s, "Input cannot be understood");
         return;
@@ -76,6 +75,14 @@ static void session_run(void *session, const struct frame *f)
         return;
     s->active_ms = clock_mono_ms();
     input_frame(s, f);
+}
+
+static void session_run(void *session, const struct frame *f)
+{
+    struct session *s = session;
+    const struct logctx *before = log_thread_session(&s->log);
+    run_frame(s, f);
+    log_thread_session(before);
 }
 
 static void session_note(void *session, const struct note *n)

@@ -221,9 +221,8 @@ static void run_piece(struct smtp_session *s, enum smtp_piece_kind kind, unsigne
     }
 }
 
-static void smtp_run(void *session, const struct frame *f)
+static void run_frame(struct smtp_session *s, const struct frame *f)
 {
-    struct smtp_session *s = session;
     if (s->state == ST_END)
         return;
     _cleanup_(conf_unrefp) const struct conf *cf = conf_pin();
@@ -237,6 +236,14 @@ static void smtp_run(void *session, const struct frame *f)
     else
         run_piece(s, (enum smtp_piece_kind)(f->kind & 0xff), (unsigned)f->kind >> 8, f);
     s->cf = NULL;
+}
+
+static void smtp_run(void *session, const struct frame *f)
+{
+    struct smtp_session *s = session;
+    const struct logctx *before = log_thread_session(&s->log);
+    run_frame(s, f);
+    log_thread_session(before);
 }
 
 static bool smtp_timeout(void *session)
