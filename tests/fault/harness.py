@@ -92,5 +92,6 @@ class Disk:
                            capture_output=True, text=True)
         shutil.rmtree(self.data)
         after.rename(self.data)
+        time.sleep(1.1)  # no machine is up again within the same second
         self.begin()
         return r.stdout.strip()

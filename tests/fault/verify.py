@@ -206,5 +206,10 @@ def check_disk(server):
     count["damaged spool files"] = len([f for f in (mail / "_outgoing").glob("*.bad")])
     for sub in ("SMTP", "POP3"):
         count["temporary files"] += len(list((server.data / "temp" / sub).glob("*")))
-    count["rebuilt indexes"] = len(list(mail.glob("**/index.db.corrupt")))
+    count["rebuilt indexes"] = len(rebuilt(server))
     return faults, count
+
+
+def rebuilt(server):
+    """Users whose index was found damaged and made anew."""
+    return {f.parent.name for f in (server.data / "mail").glob("**/index.db.corrupt")}

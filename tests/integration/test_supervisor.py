@@ -564,3 +564,38 @@ def test_clients_that_do_not_read_do_not_delay_the_end(make_server):
     t = time.monotonic()
     assert s.stop() == 0
     assert time.monotonic() - t < 10
+
+
+# --- logs ---
+
+def test_login_lines_carry_the_session(make_server):
+    """The authentication log names peer and session of each service, as the session's own log does."""
+    s = make_server(settings={"log.auth": "extended"})
+    imap(s, "alice").logout()
+    with smtplib.SMTP("127.0.0.1", s.port["submission"], timeout=20) as c:
+        c.starttls(context=insecure_tls())
+        c.login(s.address("bob"), PASSWORD)
+    logs = pathlib.Path(s.data / "logs")
+
+    def auth_lines():
+        return [l for f in logs.rglob("*") if f.is_file() and "auth" in str(f.relative_to(logs)) for l in f.read_text().splitlines()]
+    for service, user, letter in (("IMAP", "alice", "m"), ("SMTP", "bob", "s")):
+        line = wait_for(service, lambda: [l for l in auth_lines() if service in l and s.address(user) in l])[0]
+        session = re.match(r"127\.0\.0\.1 +\[([0-9A-F]{4})\]", line)
+        assert session and session.group(1) != "0000", line
+        wait_for("the session's own lines", lambda: f"[{session.group(1)}]" in s.log_text(letter))
+
+
+def test_long_lines_are_cut_where_the_setting_says(make_server):
+    s = make_server(settings={"log.max_line": "300"})
+    with smtplib.SMTP("127.0.0.1", s.port["smtp"], timeout=20) as c:
+        c.docmd("EHLO " + "x" * 2000)
+    text = wait_for("logged", lambda: t if "<<< EHLO" in (t := s.log_text("s")) else "")
+    line = [l for l in text.splitlines() if "<<< EHLO" in l][0]
+    assert 300 <= len(line) <= 400 and "(cut, 2005 bytes)" in line
+    s.tool("set", "log.max_line", "1000")  # live
+    with smtplib.SMTP("127.0.0.1", s.port["smtp"], timeout=20) as c:
+        c.docmd("EHLO " + "y" * 2000)
+    text = wait_for("logged", lambda: t if "EHLO yyy" in (t := s.log_text("s")) else "")
+    line = [l for l in text.splitlines() if "<<< EHLO yyy" in l][0]
+    assert 1000 <= len(line) <= 1100 and "(cut, 2005 bytes)" in line

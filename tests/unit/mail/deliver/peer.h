@@ -23,6 +23,7 @@ struct peer {
     unsigned n_scripts;
     pthread_t thread;
     _Atomic unsigned served; /* connections */
+    _Atomic unsigned step;   /* of the script being played */
     char error[600];         /* first deviation from a script */
     struct buf data;         /* of the last "data" */
     SSL_CTX *ctx;
@@ -134,8 +135,9 @@ static inline void *peer_run(void *arg)
         if (peer.fd < 0)
             return NULL;
         atomic_fetch_add(&peer.served, 1);
+        atomic_store(&peer.step, 0);
         for (const char *const *s = peer.scripts[i]; *s && peer_step(*s); s++)
-            ;
+            atomic_fetch_add(&peer.step, 1);
         if (peer.ssl)
             SSL_free(peer.ssl);
         peer.ssl = NULL;

@@ -572,7 +572,7 @@ static void test_kill(void **state)
     OPEN({ "deliver.starttls", "never" }, { "deliver.command_timeout", "60s" });
     PLAY(SCRIPT("> 220 hi", "< EHLO", "> 250 ok", "< MAIL", "gone"));
     send_one("u@far.test");
-    WAIT_FOR(client_session() != 0);
+    WAIT_FOR(client_session() != 0 && atomic_load(&peer.step) == 4); /* waits behind MAIL */
     assert_false(deliver_kill_session(house.deliver, 0));
     assert_true(deliver_kill_session(house.deliver, client_session()));
     must_wait("451 4.4.2 Connection to mail.far.test was ended by the administrator");
@@ -587,7 +587,7 @@ static void test_stop_and_start(void **state)
     OPEN({ "deliver.starttls", "never" }, { "deliver.command_timeout", "60s" });
     PLAY(SCRIPT("> 220 hi", "< EHLO", "> 250 ok", "< MAIL", "gone"), EASY);
     send_one("u@far.test");
-    WAIT_FOR(client_session() != 0);
+    WAIT_FOR(client_session() != 0 && atomic_load(&peer.step) == 4); /* waits behind MAIL */
     int64_t t0 = clock_mono_ms();
     deliver_stop(house.deliver, 200);
     house.deliver = NULL;
