@@ -435,8 +435,24 @@ static void mechanism_lists(void **state)
         { "auth.no_plain=yes", true, true, NULL, "SCRAM-SHA-256 SCRAM-SHA-1", false },
         { "auth.cram_md5=yes;auth.digest_md5=yes;auth.scram_sha1=no", true, false, NULL,
           "SCRAM-SHA-256 DIGEST-MD5 CRAM-MD5 PLAIN LOGIN", true },
-        { "auth.plain=no;auth.login=no;auth.scram_sha1=no;auth.scram_sha256=no", true, false,
-          "tls-unique", "", true },
+        { "auth.plain=no;auth.login=no;auth.scram_sha1=no;auth.scram_sha256=no;"
+          "auth.scram_sha1_plus=no;auth.scram_sha256_plus=no",
+          true, false, "tls-unique", "", true },
+        /* Each mechanism has a switch of its own. */
+        { "auth.scram_sha256_plus=no", true, false, "tls-exporter",
+          "SCRAM-SHA-1-PLUS SCRAM-SHA-256 SCRAM-SHA-1 PLAIN LOGIN", true },
+        { "auth.scram_sha1_plus=no", true, false, "tls-exporter",
+          "SCRAM-SHA-256-PLUS SCRAM-SHA-256 SCRAM-SHA-1 PLAIN LOGIN", true },
+        { "auth.scram_sha256=no", true, false, "tls-exporter",
+          "SCRAM-SHA-256-PLUS SCRAM-SHA-1-PLUS SCRAM-SHA-1 PLAIN LOGIN", true },
+        { "auth.scram_sha1=no", true, false, "tls-exporter",
+          "SCRAM-SHA-256-PLUS SCRAM-SHA-1-PLUS SCRAM-SHA-256 PLAIN LOGIN", true },
+        { "auth.plain=no", true, false, NULL, "SCRAM-SHA-256 SCRAM-SHA-1 LOGIN", true },
+        { "auth.login=no", true, false, NULL, "SCRAM-SHA-256 SCRAM-SHA-1 PLAIN", true },
+        { "auth.digest_md5=yes", true, false, NULL,
+          "SCRAM-SHA-256 SCRAM-SHA-1 DIGEST-MD5 PLAIN LOGIN", true },
+        { "auth.cram_md5=yes", true, false, NULL, "SCRAM-SHA-256 SCRAM-SHA-1 CRAM-MD5 PLAIN LOGIN",
+          true },
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         struct auth_peer p = imap;
