@@ -1,5 +1,6 @@
 /* The segment itself: creation, attachment, the process's current segment, counters, epochs and
  * interest. Sessions are in session.c. All calls are lock-free and may come from any thread. */
+#include "base/rand.h"
 #include "stats/shm_priv.h"
 
 #include <fcntl.h>
@@ -8,7 +9,7 @@
 #include <unistd.h>
 
 /* Changes when the meaning of a field does; CTR_COUNT covers new counters. */
-#define SHM_VERSION ((uint64_t)1 << 32 | CTR_COUNT)
+#define SHM_VERSION ((uint64_t)2 << 32 | CTR_COUNT)
 
 const char *const module_names[MOD_COUNT] = { "supervisor", "smtp", "access", "control" };
 const char *const service_names[SVC_COUNT] = { "smtp", "submission", "smtp-client",
@@ -54,6 +55,7 @@ int shm_create(int *ret_fd, struct shm **ret, struct errinfo *ei)
     s->m->magic = SHM_MAGIC;
     s->m->version = SHM_VERSION;
     s->m->size = sizeof(struct shm_layout);
+    rand_bytes(s->m->failure_key, sizeof(s->m->failure_key));
     *ret_fd = take_fd(&fd);
     *ret = s;
     return 0;
