@@ -1,5 +1,6 @@
 /* The segment itself: creation, attachment, the process's current segment, counters, epochs and
  * interest. Sessions are in session.c. All calls are lock-free and may come from any thread. */
+#include "base/rand.h"
 #include "stats/shm_priv.h"
 
 #include <fcntl.h>
@@ -55,6 +56,7 @@ int shm_create(int *ret_fd, struct shm **ret, struct errinfo *ei)
     s->m->version = SHM_VERSION;
     s->m->size = sizeof(struct shm_layout);
     s->m->epochs[EPOCH_SETTINGS] = 1; /* 0 in applied[] is nobody's epoch */
+    rand_bytes(s->m->failure_key, sizeof(s->m->failure_key));
     *ret_fd = take_fd(&fd);
     *ret = s;
     return 0;

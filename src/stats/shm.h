@@ -1,5 +1,6 @@
 /* What every module shows while it works, in one shared memory segment that the supervisor makes
- * and hands down: counters, live sessions, epochs, interest in mailboxes. Writers are lock-free and
+ * and hands down: counters, live sessions, epochs, interest in mailboxes, failed logins
+ * (failures.h). Writers are lock-free and
  * readers never disturb them (sessions are read under a per-slot sequence number).
  * A crashed module's slots are reclaimed by the supervisor (shm_module_reset). */
 #pragma once

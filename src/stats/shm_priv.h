@@ -11,6 +11,8 @@ enum {
     PEER_WORDS = 6,     /* 46 bytes */
     ACCOUNT_WORDS = 12, /* 96 bytes */
     STATE_WORDS = 3,    /* 24 bytes */
+    FAILURE_SETS = 4096,
+    FAILURE_WAYS = 8,
 };
 
 #define SHM_MAGIC 0x314d48534e524854u
@@ -36,8 +38,16 @@ struct shm_slot {
     _Atomic uint64_t account[ACCOUNT_WORDS];
 };
 
+/* Failed logins of one name or address; failures.c. */
+struct shm_failure {
+    _Atomic uint64_t hash; /* 0 = empty */
+    _Atomic uint64_t state;
+};
+
 struct shm_layout {
-    uint64_t magic, version, size; /* written before the descriptor is handed to anybody */
+    /* Written before the descriptor is handed to anybody. */
+    uint64_t magic, version, size;
+    uint64_t failure_key[2];
     _Alignas(64) _Atomic uint32_t next_id;
     _Alignas(64) _Atomic uint32_t high; /* slots below were claimed at least once */
     _Alignas(64) _Atomic uint64_t epochs[EPOCH_COUNT];
@@ -48,6 +58,7 @@ struct shm_layout {
      * fast; a wrong bit costs a failed claim, the owner word decides. */
     _Alignas(64) _Atomic uint64_t used[SLOT_WORDS];
     struct shm_slot slots[SHM_MAX_SESSIONS];
+    _Alignas(64) struct shm_failure failures[FAILURE_SETS][FAILURE_WAYS];
 };
 
 struct shm {

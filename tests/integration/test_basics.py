@@ -1,5 +1,6 @@
 """The first path through the house: in by SMTP, read by IMAP and POP3, seen by the administrator."""
 import imaplib
+import os
 import poplib
 import signal
 import smtplib
@@ -86,6 +87,46 @@ def test_wrong_password_is_refused(server):
     except imaplib.IMAP4.error:
         pass
     c.shutdown()
+
+
+def test_failed_logins_count_over_all_services(make_server):
+    """SMTP and IMAP are two processes; an attacker has the same number of attempts in both together."""
+    s = make_server(settings={"auth.max_failures": "4", "auth.failure_delay": "0ms"})
+
+    def by_smtp(password):
+        with smtplib.SMTP("127.0.0.1", s.port["submission"]) as c:
+            c.starttls(context=insecure_tls())
+            try:
+                c.login(s.address("bob"), password)
+                return True
+            except smtplib.SMTPAuthenticationError:
+                return False
+
+    def by_imap(password):
+        c = imaplib.IMAP4("127.0.0.1", s.port["imap"])
+        try:
+            c.login(s.address("bob"), password)
+            c.logout()
+            return True
+        except imaplib.IMAP4.error:
+            c.shutdown()
+            return False
+
+    assert by_smtp(PASSWORD) and by_imap(PASSWORD)
+    s.tool("set", "auth.scram_sha256", "no")   # one attempt is one command: no second mechanism is tried
+    s.tool("set", "auth.scram_sha1", "no")
+    s.tool("set", "auth.login", "no")
+    assert not by_smtp("wrong-1") and not by_imap("wrong-2") and not by_smtp("wrong-3")
+    access = s.pids()["access"]
+    os.kill(access, signal.SIGKILL)            # a module that dies forgets nothing
+    wait_for("module access", lambda: s.pids().get("access", access) != access)
+    s.wait_port(s.port["imap"])
+    assert not by_imap("wrong-4")
+    assert not by_smtp(PASSWORD) and not by_imap(PASSWORD), "four failures lock the account everywhere"
+    assert "increased failed login count to 4, user=bob@example.test" in "".join(
+        f.read_text() for f in sorted((s.data / "logs/auth").iterdir()))
+    s.tool("change", "account", s.address("bob"), f"password={{PLAIN}}{PASSWORD}")
+    assert by_imap(PASSWORD) and by_smtp(PASSWORD)
 
 
 def test_administrator_looks_inside(server):

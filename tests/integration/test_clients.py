@@ -461,7 +461,8 @@ def mutt(rc, *words, keys="", body=None, timeout=60, done=None):
     return screen.decode(errors="replace")
 
 
-# Debian's mutt prefers SCRAM-SHA-256-PLUS by TLS but cannot bind to the channel: by TLS it has to be told another one.
+# Debian's mutt prefers SCRAM-SHA-256-PLUS by TLS but cannot bind to the channel: by TLS it has to be told another one, or the
+# server has to be told not to offer it.
 @pytest.mark.parametrize("tls, authenticators", [("none", ""), ("none", "login"), ("starttls", "plain"), ("starttls", "cram-md5"),
                                                  ("tls", "scram-sha-256")])
 def test_mutt_reads(mail, certificate, tmp_path, tls, authenticators):
@@ -504,6 +505,22 @@ def test_mutt_sends(mail, certificate, tmp_path, tls, authenticators):
     assert parts[2].get_payload(decode=True) == attachment.read_bytes()
     assert subject in subjects(mail, "mutt", "Sent")
     assert "\\Seen" in flags_of(mail, "mutt", "Sent")[subject]
+
+
+@pytest.mark.parametrize("tls", ["starttls", "tls"])
+def test_mutt_sends_as_it_likes_when_nothing_is_bound_to_the_channel(mail, certificate, tmp_path, tls):
+    """It takes the strongest mechanism that is left."""
+    rc = muttrc(mail, certificate, tmp_path, "", tls)
+    for name in ("auth.scram_sha256_plus", "auth.scram_sha1_plus"):
+        mail.tool("set", name, "no")
+    try:
+        mutt(rc, "-s", f"unbound-{tls}", "--", "mutt@example.test", body="text\n")
+    finally:
+        for name in ("auth.scram_sha256_plus", "auth.scram_sha1_plus"):
+            mail.tool("reset", name)
+    until_subject(mail, "mutt", f"unbound-{tls}")
+    session = mail.log_text("s").rsplit("<mutt@example.test>... Recipient ok", 1)[0].rsplit("Connected", 1)[1]
+    assert re.search(r"<<< AUTH (DIGEST-MD5|SCRAM-SHA-256)\b(?!-PLUS)", session), session
 
 
 def test_mutt_sees_new_mail_while_idle(mail, certificate, tmp_path):

@@ -5,11 +5,11 @@
 #include "base/clock.h"
 #include "log/log.h"
 #include "mail/account/app_password.h"
-#include "mail/account/failures.h"
 #include "mail/account/later.h"
 #include "mail/account/mimic.h"
 #include "mail/account/password.h"
 #include "mail/account/verified.h"
+#include "stats/failures.h"
 #include "stats/shm.h"
 
 #define TYPED_MAX 320
@@ -22,10 +22,9 @@ struct sv attempt_key(const struct attempt *t)
 bool attempt_locked(struct attempt *t)
 {
     char ip[64];
-    if (failures_locked(t->a->failures, FAILURE_NAME, attempt_key(t)))
+    if (failures_locked(FAILURE_NAME, attempt_key(t)))
         return true;
-    return !t->peer->trusted &&
-           failures_locked(t->a->failures, FAILURE_IP, failures_ip_key(t->peer->ip, ip));
+    return !t->peer->trusted && failures_locked(FAILURE_IP, failures_ip_key(t->peer->ip, ip));
 }
 
 int attempt_refuse(struct attempt *t, struct errinfo *ei)
@@ -155,15 +154,15 @@ static void count_failure(struct attempt *t)
     bool locked = false;
     _cleanup_(conf_unrefp) const struct conf *cf = conf_pin();
     int64_t minutes = (cf->auth.lock_time + 59999) / 60000;
-    unsigned n = failures_add(t->a->failures, FAILURE_NAME, attempt_key(t), cf->auth.max_failures,
+    unsigned n = failures_add(FAILURE_NAME, attempt_key(t), cf->auth.max_failures,
                               cf->auth.lock_time, &locked);
     log_auth_policy(t->peer->service, "increased failed login count to %u, user=%s", n, t->typed);
     if (locked)
         log_auth_policy(t->peer->service, "locked for %" PRId64 " min, user=%s", minutes, t->typed);
     if (t->peer->trusted)
         return;
-    failures_add(t->a->failures, FAILURE_IP, failures_ip_key(t->peer->ip, ip),
-                 cf->auth.max_failures_ip, cf->auth.lock_time, &locked);
+    failures_add(FAILURE_IP, failures_ip_key(t->peer->ip, ip), cf->auth.max_failures_ip,
+                 cf->auth.lock_time, &locked);
     if (locked)
         log_auth_policy(t->peer->service, "locked for %" PRId64 " min, address=%s", minutes, ip);
 }
@@ -178,7 +177,7 @@ int attempt_finish(struct attempt *t, bool right, const struct account **ret, st
         return err_set(ei, E_AUTH, "login: wrong user name or password");
     }
     struct sv address = sv_c(t->account->acc.address);
-    if (failures_clear(t->a->failures, FAILURE_NAME, attempt_key(t)) > 0)
+    if (failures_clear(FAILURE_NAME, attempt_key(t)) > 0)
         log_auth_policy(service, "cleared failed login count, user=" SV_FMT, SV_ARG(address));
     /* The address keeps its count: one good account must not buy an attacker more guesses. */
     ctr_inc(CTR_auth_ok);

@@ -28,6 +28,10 @@ struct recent {
 
 struct pending;  /* a command whose literals are still arriving: input.c */
 struct upload;   /* APPEND: cmd_append.c */
+struct arrival { /* of a command in pieces */
+    int64_t started_us;
+    uint64_t bytes;
+};
 struct auth_try; /* AUTHENTICATE: cmd_auth.c */
 
 /* Thousands are parked: what only active sessions need hangs on pointers. */
@@ -101,6 +105,7 @@ void session_unselect(struct session *s);
 void session_login(struct session *s, const struct account *acc,
                    struct mailbox *mb);                /* takes both */
 void session_bye(struct session *s, const char *text); /* writes "* BYE text" and closes */
+void session_bad(struct session *s); /* one more wrong command in a row; ends the session of 20 */
 void session_write(struct session *s,
                    struct buf *out); /* takes the content: large output goes in slices */
 void session_timeout_reset(struct session *s);
@@ -300,6 +305,7 @@ bool cmd_auth_is_fast(struct session *s,
  * when the client waits for one, or *ret_why says why not ("NO [TOOBIG] ..."). */
 bool append_begin(struct session *s, struct sv text, uint64_t size, bool nonsync,
                   const char **ret_why);
+struct arrival *append_arrival(struct session *s); /* of s->upload */
 void append_chunk(struct session *s, struct sv bytes);
 /* The rest of the line behind a message; literal: it announces another message. */
 void append_line(struct session *s, struct sv line, bool literal, uint64_t size, bool nonsync);

@@ -4,7 +4,6 @@
 
 #include "proto/imap_mutf7.h"
 
-#define BAD_MAX 20
 #define OUT_MAX (64 * MiB)
 
 static void vdone(struct cmd *c, enum cmd_result r, const char *fmt, va_list ap)
@@ -152,8 +151,8 @@ static void count_bad(struct cmd *c)
 {
     if (c->result != RES_BAD)
         c->s->bad_in_row = 0;
-    else if (++c->s->bad_in_row == BAD_MAX)
-        session_bye(c->s, "Too many wrong commands");
+    else
+        session_bad(c->s);
 }
 
 void cmd_finish(struct cmd *c)

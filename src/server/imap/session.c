@@ -8,7 +8,7 @@
 #include "base/slab.h"
 #include "mail/notify/notify.h"
 
-enum { LOGIN_MAX_LINE = 8 * 1024, MAX_LINE = 64 * 1024 };
+enum { LOGIN_MAX_LINE = 8 * 1024, MAX_LINE = 64 * 1024, BAD_MAX = 20 };
 
 _Static_assert(sizeof(struct session) <= 512, "thousands of sessions are parked");
 
@@ -226,6 +226,12 @@ void session_bye(struct session *s, const char *text)
     session_log_out(s, buf_sv(&out));
     session_write(s, &out);
     conn_close(s->c);
+}
+
+void session_bad(struct session *s)
+{
+    if (++s->bad_in_row >= BAD_MAX)
+        session_bye(s, "Too many wrong commands");
 }
 
 void session_sync_now(struct session *s)
