@@ -3,10 +3,10 @@
 #   tools/install-deps.sh build [test]
 set -eu
 build="gcc make cmake ninja-build pkg-config libc6-dev libevent-dev libssl-dev libsqlite3-dev libpq-dev libmariadb-dev
- libargon2-dev libunbound-dev nettle-dev libgsasl-dev libseccomp-dev libcap-dev libsystemd-dev libidn2-dev libcrypt-dev libjansson-dev
+ libargon2-dev libunbound-dev nettle-dev libgsasl-dev libseccomp-dev libcap-dev libidn2-dev libcrypt-dev libjansson-dev
  openssl curl swaks libnet-ssleay-perl libauthen-sasl-perl adduser"
 test="clang clang-format libclang-rt-14-dev libcmocka-dev ccache git iproute2 procps python3 python3-pytest swaks libnet-ssleay-perl
- libauthen-sasl-perl curl mutt isync
+ libauthen-sasl-perl libdigest-hmac-perl curl mutt isync
  fetchmail unbound knot knot-dnsutils postfix dovecot-imapd dovecot-pop3d dovecot-lmtpd postgresql mariadb-server
  strace sqlite3 mandoc netcat-openbsd libgmime-3.0-dev socat tcpdump"
 want=

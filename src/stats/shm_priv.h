@@ -51,6 +51,7 @@ struct shm_layout {
     _Alignas(64) _Atomic uint32_t next_id;
     _Alignas(64) _Atomic uint32_t high; /* slots below were claimed at least once */
     _Alignas(64) _Atomic uint64_t epochs[EPOCH_COUNT];
+    _Atomic uint64_t applied[MOD_COUNT]; /* EPOCH_SETTINGS that is in force; 0 = not serving */
     struct shm_stripe counters[MOD_COUNT][CTR_STRIPES];
     _Atomic int32_t interest[MOD_COUNT][INTEREST_BUCKETS];
     /* Bit set: the slot is (or was a moment ago) in use. A hint that makes claiming and listing
