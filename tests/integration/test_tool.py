@@ -2,12 +2,13 @@
 import json
 import os
 import pwd
+import re
 import smtplib
 import stat
 import subprocess
 
 import pytest
-from conftest import BIN, wait_for
+from conftest import BIN, TOP, wait_for
 from test_basics import imap, send
 
 
@@ -161,6 +162,51 @@ def test_help_and_version():
     r = subprocess.run([BIN, "module", "smtp"], capture_output=True, text=True)
     assert r.returncode == 1 and "started by `posthorn serve`" in r.stderr
     assert subprocess.run([BIN, "module", "none"], capture_output=True).returncode == 2
+
+
+def manual(name):
+    """Synopsis -> the text of its entry, from the source of a manual page."""
+    out, now = {}, None
+    for line in (TOP / "packaging/man" / name).read_text().splitlines():
+        if line.startswith(".It Cm "):
+            now = " ".join(w for w in line[4:].split() if w not in ("Cm", "Ar"))
+            now = now.replace("Op key Ns = Ns value ...", "[key=value ...]")
+            now = re.sub(r"Op (\S+)$", r"[\1]", now)
+            out[now] = ""
+        elif line.startswith((".El", ".S")):
+            now = None
+        elif now:
+            out[now] += line + "\n"
+    return out
+
+
+def test_the_manual_has_every_command(offline):
+    """What `help` lists and the manual lists are the same, and the manual names every key of every command."""
+    told = re.findall(r"^  (\S.*?) {2,}\S|^  (\S.{41}\S*) ", subprocess.run([BIN, "tool", "help"], capture_output=True, text=True).stdout, re.M)
+    commands = {(a or b).strip() for a, b in told}
+    pages = manual("posthorn-tool.8")
+    assert len(commands) > 30
+    assert commands | {"help"} == set(pages)
+    operations = {r["op"]: r["args"] for r in offline.tool_json("list", "operations")["rows"]}
+    keys = {"create domain": "domain.create", "delete domain": "domain.delete", "create account": "account.create",
+            "delete account": "account.delete", "create alias": "alias.set", "change alias": "alias.set", "verify mailbox": "mailbox.verify"}
+    for words, op in keys.items():
+        entry, = (t for s, t in pages.items() if s.startswith(words + " "))
+        for key in operations[op].split()[1:]:
+            assert re.search(rf"\b{key.strip('[]')}\b", entry), (words, key)
+    same = {s for s in commands if s.endswith("[key=value ...]") and not any(s.startswith(w + " ") for w in keys)}
+    assert same == {"change domain domain [key=value ...]", "change account address [key=value ...]"}
+    assert all("The same keys." in pages[s] for s in same)
+    for page in (TOP / "packaging/man").glob("*.8"):
+        lint = subprocess.run(["mandoc", "-T", "lint", "-W", "warning", page], capture_output=True, text=True)
+        assert lint.returncode == 0, lint.stdout
+
+
+def test_the_manual_has_every_option():
+    page = (TOP / "packaging/man/posthorn.8").read_text()
+    told = subprocess.run([BIN, "--help"], capture_output=True, text=True).stdout
+    for option in set(re.findall(r"--([a-z]+)", told)):
+        assert f"Fl Fl {option}" in page, option
 
 
 def test_without_a_server(offline):

@@ -24,9 +24,8 @@ static bool refresh_account(struct smtp_session *s)
 
 static bool check_limits(struct smtp_session *s, const struct smtp_mail_args *a)
 {
-    int64_t max = s->account && s->account->max_message_bytes ? s->account->max_message_bytes
-                                                              : s->cf->smtp.max_message_size;
-    if (max && a->has_size && a->size > (uint64_t)max) {
+    uint64_t max = smtp_max_message(s);
+    if (max && a->has_size && a->size > max) {
         if (s->cf->smtp.size_code_552)
             smtp_reply_lit(s, "552 5.3.4 Message is too long");
         else
