@@ -50,7 +50,9 @@ Send:   swaks --server 127.0.0.1:2587 -tls -au alice@example.test -ap demo-alice
 Read:   curl --url 'imap://127.0.0.1:2143/INBOX;MAILINDEX=1' -u bob@example.test:demo-bob
         curl --url pop3://127.0.0.1:2110/1 -u bob@example.test:demo-bob
         mutt -e 'set ssl_starttls=no' -f imap://bob%40example.test:demo-bob@127.0.0.1:2143/INBOX
-Look:   $bin tool --data $D sessions | queue | stats | list
+Look:   $bin tool --data $D sessions
+        $bin tool --data $D queue
+        $bin tool --data $D help
 Logs:   $D/logs
 End:    Ctrl-C
 
