@@ -38,7 +38,7 @@ tsan: deps-test ## unit and integration tests under TSAN
 	@tools/test.sh tsan
 clang: deps-test ## clang build, warnings are errors
 	@tools/test.sh clang
-lint: deps-test ## layout, includes, generated files
+lint: deps-test ## layout and includes
 	@tools/test.sh lint
 fuzz: deps-test ## each parser for FUZZ_SECONDS (60) with libFuzzer
 	@tools/fuzz.sh $(or $(FUZZ_SECONDS),60)
@@ -52,7 +52,7 @@ docs: build ## docs/settings.md from the definitions
 bench: build ## a quick benchmark of this machine, without peers
 	@bench/quick.sh
 
-fresh-debian: ## make run and make test in a minimal Debian 12 made by debootstrap (as root, 20 minutes)
+fresh-debian: ## make run and make test in a minimal Debian 12 made by debootstrap (as root)
 	@tools/fresh-debian.sh all
 
 install: build ## into DESTDIR and PREFIX (/usr/local): program, man pages, systemd unit
