@@ -1,9 +1,9 @@
 #!/bin/bash
 # What a newcomer does on a new Debian 12. Run by tools/fresh-debian.sh in the root file system that it makes.
-#   fresh-debian-steps.sh run|test|all
+#   fresh-debian-steps.sh run|test|all root|user
 set -euo pipefail
 trap 'exit 130' INT TERM
-log=/srv/run.log keys=/srv/keys
+what=$1 who=$2
 install_limit=1800 # seconds until the server serves: packages and the build
 mail_limit=20      # seconds until a message can be read
 end_limit=60       # seconds from Ctrl-C to the end
@@ -30,16 +30,36 @@ within() { # seconds, what, command...
     done
 }
 
-newcomer() {
-    apt-get update -qq
-    DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends git make >/srv/apt.log 2>&1 || {
-        tail -20 /srv/apt.log >&2
-        die "apt-get cannot install git and make"
-    }
-    git clone -q /srv/posthorn.git /root/posthorn
-    cd /root/posthorn
-    echo "HEAD is $(git log -1 --format='%h %s')"
+# --- the newcomer ---
+
+packages="git make" home=/root as=()
+if [ "$who" = user ]; then
+    packages="git make sudo" home=/home/newcomer as=(runuser -u newcomer --)
+fi
+log=$home/run.log
+
+types() { # a command line
+    "${as[@]}" env HOME=$home bash -c "$1"
 }
+
+arrive() {
+    apt-get update -qq
+    # shellcheck disable=SC2086
+    DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $packages >/srv/apt.log 2>&1 || {
+        tail -20 /srv/apt.log >&2
+        die "apt-get cannot install $packages"
+    }
+    if [ "$who" = user ]; then
+        useradd --create-home --shell /bin/bash newcomer
+        echo 'newcomer ALL=(ALL) NOPASSWD: ALL' >/etc/sudoers.d/newcomer
+    fi
+    cd $home
+    types "git clone -q /srv/posthorn.git posthorn"
+    cd posthorn
+    echo "HEAD is $(types "git log -1 --format='%h %s'"); $(types "id -un") in $PWD"
+}
+
+# --- make run ---
 
 # The commands that `make run` prints behind a word such as Send, one a line.
 printed() { # word
@@ -49,31 +69,35 @@ printed() { # word
 
 serves() {
     grep -qs '^Posthorn .* serves' $log && return
-    kill -0 $server 2>/dev/null || die "make run ended before it served"
+    kill -0 "$server" 2>/dev/null || die "make run ended before it served"
     return 1
 }
 
 gone() { ! kill -0 "$1" 2>/dev/null; }
 
 reads() { # command, id
-    got=$(eval "$1" 2>/srv/read.log) && [[ $got == *"id $2"* ]]
+    got=$(types "$1" 2>/srv/read.log) && [[ $got == *"id $2"* ]]
+}
+
+sends() {
+    local command
+    command=$(printed Send)
+    echo "--- $command"
+    types "$command" >/srv/swaks.log 2>&1 || { cat /srv/swaks.log >&2; die "the printed command to send does not work"; }
+    id=$(sed -n 's/.*Message id \([A-Z0-9]*\) accepted.*/\1/p' /srv/swaks.log)
+    [ -n "$id" ] || { cat /srv/swaks.log >&2; die "the reply names no message id"; }
+    echo "message $id accepted"
 }
 
 # On a terminal, with Ctrl-C typed there: make and the shells between it and the server get the signal, too.
 make_run() {
-    local send id command status=0
-    mkfifo $keys
-    exec 7<>$keys
-    env --default-signal=INT,QUIT script -q -e -f -c 'make run' $log <&7 &
+    local command status=0
+    mkfifo /srv/keys
+    exec 7<>/srv/keys
+    "${as[@]}" env HOME=$home --default-signal=INT,QUIT script -q -e -f -c 'make run' $log <&7 &
     server=$!
     within $install_limit "start message of make run" serves
-
-    send=$(printed Send)
-    echo "--- $send"
-    eval "$send" >/srv/swaks.log 2>&1 || { cat /srv/swaks.log >&2; die "the printed command to send does not work"; }
-    id=$(sed -n 's/.*Message id \([A-Z0-9]*\) accepted.*/\1/p' /srv/swaks.log)
-    [ -n "$id" ] || { cat /srv/swaks.log >&2; die "the reply names no message id"; }
-    echo "message $id accepted"
+    sends
     while read -r command; do
         echo "--- $command"
         within $mail_limit "message $id by: $command" reads "$command" "$id"
@@ -81,9 +105,8 @@ make_run() {
     done < <(printed Read | grep '^curl ')
     while read -r command; do
         echo "--- $command"
-        eval "$command" || die "the printed command does not work: $command"
+        types "$command" || die "the printed command does not work: $command"
     done < <(printed Look)
-
     printf '\003' >&7
     within $end_limit "end of make run after Ctrl-C" gone $server
     wait $server || status=$?
@@ -96,15 +119,9 @@ make_run() {
     echo "ended by Ctrl-C, exit status of the server 0"
 }
 
-make_test() { make test; }
+make_test() { types "make test"; }
 
-newcomer
-case $1 in
-run) stage "make run" make_run ;;
-test) stage "make test" make_test ;;
-all)
-    stage "make run" make_run
-    stage "make test" make_test
-    ;;
-esac
-echo "fresh-debian: $1 passed"
+arrive
+[ "$what" = test ] || stage "make run" make_run
+[ "$what" = run ] || stage "make test" make_test
+echo "fresh-debian: $what as $who passed"

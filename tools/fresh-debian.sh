@@ -1,7 +1,7 @@
 #!/bin/bash
 # Shows that the README's commands work on a new machine: makes a minimal Debian 12 with debootstrap, clones HEAD into it
 # and does there what a newcomer does (tools/fresh-debian-steps.sh). Package sources are this machine's.
-#   tools/fresh-debian.sh run|test|all
+#   tools/fresh-debian.sh run|test|all [user]    user: as an ordinary user with sudo instead of root
 #   TMPDIR=DIR    where the root file system goes (/var/tmp; it grows to 4 GB); removed at the end
 #   KEEP=1        leaves it behind
 #   MIRROR=URL    a Debian mirror instead of this machine's package sources
@@ -90,7 +90,7 @@ mount_devices() {
 
 # PID 1 of the new namespaces. The new root is pivoted to, as at a boot: in a chroot no user namespace may be made.
 enter() {
-    local root=$1 what=$2
+    local root=$1 what=$2 who=$3
     trap 'exit 130' INT TERM
     mkdir "$root"
     make_root "$root"
@@ -102,13 +102,13 @@ enter() {
     cd "$root"
     pivot_root . mnt
     umount -l /mnt
-    exec /usr/bin/env -i HOME=/root PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin TERM=linux \
+    exec /usr/bin/env -i HOME=/root PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin TERM=dumb \
         ${http_proxy:+http_proxy="$http_proxy"} ${https_proxy:+https_proxy="$https_proxy"} ${no_proxy:+no_proxy="$no_proxy"} \
-        /bin/bash /srv/steps.sh "$what" </dev/null
+        /bin/bash /srv/steps.sh "$what" "$who" </dev/null
 }
 
 outside() {
-    local what=$1 dir pid= status=0
+    local what=$1 who=$2 dir pid='' status=0
     [ "$(id -u)" = 0 ] || die "needs root, to make a root file system and to mount: sudo $0 $what"
     "$top/tools/install-deps.sh" fresh
     dir=$(mktemp -d "${TMPDIR:-/var/tmp}/fresh-debian.XXXXXX")
@@ -121,18 +121,18 @@ outside() {
     # In the background, so that a signal is heeded at once; background jobs of scripts would ignore Ctrl-C.
     trap 'kill -9 $pid' INT TERM HUP
     env --default-signal=INT,QUIT setpriv --pdeathsig KILL unshare --mount --uts --ipc --pid --fork --kill-child --mount-proc \
-        "$0" --enter "$dir/root" "$what" </dev/null &
+        "$0" --enter "$dir/root" "$what" "$who" </dev/null &
     pid=$!
     wait $pid || status=$?
     trap - INT TERM HUP
     [ $status = 0 ] || exit $status
 }
 
-case ${1:-} in
-run | test | all) outside "$1" ;;
---enter) enter "$2" "$3" ;;
+case ${1:-}:${2:-root} in
+run:root | test:root | all:root | run:user | test:user | all:user) outside "$1" "${2:-root}" ;;
+--enter:*) enter "$2" "$3" "$4" ;;
 *)
-    echo "usage: tools/fresh-debian.sh run|test|all" >&2
+    echo "usage: tools/fresh-debian.sh run|test|all [user]" >&2
     exit 2
     ;;
 esac

@@ -1,12 +1,12 @@
 #!/bin/bash
 # Installs Debian packages; does nothing when they are there.
 #   tools/install-deps.sh SET ...
-# Sets: build (and make run), test (what tests need beyond build), fresh (for tools/fresh-debian.sh).
+# Sets: build (also for make run and make bench), test (what tests need beyond that), fresh (for tools/fresh-debian.sh).
 set -eu
 build="gcc make cmake ninja-build pkg-config libc6-dev libevent-dev libssl-dev libsqlite3-dev libpq-dev libmariadb-dev
  libargon2-dev libunbound-dev nettle-dev libgsasl-dev libseccomp-dev libcap-dev libidn2-dev libcrypt-dev libjansson-dev
- openssl curl swaks libnet-ssleay-perl libauthen-sasl-perl adduser"
-test="clang clang-format libclang-rt-14-dev libcmocka-dev ccache git iproute2 procps python3 python3-pytest
+ openssl curl swaks libnet-ssleay-perl libauthen-sasl-perl adduser iproute2"
+test="clang clang-format libclang-rt-14-dev libcmocka-dev ccache git procps python3 python3-pytest
  libdigest-hmac-perl mutt isync libsasl2-modules fetchmail unbound knot knot-dnsutils postfix
  dovecot-imapd dovecot-pop3d dovecot-lmtpd postgresql mariadb-server
  strace sqlite3 mandoc netcat-openbsd libgmime-3.0-dev socat tcpdump"
