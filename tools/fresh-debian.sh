@@ -108,7 +108,7 @@ enter() {
 }
 
 outside() {
-    local what=$1 who=$2 dir pid='' status=0
+    local what=$1 who=$2 pid='' status=0
     [ "$(id -u)" = 0 ] || die "needs root, to make a root file system and to mount: sudo $0 $what"
     "$top/tools/install-deps.sh" fresh
     dir=$(mktemp -d "${TMPDIR:-/var/tmp}/fresh-debian.XXXXXX")
@@ -128,11 +128,16 @@ outside() {
     [ $status = 0 ] || exit $status
 }
 
-case ${1:-}:${2:-root} in
-run:root | test:root | all:root | run:user | test:user | all:user) outside "$1" "${2:-root}" ;;
---enter:*) enter "$2" "$3" "$4" ;;
-*)
-    echo "usage: tools/fresh-debian.sh run|test|all [user]" >&2
-    exit 2
-    ;;
-esac
+main() {
+    case ${1:-}:${2:-root} in
+    run:root | test:root | all:root | run:user | test:user | all:user) outside "$1" "${2:-root}" ;;
+    --enter:*) enter "$2" "$3" "$4" ;;
+    *)
+        echo "usage: tools/fresh-debian.sh run|test|all [user]" >&2
+        exit 2
+        ;;
+    esac
+}
+
+main "$@"
+exit
