@@ -2,7 +2,7 @@
 # Shows that the README's commands work on a new machine: makes a minimal Debian 12 with debootstrap, clones HEAD into it
 # and does there what a newcomer does (tools/fresh-debian-steps.sh). Package sources are this machine's.
 #   tools/fresh-debian.sh run|test|all [user]    user: as an ordinary user with sudo instead of root
-#   TMPDIR=DIR    where the root file system goes (/var/tmp; it grows to 4 GB); removed at the end
+#   TMPDIR=DIR    where the root file system goes (/var/tmp; it grows to 2.5 GB); removed at the end
 #   KEEP=1        leaves it behind
 #   MIRROR=URL    a Debian mirror instead of this machine's package sources
 # Needs root. All of it runs in namespaces of its own (mounts, processes, host name): nothing mounted or running stays behind,
