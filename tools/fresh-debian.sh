@@ -119,11 +119,11 @@ outside() {
         trap 'rm -rf --one-file-system "$dir"' EXIT
     fi
     # In the background, so that a signal is heeded at once; background jobs of scripts would ignore Ctrl-C.
-    trap 'kill -9 $pid' INT TERM HUP
+    trap 'exec 2>/dev/null; kill -9 "$pid"' INT TERM HUP # bash would tell of the killed job
     env --default-signal=INT,QUIT setpriv --pdeathsig KILL unshare --mount --uts --ipc --pid --fork --kill-child --mount-proc \
         "$0" --enter "$dir/root" "$what" "$who" </dev/null &
     pid=$!
-    wait $pid || status=$?
+    wait "$pid" || status=$?
     trap - INT TERM HUP
     [ $status = 0 ] || exit $status
 }
