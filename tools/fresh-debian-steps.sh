@@ -51,6 +51,7 @@ arrive() {
     }
     if [ "$who" = user ]; then
         useradd --create-home --shell /bin/bash newcomer
+        chown -R newcomer: /srv/posthorn.git # git clones only from its own user or root
         echo 'newcomer ALL=(ALL) NOPASSWD: ALL' >/etc/sudoers.d/newcomer
     fi
     cd $home

@@ -2,7 +2,7 @@
 # Shows that the README's commands work on a new machine: makes a minimal Debian 12 with debootstrap, clones HEAD into it
 # and does there what a newcomer does (tools/fresh-debian-steps.sh). Package sources are this machine's.
 #   tools/fresh-debian.sh run|test|all [user]    user: as an ordinary user with sudo instead of root
-#   TMPDIR=DIR    where the root file system goes (/var/tmp; it grows to 4 GB); removed at the end
+#   TMPDIR=DIR    where the root file system goes (/var/tmp; it grows to 2.5 GB); removed at the end
 #   KEEP=1        leaves it behind
 #   MIRROR=URL    a Debian mirror instead of this machine's package sources
 # Needs root. All of it runs in namespaces of its own (mounts, processes, host name): nothing mounted or running stays behind,
@@ -108,7 +108,7 @@ enter() {
 }
 
 outside() {
-    local what=$1 who=$2 dir pid='' status=0
+    local what=$1 who=$2 pid='' status=0
     [ "$(id -u)" = 0 ] || die "needs root, to make a root file system and to mount: sudo $0 $what"
     "$top/tools/install-deps.sh" fresh
     dir=$(mktemp -d "${TMPDIR:-/var/tmp}/fresh-debian.XXXXXX")
@@ -119,20 +119,25 @@ outside() {
         trap 'rm -rf --one-file-system "$dir"' EXIT
     fi
     # In the background, so that a signal is heeded at once; background jobs of scripts would ignore Ctrl-C.
-    trap 'kill -9 $pid' INT TERM HUP
+    trap 'exec 2>/dev/null; kill -9 "$pid"' INT TERM HUP # bash would tell of the killed job
     env --default-signal=INT,QUIT setpriv --pdeathsig KILL unshare --mount --uts --ipc --pid --fork --kill-child --mount-proc \
         "$0" --enter "$dir/root" "$what" "$who" </dev/null &
     pid=$!
-    wait $pid || status=$?
+    wait "$pid" || status=$?
     trap - INT TERM HUP
     [ $status = 0 ] || exit $status
 }
 
-case ${1:-}:${2:-root} in
-run:root | test:root | all:root | run:user | test:user | all:user) outside "$1" "${2:-root}" ;;
---enter:*) enter "$2" "$3" "$4" ;;
-*)
-    echo "usage: tools/fresh-debian.sh run|test|all [user]" >&2
-    exit 2
-    ;;
-esac
+main() {
+    case ${1:-}:${2:-root} in
+    run:root | test:root | all:root | run:user | test:user | all:user) outside "$1" "${2:-root}" ;;
+    --enter:*) enter "$2" "$3" "$4" ;;
+    *)
+        echo "usage: tools/fresh-debian.sh run|test|all [user]" >&2
+        exit 2
+        ;;
+    esac
+}
+
+main "$@"
+exit
