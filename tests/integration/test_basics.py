@@ -2,6 +2,7 @@
 import imaplib
 import os
 import poplib
+import re
 import signal
 import smtplib
 import ssl
@@ -140,6 +141,9 @@ def test_administrator_looks_inside(server):
         raise AssertionError("session is still there")
     except (imaplib.IMAP4.abort, OSError):
         pass
+    wait_for("its last lines", lambda: re.search(r"\] [0-9:]{8} Killed by the administrator\n"
+                                                 r".*\] [0-9:]{8} \*\*\* alice@example\.test 0 fetched 0 appended INCOMPLETE-SESSION\n"
+                                                 r".*\] [0-9:]{8} Disconnected\n", server.log_text("m")))
     stats = {r["name"]: r["value"] for r in server.tool_json("stats")["rows"]}
     assert stats["smtp_messages_in"] >= 1
     assert server.tool("queue").stdout.strip() == "the queue is empty"

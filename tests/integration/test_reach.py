@@ -105,7 +105,7 @@ def test_delivery_to_a_host_with_an_ipv6_address_only(make_server, names):
     subprocess.run(["ip", "-6", "address", "replace", f"{SIX}/128", "dev", "lo", "nodad"], check=True)
     names(["six.test MX 10 mx.six.test", f"mx.six.test AAAA {SIX}", f"plain-six.test AAAA {SIX}",
            "example.test MX 10 mail.example.test", f"mail.example.test A {OURS}"])
-    there = neighbour(make_server, "six.test", f"[{SIX}]", users=("frank",))
+    there = neighbour(make_server, "six.test", f"[{SIX}]", users=("frank",), settings={"deliver.source_ip": SIX})
     there.tool("create", "domain", "plain-six.test")
     there.tool("create", "account", "fred@plain-six.test", "password={PLAIN}" + PASSWORD)
     here = neighbour(make_server)
@@ -127,10 +127,11 @@ class SlowPeers:
         self.lock = threading.Condition()
         self.now = self.most = self.done = 0
         self.go = False
-        self.listeners = []
+        self.listeners, self.threads = [], []
         for i in range(n):
             self.listeners.append(socket.create_server((f"127.0.0.{21 + i}", 25)))
-            threading.Thread(target=self.accept, args=(self.listeners[-1],), daemon=True).start()
+            self.threads.append(threading.Thread(target=self.accept, args=(self.listeners[-1],), daemon=True))
+            self.threads[-1].start()
 
     def accept(self, listener):
         while True:
@@ -178,6 +179,10 @@ class SlowPeers:
             assert self.lock.wait_for(lambda: self.done >= n, 60), f"{self.done} of {n} messages"
 
     def stop(self):
+        for l in self.listeners:
+            l.shutdown(socket.SHUT_RDWR)   # ends accept(), which would keep the port
+        for t in self.threads:
+            t.join(10)
         for l in self.listeners:
             l.close()
 

@@ -99,6 +99,34 @@ def test_the_seeds_spelling(either):
     assert "changed" not in either.tool("list", "net.session_timeout").stdout
 
 
+# Variables of the administration interface that people know, our setting, a value other than the default.
+VARIABLES = [
+    ("c_system_services_smtp_altport", "smtp.altport", "366"),
+    ("C_Mail_SMTP_Delivery_MessageSubmission", "smtp.submission_required", "yes"),
+    ("C_Mail_Security_Protection_RejectMX", "smtp.reject_unknown_domain", "yes"),
+    ("C_Mail_Security_Protection_RejectrDNS", "smtp.reject_no_rdns", "yes"),
+    ("C_Mail_SMTP_Other_FullMailboxPermanentError", "smtp.full_mailbox_permanent", "yes"),
+    ("C_System_Services_Firewall", "net.access_mode", "deny"),
+    ("c_mail_smtp_general_parallelipconnectionslimit", "smtp.parallel_per_ip", "7"),
+    ("C_Mail_SMTP_Other_MaxHopCount", "smtp.max_hops", "17"),
+    ("c_system_adv_protocols_sessiontimeout", "net.session_timeout", "310s"),
+    ("C_System_Logging_General_SystemLogFunction", "log.syslog", "yes"),
+    ("c_system_log_maxlogsize", "log.max_line", "4KiB"),
+]
+
+
+def test_every_known_variable(either):
+    known = {r["api_variable"]: r["name"] for r in either.tool_json("list")["rows"] if r.get("api_variable")}
+    assert known == {v: n for v, n, _ in VARIABLES}
+    for variable, name, value in VARIABLES:
+        before = either.tool("get", "system", variable).stdout
+        either.tool("set", "system", variable.upper(), value)
+        assert either.tool("get", "system", variable.lower()).stdout.strip() == value
+        assert either.tool("get", name).stdout.strip() == value != before.strip()
+        either.tool("reset", "system", variable)
+        assert either.tool("get", name).stdout == before
+
+
 def test_json(either):
     rows = either.tool_json("list", "accounts")["rows"]
     assert [r["address"] for r in rows] == [f"{u}@example.test" for u in ("alice", "bob", "carol")]

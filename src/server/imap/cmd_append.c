@@ -328,6 +328,7 @@ static void store_all(struct session *s)
         buf_add_str(&text, why);
     } else {
         ctr_add(CTR_imap_append, n);
+        s->appended += (uint32_t)n;
         put_appenduid(&text, uidvalidity, adds, n);
     }
     buf_terminate(&text);

@@ -43,14 +43,16 @@ struct session {
     uint8_t state; /* enum imap_state */
     bool read_only;
     bool idling;
-    bool tell_idle; /* subscribed to notify */
+    bool tell_idle;             /* subscribed to notify */
+    bool logged_out, timed_out; /* how it ends, in the log */
     uint8_t auth_failures;
     uint16_t bad_in_row;
     const struct account *acc;
     struct mailbox *mb;
     const struct snap *snap; /* what the client has been told; NULL = nothing selected */
     struct recent recent;
-    uint32_t recent_told; /* uids below have been asked for */
+    uint32_t fetched, appended; /* messages, for the log */
+    uint32_t recent_told;       /* uids below have been asked for */
     uint32_t retell_lo,
         retell_hi; /* uids whose flags the client may know newer than snap has them */
     struct pending *pending;

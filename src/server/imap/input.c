@@ -226,6 +226,7 @@ static bool too_slow(struct session *s, const struct frame *f)
 void input_frame(struct session *s, const struct frame *f)
 {
     if (too_slow(s, f)) {
+        s->timed_out = true;
         session_bye(s, "Data arrives too slowly, closing connection");
         return;
     }

@@ -38,7 +38,7 @@ static void *session_open(struct conn *c, void *arg)
     s->active_ms = clock_mono_ms();
     ctr_inc(CTR_imap_sessions);
     session_timeout_reset(s);
-    log_line(&s->log, LOG_SUMMARY, "Connected, local IP=%s", conn_local_ip(c));
+    log_line(&s->log, LOG_DEBUG, "Connected, local IP=%s", conn_local_ip(c));
     struct buf out;
     buf_init(&out, 8 * KiB);
     buf_add_str(&out, "* OK [CAPABILITY ");
@@ -117,6 +117,7 @@ static bool session_timeout(void *session)
         session_timeout_reset(s);
         return s->state != ST_LOGOUT;
     }
+    s->timed_out = true;
     session_bye(s, "Autologout; idle for too long");
     return false;
 }
@@ -124,15 +125,19 @@ static bool session_timeout(void *session)
 static void session_secured(void *session)
 {
     struct session *s = session;
-    log_line(&s->log, LOG_DEBUG, "TLS: %s", conn_tls_info(s->c));
+    log_line(&s->log, LOG_DEBUG, "SSL: %s", conn_tls_info(s->c));
 }
 
 static void session_closed(void *session, enum close_why why)
 {
     struct session *s = session;
-    log_line(&s->log, LOG_SUMMARY,
-             why == CLOSE_QUIT || s->state == ST_LOGOUT ? "Disconnected" : "Disconnected (%s)",
-             close_why_names[why]);
+    if (s->acc)
+        log_line(&s->log, LOG_SUMMARY, "*** %s %u fetched %u appended %s", s->acc->address,
+                 s->fetched, s->appended,
+                 s->timed_out || why == CLOSE_TIMEOUT ? "TIMEOUT"
+                 : s->logged_out                      ? "OK"
+                                                      : "INCOMPLETE-SESSION");
+    log_line(&s->log, LOG_DEBUG, "Disconnected");
     idle_stop(s);
     auth_drop(s);
     append_drop(s);

@@ -62,6 +62,8 @@ void smtp_cmd_ehlo(struct smtp_session *s, struct sv args)
         buf_addf(&b, "250-SIZE %" PRIu64 "\r\n", smtp_max_message(s));
     else
         buf_add_str(&b, "250-SIZE\r\n");
+    if (s->cf->smtp.transid)
+        buf_add_str(&b, "250-TRANSID\r\n");
     if (s->cf->smtp.vrfy)
         buf_add_str(&b, "250-VRFY\r\n");
     if (s->cf->smtp.expn)

@@ -16,6 +16,8 @@ void smtp_tx_begin(struct smtp_session *s, const struct smtp_mail_args *a)
     message_set(&m->sender, a->from.address);
     if (a->envid.p)
         message_set(&m->envid, a->envid);
+    if (a->transid.p)
+        message_set(&m->transid, a->transid);
     m->ret = a->ret;
     m->body_8bit = a->body == SMTP_BODY_8BITMIME;
     m->smtputf8 = a->smtputf8;
