@@ -1,6 +1,6 @@
 #!/bin/bash
 # Installs the Debian packages that building (build) and testing (test) need; does nothing when they are there.
-#   tools/install-deps.sh build [test]
+#   tools/install-deps.sh build [test] [console] [browser]
 set -eu
 build="gcc make cmake ninja-build pkg-config libc6-dev libevent-dev libssl-dev libsqlite3-dev libpq-dev libmariadb-dev
  libargon2-dev libunbound-dev nettle-dev libgsasl-dev libseccomp-dev libcap-dev libsystemd-dev libidn2-dev libcrypt-dev libjansson-dev
@@ -9,12 +9,16 @@ test="clang clang-format libclang-rt-14-dev libcmocka-dev ccache git iproute2 pr
  libauthen-sasl-perl libdigest-hmac-perl curl mutt isync
  fetchmail unbound knot knot-dnsutils postfix dovecot-imapd dovecot-pop3d dovecot-lmtpd postgresql mariadb-server
  strace sqlite3 mandoc netcat-openbsd libgmime-3.0-dev socat tcpdump"
+console="nodejs npm"
+browser="chromium"
 want=
 for set in "$@"; do
     case $set in
     build) want="$want $build" ;;
     test) want="$want $test" ;;
-    *) echo "install-deps.sh: unknown set '$set' (build, test)" >&2; exit 2 ;;
+    console) command -v npm >/dev/null 2>&1 || want="$want $console" ;;
+    browser) want="$want $browser" ;;
+    *) echo "install-deps.sh: unknown set '$set' (build, test, console, browser)" >&2; exit 2 ;;
     esac
 done
 missing=
