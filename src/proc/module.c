@@ -126,9 +126,25 @@ static void reload(struct module_ctx *m)
         log_error("DNS servers were not reloaded: %s", ei.text);
 }
 
+/* The module ends as if it were told to drain; the supervisor starts it again. */
+static json_t *restart(struct module_ctx *m)
+{
+    log_warn("module %s starts again: an administrator asked for it", module_names[m->def->self]);
+    pthread_mutex_lock(&life.lock);
+    life.drain = true;
+    pthread_cond_signal(&life.changed);
+    pthread_mutex_unlock(&life.lock);
+    return json_pack("{s:b}", "ok", 1);
+}
+
 /* Requests that every module understands. */
 static json_t *common_request(struct module_ctx *m, const char *op, json_t *args)
 {
+    if (!strcmp(op, "module.restart"))
+        return restart(m);
+    if (!strcmp(op, "module.status"))
+        return json_pack("{s:b, s:I, s:I, s:I}", "ok", 1, "pid", (json_int_t)getpid(), "started_ms",
+                         (json_int_t)m->started_ms, "memory", (json_int_t)os_memory_resident());
     if (m->net && !strcmp(op, "session.kill")) {
         json_int_t id = json_integer_value(json_object_get(args, "id"));
         int r = conn_kill_id((uint32_t)id);
@@ -262,7 +278,7 @@ static int64_t stop_deadline_ms(void)
 
 int module_main(const struct module_def *def)
 {
-    struct module_ctx m = { .def = def };
+    struct module_ctx m = { .def = def, .started_ms = clock_wall_ms() };
     struct errinfo ei = { 0 };
     pthread_condattr_t attr;
 

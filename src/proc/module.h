@@ -33,8 +33,9 @@ struct module_ctx {
     struct accounts *accounts;
     struct ipc *ipc;
     struct net *net;
-    json_t *inherited; /* what the supervisor handed down: fds and listeners */
-    void *own;         /* the module's */
+    int64_t started_ms; /* wall clock */
+    json_t *inherited;  /* what the supervisor handed down: fds and listeners */
+    void *own;          /* the module's */
 };
 
 extern const struct module_def module_smtp, module_access, module_control;
