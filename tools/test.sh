@@ -66,7 +66,7 @@ console() { # types, lint and unit tests of the console; then Chromium against a
     tools/console.sh check && tools/console.sh build || return 1
     configure build-test -DCMAKE_BUILD_TYPE=RelWithDebInfo && cmake --build build-test -j "$jobs" --target posthorn >build-test/build.log 2>&1 ||
         { tail -40 build-test/build.log; return 1; }
-    POSTHORN_BIN=$top/build-test/posthorn tools/netns.sh /usr/bin/python3 -m pytest -q -o cache_dir="$top/build-test/pytest-cache" tests/console
+    POSTHORN_BIN=$top/build-test/posthorn tools/netns.sh tests/console/run.sh
 }
 slow() { # long crash, power-cut and load runs: about 15 minutes
     configure build-test -DCMAKE_BUILD_TYPE=RelWithDebInfo && compile build-test && integration_in build-test -m slow -s

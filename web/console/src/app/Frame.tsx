@@ -1,5 +1,6 @@
 import { useEffect, useState, type ReactNode } from "react";
 import { useText } from "../i18n";
+import { copyText } from "../lib/clipboard";
 import { useKeys } from "../lib/keys";
 import { Link, navigate, usePath } from "../lib/router";
 import { toast, undoLast } from "../lib/toast";
@@ -47,7 +48,7 @@ export function Frame({ children }: { children: ReactNode }) {
     "Ctrl+k": () => { setPalette(true); },
     "?": () => { setHelp(true); },
     u: () => { if (!undoLast()) toast(t("undo.nothing")); },
-    c: () => void navigator.clipboard.writeText(location.href).then(() => { toast(t("copied.link")); }),
+    c: () => void copyText(location.href).then(() => { toast(t("copied.link")); }),
     ...Object.fromEntries(items.filter((i) => i.key).map((i) => [`g ${i.key}`, () => { navigate(i.to); }])),
   });
   // A new screen is announced by its heading.

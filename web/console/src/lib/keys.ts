@@ -23,10 +23,11 @@ function onKey(e: KeyboardEvent): void {
   if (e.defaultPrevented || e.isComposing || e.altKey) return;
   const single = !e.ctrlKey && !e.metaKey && e.key.length === 1;
   if (isTyping(e.target) && (single || e.key !== "Escape") && !(e.ctrlKey || e.metaKey)) return;
-  if (single && preference.get("letters") === "off") return;
+  if (single && e.key !== " " && preference.get("letters") === "off") return;
   // A dialog has the keyboard to itself.
-  if (document.querySelector("[role=dialog][data-modal]") && e.key !== "Escape") return;
-  if (e.key === "Enter" && (e.target as HTMLElement | null)?.closest("a, button, summary, [role=option], [role=menuitem]")) return;
+  if (document.querySelector("[data-modal]")) return;
+  // Enter and space belong to the control that has the focus.
+  if ((e.key === "Enter" || e.key === " ") && (e.target as HTMLElement | null)?.closest("a, button, input, summary, [role=option], [role=menuitem]")) return;
   let name = keyName(e);
   const now = performance.now();
   if (single && now - leader < 1500) name = `g ${e.key}`;

@@ -1,4 +1,5 @@
 import { useText } from "../i18n";
+import { copyText } from "../lib/clipboard";
 import { toast } from "../lib/toast";
 import { Icon } from "./Icon";
 
@@ -10,7 +11,7 @@ export function CopyButton({ text, label }: { text: string; label: string }) {
       className="ib sm"
       aria-label={label}
       title={label}
-      onClick={() => void navigator.clipboard.writeText(text).then(() => { toast(t("copied")); })}
+      onClick={() => void copyText(text).then(() => { toast(t("copied")); })}
     >
       <Icon name="copy" small />
     </button>

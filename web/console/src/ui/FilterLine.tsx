@@ -43,6 +43,7 @@ export function FilterLine({ label, placeholder, fields }: { label: string; plac
         onChange={(e) => { setText(e.target.value); }}
         onKeyDown={(e) => {
           if (e.key === "Escape") {
+            e.preventDefault();
             if (text) setText("");
             else input.current?.blur();
           }

@@ -2,6 +2,7 @@
 import { useEffect, useState, type ReactNode } from "react";
 import type { ApiError } from "../api/client";
 import { useText, type Text } from "../i18n";
+import { copyText } from "../lib/clipboard";
 import { toast } from "../lib/toast";
 import { Icon } from "./Icon";
 import type { IconName } from "./icons";
@@ -67,7 +68,7 @@ export function ErrorNote({ error, retryAt, onRetry }: { error: ApiError; retryA
         {id && (
           <div className="t3">
             {t.rich("error.request", { id: <span className="mono" translate="no">{id}</span> })}{" "}
-            <button type="button" className="ib sm" aria-label={t("error.copyid")} onClick={() => void navigator.clipboard.writeText(id)}><Icon name="copy" small /></button>
+            <button type="button" className="ib sm" aria-label={t("error.copyid")} onClick={() => void copyText(id)}><Icon name="copy" small /></button>
           </div>
         )}
       </div>

@@ -94,7 +94,7 @@ export function DataTable<T extends object>(props: DataTableProps<T>) {
       Enter: () => { onOpen(currentRow); },
       o: () => { onOpen(currentRow); },
     }),
-    ...(selection && current && { x: () => { selection.toggle(current); }, X: () => { selection.extend(current); } }),
+    ...(selection && current && { x: () => { selection.toggle(current); }, " ": () => { selection.toggle(current); }, X: () => { selection.extend(current); } }),
     ...(selection && selection.ids.size > 0 && { Escape: () => { selection.clear(); } }),
   });
 
