@@ -74,10 +74,14 @@ export async function login(page, account = process.env.CONSOLE_ADMIN, password 
 
 /** Goes to an address inside the console and waits until its first data stands there. */
 export async function go(page, to) {
-  await page.evaluate((x) => {
+  // The title is set by the new screen's head; another address of the same screen keeps it.
+  const other = new URL(to, base).pathname !== new URL(page.url()).pathname;
+  await page.evaluate(([x, clear]) => {
+    if (clear) document.title = "";
     history.pushState(null, "", x);
     dispatchEvent(new Event("posthorn:moved"));
-  }, to);
+  }, [to, other]);
+  if (other) await page.waitForFunction(() => document.title !== "", undefined, { timeout: 3000 }).catch(() => undefined);
   await settled(page);
 }
 export async function settled(page) {

@@ -11,7 +11,7 @@ test("a domain and an account are made, changed and deleted", async () => {
   await b.page.getByRole("button", { name: "New domain" }).click();
   await b.page.getByLabel("Domain", { exact: true }).fill("not a domain");
   await b.page.getByRole("button", { name: "Create domain" }).click();
-  await b.page.getByRole("alert").first().waitFor();
+  await b.page.getByRole("dialog").getByRole("alert").first().waitFor();
   await b.page.getByLabel("Domain", { exact: true }).fill("fresh.example");
   await b.page.getByRole("button", { name: "Create domain" }).click();
   await b.page.getByRole("heading", { name: "fresh.example" }).waitFor();

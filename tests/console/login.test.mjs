@@ -51,7 +51,7 @@ test("a domain administrator sees his domains only", async () => {
   assert.equal(await nav.getByRole("link", { name: "Settings" }).count(), 0);
   await go(b.page, "/accounts");
   await b.page.getByRole("link", { name: "carla@other.example" }).waitFor();
-  assert.equal(await b.page.getByText("demo.example").count(), 0);
+  assert.equal(await b.page.locator("main").getByText("demo.example").count(), 0);
   await go(b.page, "/system/settings/smtp");
   await b.page.getByRole("heading", { name: "Not for this account" }).waitFor();
   await b.page.getByText("You may see other.example only.").waitFor();
@@ -63,6 +63,7 @@ test("first load stays below 250 kB, all from this origin", async () => {
   const b = await open({ signIn: false });
   const sizes = [];
   b.page.on("response", (r) => {
+    if (new URL(r.url()).pathname.startsWith("/api/")) return; // the event stream has no end
     sizes.push((async () => {
       const s = await r.request().sizes();
       return { url: new URL(r.url()).pathname, bytes: s.responseBodySize };
@@ -72,7 +73,7 @@ test("first load stays below 250 kB, all from this origin", async () => {
   await login(b.page);
   await b.page.getByRole("heading", { name: "Overview" }).waitFor();
   await b.page.waitForTimeout(500);
-  const settledSizes = (await Promise.all(sizes.map((p) => p.catch(() => undefined)))).filter((x) => x && !x.url.startsWith("/api/"));
+  const settledSizes = (await Promise.all(sizes.map((p) => p.catch(() => undefined)))).filter((x) => x);
   const total = settledSizes.reduce((n, x) => n + x.bytes, 0);
   console.log(`first load: ${(total / 1000).toFixed(1)} kB in ${settledSizes.length} files, code ${(settledSizes.filter((x) => !x.url.endsWith("woff2")).reduce((n, x) => n + x.bytes, 0) / 1000).toFixed(1)} kB`);
   assert.ok(total <= 250_000, JSON.stringify(settledSizes));

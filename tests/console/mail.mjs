@@ -40,6 +40,7 @@ class Lines {
 async function connect(port) {
   const socket = net.connect(port, "127.0.0.1");
   await once(socket, "connect");
+  socket.unref(); // a test that failed must not keep the run alive
   return new Lines(socket);
 }
 

@@ -94,7 +94,7 @@ test("the message opens as text; the look is in the audit", async () => {
 
 test("new mail comes by itself", async () => {
   const b = await open();
-  await go(b.page, "/status/queue");
+  await go(b.page, "/status/queue?sort=age"); // the newest first
   await b.page.getByText("Live", { exact: true }).waitFor();
   await send({ to: "live@arrives.example", subject: "live" });
   await row(b.page, "live@arrives.example").waitFor({ timeout: 10_000 });

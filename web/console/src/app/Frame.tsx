@@ -51,10 +51,6 @@ export function Frame({ children }: { children: ReactNode }) {
     c: () => void copyText(location.href).then(() => { toast(t("copied.link")); }),
     ...Object.fromEntries(items.filter((i) => i.key).map((i) => [`g ${i.key}`, () => { navigate(i.to); }])),
   });
-  // A new screen is announced by its heading.
-  useEffect(() => {
-    document.querySelector<HTMLElement>("main h1")?.focus({ preventScroll: true });
-  }, [here?.to]);
 
   const count = (i: NavItem) => {
     const n = i.count && counts[i.count];
@@ -105,7 +101,7 @@ export function Frame({ children }: { children: ReactNode }) {
         <main className="main" id="main" tabIndex={-1}>{children}</main>
         <nav className="botnav" aria-label={t("nav.main")}>
           {items.filter((i) => i.foot).slice(0, 4).map((i) => (
-            <Link key={i.to} to={i.to} aria-current={i === here ? "page" : undefined}><Icon name={i.icon} />{t(i.label)}</Link>
+            <Link key={i.to} to={i.to} aria-current={i === here ? "page" : undefined}><Icon name={i.icon} />{t(i.foot ?? i.label)}</Link>
           ))}
           <button type="button" aria-expanded={more} onClick={() => { setMore(true); }}><Icon name="menu" />{t("more")}</button>
         </nav>

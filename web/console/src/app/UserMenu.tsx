@@ -63,7 +63,7 @@ export function UserMenu({ onKeys }: { onKeys: () => void }) {
   const session = useSession();
   return (
     <DialogTrigger>
-      <Button className="ava deskonly" aria-label={t("user.menu", { name: me.account })}>{me.account.slice(0, 2).toUpperCase()}</Button>
+      <Button className="ava deskonly" aria-label={t("user.menu", { name: me.account })}><span aria-hidden="true" translate="no">{me.account.slice(0, 2).toUpperCase()}</span></Button>
       <Popover className="menu" placement="bottom end">
         <AriaDialog className="cols" aria-label={t("user.menu", { name: me.account })}>
           {({ close }) => (

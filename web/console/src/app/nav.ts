@@ -11,19 +11,19 @@ export interface NavItem {
   key?: string;
   /** A counter of waiting work. */
   count?: "queue" | "sessions";
-  /** Stands in the bar at the foot of the phone. */
-  foot?: boolean;
+  /** Stands in the bar at the foot of the phone, by this name. */
+  foot?: Key;
 }
 
 /** The tree of screens; only those whose API exists. */
 export const navigation: readonly { label?: Key; items: readonly NavItem[] }[] = [
-  { items: [{ to: "/overview", icon: "overview", label: "nav.overview", scope: "metrics:read", key: "o", foot: true }] },
+  { items: [{ to: "/overview", icon: "overview", label: "nav.overview", scope: "metrics:read", key: "o", foot: "nav.overview" }] },
   {
     label: "nav.status",
     items: [
-      { to: "/status/queue", icon: "queue", label: "nav.queue", scope: "queue:read", key: "q", count: "queue", foot: true },
-      { to: "/status/sessions", icon: "sessions", label: "nav.sessions", scope: "sessions:read", key: "s", count: "sessions", foot: true },
-      { to: "/status/logs", icon: "logs", label: "nav.logs", scope: "logs:read", key: "l", foot: true },
+      { to: "/status/queue", icon: "queue", label: "nav.queue", scope: "queue:read", key: "q", count: "queue", foot: "nav.queue.short" },
+      { to: "/status/sessions", icon: "sessions", label: "nav.sessions", scope: "sessions:read", key: "s", count: "sessions", foot: "nav.sessions" },
+      { to: "/status/logs", icon: "logs", label: "nav.logs", scope: "logs:read", key: "l", foot: "nav.logs" },
       { to: "/status/statistics", icon: "stats", label: "nav.statistics", scope: "metrics:read", key: "t" },
     ],
   },

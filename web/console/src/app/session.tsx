@@ -35,13 +35,14 @@ export function SessionProvider({ children }: { children: ReactNode }) {
     forgetResources();
     setState("out");
   }, []);
+  const enter = useCallback((who: Me) => {
+    setCsrfToken(who.csrf_token ?? "");
+    setMe(who);
+    setState("in");
+  }, []);
   const ask = useCallback(() => {
     api.get("/me").then(
-      (who) => {
-        setCsrfToken(who.csrf_token ?? "");
-        setMe(who);
-        setState("in");
-      },
+      enter,
       (e: unknown) => {
         if (e instanceof ApiError && e.status === 401) leave();
         else {
@@ -50,7 +51,7 @@ export function SessionProvider({ children }: { children: ReactNode }) {
         }
       },
     );
-  }, [leave]);
+  }, [enter, leave]);
   useEffect(ask, [ask]);
   useEffect(() => {
     onSignedOut(() => {
@@ -67,15 +68,15 @@ export function SessionProvider({ children }: { children: ReactNode }) {
       ended,
       ask,
       signIn: async (account, password) => {
-        await api.post("/login", { body: { user: account, password } });
+        const who = await api.post("/login", { body: { user: account, password } });
         setEnded(false);
-        ask();
+        if (who) enter(who);
       },
       signOut: () => {
         api.post("/logout").then(leave, leave);
       },
     }),
-    [state, me, error, ended, ask, leave],
+    [state, me, error, ended, ask, enter, leave],
   );
   return <Context value={value}>{children}</Context>;
 }

@@ -98,6 +98,7 @@ export const en = {
   "nav.main": "Main",
   "nav.overview": "Overview",
   "nav.queue": "Message queue",
+  "nav.queue.short": "Queue",
   "nav.services": "Services",
   "nav.sessions": "Sessions",
   "nav.settings": "Settings",

@@ -93,6 +93,7 @@ export const it: Catalogue = {
   "nav.main": "Principale",
   "nav.overview": "Panoramica",
   "nav.queue": "Coda messaggi",
+  "nav.queue.short": "Coda",
   "nav.services": "Servizi",
   "nav.sessions": "Sessioni",
   "nav.settings": "Impostazioni",

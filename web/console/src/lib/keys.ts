@@ -6,7 +6,7 @@ import { preference } from "./prefs";
 export type Handlers = Readonly<Record<string, (e: KeyboardEvent) => void>>;
 
 const stack: { current: Handlers }[] = [];
-let leader = 0; // time when `g` was pressed
+let leader = -Infinity; // time when `g` was pressed
 
 /** The name under which a key is registered: "j", "?", "Ctrl+k", "Escape", "g q". */
 export function keyName(e: Pick<KeyboardEvent, "key" | "ctrlKey" | "metaKey">): string {
@@ -31,7 +31,7 @@ function onKey(e: KeyboardEvent): void {
   let name = keyName(e);
   const now = performance.now();
   if (single && now - leader < 1500) name = `g ${e.key}`;
-  leader = 0;
+  leader = -Infinity;
   for (let i = stack.length - 1; i >= 0; i--) {
     const handler = stack[i]?.current[name];
     if (handler) {

@@ -42,7 +42,7 @@ const farewell = 3000;
  */
 export function usePaged<T>(key: string, read: (cursor: string | undefined, signal: AbortSignal) => Promise<PageOf<T>>, idOf: (row: T) => string, calm = true): Paged<T> {
   const first = useResource(key, (signal) => read(undefined, signal));
-  const [pages, setPages] = useState<{ key: string; of: unknown; list: PageOf<T>[]; busy: boolean; error?: ApiError }>({ key, of: undefined, list: [], busy: false });
+  const [pages, setPages] = useState<{ key: string; of: unknown; list: PageOf<T>[] }>({ key, of: undefined, list: [] });
   const [fresh, setFresh] = useState(0);
   const [leaving, setLeaving] = useState<ReadonlySet<string>>(new Set());
   const reader = useRef(read);
@@ -54,7 +54,7 @@ export function usePaged<T>(key: string, read: (cursor: string | undefined, sign
   });
   const at = first.at;
   useEffect(() => {
-    setPages({ key, of: at, list: [], busy: false });
+    setPages({ key, of: at, list: [] });
     setFresh(0);
   }, [key, at]);
   useEffect(() => {
@@ -79,18 +79,15 @@ export function usePaged<T>(key: string, read: (cursor: string | undefined, sign
 
   const last = extra?.[extra.length - 1] ?? first.data;
   const cursor = last?.next_cursor ?? undefined;
+  const busy = useRef("");
   const more = useCallback(() => {
-    if (!cursor) return;
-    setPages((p) => {
-      if (p.busy || p.key !== key) return p;
-      const stop = new AbortController();
-      reader.current(cursor, stop.signal).then(
-        (page) => { setPages((q) => (q.key === key && q.of === p.of ? { ...q, busy: false, list: [...q.list, page] } : q)); },
-        () => { setPages((q) => ({ ...q, busy: false })); },
-      );
-      return { ...p, busy: true };
-    });
-  }, [cursor, key]);
+    if (!cursor || busy.current === cursor) return;
+    busy.current = cursor;
+    reader.current(cursor, new AbortController().signal).then(
+      (page) => { setPages((p) => (p.key === key && p.of === at ? { ...p, list: [...p.list, page] } : p)); },
+      () => { busy.current = ""; },
+    );
+  }, [cursor, key, at]);
 
   const items_ = useRef(items);
   items_.current = items;

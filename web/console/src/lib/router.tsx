@@ -44,6 +44,13 @@ export function useParam(name: string): [string, (value: string, replace?: boole
   return [value, set];
 }
 
+/** ?open=ID, the open drawer: opening adds an entry to the history, so that Back closes it; going on to another row does not. */
+export function useOpen(): [string, (id: string) => void] {
+  const [open] = useParam("open");
+  const set = useCallback((id: string) => { navigate(addressWith({ open: id }), !id || new URLSearchParams(location.search).has("open")); }, []);
+  return [open, set];
+}
+
 /** Matches /accounts/{id} against a path; parts are decoded. */
 export function matchPath(template: string, path: string): Record<string, string> | undefined {
   const want = template.split("/");

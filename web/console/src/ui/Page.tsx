@@ -1,16 +1,22 @@
-import { useEffect, type ReactNode } from "react";
+import { useEffect, useRef, type ReactNode } from "react";
 import { useText } from "../i18n";
 import type { LiveState } from "../api/live";
 import { useKeys } from "../lib/keys";
 import { Link, navigate } from "../lib/router";
 
 export function PageHead({ title, live, children, sub }: { title: string; live?: ReactNode; sub?: ReactNode; children?: ReactNode }) {
+  const heading = useRef<HTMLHeadingElement>(null);
   useEffect(() => {
     document.title = `${title} · Posthorn`;
   }, [title]);
+  // A new screen is announced by its heading, unless something on it has taken the focus already.
+  useEffect(() => {
+    const at = document.activeElement;
+    if (!at || at === document.body || at.closest(".side, .botnav, .login")) heading.current?.focus({ preventScroll: true });
+  }, []);
   return (
     <div className="ph">
-      <h1 tabIndex={-1}>{title}</h1>
+      <h1 tabIndex={-1} ref={heading}>{title}</h1>
       {sub}
       {live}
       <span className="grow" />

@@ -12,7 +12,7 @@ import { undoable, undoSeconds } from "../../lib/operation";
 import { usePaged, type PageOf } from "../../lib/paged";
 import { useLiveList } from "../../lib/livelist";
 import { useResource } from "../../lib/resource";
-import { useParam } from "../../lib/router";
+import { useOpen, useParam } from "../../lib/router";
 import { toast } from "../../lib/toast";
 import { asBytes, asChoice, asSeconds, asText, useFilter, type FilterFields } from "../../lib/usefilter";
 import { FilterLine } from "../../ui/FilterLine";
@@ -46,7 +46,7 @@ export default function Queue() {
   const filter = useFilter(fields);
   const [sort, setSort] = useParam("sort");
   const [show, setShow] = useParam("show");
-  const [open, setOpen] = useParam("open");
+  const [open, setOpen] = useOpen();
   const [text, setText] = useParam("q");
   const [held, setHeld] = useState(false);
   const limit = sizes.find((n) => String(n) === show) ?? 100;
@@ -69,7 +69,7 @@ export default function Queue() {
   const ids = useMemo(() => (list.items ?? []).map(idOf), [list.items]);
   const selection = useSelection(ids);
   const count = selection.count(list.total ?? 0);
-  const openRow = useCallback((m: QueueMessage) => { setOpen(m.id, true); }, [setOpen]);
+  const openRow = useCallback((m: QueueMessage) => { setOpen(m.id); }, [setOpen]);
   const columns = useMemo(() => queueColumns(t, now, openRow), [t, now, openRow]);
 
   const act = async (action: "send_now" | "delete", of: { ids: string[] } | { all: true }, n: number) => {
@@ -193,7 +193,7 @@ export default function Queue() {
           <MessageDrawer
             id={open}
             known={shown}
-            onClose={() => { setOpen("", true); }}
+            onClose={() => { setOpen(""); }}
             onAct={mayWrite ? (action) => void act(action, { ids: [open] }, 1) : undefined}
           />
         )}

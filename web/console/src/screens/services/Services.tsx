@@ -7,7 +7,7 @@ import { useNow } from "../../lib/clock";
 import { formatBytes, formatDuration, utcTitle } from "../../lib/format";
 import { useKeys } from "../../lib/keys";
 import { useResource } from "../../lib/resource";
-import { Link, useParam } from "../../lib/router";
+import { Link, useOpen } from "../../lib/router";
 import { toast } from "../../lib/toast";
 import { Badge } from "../../ui/Badge";
 import { ConfirmDialog } from "../../ui/ConfirmDialog";
@@ -101,7 +101,7 @@ export default function Services() {
   const now = useNow(5);
   const mayAct = useMay("services:write");
   const mayWrite = useMay("settings:write");
-  const [open, setOpen] = useParam("open");
+  const [open, setOpen] = useOpen();
   const [asked, setAsked] = useState<Service>();
   const list = useResource("services", (signal) => api.get("/services", { signal }), 3);
   const { refresh } = list;
@@ -115,7 +115,7 @@ export default function Services() {
       (e: unknown) => { failed(e, t); },
     );
   };
-  const openRow = useCallback((s: Service) => { setOpen(s.service, true); }, [setOpen]);
+  const openRow = useCallback((s: Service) => { setOpen(s.service); }, [setOpen]);
   const columns = useMemo<Column<Service>[]>(
     () => [
       { id: "service", head: t("service.service"), size: 230, fixed: true, phone: "t", cell: (s) => <button type="button" className="lnk" onClick={() => { openRow(s); }}>{serviceLabel(s.service, t)}</button> },
@@ -164,7 +164,7 @@ export default function Services() {
           </DataTable>
           <div className="foot"><span>{t("service.foot")}</span></div>
         </div>
-        {shown && <ServiceDrawer s={shown} onClose={() => { setOpen("", true); }} onRestart={mayAct && shown.actions.includes("restart") ? () => { setAsked(shown); } : undefined} />}
+        {shown && <ServiceDrawer s={shown} onClose={() => { setOpen(""); }} onRestart={mayAct && shown.actions.includes("restart") ? () => { setAsked(shown); } : undefined} />}
       </div>
       {asked && (
         <ConfirmDialog title={t("service.restart.title", { module: asked.module })} verb={t("service.restart")} onClose={() => { setAsked(undefined); }} onConfirm={() => { restart(asked); }}>

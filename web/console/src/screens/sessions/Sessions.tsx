@@ -9,7 +9,7 @@ import { withField } from "../../lib/filterline";
 import { useKeys } from "../../lib/keys";
 import { useLiveList } from "../../lib/livelist";
 import { usePaged, type PageOf } from "../../lib/paged";
-import { useParam } from "../../lib/router";
+import { useOpen, useParam } from "../../lib/router";
 import { toast } from "../../lib/toast";
 import { asChoice, asText, useFilter, type FilterFields } from "../../lib/usefilter";
 import { FilterLine } from "../../ui/FilterLine";
@@ -31,7 +31,7 @@ export default function Sessions() {
   const mayEnd = useMay("sessions:write");
   const filter = useFilter(fields);
   const [sort, setSort] = useParam("sort");
-  const [open, setOpen] = useParam("open");
+  const [open, setOpen] = useOpen();
   const [text, setText] = useParam("q");
   const [held, setHeld] = useState(false);
   const [current, setCurrent] = useState<Session>();
@@ -44,7 +44,7 @@ export default function Sessions() {
   );
   useLiveList("sessions", list, held, filter.text !== "");
   const live = useLiveState(held);
-  const openRow = useCallback((s: Session) => { setOpen(s.id, true); }, [setOpen]);
+  const openRow = useCallback((s: Session) => { setOpen(s.id); }, [setOpen]);
   const columns = useMemo(() => sessionColumns(t, now, openRow), [t, now, openRow]);
 
   const end = (s: Session) => {
@@ -115,7 +115,7 @@ export default function Sessions() {
             <span className="deskonly"><kbd>j</kbd> <kbd>k</kbd> {t("keys.move")} &nbsp; <kbd>K</kbd> {t("sessions.end")} &nbsp; <kbd>.</kbd> {t("keys.hold")} &nbsp; <kbd>?</kbd> {t("keys.all")}</span>
           </div>
         </div>
-        {open && <SessionDrawer id={open} known={shown} onClose={() => { setOpen("", true); }} onEnd={mayEnd ? end : undefined} onChanged={list.refresh} />}
+        {open && <SessionDrawer id={open} known={shown} onClose={() => { setOpen(""); }} onEnd={mayEnd ? end : undefined} onChanged={list.refresh} />}
       </div>
     </>
   );

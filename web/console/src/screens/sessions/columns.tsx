@@ -38,7 +38,7 @@ export function sessionColumns(t: Text, now: number, open: (s: Session) => void)
       title: (s) => s.peer,
       cell: (s) => <button type="button" className="lnk" onClick={() => { open(s); }}><Raw>{s.peer || s.local}</Raw></button>,
     },
-    { id: "account", head: t("sessions.account"), sort: "account", size: 200, give: "y", title: (s) => s.account, cell: (s) => (s.account ? <Raw>{s.account}</Raw> : <span className="t3">{t("sessions.nobody")}</span>) },
+    { id: "account", head: t("sessions.account"), sort: "account", size: 200, give: "y", phone: "m", title: (s) => s.account, cell: (s) => (s.account ? <Raw>{s.account}</Raw> : <span className="t3">{t("sessions.nobody")}</span>) },
     { id: "age", head: t("sessions.duration"), sort: "age", size: 92, right: true, phone: "r", title: (s) => (s.started_at ? utcTitle(s.started_at) : ""), cell: (s) => formatClock(lasted(s, now)) },
     { id: "bytes", head: t("sessions.data"), sort: "bytes", size: 84, right: true, give: "x", className: "t2", cell: (s) => formatBytes(s.bytes_in + s.bytes_out, t.locale) },
     { id: "tls", head: t("sessions.tls"), size: 64, hidden: true, cell: (s) => (s.tls ? t("yes") : t("no")) },

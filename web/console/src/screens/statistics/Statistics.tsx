@@ -1,6 +1,7 @@
 import { api } from "../../api/client";
 import { useLiveState } from "../../api/live";
 import type { Metric } from "../../api/schema";
+import { useMay } from "../../app/me";
 import { useText, type Text } from "../../i18n";
 import { formatBytes, formatDuration, formatNumber } from "../../lib/format";
 import { useNow } from "../../lib/clock";
@@ -36,7 +37,8 @@ export default function Statistics({ params }: { params: Record<string, string> 
   const now = useNow(5);
   const { catalogue: metrics, items, samples } = useMetrics();
   const live = useLiveState();
-  const services = useResource("services", (signal) => api.get("/services", { signal }), 30);
+  const maySeeServices = useMay("services:read");
+  const services = useResource(maySeeServices ? "services" : "", (signal) => api.get("/services", { signal }), 30);
   const groups = [...new Set(items.map((m) => m.service))];
   const group = params["service"] ?? groups[0] ?? "";
   const shown = items.filter((m) => m.service === group);
