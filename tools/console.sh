@@ -8,12 +8,25 @@ cd "$(dirname "$0")/.."
 top=$PWD web=$PWD/web/console
 cmd=${1:-build}
 have_npm() { command -v npm >/dev/null 2>&1; }
+# Debian 12's npm runs on Node.js 18 and leaves out parts of Vite that want a newer one. Such an npm only fetches the Node.js
+# and npm that do the rest.
+run_npm() {
+    local boot=$top/build/node
+    if [ "$(node -p 'parseInt(process.versions.node)' 2>/dev/null || echo 0)" -lt 20 ]; then
+        if [ ! -x "$boot/node_modules/.bin/npm" ]; then
+            mkdir -p "$boot"
+            npm install --prefix "$boot" --no-audit --no-fund --loglevel=error \
+                "node@$(sed -n 's/^ *"node": "\([0-9.]*\)",*$/\1/p' "$web/package.json")" npm@11.19.1
+        fi
+        PATH=$boot/node_modules/.bin:$PATH
+    fi
+    npm "$@"
+}
 packages() {
     local stamp=$web/node_modules/.posthorn-lock sum
     sum=$(sha256sum "$web/package-lock.json" "$web/package.json" | sha256sum)
     [ "$(cat "$stamp" 2>/dev/null)" = "$sum" ] && return 0
-    # The packages bring their own node: the machine's only has to run npm.
-    (cd "$web" && npm ci --no-audit --no-fund --loglevel=error)
+    (cd "$web" && run_npm ci --no-audit --no-fund --loglevel=error)
     echo "$sum" > "$stamp"
 }
 newer() { # is a source newer than the build?
@@ -29,18 +42,18 @@ try)
         exit 0
     fi
     newer || exit 0
-    packages && (cd "$web" && npm run --silent build) || echo "The console could not be built: the server runs without it. make console shows why."
+    packages && (cd "$web" && run_npm run --silent build) || echo "The console could not be built: the server runs without it. make console shows why."
     ;;
 build)
     have_npm || "$top/tools/install-deps.sh" console
     packages
     newer || exit 0
-    cd "$web" && npm run --silent build
+    cd "$web" && run_npm run --silent build
     ;;
 check)
     have_npm || "$top/tools/install-deps.sh" console
     packages
-    cd "$web" && npm run --silent check && npm run --silent test
+    cd "$web" && run_npm run --silent check && run_npm run --silent test
     ;;
 *)
     echo "usage: $0 build|check|try" >&2
