@@ -4,6 +4,7 @@
 set -eu
 build="gcc make cmake ninja-build pkg-config libc6-dev libevent-dev libssl-dev libsqlite3-dev libpq-dev libmariadb-dev
  libargon2-dev libunbound-dev nettle-dev libgsasl-dev libseccomp-dev libcap-dev libsystemd-dev libidn2-dev libcrypt-dev libjansson-dev
+ libmicrohttpd-dev libgnutls28-dev zlib1g-dev
  openssl curl swaks libnet-ssleay-perl libauthen-sasl-perl adduser"
 test="clang clang-format libclang-rt-14-dev libcmocka-dev ccache git iproute2 procps python3 python3-pytest swaks libnet-ssleay-perl
  libauthen-sasl-perl libdigest-hmac-perl curl mutt isync

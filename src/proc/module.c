@@ -124,6 +124,8 @@ static void reload(struct module_ctx *m)
     }
     if (dns_configure(&ei) < 0)
         log_error("DNS servers were not reloaded: %s", ei.text);
+    if (m->def->reload)
+        m->def->reload(m);
 }
 
 /* The module ends as if it were told to drain; the supervisor starts it again. */
@@ -308,8 +310,9 @@ int module_main(const struct module_def *def)
     return 0;
 }
 
-int module_listen(struct module_ctx *m, enum service svc, const struct proto_ops *ops, void *arg,
-                  void (*refuse)(struct conn *, const char *), struct errinfo *ei)
+int module_each_socket(struct module_ctx *m, enum service svc,
+                       int (*fn)(void *arg, int fd, bool tls, struct errinfo *ei), void *arg,
+                       struct errinfo *ei)
 {
     json_t *list = json_object_get(m->inherited, "listen"), *item;
     size_t i;
@@ -318,19 +321,40 @@ int module_listen(struct module_ctx *m, enum service svc, const struct proto_ops
     {
         int fd = (int)json_integer_value(json_object_get(item, "fd"));
         size_t def = (size_t)json_integer_value(json_object_get(item, "def"));
-        struct net_listener l = {
-            .service = svc, .ops = ops, .arg = arg, .fd = fd, .refuse = refuse
-        };
         int r;
 
         if (def >= listener_defs_count || listener_defs[def].service != svc)
             continue;
-        l.tls = listener_defs[def].tls;
-        l.per_ip_setting = listener_defs[def].per_ip_setting;
         os_set_cloexec(fd, true);
-        r = net_listen(m->net, &l, ei);
+        r = fn(arg, fd, listener_defs[def].tls, ei);
         if (r < 0)
             return r;
     }
     return 0;
+}
+
+struct serving {
+    struct module_ctx *m;
+    struct net_listener l;
+    enum service service;
+};
+
+static int serve_socket(void *arg, int fd, bool tls, struct errinfo *ei)
+{
+    struct serving *s = arg;
+
+    s->l.fd = fd;
+    s->l.tls = tls;
+    for (size_t i = 0; i < listener_defs_count; i++)
+        if (listener_defs[i].service == s->service && listener_defs[i].tls == tls)
+            s->l.per_ip_setting = listener_defs[i].per_ip_setting;
+    return net_listen(s->m->net, &s->l, ei);
+}
+
+int module_listen(struct module_ctx *m, enum service svc, const struct proto_ops *ops, void *arg,
+                  void (*refuse)(struct conn *, const char *), struct errinfo *ei)
+{
+    struct serving s = { m, { .service = svc, .ops = ops, .arg = arg, .refuse = refuse }, svc };
+
+    return module_each_socket(m, svc, serve_socket, &s, ei);
 }
