@@ -5,6 +5,7 @@ import fs from "node:fs";
 import { createRequire } from "node:module";
 import os from "node:os";
 import path from "node:path";
+import { closeAll } from "./mail.mjs";
 
 const require = createRequire(new URL("../../web/console/package.json", import.meta.url));
 const { chromium } = require("playwright-core");
@@ -22,6 +23,7 @@ export async function launch() {
   return browser;
 }
 export async function quit() {
+  closeAll();
   await browser?.close();
   browser = undefined;
 }

@@ -2,6 +2,13 @@
 import net from "node:net";
 import { once } from "node:events";
 
+const sockets = new Set();
+/** At the end of a file: a test that failed must not keep the run alive. */
+export function closeAll() {
+  for (const s of sockets) s.destroy();
+  sockets.clear();
+}
+
 class Lines {
   constructor(socket) {
     this.socket = socket;
@@ -40,7 +47,7 @@ class Lines {
 async function connect(port) {
   const socket = net.connect(port, "127.0.0.1");
   await once(socket, "connect");
-  socket.unref(); // a test that failed must not keep the run alive
+  sockets.add(socket);
   return new Lines(socket);
 }
 

@@ -1,5 +1,5 @@
 // The one door to the server: typed by docs/openapi.json, so that a call of something that is not in the API does not compile.
-import type { paths } from "./schema";
+import type { DryRun, ImportPreview, paths } from "./schema";
 
 /** RFC 9457, as every error of the API comes. */
 export interface Problem {
@@ -35,8 +35,11 @@ type PathOf<O> = Parameters<O> extends { path: infer X } ? X : undefined;
 type QueryOf<O> = Parameters<O> extends { query?: infer X } ? NonNullable<X> : undefined;
 type BodyOf<O> = O extends { requestBody?: infer B } ? (NonNullable<B> extends { content: { "application/json": infer X } } ? X : undefined) : undefined;
 type Ok<O> = O extends { responses: infer R } ? R[keyof R & (200 | 201 | 202)] : never;
-export type Answer<P extends keyof paths, M extends Method> =
-  Ok<Operation<P, M>> extends { content: { "application/json": infer X } } ? X : undefined;
+type Body<R> = R extends { content: { "application/json": infer X } } ? X : undefined;
+type Tried = DryRun | ImportPreview;
+/** What a call answers when it does what it says, and when it only tries. */
+export type Answer<P extends keyof paths, M extends Method> = Exclude<Body<Ok<Operation<P, M>>>, Tried>;
+export type TryAnswer<P extends keyof paths, M extends Method> = Extract<Body<Ok<Operation<P, M>>>, Tried>;
 
 export interface Call<P extends keyof paths, M extends Method> {
   path?: PathOf<Operation<P, M>>;
@@ -45,7 +48,6 @@ export interface Call<P extends keyof paths, M extends Method> {
   /** ETag that the object had when it was read. */
   ifMatch?: string | undefined;
   signal?: AbortSignal | undefined;
-  dryRun?: boolean;
 }
 
 const prefix = "/api/v1";
@@ -118,8 +120,13 @@ async function send<T>(method: Method, address: string, call: { body?: unknown; 
 
 /** With the ETag, for what will be changed. */
 export function request<M extends Method, P extends PathsOf<M>>(method: M, path: P, call: Call<P, M> = {}): Promise<Result<Answer<P, M>>> {
-  const query = call.dryRun ? { ...(call.query as object | undefined), dry_run: "true" } : (call.query as object | undefined);
-  return send(method, addressOf(path as string, call.path as object | undefined, query), call);
+  return send(method, addressOf(path as string, call.path as object | undefined, call.query as object | undefined), call);
+}
+
+/** What the call would do; nothing is changed. */
+export async function dryRun<M extends Exclude<Method, "get">, P extends PathsOf<M>>(method: M, path: P, call: Call<P, M> = {}): Promise<TryAnswer<P, M>> {
+  const query = { ...(call.query as object | undefined), dry_run: "true" };
+  return (await send<TryAnswer<P, M>>(method, addressOf(path as string, call.path as object | undefined, query), call)).data;
 }
 
 export const api = {

@@ -1,18 +1,12 @@
 import { useEffect, useState } from "react";
-import { api, ApiError } from "../../api/client";
-import type { Operation } from "../../api/schema";
+import { api, ApiError, dryRun } from "../../api/client";
+import type { ImportPreview, Operation } from "../../api/schema";
 import { useText } from "../../i18n";
 import { Badge } from "../../ui/Badge";
 import { Dialog } from "../../ui/Dialog";
 import { Field } from "../../ui/Field";
 import { Icon } from "../../ui/Icon";
 import { ErrorNote } from "../../ui/States";
-
-interface Preview {
-  total: number;
-  good: number;
-  rows: { line: number; address?: string; ok: boolean; detail: string | null }[];
-}
 
 function Progress({ id, onDone }: { id: string; onDone: () => void }) {
   const t = useText();
@@ -48,17 +42,16 @@ function Progress({ id, onDone }: { id: string; onDone: () => void }) {
 export function ImportDialog({ onClose, onDone }: { onClose: () => void; onDone: () => void }) {
   const t = useText();
   const [csv, setCsv] = useState("");
-  const [preview, setPreview] = useState<Preview>();
+  const [preview, setPreview] = useState<ImportPreview>();
   const [operation, setOperation] = useState("");
   const [busy, setBusy] = useState(false);
   const [error, setError] = useState<ApiError>();
-  const run = async (dryRun: boolean) => {
+  const run = async (preview: boolean) => {
     setBusy(true);
     setError(undefined);
     try {
-      const answer = await api.post("/accounts/import", { body: { csv }, dryRun });
-      if (dryRun) setPreview(answer as unknown as Preview);
-      else if (answer) setOperation(answer.id);
+      if (preview) setPreview(await dryRun("post", "/accounts/import", { body: { csv } }));
+      else setOperation((await api.post("/accounts/import", { body: { csv } })).id);
     } catch (e) {
       if (e instanceof ApiError) setError(e);
     }
