@@ -70,6 +70,8 @@ static json_t *kill_session(const struct admin_call *c)
             E_PARSE, "id: '%.40s' is not a session id; `posthorn tool sessions` lists them", text);
     if (!c->a->ask)
         return not_running();
+    if (c->a->dry_run)
+        return admin_ok();
     for (size_t i = 0; i < ARRAY_LEN(with_sessions); i++) {
         json_t *args = json_pack("{s:I}", "id", id);
         json_t *reply = c->a->ask(c->a->arg, with_sessions[i], "session.kill", args);
@@ -98,7 +100,9 @@ static json_t *list_counters(const struct admin_call *c)
 
 static json_t *ask_queue(const struct admin_call *c, const char *op)
 {
-    return c->a->ask ? c->a->ask(c->a->arg, MOD_SMTP, op, c->args) : not_running();
+    if (!c->a->ask)
+        return not_running();
+    return c->a->dry_run ? admin_ok() : c->a->ask(c->a->arg, MOD_SMTP, op, c->args);
 }
 
 static json_t *queue_list(const struct admin_call *c)
@@ -128,6 +132,8 @@ static json_t *reload(const struct admin_call *c)
 
     if (!c->a->changed)
         return not_running();
+    if (c->a->dry_run)
+        return admin_ok();
     epoch_bump(EPOCH_SETTINGS);
     return admin_result(c->a->changed(c->a->arg, &ei), &ei);
 }

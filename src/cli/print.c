@@ -252,6 +252,15 @@ static const struct column account_cols[] = {
     { "quota", "QUOTA", COL_BYTES },
     { 0 },
 };
+static const struct column token_cols[] = {
+    { "id", "ID", COL_TEXT },
+    { "account", "ACCOUNT", COL_TEXT },
+    { "name", "NAME", COL_TEXT },
+    { "scopes", "SCOPES", COL_TEXT },
+    { "expires_ms", "EXPIRES", COL_TIME_MS },
+    { "used_ms", "USED", COL_TIME_MS },
+    { 0 },
+};
 static const struct column session_cols[] = {
     { "id", "SESSION", COL_TEXT },
     { "service", "SERVICE", COL_TEXT },
@@ -351,6 +360,12 @@ void tool_print(const struct tool_cmd *cmd, json_t *reply)
         break;
     case PRINT_PASSWORD:
         puts(text_of(reply, "password"));
+        break;
+    case PRINT_TOKEN:
+        puts(text_of(reply, "token"));
+        break;
+    case PRINT_TOKENS:
+        table(rows, token_cols, "no tokens");
         break;
     case PRINT_APP_PASSWORDS:
         table(rows, app_password_cols, "no app passwords");

@@ -32,7 +32,9 @@ enum tool_print {
     PRINT_APP_PASSWORDS,
     PRINT_ALIASES,
     PRINT_VERIFY,
-    PRINT_OPERATIONS
+    PRINT_OPERATIONS,
+    PRINT_TOKEN,
+    PRINT_TOKENS
 };
 
 struct tool_cmd {

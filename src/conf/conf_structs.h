@@ -35,6 +35,9 @@ struct conf_imap {
 struct conf_dns {
 #include "conf/defs/dns.def"
 };
+struct conf_web {
+#include "conf/defs/web.def"
+};
 #undef SETTING
 
 struct conf {
@@ -49,4 +52,5 @@ struct conf {
     struct conf_pop3 pop3;
     struct conf_imap imap;
     struct conf_dns dns;
+    struct conf_web web;
 };

@@ -143,7 +143,7 @@ void child_ended(struct child *c, int status)
                   " s; it starts again in %" PRId64 " ms",
                   module_names[c->module], (int)pid, WTERMSIG(status), strsignal(WTERMSIG(status)),
                   ran / 1000, c->backoff_ms);
-    else
+    else if (WEXITSTATUS(status) != 0)
         log_error("module %s (process %d) ended with status %d after %" PRId64
                   " s; it starts again in %" PRId64 " ms",
                   module_names[c->module], (int)pid, WEXITSTATUS(status), ran / 1000,
