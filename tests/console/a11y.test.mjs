@@ -1,5 +1,6 @@
+import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { accessible, go, open, quit, settled, shot, widths } from "./browser.mjs";
+import { go, open, quit, settled, shot, violations, widths } from "./browser.mjs";
 import { prepare, release } from "./prepare.mjs";
 import { routes } from "./routes.mjs";
 
@@ -14,12 +15,14 @@ describe("every screen is accessible and calm", () => {
     for (const [name, width] of Object.entries(widths))
       test(`${theme}, ${name}`, async () => {
         const b = await open({ theme, width });
+        const found = [];
         for (const r of routes) {
           await go(b.page, r.path);
           await b.page.waitForTimeout(150);
-          await accessible(b.page, `${r.path} ${theme} ${width}`);
+          found.push(...(await violations(b.page, r.path)));
           await shot(b.page, `${r.name}-${theme}-${width}`);
         }
+        assert.deepEqual(found, []);
         b.calm();
         await b.close();
       });
@@ -42,17 +45,19 @@ describe("what opens over a screen is accessible", () => {
   ];
   for (const theme of ["light", "dark"])
     test(theme, async () => {
+      const found = [];
       for (const [name, path, act] of overlays) {
         const b = await open({ theme });
         await go(b.page, path);
         await act(b.page);
         await settled(b.page);
         await b.page.waitForTimeout(200);
-        await accessible(b.page, `${name} ${theme}`);
+        found.push(...(await violations(b.page, name)));
         if (theme === "light") await shot(b.page, `over-${name.replace(" ", "-")}`);
         b.calm();
         await b.close();
       }
+      assert.deepEqual(found, []);
     });
   test("sign in", async () => {
     for (const theme of ["light", "dark"])
@@ -60,7 +65,7 @@ describe("what opens over a screen is accessible", () => {
         const b = await open({ theme, width, signIn: false });
         await b.page.goto(process.env.CONSOLE_URL + "/");
         await settled(b.page);
-        await accessible(b.page, `sign in ${theme} ${width}`);
+        assert.deepEqual(await violations(b.page, `${theme} ${width}`), []);
         await shot(b.page, `login-${theme}-${width}`);
         b.calm();
         await b.close();

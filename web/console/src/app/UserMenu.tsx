@@ -61,9 +61,10 @@ export function UserMenu({ onKeys }: { onKeys: () => void }) {
   const t = useText();
   const me = useMe();
   const session = useSession();
+  const initials = me.account.slice(0, 2).toUpperCase();
   return (
     <DialogTrigger>
-      <Button className="ava deskonly" aria-label={t("user.menu", { name: me.account })}><span aria-hidden="true" translate="no">{me.account.slice(0, 2).toUpperCase()}</span></Button>
+      <Button className="ava deskonly" aria-label={t("user.button", { initials, name: me.account })}><span translate="no">{initials}</span></Button>
       <Popover className="menu" placement="bottom end">
         <AriaDialog className="cols" aria-label={t("user.menu", { name: me.account })}>
           {({ close }) => (

@@ -114,6 +114,7 @@ export const en = {
   "theme.light": "Light",
   "theme.switch": "Switch between light and dark",
   "theme.system": "As the system",
+  "user.button": "{initials}, account menu of {name}",
   "user.menu": "{name}, account menu",
 
   // Search

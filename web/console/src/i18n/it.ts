@@ -109,6 +109,7 @@ export const it: Catalogue = {
   "theme.light": "Chiaro",
   "theme.switch": "Passa da chiaro a scuro e viceversa",
   "theme.system": "Come il sistema",
+  "user.button": "{initials}, menu dell’account {name}",
   "user.menu": "{name}, menu dell’account",
 
   find: "Trova",

@@ -174,7 +174,7 @@ export default function Logs({ params }: { params: Record<string, string> }) {
         <button type="button" className="btn" aria-pressed={live} disabled={!!to || (!!date && date !== newest)} onClick={() => { setLive(!live); }}>
           <Icon name={live ? "pause" : "play"} />{live ? t("logs.pause") : t("logs.follow")}
         </button>
-        <button type="button" className="btn deskonly" disabled={!lines.length} onClick={() => { save("ndjson"); }}><Icon name="download" />NDJSON</button>
+        <button type="button" className="btn deskonly" disabled={!lines.length} onClick={() => { save("ndjson"); }}><Icon name="download" /><span translate="no">NDJSON</span></button>
         <button type="button" className="btn" disabled={!lines.length} onClick={() => { save("txt"); }}><Icon name="download" />{t("logs.save")}</button>
       </PageHead>
       <div className="bar">
