@@ -46,8 +46,8 @@ fuzz: deps-test ## each parser for FUZZ_SECONDS (60) with libFuzzer
 format: ## clang-format on all sources
 	@git ls-files 'src/*.[ch]' 'tests/*.[ch]' 'bench/*.[ch]' | xargs clang-format -i
 
-docs: build ## docs/settings.md from the definitions
-	@cmake --build build --target gen-settings && build/gen-settings > docs/settings.md
+docs: build ## docs/settings.md and docs/events.md from the definitions
+	@cmake --build build --target gen-settings gen-events && build/gen-settings > docs/settings.md && build/gen-events > docs/events.md
 
 bench: build ## a quick benchmark of this machine, without peers
 	@bench/quick.sh

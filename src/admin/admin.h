@@ -20,7 +20,8 @@ struct admin {
     json_t *(*ask)(void *arg, enum module m, const char *op, json_t *args);
     void (*changed)(void *arg); /* settings were changed: everybody reloads. May be NULL */
     void *arg;
-    struct shm *shm; /* NULL while no server runs */
+    const char *data_dir; /* whose events are read */
+    struct shm *shm;      /* NULL while no server runs */
 };
 
 /* who: named in audit and maintenance log. request is borrowed. New reference, never NULL. Any

@@ -19,7 +19,7 @@ struct admin_op {
 
 /* One array per file, ended by a row without name. */
 extern const struct admin_op admin_domain_ops[], admin_account_ops[], admin_alias_ops[],
-    admin_mailbox_ops[], admin_setting_ops[], admin_server_ops[];
+    admin_mailbox_ops[], admin_setting_ops[], admin_server_ops[], admin_event_ops[];
 
 /* An argument; NULL when it is optional and absent. */
 const char *admin_arg(const struct admin_call *c, const char *name);

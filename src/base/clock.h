@@ -6,6 +6,7 @@
 int64_t clock_mono_ms(void); /* milliseconds, never goes back */
 int64_t clock_mono_us(void);
 int64_t clock_wall_ms(void); /* milliseconds since 1970-01-01 UTC */
+int64_t clock_wall_us(void);
 int64_t clock_wall_s(void);
 void clock_test_advance(int64_t ms); /* tests only: moves both clocks forward */
 void clock_test_freeze(

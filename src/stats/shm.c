@@ -7,8 +7,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.h"
+
 /* Changes when the meaning of a field does; CTR_COUNT covers new counters. */
-#define SHM_VERSION ((uint64_t)1 << 32 | CTR_COUNT)
+#define SHM_VERSION ((uint64_t)2 << 32 | CTR_COUNT)
 
 const char *const module_names[MOD_COUNT] = { "supervisor", "smtp", "access", "control" };
 const char *const service_names[SVC_COUNT] = { "smtp", "submission", "smtp-client",
@@ -54,6 +56,7 @@ int shm_create(int *ret_fd, struct shm **ret, struct errinfo *ei)
     s->m->magic = SHM_MAGIC;
     s->m->version = SHM_VERSION;
     s->m->size = sizeof(struct shm_layout);
+    s->m->started_s = (uint64_t)clock_wall_s() & UINT32_MAX;
     *ret_fd = take_fd(&fd);
     *ret = s;
     return 0;

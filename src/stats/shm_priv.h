@@ -37,7 +37,9 @@ struct shm_slot {
 };
 
 struct shm_layout {
-    uint64_t magic, version, size; /* written before the descriptor is handed to anybody */
+    /* Written before the descriptor is handed to anybody. */
+    uint64_t magic, version, size;
+    uint64_t started_s; /* wall clock */
     _Alignas(64) _Atomic uint32_t next_id;
     _Alignas(64) _Atomic uint32_t high; /* slots below were claimed at least once */
     _Alignas(64) _Atomic uint64_t epochs[EPOCH_COUNT];
