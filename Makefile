@@ -53,8 +53,9 @@ fuzz: deps-test ## each parser for FUZZ_SECONDS (60) with libFuzzer
 format: ## clang-format on all sources
 	@git ls-files 'src/*.[ch]' 'tests/*.[ch]' 'bench/*.[ch]' | xargs clang-format -i
 
-docs: build ## docs/settings.md from the definitions, docs/openapi.json from the routes
-	@cmake --build build --target gen-settings gen-openapi && build/gen-settings > docs/settings.md && build/gen-openapi > docs/openapi.json
+docs: build ## docs/settings.md and docs/events.md from the definitions, docs/openapi.json from the routes
+	@cmake --build build --target gen-settings gen-events gen-openapi && build/gen-settings > docs/settings.md && \
+		build/gen-events > docs/events.md && build/gen-openapi > docs/openapi.json
 
 bench: build ## a quick benchmark of this machine, without peers
 	@bench/quick.sh

@@ -22,8 +22,9 @@ struct admin {
      * force. E_TIMEOUT names who has not within the time. NULL while no server runs. */
     int (*changed)(void *arg, struct errinfo *ei);
     void *arg;
-    struct shm *shm; /* NULL while no server runs */
-    bool dry_run;    /* check and tell what would change ("effect" in the reply), change nothing */
+    const char *data_dir; /* whose events are read */
+    struct shm *shm;      /* NULL while no server runs */
+    bool dry_run; /* check and tell what would change ("effect" in the reply), change nothing */
 };
 
 /* who: named in audit and maintenance log. request is borrowed. New reference, never NULL. Any

@@ -34,7 +34,10 @@ enum tool_print {
     PRINT_VERIFY,
     PRINT_OPERATIONS,
     PRINT_TOKEN,
-    PRINT_TOKENS
+    PRINT_TOKENS,
+    PRINT_EVENTS,
+    PRINT_TRACE,
+    PRINT_TRANSCRIPT
 };
 
 struct tool_cmd {

@@ -11,6 +11,9 @@ struct conf_net {
 struct conf_log {
 #include "conf/defs/log.def"
 };
+struct conf_events {
+#include "conf/defs/events.def"
+};
 struct conf_auth {
 #include "conf/defs/auth.def"
 };
@@ -44,6 +47,7 @@ struct conf {
     struct conf_system system;
     struct conf_net net;
     struct conf_log log;
+    struct conf_events events;
     struct conf_auth auth;
     struct conf_smtp smtp;
     struct conf_queue queue;

@@ -329,6 +329,7 @@ static int start(struct module_ctx *m, struct errinfo *ei)
                                .ask = ask,
                                .changed = changed,
                                .arg = c,
+                               .data_dir = m->boot.data,
                                .shm = shm_current() };
     if (pipe2(c->wake, O_CLOEXEC) < 0)
         return err_set_errno(ei, -errno, "pipe");

@@ -9,7 +9,7 @@
 
 #include "base/clock.h"
 #include "base/list.h"
-#include "log/log.h"
+#include "event/event.h"
 #include "net/dns.h"
 #include "net/tls.h"
 #include "os/memory.h"
@@ -218,6 +218,7 @@ static void serve(struct module_ctx *m)
             ipc_send(m->ipc, MOD_SUPERVISOR, IPC_HEARTBEAT, 0, false, SV_NULL);
             os_memory_tick();
             catch_up(m); /* when the hint was lost */
+            event_tick();
         }
         if (!e)
             continue;
@@ -234,13 +235,14 @@ static int inherit(struct module_ctx *m, struct errinfo *ei)
 {
     const char *text = getenv("POSTHORN_MODULE"), *data, *dsn, *user;
     json_error_t je;
-    int ipc_fd, log_fd, shm_fd, lock_fd, r;
+    int ipc_fd, log_fd, shm_fd, events_fd, lock_fd, r;
     struct shm *shm;
 
     m->inherited = text ? json_loads(text, 0, &je) : NULL;
-    if (!m->inherited || json_unpack(m->inherited, "{s:i, s:i, s:i, s:i, s:s, s:s, s:s}", "ipc",
-                                     &ipc_fd, "log", &log_fd, "shm", &shm_fd, "lock", &lock_fd,
-                                     "data", &data, "dsn", &dsn, "user", &user) < 0)
+    if (!m->inherited ||
+        json_unpack(m->inherited, "{s:i, s:i, s:i, s:i, s:i, s:s, s:s, s:s}", "ipc", &ipc_fd, "log",
+                    &log_fd, "shm", &shm_fd, "events", &events_fd, "lock", &lock_fd, "data", &data,
+                    "dsn", &dsn, "user", &user) < 0)
         return err_set(ei, E_PARSE, "modules are started by `posthorn serve`, not by hand");
     unsetenv("POSTHORN_MODULE"); /* the database's name may hold a password */
     r = shm_attach(shm_fd, &shm, ei);
@@ -249,6 +251,7 @@ static int inherit(struct module_ctx *m, struct errinfo *ei)
     shm_use(shm, m->def->self);
     os_set_cloexec(ipc_fd, true);
     os_set_cloexec(log_fd, true);
+    os_set_cloexec(events_fd, true);
     os_set_cloexec(lock_fd, true); /* stays open: it says that we live */
     log_attach(log_fd);
     if (*user && (r = os_drop_privileges(user, ei)) < 0)
@@ -258,7 +261,8 @@ static int inherit(struct module_ctx *m, struct errinfo *ei)
         return r;
     free(m->boot.user);
     m->boot.user = xstrdup(user);
-    return ipc_fd;
+    r = event_start(m->boot.data, m->def->self, events_fd, ei);
+    return r < 0 ? r : ipc_fd;
 }
 
 static int begin(struct module_ctx *m, struct errinfo *ei)
@@ -318,6 +322,7 @@ int module_main(const struct module_def *def)
     os_raise_nofile();
     if (begin(&m, &ei) < 0) {
         log_error("module %s cannot start: %s", module_names[def->self], ei.text);
+        event_flush();
         log_flush();
         fprintf(stderr, "posthorn: module %s cannot start: %s\n", module_names[def->self], ei.text);
         _exit(1); /* threads may run already, and use what an orderly end would free */
@@ -331,6 +336,7 @@ int module_main(const struct module_def *def)
     accounts_close(m.accounts);
     db_close(m.db);
     json_decref(m.inherited);
+    event_stop();
     boot_done(&m.boot);
     log_flush();
     return 0;

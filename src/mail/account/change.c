@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 #include "base/rand.h"
-#include "log/log.h"
+#include "event/event.h"
 #include "mail/account/audit.h"
 #include "stats/shm.h"
 
@@ -56,7 +56,7 @@ int change_run(struct accounts *a, const char *admin, const char *kind, struct s
     }
     if (r == 0 && ch.changed && !dry) {
         epoch_bump(EPOCH_ACCOUNTS);
-        log_maint(ch.admin, "'%s' updated", ch.object);
+        event(object_changed, log_here(), F_STR(object, ch.object), F_STR(admin, ch.admin));
     }
     return r;
 }

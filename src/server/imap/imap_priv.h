@@ -6,7 +6,7 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "conf/conf.h"
-#include "log/log.h"
+#include "event/event.h"
 #include "mail/account/auth.h"
 #include "mail/mailbox/mailbox.h"
 #include "net/conn.h"
@@ -46,6 +46,7 @@ struct session {
     bool tell_idle; /* subscribed to notify */
     uint8_t auth_failures;
     uint16_t bad_in_row;
+    uint32_t commands, fetched, errors;
     const struct account *acc;
     struct mailbox *mb;
     const struct snap *snap; /* what the client has been told; NULL = nothing selected */
