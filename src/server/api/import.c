@@ -138,7 +138,6 @@ static bool read_header(struct import *im)
 /* *ret: fields of the row as texts; NULL = an empty line. */
 static bool read_row(struct import *im, json_t **ret)
 {
-    _cleanup_(freep) char *only = NULL;
     json_t *row = json_object();
     bool more = true;
     size_t n = 0;
