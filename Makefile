@@ -6,7 +6,7 @@ DESTDIR ?=
 JOBS ?= $(shell nproc)
 DEMO ?= $(CURDIR)/demo
 
-.PHONY: help build run test unit wire integration slow fuzz asan tsan clang lint format docs bench install clean deps deps-test
+.PHONY: help build run test unit wire integration slow fuzz asan tsan clang lint format docs bench fresh-debian install clean deps deps-test
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,7 +23,7 @@ build: deps ## build/posthorn, optimised
 run: build ## a server with a demo domain on unprivileged ports, in the foreground
 	@tools/demo.sh build/posthorn "$(DEMO)"
 
-test: deps-test ## layout, clang, unit, wire scripts, fuzz corpora, integration with real clients
+test: deps-test ## all but slow: layout, clang; unit, wire, fuzz corpora, integration: plain, with ASAN + UBSAN, with TSAN
 	@tools/test.sh all
 
 unit: deps-test ## unit tests, wire scripts and fuzz corpora
@@ -32,13 +32,13 @@ integration: deps-test ## real servers and clients
 	@tools/test.sh integration
 slow: deps-test ## 200 kills, 40 power cuts, long load (15 minutes)
 	@tools/test.sh slow
-asan: deps-test ## unit and integration tests under ASAN and UBSAN
+asan: deps-test ## unit, wire, fuzz corpora and integration under ASAN and UBSAN
 	@tools/test.sh asan
-tsan: deps-test ## unit and integration tests under TSAN
+tsan: deps-test ## unit, wire, fuzz corpora and integration under TSAN
 	@tools/test.sh tsan
 clang: deps-test ## clang build, warnings are errors
 	@tools/test.sh clang
-lint: deps-test ## layout, includes, generated files
+lint: deps-test ## layout and includes
 	@tools/test.sh lint
 fuzz: deps-test ## each parser for FUZZ_SECONDS (60) with libFuzzer
 	@tools/fuzz.sh $(or $(FUZZ_SECONDS),60)
@@ -51,6 +51,9 @@ docs: build ## docs/settings.md and docs/events.md from the definitions
 
 bench: build ## a quick benchmark of this machine, without peers
 	@bench/quick.sh
+
+fresh-debian: ## make run and make test in a minimal Debian 12 made by debootstrap (as root)
+	@tools/fresh-debian.sh all
 
 install: build ## into DESTDIR and PREFIX (/usr/local): program, man pages, systemd unit
 	@install -D -m 755 build/posthorn $(DESTDIR)$(PREFIX)/sbin/posthorn

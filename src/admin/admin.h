@@ -18,7 +18,9 @@ struct admin {
     /* Asks a running module; new reference. NULL while no server runs: such operations then answer
      * E_CLOSED. */
     json_t *(*ask)(void *arg, enum module m, const char *op, json_t *args);
-    void (*changed)(void *arg); /* settings were changed: everybody reloads. May be NULL */
+    /* EPOCH_SETTINGS was bumped: makes everybody take the settings over and waits until they are in
+     * force. E_TIMEOUT names who has not within the time. NULL while no server runs. */
+    int (*changed)(void *arg, struct errinfo *ei);
     void *arg;
     const char *data_dir; /* whose events are read */
     struct shm *shm;      /* NULL while no server runs */

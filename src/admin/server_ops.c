@@ -141,12 +141,15 @@ static json_t *queue_view(const struct admin_call *c)
     return ask_queue(c, "queue.view");
 }
 
+/* Also for what was changed behind the server's back: certificates, rows of the database. */
 static json_t *reload(const struct admin_call *c)
 {
+    struct errinfo ei = { 0 };
+
     if (!c->a->changed)
         return not_running();
-    c->a->changed(c->a->arg);
-    return admin_ok();
+    epoch_bump(EPOCH_SETTINGS);
+    return admin_result(c->a->changed(c->a->arg, &ei), &ei);
 }
 
 static json_t *operations(const struct admin_call *c _unused_)

@@ -91,16 +91,24 @@ static json_t *get(const struct admin_call *c)
     return j;
 }
 
-/* This process takes the new value at once: the next operation of a batch counts on it. */
-static json_t *changed(const struct admin_call *c, int r, const struct errinfo *ei)
+/* This process takes the new value at once: the next operation of a batch counts on it. The others
+ * are waited for, except with what they do not look at before they start again. */
+static json_t *changed(const struct admin_call *c, const struct setting *s, int r,
+                       const struct errinfo *ei)
 {
     struct conf *now = NULL;
+    struct errinfo late = { 0 };
 
-    if (r >= 0 && settings_load(c->a->db, &now, NULL) >= 0)
+    if (r < 0)
+        return admin_result(r, ei);
+    if (settings_load(c->a->db, &now, NULL) >= 0)
         conf_publish(now);
-    if (r >= 0 && c->a->changed)
-        c->a->changed(c->a->arg);
-    return admin_result(r, ei);
+    if (s->apply == APPLY_LIVE && c->a->changed) {
+        r = c->a->changed(c->a->arg, &late);
+        if (r < 0)
+            return admin_error(r, "%s is stored, but %s", s->name, late.text);
+    }
+    return admin_ok();
 }
 
 static json_t *set(const struct admin_call *c)
@@ -112,7 +120,7 @@ static json_t *set(const struct admin_call *c)
 
     if (!s)
         return unknown(name);
-    reply = changed(c, settings_set(c->a->db, c->who, sv_c(name), sv_c(value), &ei), &ei);
+    reply = changed(c, s, settings_set(c->a->db, c->who, sv_c(name), sv_c(value), &ei), &ei);
     if (s->apply == APPLY_RESTART && c->a->ask && json_object_get(reply, "ok"))
         json_object_set_new(reply, "note",
                             json_sprintf("%s takes effect after a restart", s->name));
@@ -122,11 +130,12 @@ static json_t *set(const struct admin_call *c)
 static json_t *reset(const struct admin_call *c)
 {
     const char *name = admin_arg(c, "name");
+    const struct setting *s = conf_find(sv_c(name));
     struct errinfo ei = { 0 };
 
-    if (!conf_find(sv_c(name)))
+    if (!s)
         return unknown(name);
-    return changed(c, settings_reset(c->a->db, c->who, sv_c(name), &ei), &ei);
+    return changed(c, s, settings_reset(c->a->db, c->who, sv_c(name), &ei), &ei);
 }
 
 static json_t *or_null(const char *s)

@@ -52,6 +52,12 @@ int64_t clock_wall_s(void)
     return clock_wall_ms() / 1000;
 }
 
+bool clock_trickles(int64_t started_us, uint64_t bytes, int64_t rate, int64_t grace_ms)
+{
+    int64_t over_ms = (clock_mono_us() - started_us) / 1000 - grace_ms;
+    return rate > 0 && over_ms > 0 && bytes / (uint64_t)rate < (uint64_t)over_ms / 1000;
+}
+
 void clock_test_advance(int64_t ms)
 {
     atomic_fetch_add(&test_offset_us, ms * 1000);

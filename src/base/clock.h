@@ -8,6 +8,9 @@ int64_t clock_mono_us(void);
 int64_t clock_wall_ms(void); /* milliseconds since 1970-01-01 UTC */
 int64_t clock_wall_us(void);
 int64_t clock_wall_s(void);
+/* Have the bytes that came since started_us taken longer than grace_ms and one second for each
+ * `rate` of them? rate 0: never. For senders that trickle. */
+bool clock_trickles(int64_t started_us, uint64_t bytes, int64_t rate, int64_t grace_ms);
 void clock_test_advance(int64_t ms); /* tests only: moves both clocks forward */
 void clock_test_freeze(
     int64_t wall_ms); /* tests only: both clocks stand still until advanced; 0 = run again */

@@ -57,14 +57,13 @@ static inline uint64_t fold8(uint64_t x)
     return x | upper >> 2;
 }
 
-static inline uint64_t siphash13(const unsigned char *p, size_t n, bool fold)
+static inline uint64_t siphash13(const uint64_t key[2], const unsigned char *p, size_t n, bool fold)
 {
-    pthread_once(&sip_once, sip_draw_key);
     uint64_t v[4] = {
-        sip_key[0] ^ 0x736f6d6570736575u,
-        sip_key[1] ^ 0x646f72616e646f6du,
-        sip_key[0] ^ 0x6c7967656e657261u,
-        sip_key[1] ^ 0x7465646279746573u,
+        key[0] ^ 0x736f6d6570736575u,
+        key[1] ^ 0x646f72616e646f6du,
+        key[0] ^ 0x6c7967656e657261u,
+        key[1] ^ 0x7465646279746573u,
     };
     size_t i = 0;
     for (; n - i >= 8; i += 8) {
@@ -93,12 +92,19 @@ static inline uint64_t siphash13(const unsigned char *p, size_t n, bool fold)
 
 uint64_t hash_bytes(const void *p, size_t n)
 {
-    return siphash13(p, n, false);
+    pthread_once(&sip_once, sip_draw_key);
+    return siphash13(sip_key, p, n, false);
 }
 
 uint64_t hash_isv(struct sv s)
 {
-    return siphash13((const unsigned char *)s.p, s.n, true);
+    pthread_once(&sip_once, sip_draw_key);
+    return siphash13(sip_key, (const unsigned char *)s.p, s.n, true);
+}
+
+uint64_t hash_isv_with(const uint64_t key[2], struct sv s)
+{
+    return siphash13(key, (const unsigned char *)s.p, s.n, true);
 }
 
 /* ---- CRC-32C ---- */

@@ -5,8 +5,9 @@
 #include "base/sv.h"
 
 uint64_t hash_bytes(const void *p, size_t n);
-uint64_t hash_isv(struct sv s);                         /* ASCII case folded */
-uint32_t crc32c(uint32_t crc, const void *p, size_t n); /* Castagnoli; start with 0 */
+uint64_t hash_isv(struct sv s);                             /* ASCII case folded */
+uint64_t hash_isv_with(const uint64_t key[2], struct sv s); /* the same under a key of one's own */
+uint32_t crc32c(uint32_t crc, const void *p, size_t n);     /* Castagnoli; start with 0 */
 uint64_t fnv1a64(const void *p, size_t n); /* unkeyed, stable across processes and versions */
 
 struct map; /* string -> pointer */

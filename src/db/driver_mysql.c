@@ -8,6 +8,7 @@
 #include <poll.h>
 
 #include "db/db_priv.h"
+#include "os/library.h"
 
 /* Not in every mysqld_error.h. */
 #define ER_LOST_TO_KILL     1927
@@ -49,11 +50,38 @@ struct stmt {
     struct column *cols;
 };
 
+/* All that is called of the library, which is loaded when such a database is configured. */
+/* clang-format off */
+#define LIBRARY(X) \
+    X(mysql_server_init) X(mysql_affected_rows) X(mysql_close) X(mysql_errno) X(mysql_error) \
+    X(mysql_free_result) X(mysql_get_socket) X(mysql_init) X(mysql_options) \
+    X(mysql_real_connect) X(mysql_real_query) X(mysql_ssl_set) X(mysql_stmt_affected_rows) \
+    X(mysql_stmt_bind_param) X(mysql_stmt_close) X(mysql_stmt_errno) X(mysql_stmt_error) \
+    X(mysql_stmt_execute) X(mysql_stmt_fetch) X(mysql_stmt_fetch_column) \
+    X(mysql_stmt_field_count) X(mysql_stmt_free_result) X(mysql_stmt_init) \
+    X(mysql_stmt_param_count) X(mysql_stmt_prepare) X(mysql_stmt_store_result) \
+    X(mysql_store_result)
+/* clang-format on */
+static struct {
+    LIBRARY(LIBRARY_POINTER)
+} lib;
+
 static pthread_once_t library_once = PTHREAD_ONCE_INIT;
 
 static void library_init(void)
 {
-    mysql_library_init(0, NULL, NULL);
+    lib.mysql_server_init(0, NULL, NULL);
+}
+
+static int load_library(struct errinfo *ei)
+{
+#define SYMBOL(function) { #function, (void **)&lib.function },
+    static const struct library_symbol symbols[] = { LIBRARY(SYMBOL) };
+#undef SYMBOL
+    int r = library_load("libmariadb.so.3", "libmariadb3", symbols, ARRAY_LEN(symbols), ei);
+    if (r == 0)
+        pthread_once(&library_once, library_init);
+    return r;
 }
 
 static struct conn *conn_of(struct dbc *c)
@@ -137,12 +165,13 @@ static int fail_with(struct dbc *c, unsigned e, const char *message, const char 
 static int fail(struct dbc *c, const char *sql, struct errinfo *ei)
 {
     struct conn *k = conn_of(c);
-    return fail_with(c, mysql_errno(k->my), mysql_error(k->my), sql, ei);
+    return fail_with(c, lib.mysql_errno(k->my), lib.mysql_error(k->my), sql, ei);
 }
 
 static int fail_stmt(struct stmt *s, struct errinfo *ei)
 {
-    return fail_with(s->base.c, mysql_stmt_errno(s->st), mysql_stmt_error(s->st), s->base.sql, ei);
+    return fail_with(s->base.c, lib.mysql_stmt_errno(s->st), lib.mysql_stmt_error(s->st),
+                     s->base.sql, ei);
 }
 
 static int set_option(struct db *db, struct server *v, struct sv key, struct sv value,
@@ -172,12 +201,13 @@ static int set_option(struct db *db, struct server *v, struct sv key, struct sv 
 
 static int setup(struct db *db, struct sv rest, struct errinfo *ei)
 {
-    pthread_once(&library_once, library_init);
     struct server *v = xcalloc(1, sizeof(*v));
     db->data = v;
     struct sv options = rest;
     struct sv url = sv_split(&options, '?');
-    int r = db_dsn_url(db, url, &v->url, ei);
+    int r = load_library(ei);
+    if (r == 0)
+        r = db_dsn_url(db, url, &v->url, ei);
     while (options.p && options.n > 0 && r >= 0) {
         struct sv value = sv_split(&options, '&');
         struct sv key = sv_split(&value, '=');
@@ -210,12 +240,12 @@ static void set_session(MYSQL *my, const struct db *db)
              "collation_connection = 'utf8mb4_nopad_bin', default_storage_engine = 'InnoDB', "
              "tx_isolation = 'READ-COMMITTED', innodb_lock_wait_timeout = %u",
              seconds);
-    mysql_options(my, MYSQL_SET_CHARSET_NAME, "utf8mb4");
-    mysql_options(my, MYSQL_INIT_COMMAND, sql);
-    mysql_options(my, MYSQL_OPT_CONNECT_TIMEOUT, &seconds);
-    mysql_options(my, MYSQL_OPT_READ_TIMEOUT, &io);
-    mysql_options(my, MYSQL_OPT_WRITE_TIMEOUT, &io);
-    mysql_options(my, MYSQL_OPT_MAX_ALLOWED_PACKET, &packet);
+    lib.mysql_options(my, MYSQL_SET_CHARSET_NAME, "utf8mb4");
+    lib.mysql_options(my, MYSQL_INIT_COMMAND, sql);
+    lib.mysql_options(my, MYSQL_OPT_CONNECT_TIMEOUT, &seconds);
+    lib.mysql_options(my, MYSQL_OPT_READ_TIMEOUT, &io);
+    lib.mysql_options(my, MYSQL_OPT_WRITE_TIMEOUT, &io);
+    lib.mysql_options(my, MYSQL_OPT_MAX_ALLOWED_PACKET, &packet);
 }
 
 static int dial(struct conn *k, struct db *db, struct errinfo *ei)
@@ -223,21 +253,21 @@ static int dial(struct conn *k, struct db *db, struct errinfo *ei)
     const struct server *v = db->data;
     const struct db_url *u = &v->url;
     my_bool on = 1;
-    k->my = mysql_init(NULL);
+    k->my = lib.mysql_init(NULL);
     if (!k->my)
         return db_fail(db, ei, E_TEMP, "out of memory", NULL);
     set_session(k->my, db);
     if (v->tls) {
-        mysql_options(k->my, MYSQL_OPT_SSL_ENFORCE, &on);
+        lib.mysql_options(k->my, MYSQL_OPT_SSL_ENFORCE, &on);
         if (v->tls_ca) {
-            mysql_ssl_set(k->my, NULL, NULL, v->tls_ca, NULL, NULL);
-            mysql_options(k->my, MYSQL_OPT_SSL_VERIFY_SERVER_CERT, &on);
+            lib.mysql_ssl_set(k->my, NULL, NULL, v->tls_ca, NULL, NULL);
+            lib.mysql_options(k->my, MYSQL_OPT_SSL_VERIFY_SERVER_CERT, &on);
         }
     }
     /* Rows found, not rows that an UPDATE made different: as the other databases count. */
-    if (!mysql_real_connect(k->my, *u->host ? u->host : NULL, u->user, u->password, u->name,
-                            u->port, v->socket, CLIENT_FOUND_ROWS)) {
-        int r = db_fail(db, ei, E_TEMP, mysql_error(k->my), NULL);
+    if (!lib.mysql_real_connect(k->my, *u->host ? u->host : NULL, u->user, u->password, u->name,
+                                u->port, v->socket, CLIENT_FOUND_ROWS)) {
+        int r = db_fail(db, ei, E_TEMP, lib.mysql_error(k->my), NULL);
         k->dead = true;
         return r;
     }
@@ -250,7 +280,7 @@ static void disconnect(struct dbc *c)
 {
     struct conn *k = conn_of(c);
     if (k->my)
-        mysql_close(k->my);
+        lib.mysql_close(k->my);
     free(k);
 }
 
@@ -271,7 +301,7 @@ static int connect_server(struct db *db, bool writer, struct dbc **ret, struct e
 static int reconnect(struct conn *k, struct errinfo *ei)
 {
     db_note_connect(k->base.db, "connecting again");
-    mysql_close(k->my);
+    lib.mysql_close(k->my);
     return dial(k, k->base.db, ei);
 }
 
@@ -282,7 +312,7 @@ static int ensure(struct conn *k, struct errinfo *ei)
     if (k->base.in_tx)
         return k->dead ? db_fail(k->base.db, ei, E_TEMP, "the connection was lost", NULL) : 0;
     if (!k->dead) {
-        struct pollfd p = { .fd = mysql_get_socket(k->my), .events = POLLIN };
+        struct pollfd p = { .fd = lib.mysql_get_socket(k->my), .events = POLLIN };
         if (poll(&p, 1, 0) == 0)
             return 0;
     }
@@ -294,10 +324,10 @@ static int run_text(struct dbc *c, struct sv sql, bool again, struct errinfo *ei
     struct conn *k = conn_of(c);
     int r = ensure(k, ei);
     for (int i = 0; r == 0; i++) {
-        if (mysql_real_query(k->my, sql.p, sql.n) == 0) {
-            MYSQL_RES *res = mysql_store_result(k->my);
-            k->changes = res ? 0 : (int64_t)mysql_affected_rows(k->my);
-            mysql_free_result(res);
+        if (lib.mysql_real_query(k->my, sql.p, sql.n) == 0) {
+            MYSQL_RES *res = lib.mysql_store_result(k->my);
+            k->changes = res ? 0 : (int64_t)lib.mysql_affected_rows(k->my);
+            lib.mysql_free_result(res);
             return 0;
         }
         _cleanup_(freep) char *text = sv_dup(sql);
@@ -322,11 +352,11 @@ static int exec(struct dbc *c, const char *sql, struct errinfo *ei)
 static int prepare_again(struct conn *k, struct stmt *s, struct errinfo *ei)
 {
     if (s->st)
-        mysql_stmt_close(s->st);
-    s->st = mysql_stmt_init(k->my);
+        lib.mysql_stmt_close(s->st);
+    s->st = lib.mysql_stmt_init(k->my);
     if (!s->st)
         return fail(&k->base, s->base.sql, ei);
-    if (mysql_stmt_prepare(s->st, s->base.sql, strlen(s->base.sql)) != 0)
+    if (lib.mysql_stmt_prepare(s->st, s->base.sql, strlen(s->base.sql)) != 0)
         return fail_stmt(s, ei);
     s->gen = k->gen;
     return 0;
@@ -346,7 +376,7 @@ static void finalize(struct db_stmt *b)
     struct stmt *s = stmt_of(b);
     free_columns(s);
     if (s->st)
-        mysql_stmt_close(s->st);
+        lib.mysql_stmt_close(s->st);
     free((char *)b->sql);
     free(s->binds);
     free(s->params);
@@ -372,8 +402,8 @@ static int prepare(struct dbc *c, const char *sql, struct db_stmt **ret, struct 
         finalize(&s->base);
         return r;
     }
-    s->base.n_params = (int)mysql_stmt_param_count(s->st);
-    s->n_cols = mysql_stmt_field_count(s->st);
+    s->base.n_params = (int)lib.mysql_stmt_param_count(s->st);
+    s->n_cols = lib.mysql_stmt_field_count(s->st);
     size_t n = (size_t)s->base.n_params + 1;
     s->binds = xcalloc(n, sizeof(*s->binds));
     s->params = xcalloc(n, sizeof(*s->params));
@@ -419,15 +449,15 @@ static int execute(struct conn *k, struct stmt *s, struct errinfo *ei)
     int r = s->gen == k->gen ? 0 : prepare_again(k, s, ei);
     if (r < 0)
         return r;
-    if (s->base.n_params > 0 && mysql_stmt_bind_param(s->st, s->binds) != 0)
+    if (s->base.n_params > 0 && lib.mysql_stmt_bind_param(s->st, s->binds) != 0)
         return fail_stmt(s, ei);
-    if (mysql_stmt_execute(s->st) != 0)
+    if (lib.mysql_stmt_execute(s->st) != 0)
         return fail_stmt(s, ei);
     if (s->n_cols == 0) {
-        k->changes = (int64_t)mysql_stmt_affected_rows(s->st);
+        k->changes = (int64_t)lib.mysql_stmt_affected_rows(s->st);
         return 0;
     }
-    return mysql_stmt_store_result(s->st) == 0 ? 0 : fail_stmt(s, ei);
+    return lib.mysql_stmt_store_result(s->st) == 0 ? 0 : fail_stmt(s, ei);
 }
 
 static int start(struct conn *k, struct stmt *s, struct errinfo *ei)
@@ -458,7 +488,7 @@ static int step(struct db_stmt *b, struct errinfo *ei)
     if (s->n_cols == 0)
         return 0;
     free_columns(s);
-    int e = mysql_stmt_fetch(s->st);
+    int e = lib.mysql_stmt_fetch(s->st);
     if (e == MYSQL_NO_DATA)
         return 0;
     return e == 0 || e == MYSQL_DATA_TRUNCATED ? 1 : fail_stmt(s, ei);
@@ -480,7 +510,7 @@ static int64_t col_int(struct db_stmt *b, int i)
                         .buffer_length = sizeof(v),
                         .is_null = &null,
                         .error = &error };
-    if (!row_here(s, i) || mysql_stmt_fetch_column(s->st, &bind, (unsigned)i, 0) != 0 || null)
+    if (!row_here(s, i) || lib.mysql_stmt_fetch_column(s->st, &bind, (unsigned)i, 0) != 0 || null)
         return 0;
     return v;
 }
@@ -502,13 +532,13 @@ static struct sv col_text(struct db_stmt *b, int i)
     struct column *col = &s->cols[i];
     if (col->have)
         return sv_n(col->p, col->n);
-    if (mysql_stmt_fetch_column(s->st, &bind, (unsigned)i, 0) != 0 || null)
+    if (lib.mysql_stmt_fetch_column(s->st, &bind, (unsigned)i, 0) != 0 || null)
         return SV_NULL;
     col->n = length;
     col->p = xmalloc(length + 1);
     bind.buffer = col->p;
     bind.buffer_length = length + 1;
-    if (mysql_stmt_fetch_column(s->st, &bind, (unsigned)i, 0) != 0)
+    if (lib.mysql_stmt_fetch_column(s->st, &bind, (unsigned)i, 0) != 0)
         col->n = 0;
     col->have = true;
     return sv_n(col->p, col->n);
@@ -525,7 +555,8 @@ static bool col_null(struct db_stmt *b, int i)
                         .length = &length,
                         .is_null = &null,
                         .error = &error };
-    return !row_here(s, i) || mysql_stmt_fetch_column(s->st, &bind, (unsigned)i, 0) != 0 || null;
+    return !row_here(s, i) || lib.mysql_stmt_fetch_column(s->st, &bind, (unsigned)i, 0) != 0 ||
+           null;
 }
 
 static void reset(struct db_stmt *b)
@@ -533,7 +564,7 @@ static void reset(struct db_stmt *b)
     struct stmt *s = stmt_of(b);
     free_columns(s);
     if (s->n_cols > 0 && s->gen == conn_of(b->c)->gen)
-        mysql_stmt_free_result(s->st);
+        lib.mysql_stmt_free_result(s->st);
     for (int i = 0; i < b->n_params; i++)
         s->binds[i] = (MYSQL_BIND){ .buffer_type = MYSQL_TYPE_NULL };
 }

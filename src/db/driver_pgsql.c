@@ -7,6 +7,28 @@
 #include <poll.h>
 
 #include "db/db_priv.h"
+#include "os/library.h"
+
+/* All that is called of the library, which is loaded when such a database is configured. */
+/* clang-format off */
+#define LIBPQ(X) \
+    X(PQclear) X(PQcmdStatus) X(PQcmdTuples) X(PQconnectdbParams) X(PQconninfoFree) \
+    X(PQconninfoParse) X(PQconsumeInput) X(PQerrorMessage) X(PQexec) X(PQexecPrepared) \
+    X(PQfinish) X(PQfreemem) X(PQftype) X(PQgetisnull) X(PQgetlength) X(PQgetvalue) X(PQisBusy) \
+    X(PQnfields) X(PQntuples) X(PQprepare) X(PQreset) X(PQresultErrorField) X(PQresultStatus) \
+    X(PQsetNoticeReceiver) X(PQsocket) X(PQstatus)
+/* clang-format on */
+static struct {
+    LIBPQ(LIBRARY_POINTER)
+} pq;
+
+static int load_library(struct errinfo *ei)
+{
+#define SYMBOL(function) { #function, (void **)&pq.function },
+    static const struct library_symbol symbols[] = { LIBPQ(SYMBOL) };
+#undef SYMBOL
+    return library_load("libpq.so.5", "libpq5", symbols, ARRAY_LEN(symbols), ei);
+}
 
 /* Types by their numbers in pg_type; libpq has no header for them. */
 enum oid {
@@ -79,16 +101,16 @@ static int code_of(const char *state)
 
 static bool lost(const struct conn *k)
 {
-    return k->dead || PQstatus(k->pg) == CONNECTION_BAD;
+    return k->dead || pq.PQstatus(k->pg) == CONNECTION_BAD;
 }
 
 static int fail(struct dbc *c, const PGresult *res, const char *sql, struct errinfo *ei)
 {
     struct conn *k = conn_of(c);
-    const char *state = res ? PQresultErrorField(res, PG_DIAG_SQLSTATE) : NULL;
-    const char *primary = res ? PQresultErrorField(res, PG_DIAG_MESSAGE_PRIMARY) : NULL;
+    const char *state = res ? pq.PQresultErrorField(res, PG_DIAG_SQLSTATE) : NULL;
+    const char *primary = res ? pq.PQresultErrorField(res, PG_DIAG_MESSAGE_PRIMARY) : NULL;
     char text[160];
-    snprintf(text, sizeof(text), "%s", primary ? primary : PQerrorMessage(k->pg));
+    snprintf(text, sizeof(text), "%s", primary ? primary : pq.PQerrorMessage(k->pg));
     /* Data exceptions quote the value. */
     if (state && strncmp(state, "22", 2) == 0)
         text[strcspn(text, "\"")] = '\0';
@@ -106,7 +128,7 @@ static int setup(struct db *db, struct sv rest, struct errinfo *ei)
     buf_add_str(&uri, "postgresql://");
     buf_add_sv(&uri, q < 0 ? rest : sv_take(rest, (size_t)q));
     char sep = '?';
-    int r = 0;
+    int r = load_library(ei);
     while (options.p && options.n > 0 && r >= 0) {
         struct sv option = sv_split(&options, '&');
         struct sv value = option;
@@ -122,14 +144,14 @@ static int setup(struct db *db, struct sv rest, struct errinfo *ei)
     db->data = buf_take(&uri, NULL);
     if (r < 0)
         return r;
-    PQconninfoOption *parsed = PQconninfoParse(db->data, &error);
+    PQconninfoOption *parsed = pq.PQconninfoParse(db->data, &error);
     if (!parsed) {
         r = err_set(ei, E_PARSE, "database '%.60s': %.120s", db->where,
                     error ? error : "not understood");
-        PQfreemem(error);
+        pq.PQfreemem(error);
         return r;
     }
-    PQconninfoFree(parsed);
+    pq.PQconninfoFree(parsed);
     return 0;
 }
 
@@ -142,7 +164,7 @@ static void teardown(struct db *db)
 static void on_notice(void *arg, const PGresult *res)
 {
     struct conn *k = arg;
-    const char *severity = PQresultErrorField(res, PG_DIAG_SEVERITY_NONLOCALIZED);
+    const char *severity = pq.PQresultErrorField(res, PG_DIAG_SEVERITY_NONLOCALIZED);
     if (severity && strcmp(severity, "FATAL") == 0)
         k->dead = true;
 }
@@ -156,22 +178,22 @@ static int greet(struct conn *k, const struct db *db, struct errinfo *ei)
              db->timeout_ms);
     k->dead = false;
     k->gen++;
-    PQsetNoticeReceiver(k->pg, on_notice, k);
-    PGresult *res = PQexec(k->pg, sql);
-    int r = PQresultStatus(res) == PGRES_COMMAND_OK ? 0 : fail(&k->base, res, sql, ei);
-    PQclear(res);
+    pq.PQsetNoticeReceiver(k->pg, on_notice, k);
+    PGresult *res = pq.PQexec(k->pg, sql);
+    int r = pq.PQresultStatus(res) == PGRES_COMMAND_OK ? 0 : fail(&k->base, res, sql, ei);
+    pq.PQclear(res);
     return r;
 }
 
 static int connect_failed(struct conn *k, const struct db *db, struct errinfo *ei)
 {
-    return db_fail(db, ei, E_TEMP, k->pg ? PQerrorMessage(k->pg) : "out of memory", NULL);
+    return db_fail(db, ei, E_TEMP, k->pg ? pq.PQerrorMessage(k->pg) : "out of memory", NULL);
 }
 
 static void disconnect(struct dbc *c)
 {
     struct conn *k = conn_of(c);
-    PQfinish(k->pg);
+    pq.PQfinish(k->pg);
     free(k);
 }
 
@@ -190,8 +212,8 @@ static int connect_server(struct db *db, bool writer, struct dbc **ret, struct e
     struct conn *k = xcalloc(1, sizeof(*k));
     k->base.db = db;
     k->base.writer = writer;
-    k->pg = PQconnectdbParams(keys, values, 1);
-    int r = PQstatus(k->pg) == CONNECTION_OK ? greet(k, db, ei) : connect_failed(k, db, ei);
+    k->pg = pq.PQconnectdbParams(keys, values, 1);
+    int r = pq.PQstatus(k->pg) == CONNECTION_OK ? greet(k, db, ei) : connect_failed(k, db, ei);
     if (r < 0) {
         disconnect(&k->base);
         return r;
@@ -203,8 +225,8 @@ static int connect_server(struct db *db, bool writer, struct dbc **ret, struct e
 static int reconnect(struct conn *k, struct errinfo *ei)
 {
     db_note_connect(k->base.db, "connecting again");
-    PQreset(k->pg);
-    if (PQstatus(k->pg) != CONNECTION_OK)
+    pq.PQreset(k->pg);
+    if (pq.PQstatus(k->pg) != CONNECTION_OK)
         return connect_failed(k, k->base.db, ei);
     return greet(k, k->base.db, ei);
 }
@@ -216,12 +238,12 @@ static int ensure(struct conn *k, struct errinfo *ei)
     if (k->base.in_tx)
         return lost(k) ? db_fail(k->base.db, ei, E_TEMP, "the connection was lost", NULL) : 0;
     for (int i = 0; i < 4 && !lost(k); i++) {
-        struct pollfd p = { .fd = PQsocket(k->pg), .events = POLLIN };
+        struct pollfd p = { .fd = pq.PQsocket(k->pg), .events = POLLIN };
         if (poll(&p, 1, 0) == 0)
             return 0;
-        if (!PQconsumeInput(k->pg))
+        if (!pq.PQconsumeInput(k->pg))
             k->dead = true;
-        PQisBusy(k->pg); /* makes libpq read the messages it has */
+        pq.PQisBusy(k->pg); /* makes libpq read the messages it has */
     }
     return lost(k) ? reconnect(k, ei) : 0;
 }
@@ -231,15 +253,15 @@ static int run_text(struct dbc *c, const char *sql, bool again, struct errinfo *
     struct conn *k = conn_of(c);
     int r = ensure(k, ei);
     for (int i = 0; r == 0; i++) {
-        PGresult *res = PQexec(k->pg, sql);
-        ExecStatusType st = PQresultStatus(res);
+        PGresult *res = pq.PQexec(k->pg, sql);
+        ExecStatusType st = pq.PQresultStatus(res);
         if (st == PGRES_COMMAND_OK || st == PGRES_TUPLES_OK || st == PGRES_EMPTY_QUERY) {
-            k->changes = (int64_t)strtoll(PQcmdTuples(res), NULL, 10);
-            PQclear(res);
+            k->changes = (int64_t)strtoll(pq.PQcmdTuples(res), NULL, 10);
+            pq.PQclear(res);
             return 0;
         }
         r = fail(c, res, sql, ei);
-        PQclear(res);
+        pq.PQclear(res);
         if (!again || i > 0 || !lost(k) || c->in_tx)
             return r;
         r = reconnect(k, ei);
@@ -285,7 +307,7 @@ static void reset(struct db_stmt *b)
         s->values[i] = NULL;
         s->types[i] = OID_NONE;
     }
-    PQclear(s->res);
+    pq.PQclear(s->res);
     s->res = NULL;
     free(s->digits);
     s->digits = NULL;
@@ -297,7 +319,7 @@ static void unprepare(struct conn *k, struct stmt *s)
     if (s->gen == k->gen && !k->base.closing && !lost(k)) {
         char sql[40];
         snprintf(sql, sizeof(sql), "DEALLOCATE %s", s->name);
-        PQclear(PQexec(k->pg, sql));
+        pq.PQclear(pq.PQexec(k->pg, sql));
     }
     s->gen = 0;
 }
@@ -370,13 +392,13 @@ static int prepare_on_server(struct conn *k, struct stmt *s, struct errinfo *ei)
         return 0;
     unprepare(k, s);
     snprintf(s->name, sizeof(s->name), "p%u", ++k->name);
-    PGresult *res = PQprepare(k->pg, s->name, s->numbered, n, s->declared);
+    PGresult *res = pq.PQprepare(k->pg, s->name, s->numbered, n, s->declared);
     int r = 0;
-    if (PQresultStatus(res) == PGRES_COMMAND_OK)
+    if (pq.PQresultStatus(res) == PGRES_COMMAND_OK)
         s->gen = k->gen;
     else
         r = fail(&k->base, res, s->base.sql, ei);
-    PQclear(res);
+    pq.PQclear(res);
     return r;
 }
 
@@ -386,14 +408,14 @@ static int execute(struct conn *k, struct stmt *s, struct errinfo *ei)
     if (r < 0)
         return r;
     PGresult *res =
-        PQexecPrepared(k->pg, s->name, s->base.n_params, s->values, s->lengths, s->formats, 1);
-    ExecStatusType st = PQresultStatus(res);
+        pq.PQexecPrepared(k->pg, s->name, s->base.n_params, s->values, s->lengths, s->formats, 1);
+    ExecStatusType st = pq.PQresultStatus(res);
     if (st != PGRES_TUPLES_OK && st != PGRES_COMMAND_OK) {
         r = fail(&k->base, res, s->base.sql, ei);
-        PQclear(res);
+        pq.PQclear(res);
         return r;
     }
-    k->changes = (int64_t)strtoll(PQcmdTuples(res), NULL, 10);
+    k->changes = (int64_t)strtoll(pq.PQcmdTuples(res), NULL, 10);
     s->res = res;
     s->row = -1;
     return 0;
@@ -415,16 +437,16 @@ static int step(struct db_stmt *b, struct errinfo *ei)
         if (r < 0)
             return r;
     }
-    return ++s->row < PQntuples(s->res);
+    return ++s->row < pq.PQntuples(s->res);
 }
 
 static const char *field(const struct stmt *s, int i, struct sv *ret)
 {
     *ret = SV_NULL;
-    if (!s->res || i < 0 || i >= PQnfields(s->res) || s->row < 0 || s->row >= PQntuples(s->res) ||
-        PQgetisnull(s->res, s->row, i))
+    if (!s->res || i < 0 || i >= pq.PQnfields(s->res) || s->row < 0 ||
+        s->row >= pq.PQntuples(s->res) || pq.PQgetisnull(s->res, s->row, i))
         return NULL;
-    *ret = sv_n(PQgetvalue(s->res, s->row, i), (size_t)PQgetlength(s->res, s->row, i));
+    *ret = sv_n(pq.PQgetvalue(s->res, s->row, i), (size_t)pq.PQgetlength(s->res, s->row, i));
     return ret->p;
 }
 
@@ -453,7 +475,7 @@ static int64_t numeric_value(struct sv v)
 static bool number_of(const struct stmt *s, int i, struct sv v, int64_t *ret)
 {
     uint64_t u = 0;
-    switch (PQftype(s->res, i)) {
+    switch (pq.PQftype(s->res, i)) {
     case OID_BOOL:
         *ret = v.p[0] != 0;
         return true;
@@ -501,7 +523,7 @@ static struct sv col_text(struct db_stmt *b, int i)
     if (!field(s, i, &v) || !number_of(s, i, v, &n))
         return v;
     if (!s->digits)
-        s->digits = xcalloc((size_t)PQnfields(s->res), sizeof(*s->digits));
+        s->digits = xcalloc((size_t)pq.PQnfields(s->res), sizeof(*s->digits));
     snprintf(s->digits[i], sizeof(*s->digits), "%" PRId64, n);
     return sv_c(s->digits[i]);
 }
@@ -528,12 +550,12 @@ static int commit(struct dbc *c, struct errinfo *ei)
     int r = ensure(k, ei);
     if (r < 0)
         return r;
-    PGresult *res = PQexec(k->pg, "COMMIT");
-    if (PQresultStatus(res) != PGRES_COMMAND_OK)
+    PGresult *res = pq.PQexec(k->pg, "COMMIT");
+    if (pq.PQresultStatus(res) != PGRES_COMMAND_OK)
         r = fail(c, res, "COMMIT", ei);
-    else if (strcmp(PQcmdStatus(res), "COMMIT") != 0)
+    else if (strcmp(pq.PQcmdStatus(res), "COMMIT") != 0)
         r = db_fail(c->db, ei, E_DB, "the server rolled the transaction back", "COMMIT");
-    PQclear(res);
+    pq.PQclear(res);
     return r;
 }
 
@@ -543,9 +565,10 @@ static int rollback(struct dbc *c, struct errinfo *ei)
     /* A lost connection rolled back by itself; the next statement connects again. */
     if (lost(k))
         return 0;
-    PGresult *res = PQexec(k->pg, "ROLLBACK");
-    int r = PQresultStatus(res) == PGRES_COMMAND_OK || lost(k) ? 0 : fail(c, res, "ROLLBACK", ei);
-    PQclear(res);
+    PGresult *res = pq.PQexec(k->pg, "ROLLBACK");
+    int r =
+        pq.PQresultStatus(res) == PGRES_COMMAND_OK || lost(k) ? 0 : fail(c, res, "ROLLBACK", ei);
+    pq.PQclear(res);
     return r;
 }
 

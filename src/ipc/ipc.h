@@ -13,7 +13,7 @@
 enum ipc_type {
     IPC_READY,     /* module -> supervisor: all sockets are served */
     IPC_DRAIN,     /* supervisor -> module: finish and exit */
-    IPC_RELOAD,    /* supervisor -> module: settings, certificates, accounts have changed */
+    IPC_RELOAD,    /* to the supervisor and from it to modules, a hint: EPOCH_SETTINGS was bumped */
     IPC_MAILBOX,   /* hint: struct ipc_mailbox */
     IPC_REQUEST,   /* JSON; answered by IPC_REPLY with the same id */
     IPC_REPLY,     /* JSON, possibly in several messages: flags IPC_MORE on all but the last */

@@ -52,6 +52,8 @@ bool conn_finish(struct conn *c, struct worker *w, enum close_why why)
     }
     conn_unregister(c);
     void *session = take_ptr(c->session);
+    if (why == CLOSE_KILLED && !c->net->stopping)
+        conn_debug(c, "Killed by the administrator", NULL);
     if (session)
         conn_ops(c)->closed(session, why);
     conn_drop_output(c);

@@ -5,7 +5,12 @@
 #include <limits.h>
 #include <pthread.h>
 #include <sys/resource.h>
-#include <systemd/sd-daemon.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
 
 #include "base/sv.h"
 
@@ -50,8 +55,23 @@ void os_thread_name(const char *name)
     pthread_setname_np(pthread_self(), cut);
 }
 
+/* The protocol of sd_notify(3), which its manual declares stable: one datagram. libsystemd would
+ * bring five more libraries into each process. A service manager that cannot be told is no reason
+ * to stop serving. */
 void os_sd_notify(const char *state)
 {
-    /* A service manager that cannot be told is no reason to stop serving. */
-    (void)sd_notify(0, state);
+    const char *path = getenv("NOTIFY_SOCKET");
+    struct sockaddr_un a = { .sun_family = AF_UNIX };
+    size_t n = path ? strlen(path) : 0;
+    if (n < 2 || n >= sizeof(a.sun_path) || (*path != '/' && *path != '@'))
+        return;
+    memcpy(a.sun_path, path, n);
+    if (*path == '@')
+        a.sun_path[0] = '\0'; /* the abstract name space */
+    int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return;
+    (void)sendto(fd, state, strlen(state), MSG_NOSIGNAL, (struct sockaddr *)&a,
+                 (socklen_t)(offsetof(struct sockaddr_un, sun_path) + n));
+    close(fd);
 }

@@ -23,6 +23,7 @@
 #define MAX_REQUEST      (1 * MiB)
 #define MAX_REPLY        (64 * MiB)
 #define ASK_TIMEOUT_MS   30000
+#define TAKE_OVER_MS     5000
 #define IDLE_MS          300000 /* between requests */
 #define REQUEST_MS       60000  /* from a request's first byte to its last */
 #define IO_TIMEOUT_MS    30000
@@ -68,11 +69,40 @@ static json_t *ask(void *arg, enum module to, const char *op, json_t *args)
     return reply ? reply : admin_error(E_PARSE, "module %s: %s", module_names[to], je.text);
 }
 
-static void changed(void *arg)
+/* Names of the processes that serve by older settings; their number. */
+static unsigned behind(uint64_t epoch, char *names, size_t cap)
+{
+    unsigned n = 0;
+    size_t used = 0;
+
+    for (enum module m = 0; m < MOD_COUNT; m++) {
+        uint64_t applied = applied_get(m);
+
+        if (!applied || applied >= epoch)
+            continue;
+        used += (size_t)snprintf(names + used, cap - used, "%s%s", n ? ", " : "", module_names[m]);
+        n++;
+    }
+    return n;
+}
+
+/* A module takes over what it is told within milliseconds, after the requests before it. */
+static int changed(void *arg, struct errinfo *ei)
 {
     struct control *c = arg;
+    uint64_t epoch = epoch_get(EPOCH_SETTINGS);
+    int64_t until = clock_mono_ms() + TAKE_OVER_MS;
+    char names[128];
+    unsigned n;
 
     ipc_send(c->m->ipc, MOD_SUPERVISOR, IPC_RELOAD, 0, false, SV_NULL);
+    while ((n = behind(epoch, names, sizeof(names))) && clock_mono_ms() < until)
+        poll(NULL, 0, 1);
+    return n == 0 ? 0
+                  : err_set(ei, E_TIMEOUT,
+                            "module%s %s ha%s not taken the settings over within %d s; the log of "
+                            "errors may say why",
+                            n > 1 ? "s" : "", names, n > 1 ? "ve" : "s", TAKE_OVER_MS / 1000);
 }
 
 /* Only root, the server's own user and members of the socket's group get in: file mode. Who it is

@@ -110,11 +110,17 @@ static struct event *next_event(bool *ret_drain)
 static void reload(struct module_ctx *m)
 {
     _cleanup_(freep) char *certs = boot_path(&m->boot, "certs");
+    uint64_t epoch = epoch_get(EPOCH_SETTINGS); /* first: what changes now is read once more */
+    bool said = m->stale;
     struct errinfo ei;
 
-    if (boot_load_settings(m->db, &ei) < 0)
-        log_error("module %s: settings were not reloaded: %s", module_names[m->def->self], ei.text);
-    epoch_bump(EPOCH_ACCOUNTS);
+    m->stale = boot_load_settings(m->db, &ei) < 0;
+    if (m->stale) { /* the next heartbeat tries again */
+        if (!said)
+            log_error("module %s: settings were not reloaded: %s", module_names[m->def->self],
+                      ei.text);
+        return;
+    }
     if (m->net) {
         _cleanup_(conf_unrefp) const struct conf *c = conf_pin();
 
@@ -124,6 +130,22 @@ static void reload(struct module_ctx *m)
     }
     if (dns_configure(&ei) < 0)
         log_error("DNS servers were not reloaded: %s", ei.text);
+    applied_set(epoch);
+}
+
+static void catch_up(struct module_ctx *m)
+{
+    if (applied_get(m->def->self) != epoch_get(EPOCH_SETTINGS))
+        reload(m);
+}
+
+/* Before the first connection: from now on administrators wait for this module. A change since the
+ * settings were read that did not wait for it yet is seen here (applied_set). */
+static void begin_to_serve(struct module_ctx *m)
+{
+    if (!applied_get(m->def->self))
+        applied_set(m->settings_epoch);
+    catch_up(m);
 }
 
 /* Requests that every module understands. */
@@ -178,11 +200,12 @@ static void serve(struct module_ctx *m)
             ipc_send(m->ipc, MOD_SUPERVISOR, IPC_HEARTBEAT, 0, false, SV_NULL);
             os_memory_tick();
             event_tick();
+            catch_up(m); /* when the hint was lost */
         }
         if (!e)
             continue;
         if (e->type == IPC_RELOAD)
-            reload(m);
+            catch_up(m);
         if (e->type == IPC_REQUEST)
             answer(m, e);
         free(e->json);
@@ -233,6 +256,7 @@ static int begin(struct module_ctx *m, struct errinfo *ei)
     if (ipc_fd < 0)
         return ipc_fd;
     certs = boot_path(&m->boot, "certs");
+    m->settings_epoch = epoch_get(EPOCH_SETTINGS); /* before they are read */
     r = boot_open_db(&m->boot, &m->db, ei);
     if (r == 0)
         r = accounts_open(m->db, &m->accounts, ei);
@@ -285,8 +309,10 @@ int module_main(const struct module_def *def)
         fprintf(stderr, "posthorn: module %s cannot start: %s\n", module_names[def->self], ei.text);
         _exit(1); /* threads may run already, and use what an orderly end would free */
     }
+    begin_to_serve(&m);
     ipc_send(m.ipc, MOD_SUPERVISOR, IPC_READY, 0, false, SV_NULL);
     serve(&m);
+    applied_set(0);
     def->stop(&m, stop_deadline_ms());
     ipc_close(m.ipc);
     accounts_close(m.accounts);
@@ -304,6 +330,7 @@ int module_listen(struct module_ctx *m, enum service svc, const struct proto_ops
     json_t *list = json_object_get(m->inherited, "listen"), *item;
     size_t i;
 
+    begin_to_serve(m);
     json_array_foreach(list, i, item)
     {
         int fd = (int)json_integer_value(json_object_get(item, "fd"));

@@ -33,8 +33,10 @@ struct module_ctx {
     struct accounts *accounts;
     struct ipc *ipc;
     struct net *net;
-    json_t *inherited; /* what the supervisor handed down: fds and listeners */
-    void *own;         /* the module's */
+    uint64_t settings_epoch; /* of the settings that it started with */
+    bool stale;              /* said already that settings cannot be read */
+    json_t *inherited;       /* what the supervisor handed down: fds and listeners */
+    void *own;               /* the module's */
 };
 
 extern const struct module_def module_smtp, module_access, module_control;

@@ -27,6 +27,7 @@
 #define ABORT_MS         5000 /* from the signal that leaves a core to the one that always works */
 #define DRAIN_MS         25000
 #define ORPHANS_MS       30000
+#define RELOAD_AGAIN_MS  5000 /* when the settings could not be read */
 
 static const enum module served[] = { MOD_CONTROL, MOD_ACCESS, MOD_SMTP };
 
@@ -41,6 +42,7 @@ struct supervisor {
     bool stopping, told_ready;
     int64_t heartbeat_max_ms;
     int64_t stop_deadline_ms;
+    int64_t reload_ms; /* not before this: the last attempt failed */
     struct child children[ARRAY_LEN(served)];
     char *buffer; /* for one message */
 };
@@ -163,6 +165,7 @@ static void begin_stop(struct supervisor *s)
     if (s->stopping)
         return;
     s->stopping = true;
+    applied_set(0);
     s->stop_deadline_ms = clock_mono_ms() + DRAIN_MS;
     os_sd_notify("STOPPING=1");
     for (size_t i = 0; i < ARRAY_LEN(served); i++) {
@@ -174,14 +177,28 @@ static void begin_stop(struct supervisor *s)
 
 static void reload(struct supervisor *s)
 {
+    uint64_t epoch = epoch_get(EPOCH_SETTINGS); /* first: what changes now is read once more */
     struct errinfo ei;
+    int r;
 
     os_sd_notify("RELOADING=1");
-    if (boot_load_settings(s->db, &ei) < 0)
-        log_error("settings were not reloaded: %s", ei.text);
-    configure_logs(s);
     tell_all(s, IPC_RELOAD);
+    epoch_bump(EPOCH_ACCOUNTS);
+    r = boot_load_settings(s->db, &ei);
+    configure_logs(s);
+    if (r < 0)
+        log_error("settings were not reloaded: %s", ei.text);
+    else
+        applied_set(epoch);
+    s->reload_ms = r < 0 ? clock_mono_ms() + RELOAD_AGAIN_MS : 0;
     os_sd_notify("READY=1");
+}
+
+static void catch_up(struct supervisor *s)
+{
+    if (!s->stopping && applied_get(MOD_SUPERVISOR) != epoch_get(EPOCH_SETTINGS) &&
+        clock_mono_ms() >= s->reload_ms)
+        reload(s);
 }
 
 static void reap(struct supervisor *s)
@@ -198,6 +215,13 @@ static void reap(struct supervisor *s)
             }
 }
 
+/* Whatever was changed behind our back is read too: certificates, rows of the database. */
+static void ask_for_reload(struct supervisor *s)
+{
+    epoch_bump(EPOCH_SETTINGS);
+    s->reload_ms = 0;
+}
+
 static void on_signal(struct supervisor *s)
 {
     struct signalfd_siginfo si;
@@ -206,7 +230,7 @@ static void on_signal(struct supervisor *s)
         if (si.ssi_signo == SIGCHLD)
             reap(s);
         else if (si.ssi_signo == SIGHUP)
-            reload(s);
+            ask_for_reload(s);
         else
             begin_stop(s);
     }
@@ -247,8 +271,8 @@ static void on_link(struct supervisor *s, struct child *c)
             break;
         case IPC_HEARTBEAT:
             break;
-        case IPC_RELOAD: /* control has changed a setting */
-            reload(s);
+        case IPC_RELOAD: /* control has changed a setting: run() looks at once */
+            s->reload_ms = 0;
             break;
         case IPC_DRAIN:
         case IPC_MAILBOX:
@@ -340,6 +364,7 @@ static void run(struct supervisor *s)
                 closep(&s->children[i].link);
                 s->children[i].link = -1;
             }
+        catch_up(s);
         check_children(s);
         event_tick();
         if (s->stopping && clock_mono_ms() > s->stop_deadline_ms)
@@ -420,6 +445,7 @@ static int start(struct supervisor *s, const struct supervisor_opts *o, struct e
         (r = ensure_certificate(s, ei)) < 0 || (r = shm_create(&s->shm_fd, &s->shm, ei)) < 0)
         return r;
     shm_use(s->shm, MOD_SUPERVISOR);
+    applied_set(epoch_get(EPOCH_SETTINGS));
     if ((r = start_events(s, ei)) < 0)
         return r;
     return bind_all(s, ei);

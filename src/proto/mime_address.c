@@ -143,6 +143,8 @@ static struct sv as_atom(struct walker *w, size_t from)
 {
     size_t n = from;
 
+    if (from >= w->words.n)
+        return keep(w, SV(""));
     for (size_t i = from; i < w->words.n; i++)
         if (w->words.p[i] != GAP)
             w->words.p[n++] = w->words.p[i];

@@ -257,6 +257,18 @@ static bool parse_auth(struct sv v, struct smtp_mail_args *ret)
     return v.n && smtp_xtext_valid(v);
 }
 
+/* "<item@domain>": what our client adds, row smtp.client.transid. */
+static bool parse_transid(struct sv v, struct smtp_mail_args *ret)
+{
+    if (v.n < 3 || v.n > 300 || v.p[0] != '<' || v.p[v.n - 1] != '>')
+        return false;
+    ret->transid = sv_take(sv_skip(v, 1), v.n - 2);
+    for (size_t i = 0; i < ret->transid.n; i++)
+        if (ret->transid.p[i] == '<' || ret->transid.p[i] == '>' || (ret->transid.p[i] & 0x80))
+            return false;
+    return true;
+}
+
 static bool parse_smtputf8(struct sv v, struct smtp_mail_args *ret)
 {
     ret->smtputf8 = true;
@@ -269,9 +281,10 @@ enum smtp_arg smtp_parse_mail(struct sv args, struct smtp_mail_args *ret)
         struct sv name;
         bool (*parse)(struct sv v, struct smtp_mail_args *ret);
     } params[] = {
-        { SV("SIZE"), parse_size }, { SV("BODY"), parse_body },
-        { SV("RET"), parse_ret },   { SV("ENVID"), parse_envid },
-        { SV("AUTH"), parse_auth }, { SV("SMTPUTF8"), parse_smtputf8 },
+        { SV("SIZE"), parse_size },       { SV("BODY"), parse_body },
+        { SV("RET"), parse_ret },         { SV("ENVID"), parse_envid },
+        { SV("AUTH"), parse_auth },       { SV("SMTPUTF8"), parse_smtputf8 },
+        { SV("TRANSID"), parse_transid },
     };
     unsigned seen = 0;
     struct sv rest, name, value;

@@ -37,9 +37,10 @@ struct smtp_mail_args {
     bool has_size, smtputf8;
     uint64_t size;
     enum smtp_body_type body;
-    char ret;        /* 'F', 'H' or 0 */
-    struct sv envid; /* xtext as given; p == NULL: none */
-    struct sv auth;  /* the same; "<>" = unknown */
+    char ret;          /* 'F', 'H' or 0 */
+    struct sv envid;   /* xtext as given; p == NULL: none */
+    struct sv auth;    /* the same; "<>" = unknown */
+    struct sv transid; /* without brackets; p == NULL: none */
 };
 
 struct smtp_rcpt_args {

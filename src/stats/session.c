@@ -259,4 +259,5 @@ void shm_module_reset(struct shm *s, enum module m)
     }
     for (unsigned b = 0; b < INTEREST_BUCKETS; b++)
         atomic_store(&l->interest[m][b], 0);
+    atomic_store(&l->applied[m], 0);
 }

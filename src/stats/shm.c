@@ -1,5 +1,6 @@
 /* The segment itself: creation, attachment, the process's current segment, counters, epochs and
  * interest. Sessions are in session.c. All calls are lock-free and may come from any thread. */
+#include "base/rand.h"
 #include "stats/shm_priv.h"
 
 #include <fcntl.h>
@@ -57,6 +58,8 @@ int shm_create(int *ret_fd, struct shm **ret, struct errinfo *ei)
     s->m->version = SHM_VERSION;
     s->m->size = sizeof(struct shm_layout);
     s->m->started_s = (uint64_t)clock_wall_s() & UINT32_MAX;
+    s->m->epochs[EPOCH_SETTINGS] = 1; /* 0 in applied[] is nobody's epoch */
+    rand_bytes(s->m->failure_key, sizeof(s->m->failure_key));
     *ret_fd = take_fd(&fd);
     *ret = s;
     return 0;
@@ -166,14 +169,26 @@ uint64_t ctr_get(struct shm *s, enum counter c)
     return sum;
 }
 
+/* Epochs and applied are sequentially consistent: of two processes that each write one and then
+ * read the other, at least one sees the other's (shm.h). */
 uint64_t epoch_get(enum epoch e)
 {
-    return atomic_load_explicit(&shm_here()->epochs[e], memory_order_acquire);
+    return atomic_load(&shm_here()->epochs[e]);
 }
 
 void epoch_bump(enum epoch e)
 {
-    atomic_fetch_add_explicit(&shm_here()->epochs[e], 1, memory_order_acq_rel);
+    atomic_fetch_add(&shm_here()->epochs[e], 1);
+}
+
+void applied_set(uint64_t epoch)
+{
+    atomic_store(&shm_here()->applied[shm_self()], epoch);
+}
+
+uint64_t applied_get(enum module m)
+{
+    return atomic_load(&shm_here()->applied[m]);
 }
 
 static unsigned bucket(int64_t account_id)

@@ -1,5 +1,6 @@
 /* What every module shows while it works, in one shared memory segment that the supervisor makes
- * and hands down: counters, live sessions, epochs, interest in mailboxes. Writers are lock-free and
+ * and hands down: counters, live sessions, epochs, interest in mailboxes, failed logins
+ * (failures.h). Writers are lock-free and
  * readers never disturb them (sessions are read under a per-slot sequence number).
  * A crashed module's slots are reclaimed by the supervisor (shm_module_reset). */
 #pragma once
@@ -56,6 +57,12 @@ uint64_t ctr_get_module(struct shm *s, enum module m, enum counter c);
 enum epoch { EPOCH_SETTINGS, EPOCH_ACCOUNTS, EPOCH_CERTS, EPOCH_COUNT };
 uint64_t epoch_get(enum epoch e);
 void epoch_bump(enum epoch e);
+/* Which settings a process works by: EPOCH_SETTINGS as it was before they were read, or 0 while the
+ * process serves nobody (shm_module_reset makes it that for the dead). A process sets it for itself
+ * and, before it begins to serve, looks at the epoch once more: then either it sees a change, or
+ * who made the change sees that the process has to be waited for. */
+void applied_set(uint64_t epoch);
+uint64_t applied_get(enum module m);
 
 /* Sessions. The id is what logs print in brackets: unique per boot, 32 bits. */
 #define SHM_MAX_SESSIONS 65536

@@ -11,6 +11,8 @@ enum {
     PEER_WORDS = 6,     /* 46 bytes */
     ACCOUNT_WORDS = 12, /* 96 bytes */
     STATE_WORDS = 3,    /* 24 bytes */
+    FAILURE_SETS = 4096,
+    FAILURE_WAYS = 8,
 };
 
 #define SHM_MAGIC 0x314d48534e524854u
@@ -36,19 +38,28 @@ struct shm_slot {
     _Atomic uint64_t account[ACCOUNT_WORDS];
 };
 
+/* Failed logins of one name or address; failures.c. */
+struct shm_failure {
+    _Atomic uint64_t hash; /* 0 = empty */
+    _Atomic uint64_t state;
+};
+
 struct shm_layout {
     /* Written before the descriptor is handed to anybody. */
     uint64_t magic, version, size;
     uint64_t started_s; /* wall clock */
+    uint64_t failure_key[2];
     _Alignas(64) _Atomic uint32_t next_id;
     _Alignas(64) _Atomic uint32_t high; /* slots below were claimed at least once */
     _Alignas(64) _Atomic uint64_t epochs[EPOCH_COUNT];
+    _Atomic uint64_t applied[MOD_COUNT]; /* EPOCH_SETTINGS that is in force; 0 = not serving */
     struct shm_stripe counters[MOD_COUNT][CTR_STRIPES];
     _Atomic int32_t interest[MOD_COUNT][INTEREST_BUCKETS];
     /* Bit set: the slot is (or was a moment ago) in use. A hint that makes claiming and listing
      * fast; a wrong bit costs a failed claim, the owner word decides. */
     _Alignas(64) _Atomic uint64_t used[SLOT_WORDS];
     struct shm_slot slots[SHM_MAX_SESSIONS];
+    _Alignas(64) struct shm_failure failures[FAILURE_SETS][FAILURE_WAYS];
 };
 
 struct shm {

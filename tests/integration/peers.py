@@ -77,7 +77,7 @@ class NameServer:
 
     def __init__(self, directory, records=RECORDS, address=DNS):
         self.dir, self.address, self.proc = pathlib.Path(directory), address, None
-        data = "".join(f"    local-data: '{n}. 60 IN {t} {' '.join(v if v.isdigit() or t in ('A', 'TXT') else v.rstrip('.') + '.' for v in rest)}'\n"
+        data = "".join(f"    local-data: '{n}. 60 IN {t} {' '.join(v if v.isdigit() or t in ('A', 'AAAA', 'TXT') else v.rstrip('.') + '.' for v in rest)}'\n"
                        for n, t, *rest in map(str.split, records))
         (self.dir / "unbound.conf").write_text(f"""server:
     directory: "{self.dir}"

@@ -1,6 +1,8 @@
 """The first path through the house: in by SMTP, read by IMAP and POP3, seen by the administrator."""
 import imaplib
+import os
 import poplib
+import re
 import signal
 import smtplib
 import ssl
@@ -11,7 +13,7 @@ BODY = b"From: a@example.test\r\nTo: bob@example.test\r\nSubject: first\r\n\r\nH
 
 
 def send(server, to="bob", sender="someone@elsewhere.test", body=BODY):
-    with smtplib.SMTP("127.0.0.1", server.port["smtp"], timeout=20) as c:
+    with smtplib.SMTP("127.0.0.1", server.port["smtp"], timeout=60) as c:
         c.ehlo("client.test")
         return c.sendmail(sender, [server.address(to)], body)
 
@@ -57,11 +59,11 @@ def test_smtp_to_imap_and_pop3(server):
 
 def test_submission_with_tls(server):
     before = message_count(server, "carol")
-    with smtplib.SMTP("127.0.0.1", server.port["submission"], timeout=20) as c:
+    with smtplib.SMTP("127.0.0.1", server.port["submission"], timeout=60) as c:
         c.starttls(context=insecure_tls())
         c.login(server.address("alice"), PASSWORD)
         c.sendmail(server.address("alice"), [server.address("carol")], BODY)
-    with smtplib.SMTP_SSL("127.0.0.1", server.port["smtps"], timeout=20, context=insecure_tls()) as c:
+    with smtplib.SMTP_SSL("127.0.0.1", server.port["smtps"], timeout=60, context=insecure_tls()) as c:
         c.login(server.address("alice"), PASSWORD)
         c.sendmail(server.address("alice"), [server.address("carol")], BODY)
     wait_for("delivery", lambda: message_count(server, "carol") == before + 2)
@@ -88,6 +90,46 @@ def test_wrong_password_is_refused(server):
     c.shutdown()
 
 
+def test_failed_logins_count_over_all_services(make_server):
+    """SMTP and IMAP are two processes; an attacker has the same number of attempts in both together."""
+    s = make_server(settings={"auth.max_failures": "4", "auth.failure_delay": "0ms"})
+
+    def by_smtp(password):
+        with smtplib.SMTP("127.0.0.1", s.port["submission"]) as c:
+            c.starttls(context=insecure_tls())
+            try:
+                c.login(s.address("bob"), password)
+                return True
+            except smtplib.SMTPAuthenticationError:
+                return False
+
+    def by_imap(password):
+        c = imaplib.IMAP4("127.0.0.1", s.port["imap"])
+        try:
+            c.login(s.address("bob"), password)
+            c.logout()
+            return True
+        except imaplib.IMAP4.error:
+            c.shutdown()
+            return False
+
+    assert by_smtp(PASSWORD) and by_imap(PASSWORD)
+    s.tool("set", "auth.scram_sha256", "no")   # one attempt is one command: no second mechanism is tried
+    s.tool("set", "auth.scram_sha1", "no")
+    s.tool("set", "auth.login", "no")
+    assert not by_smtp("wrong-1") and not by_imap("wrong-2") and not by_smtp("wrong-3")
+    access = s.pids()["access"]
+    os.kill(access, signal.SIGKILL)            # a module that dies forgets nothing
+    wait_for("module access", lambda: s.pids().get("access", access) != access)
+    s.wait_port(s.port["imap"])
+    assert not by_imap("wrong-4")
+    assert not by_smtp(PASSWORD) and not by_imap(PASSWORD), "four failures lock the account everywhere"
+    assert "increased failed login count to 4, user=bob@example.test" in "".join(
+        f.read_text() for f in sorted((s.data / "logs/auth").iterdir()))
+    s.tool("change", "account", s.address("bob"), f"password={{PLAIN}}{PASSWORD}")
+    assert by_imap(PASSWORD) and by_smtp(PASSWORD)
+
+
 def test_administrator_looks_inside(server):
     c = imap(server, "alice")
     rows = server.tool_json("sessions")["rows"]
@@ -99,6 +141,9 @@ def test_administrator_looks_inside(server):
         raise AssertionError("session is still there")
     except (imaplib.IMAP4.abort, OSError):
         pass
+    wait_for("its last lines", lambda: re.search(r"\] [0-9:]{8} Killed by the administrator\n"
+                                                 r".*\] [0-9:]{8} \*\*\* alice@example\.test 0 fetched 0 appended INCOMPLETE-SESSION\n"
+                                                 r".*\] [0-9:]{8} Disconnected\n", server.log_text("m")))
     stats = {r["name"]: r["value"] for r in server.tool_json("stats")["rows"]}
     assert stats["smtp_messages_in"] >= 1
     assert server.tool("queue").stdout.strip() == "the queue is empty"

@@ -180,9 +180,9 @@ def test_mail_volume_full(volume, directory, min_free):
             line = append(server, books, "u0", 200000)
             assert line.startswith((b"a OK", b"a NO [")), line
         # A crash now does not make it worse: the module starts on the full disk.
-        os.kill(pids["smtp"], signal.SIGKILL)
+        server.kill("smtp")
         wait_for("smtp starts on a full disk", lambda: server.pids().get("smtp") not in (None, pids["smtp"]) and
-                 client.send(USERS, 1000) == 452, timeout=20, interval=0.1)
+                 client.send(USERS, 1000) == 452, interval=0.1)
         pids = server.pids()
         # Reading goes on.
         c = load.Imap(server.port["imap"], "u1", PASSWORD, threading.Event())
@@ -198,12 +198,12 @@ def test_mail_volume_full(volume, directory, min_free):
         uids = {u: load.message_number(lit) for u, _, _, lit in load.fetched(c.ok(f"UID FETCH 1:* {load.HEADER}")[1])}
         big = sorted(uids)[20:]
         assert big
-        wait_for("a user expunges", lambda: expunge(c, big), timeout=20, interval=0.2)
+        wait_for("a user expunges", lambda: expunge(c, big), interval=0.2)
         for u in big:
             books.removed["u1", uids[u]] = ("sure", 0)
         c.close()
         server.tool("queue", "retry")
-        wait_for("mail flows again", lambda: client.send(["u2"], 2000) == 250, timeout=20, interval=0.2)
+        wait_for("mail flows again", lambda: client.send(["u2"], 2000) == 250, interval=0.2)
         assert append(server, books, "u0", 20000).startswith(b"a OK")
         check(server, books)
         assert server.pids() == pids, "a module was restarted\n" + server.output()[-3000:]

@@ -248,10 +248,11 @@ def test_notices_on_request(world):
     """RFC 3461 from end to end: success is told by the last server that knows NOTIFY."""
     submit(world.ours, "carol@example.test", ["erin@peer.test", "bob@example.test", "nobody@peer.test"],
            message("on-request", sender="carol@example.test"),
-           {"erin@peer.test": " NOTIFY=SUCCESS,FAILURE ORCPT=rfc822;Erin@peer.test", "bob@example.test": " NOTIFY=SUCCESS",
+           {"erin@peer.test": " NOTIFY=SUCCESS,FAILURE ORCPT=rfc822;Erin@peer.test", "bob@example.test": " NOTIFY=SUCCESS ORCPT=rfc822;b+2Bob+3D1@example.test",
             "nobody@peer.test": " NOTIFY=NEVER"})
     _, mine = report(bounce_about(world.ours, "carol", "bob@example.test"))
     assert [(r["Final-Recipient"], r["Action"], r["Status"]) for r in mine] == [("rfc822; bob@example.test", "delivered", "2.1.5")]
+    assert mine[0]["Original-Recipient"] == "rfc822;b+ob=1@example.test"   # decoded: RFC 3461 6.3
     _, theirs = report(bounce_about(world.ours, "carol", "Erin@peer.test"))
     assert theirs[0]["Original-Recipient"].lower().replace(" ", "") == "rfc822;erin@peer.test"
     assert theirs[0]["Action"] in ("delivered", "relayed")

@@ -2,12 +2,13 @@
 import json
 import os
 import pwd
+import re
 import smtplib
 import stat
 import subprocess
 
 import pytest
-from conftest import BIN, wait_for
+from conftest import BIN, TOP, wait_for
 from test_basics import imap, send
 
 
@@ -98,6 +99,34 @@ def test_the_seeds_spelling(either):
     assert "changed" not in either.tool("list", "net.session_timeout").stdout
 
 
+# Variables of the administration interface that people know, our setting, a value other than the default.
+VARIABLES = [
+    ("c_system_services_smtp_altport", "smtp.altport", "366"),
+    ("C_Mail_SMTP_Delivery_MessageSubmission", "smtp.submission_required", "yes"),
+    ("C_Mail_Security_Protection_RejectMX", "smtp.reject_unknown_domain", "yes"),
+    ("C_Mail_Security_Protection_RejectrDNS", "smtp.reject_no_rdns", "yes"),
+    ("C_Mail_SMTP_Other_FullMailboxPermanentError", "smtp.full_mailbox_permanent", "yes"),
+    ("C_System_Services_Firewall", "net.access_mode", "deny"),
+    ("c_mail_smtp_general_parallelipconnectionslimit", "smtp.parallel_per_ip", "7"),
+    ("C_Mail_SMTP_Other_MaxHopCount", "smtp.max_hops", "17"),
+    ("c_system_adv_protocols_sessiontimeout", "net.session_timeout", "310s"),
+    ("C_System_Logging_General_SystemLogFunction", "log.syslog", "yes"),
+    ("c_system_log_maxlogsize", "log.max_line", "4KiB"),
+]
+
+
+def test_every_known_variable(either):
+    known = {r["api_variable"]: r["name"] for r in either.tool_json("list")["rows"] if r.get("api_variable")}
+    assert known == {v: n for v, n, _ in VARIABLES}
+    for variable, name, value in VARIABLES:
+        before = either.tool("get", "system", variable).stdout
+        either.tool("set", "system", variable.upper(), value)
+        assert either.tool("get", "system", variable.lower()).stdout.strip() == value
+        assert either.tool("get", name).stdout.strip() == value != before.strip()
+        either.tool("reset", "system", variable)
+        assert either.tool("get", name).stdout == before
+
+
 def test_json(either):
     rows = either.tool_json("list", "accounts")["rows"]
     assert [r["address"] for r in rows] == [f"{u}@example.test" for u in ("alice", "bob", "carol")]
@@ -163,6 +192,51 @@ def test_help_and_version():
     assert subprocess.run([BIN, "module", "none"], capture_output=True).returncode == 2
 
 
+def manual(name):
+    """Synopsis -> the text of its entry, from the source of a manual page."""
+    out, now = {}, None
+    for line in (TOP / "packaging/man" / name).read_text().splitlines():
+        if line.startswith(".It Cm "):
+            now = " ".join(w for w in line[4:].split() if w not in ("Cm", "Ar"))
+            now = now.replace("Op key Ns = Ns value ...", "[key=value ...]")
+            now = re.sub(r"Op (\S+)$", r"[\1]", now)
+            out[now] = ""
+        elif line.startswith((".El", ".S")):
+            now = None
+        elif now:
+            out[now] += line + "\n"
+    return out
+
+
+def test_the_manual_has_every_command(offline):
+    """What `help` lists and the manual lists are the same, and the manual names every key of every command."""
+    told = re.findall(r"^  (\S.*?) {2,}\S|^  (\S.{41}\S*) ", subprocess.run([BIN, "tool", "help"], capture_output=True, text=True).stdout, re.M)
+    commands = {(a or b).strip() for a, b in told}
+    pages = manual("posthorn-tool.8")
+    assert len(commands) > 30
+    assert commands | {"help"} == set(pages)
+    operations = {r["op"]: r["args"] for r in offline.tool_json("list", "operations")["rows"]}
+    keys = {"create domain": "domain.create", "delete domain": "domain.delete", "create account": "account.create",
+            "delete account": "account.delete", "create alias": "alias.set", "change alias": "alias.set", "verify mailbox": "mailbox.verify"}
+    for words, op in keys.items():
+        entry, = (t for s, t in pages.items() if s.startswith(words + " "))
+        for key in operations[op].split()[1:]:
+            assert re.search(rf"\b{key.strip('[]')}\b", entry), (words, key)
+    same = {s for s in commands if s.endswith("[key=value ...]") and not any(s.startswith(w + " ") for w in keys)}
+    assert same == {"change domain domain [key=value ...]", "change account address [key=value ...]"}
+    assert all("The same keys." in pages[s] for s in same)
+    for page in (TOP / "packaging/man").glob("*.8"):
+        lint = subprocess.run(["mandoc", "-T", "lint", "-W", "warning", page], capture_output=True, text=True)
+        assert lint.returncode == 0, lint.stdout
+
+
+def test_the_manual_has_every_option():
+    page = (TOP / "packaging/man/posthorn.8").read_text()
+    told = subprocess.run([BIN, "--help"], capture_output=True, text=True).stdout
+    for option in set(re.findall(r"--([a-z]+)", told)):
+        assert f"Fl Fl {option}" in page, option
+
+
 def test_without_a_server(offline):
     for words in (("sessions",), ("queue",), ("stats",), ("queue", "retry"), ("reload",), ("sessions", "kill", "1A")):
         assert "the server is not running; start it with `posthorn serve`" in refused(offline, *words)
@@ -225,7 +299,7 @@ def test_sessions_and_stats(server):
 def test_queue_commands(make_server):
     """A message to a domain that cannot be reached waits; it is shown, tried and deleted."""
     s = make_server(settings={"dns.servers": "127.0.0.1@9", "dns.timeout": "200ms"})
-    with smtplib.SMTP("127.0.0.1", s.port["smtp"], timeout=20) as c:
+    with smtplib.SMTP("127.0.0.1", s.port["smtp"], timeout=60) as c:
         c.ehlo("client.test")
         c.sendmail("alice@example.test", ["x@unreachable.test"], b"Subject: waits\r\n\r\nbody\r\n")
     row = wait_for("tried once", lambda: [r for r in s.tool_json("queue")["rows"] if r["attempts"] >= 1])[0]

@@ -310,10 +310,10 @@ static void check_envelope(struct wire_env *e, struct sv rest)
 static void check_dsn(struct wire_env *e, struct sv rest)
 {
     struct message *m = newest_message(e);
-    _cleanup_(freep) char *got =
-        xasprintf("ret=%c envid=%s notify=%u orcpt=%s original=%s 8bit=%d utf8=%d auth=%s",
-                  m->ret ? m->ret : '-', m->envid, m->rcpts[0].notify, m->rcpts[0].orcpt,
-                  m->rcpts[0].original, m->body_8bit, m->smtputf8, m->auth_user);
+    _cleanup_(freep) char *got = xasprintf(
+        "ret=%c envid=%s notify=%u orcpt=%s original=%s 8bit=%d utf8=%d transid=%s auth=%s",
+        m->ret ? m->ret : '-', m->envid, m->rcpts[0].notify, m->rcpts[0].orcpt,
+        m->rcpts[0].original, m->body_8bit, m->smtputf8, m->transid, m->auth_user);
     if (!wire_match(rest, sv_c(got)))
         wire_fail("the message has %s", got);
     message_unref(m);

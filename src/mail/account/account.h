@@ -26,7 +26,7 @@ struct domain {
     enum unknown_action unknown;
     char *unknown_to;          /* catch-all: address for UNKNOWN_FORWARD, else "" */
     int64_t quota_bytes;       /* default for accounts; 0 = none */
-    int64_t max_message_bytes; /* 0 = server's */
+    int64_t max_message_bytes; /* 0 = none */
 };
 
 /* Immutable, counted. */
@@ -39,7 +39,7 @@ struct account {
     bool enabled;
     int64_t quota_bytes;       /* effective: account, else domain; 0 = none */
     int64_t soft_quota_bytes;  /* receives above it, may not send; 0 = none */
-    int64_t max_message_bytes; /* effective limit of sending; 0 = server's */
+    int64_t max_message_bytes; /* smaller of account's and domain's, for sending; 0 = none */
     bool local_only;           /* may send to local domains only */
 };
 void account_unref(const struct account *a);

@@ -7,7 +7,6 @@
 #include "base/codec.h"
 #include "base/hash.h"
 #include "base/rand.h"
-#include "mail/account/failures.h"
 #include "mail/account/later.h"
 #include "mail/account/mimic.h"
 #include "mail/account/verified.h"
@@ -27,7 +26,6 @@ int accounts_open(struct db *db, struct accounts **ret, struct errinfo *ei)
     a->db = db;
     a->found = cache_new((size_t)cf->auth.cache_entries);
     a->missing = cache_new((size_t)cf->auth.cache_entries / 4);
-    a->failures = failures_new();
     a->verified = verified_new();
     a->later = later_new();
     a->mimic = mimic_new();
@@ -44,7 +42,6 @@ void accounts_close(struct accounts *a)
     later_free(a->later); /* first: its thread uses the rest */
     cache_free(a->found);
     cache_free(a->missing);
-    failures_free(a->failures);
     verified_free(a->verified);
     mimic_free(a->mimic);
     if (a->gsasl)

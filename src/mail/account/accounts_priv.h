@@ -54,7 +54,6 @@ struct password_obj {
     struct app_password *app;
 };
 
-struct failures;
 struct verified;
 struct later;
 struct mimic;
@@ -63,7 +62,6 @@ struct accounts {
     struct db *db;
     struct cache *found;   /* entries that exist */
     struct cache *missing; /* NULL entries: a flood of unknown names stays in here */
-    struct failures *failures;
     struct verified *verified;
     struct later *later;
     struct mimic *mimic;

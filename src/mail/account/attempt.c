@@ -5,11 +5,11 @@
 #include "base/clock.h"
 #include "event/event.h"
 #include "mail/account/app_password.h"
-#include "mail/account/failures.h"
 #include "mail/account/later.h"
 #include "mail/account/mimic.h"
 #include "mail/account/password.h"
 #include "mail/account/verified.h"
+#include "stats/failures.h"
 #include "stats/shm.h"
 
 #define TYPED_MAX 320
@@ -22,10 +22,9 @@ struct sv attempt_key(const struct attempt *t)
 bool attempt_locked(struct attempt *t)
 {
     char ip[64];
-    if (failures_locked(t->a->failures, FAILURE_NAME, attempt_key(t)))
+    if (failures_locked(FAILURE_NAME, attempt_key(t)))
         return true;
-    return !t->peer->trusted &&
-           failures_locked(t->a->failures, FAILURE_IP, failures_ip_key(t->peer->ip, ip));
+    return !t->peer->trusted && failures_locked(FAILURE_IP, failures_ip_key(t->peer->ip, ip));
 }
 
 static void tell_failed(const struct attempt *t, const char *reason)
@@ -160,7 +159,7 @@ static void count_failure(struct attempt *t)
     bool locked = false;
     _cleanup_(conf_unrefp) const struct conf *cf = conf_pin();
     int64_t minutes = (cf->auth.lock_time + 59999) / 60000;
-    unsigned n = failures_add(t->a->failures, FAILURE_NAME, attempt_key(t), cf->auth.max_failures,
+    unsigned n = failures_add(FAILURE_NAME, attempt_key(t), cf->auth.max_failures,
                               cf->auth.lock_time, &locked);
     const char *service = t->peer->service;
     event(auth_failure_counted, log_here(), F_STR(proto, service), F_INT(count, n),
@@ -170,8 +169,8 @@ static void count_failure(struct attempt *t)
               F_ADDR(user, t->typed));
     if (t->peer->trusted)
         return;
-    failures_add(t->a->failures, FAILURE_IP, failures_ip_key(t->peer->ip, ip),
-                 cf->auth.max_failures_ip, cf->auth.lock_time, &locked);
+    failures_add(FAILURE_IP, failures_ip_key(t->peer->ip, ip), cf->auth.max_failures_ip,
+                 cf->auth.lock_time, &locked);
     if (locked)
         event(auth_address_locked, log_here(), F_STR(proto, service), F_INT(minutes, minutes),
               F_IP(address, ip));
@@ -194,7 +193,7 @@ int attempt_finish(struct attempt *t, bool right, const struct account **ret, st
         return err_set(ei, E_AUTH, "login: wrong user name or password");
     }
     struct sv address = sv_c(t->account->acc.address);
-    if (failures_clear(t->a->failures, FAILURE_NAME, attempt_key(t)) > 0)
+    if (failures_clear(FAILURE_NAME, attempt_key(t)) > 0)
         event(auth_failures_cleared, log_here(), F_STR(proto, service), F_ADDR(user, address));
     /* The address keeps its count: one good account must not buy an attacker more guesses. */
     event(auth_succeeded, log_here(), F_STR(proto, service), F_ADDR(user, address),

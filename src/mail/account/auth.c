@@ -75,9 +75,11 @@ static bool switched_on(const struct conf *cf, enum mech_id id)
 {
     switch (id) {
     case MECH_SCRAM_SHA256_PLUS:
+        return cf->auth.scram_sha256_plus;
+    case MECH_SCRAM_SHA1_PLUS:
+        return cf->auth.scram_sha1_plus;
     case MECH_SCRAM_SHA256:
         return cf->auth.scram_sha256;
-    case MECH_SCRAM_SHA1_PLUS:
     case MECH_SCRAM_SHA1:
         return cf->auth.scram_sha1;
     case MECH_DIGEST_MD5:

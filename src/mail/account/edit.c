@@ -6,6 +6,7 @@
 #include "base/codec.h"
 #include "mail/account/audit.h"
 #include "mail/account/password.h"
+#include "stats/failures.h"
 
 struct account_row {
     int64_t id, domain_id;
@@ -257,6 +258,8 @@ int account_update(struct accounts *a, const char *admin, struct sv address,
     int r = prepare(a, &ac, address, s->password, ei);
     if (r == 0)
         r = change_run(a, admin, "account", addr_sv(&ac.addr), update_in, &ac, ei);
+    if (r >= 0 && s->password) /* he who is given a new password may use it at once */
+        failures_clear(FAILURE_NAME, addr_sv(&ac.addr));
     password_new_done(&ac.pw);
     return r;
 }

@@ -5,6 +5,7 @@
 #include "base/codec.h"
 #include "mail/deliver/deliver_priv.h"
 #include "proto/mime.h"
+#include "proto/smtp_args.h"
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -129,6 +130,32 @@ static void add_line(struct buf *b, struct sv s)
     }
 }
 
+/* RFC 3461 6.3: ENVID and ORCPT are shown decoded. What would not be readable text stays xtext. */
+static void add_xtext(struct buf *b, struct sv s)
+{
+    struct buf plain;
+    buf_init(&plain, 1024);
+    bool readable = smtp_xtext_decode(s, &plain) == 0;
+    for (size_t i = 0; i < plain.n && readable; i++)
+        readable = plain.p[i] >= ' ' && plain.p[i] < 127;
+    add_line(b, readable ? buf_sv(&plain) : s);
+    buf_done(&plain);
+}
+
+/* "type;address". An address of type utf-8 has escapes of its own that a report keeps: RFC 6533 3.
+ */
+static void add_orcpt(struct buf *b, struct sv orcpt)
+{
+    struct sv address = orcpt, type = sv_split(&address, ';');
+    if (!address.p || sv_ieq(type, SV("utf-8"))) {
+        add_line(b, orcpt);
+        return;
+    }
+    add_line(b, type);
+    (void)buf_add_c(b, ';');
+    add_xtext(b, address);
+}
+
 static void human_rcpt(struct buf *b, const struct rcpt *r, const struct kind *k)
 {
     char status[12];
@@ -182,7 +209,7 @@ static void status_rcpt(struct buf *b, const struct rcpt *r, const struct dsn_op
     (void)buf_add_str(b, "\r\n");
     if (*r->orcpt) {
         (void)buf_add_str(b, "Original-Recipient: ");
-        add_line(b, sv_c(r->orcpt));
+        add_orcpt(b, sv_c(r->orcpt));
         (void)buf_add_str(b, "\r\n");
     }
     (void)buf_addf(b, "Final-Recipient: %s; ", sv_has_8bit(sv_c(r->address)) ? "utf-8" : "rfc822");
@@ -213,7 +240,7 @@ static void status_part(struct buf *b, const struct message *m, const struct dsn
     char date[40];
     if (*m->envid) {
         (void)buf_add_str(b, "Original-Envelope-Id: ");
-        add_line(b, sv_c(m->envid));
+        add_xtext(b, sv_c(m->envid));
         (void)buf_add_str(b, "\r\n");
     }
     clock_rfc5322(m->received_ms / 1000, date);

@@ -215,7 +215,9 @@ static int send_mail(struct tx *t)
         (void)buf_add_str(&p, m->ret == 'F' ? " RET=FULL" : " RET=HDRS");
     if (s->caps & CAP_DSN && *m->envid)
         (void)buf_addf(&p, " ENVID=%s", m->envid);
-    if (s->caps & CAP_TRANSID)
+    if (s->caps & CAP_TRANSID && *m->transid)
+        (void)buf_addf(&p, " TRANSID=<%s>", m->transid);
+    else if (s->caps & CAP_TRANSID)
         (void)buf_addf(&p, " TRANSID=<%s@" SV_FMT ">", m->item,
                        SV_ARG(domain.n ? domain : sv_c(s->our_name)));
     s->in_transaction = true;

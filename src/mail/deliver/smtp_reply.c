@@ -1,6 +1,7 @@
 /* Commands out, replies in, and both in the log. A command is logged together with its reply, so
  * that a pipelined session reads like any other. */
 #include "mail/deliver/smtp_client.h"
+#include "proto/smtp_reply.h"
 #include "stats/shm.h"
 
 enum { MAX_LINE = 8192, MAX_LINES = 200, MAX_COMMAND = 4096 };
@@ -49,47 +50,7 @@ static void log_commands(struct smtp_client *s)
         log_command(s);
 }
 
-/* "250-text" or "250 text": code, and whether it is the last line. */
-static int parse_line(struct sv line, int *ret_code, bool *ret_last)
-{
-    if (line.n < 3)
-        return E_PARSE;
-    for (int i = 0; i < 3; i++)
-        if (line.p[i] < '0' || line.p[i] > '9')
-            return E_PARSE;
-    if (line.n > 3 && line.p[3] != ' ' && line.p[3] != '-')
-        return E_PARSE;
-    *ret_code = (line.p[0] - '0') * 100 + (line.p[1] - '0') * 10 + (line.p[2] - '0');
-    *ret_last = line.n == 3 || line.p[3] == ' ';
-    return 0;
-}
-
-/* Joins the lines' texts; an enhanced code that is repeated on each line is kept once. */
-static void join(struct smtp_client *s, struct reply *ret)
-{
-    struct sv rest = buf_sv(&s->reply_lines);
-    struct sv first = sv_split(&rest, '\n');
-    struct buf b;
-    buf_init(&b, sizeof(ret->text) - 1);
-    struct sv words = sv_skip(first, 4), enhanced = sv_split(&words, ' ');
-    (void)buf_addf(&b, "%03d " SV_FMT, ret->code, SV_ARG(sv_skip(first, 4)));
-    while (rest.p) {
-        struct sv text = sv_skip(sv_split(&rest, '\n'), 4);
-        if (!text.n)
-            continue;
-        if (enhanced.n > 4 && sv_find(enhanced, '.') > 0 && sv_starts(text, enhanced))
-            text = sv_trim(sv_skip(text, enhanced.n));
-        struct sv room = sv_take(text, b.max - b.n > 1 ? b.max - b.n - 1 : 0);
-        if (room.n) {
-            (void)buf_add_c(&b, ' ');
-            (void)buf_add_sv(&b, room);
-        }
-    }
-    sv_copy(ret->text, sizeof(ret->text), b.overflow ? first : buf_sv(&b));
-    buf_done(&b);
-}
-
-/* The seeds show only the last line of a client's reply; all of it at the extended level. */
+/* Administrators expect only the last line of a client's reply; all of it at the extended level. */
 static void log_reply(struct smtp_client *s, struct sv last)
 {
     log_command(s);
@@ -113,7 +74,7 @@ static int read_lines(struct smtp_client *s, struct reply *ret, struct sv *ret_l
         if (buf_add_sv(&s->reply_lines, line) < 0)
             return E_RANGE;
         *ret_last = sv_skip(buf_sv(&s->reply_lines), at);
-        if (parse_line(line, &code, &last) < 0 || (n && code != ret->code))
+        if (smtp_reply_line(line, &code, &last) < 0 || (n && code != ret->code))
             return E_PARSE;
         ret->code = code;
         if (last)
@@ -141,7 +102,7 @@ int smtp_read_reply(struct smtp_client *s, int64_t timeout_ms, struct reply *ret
         return r;
     }
     log_reply(s, last);
-    join(s, ret);
+    smtp_reply_join(buf_sv(&s->reply_lines), ret->text, sizeof(ret->text));
     return 0;
 }
 

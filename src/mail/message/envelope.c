@@ -8,7 +8,7 @@ enum {
     MIN_RCPT = 1 + 1 + 1 + 8 + 5 * 4, /* bytes of a recipient whose strings are empty */
 };
 
-enum { F_8BIT = 1, F_UTF8 = 2, F_BOUNCE = 4, F_DELAY_TOLD = 8, F_KNOWN = 15 };
+enum { F_8BIT = 1, F_UTF8 = 2, F_BOUNCE = 4, F_DELAY_TOLD = 8, F_TRANSID = 16, F_KNOWN = 31 };
 
 /* --- writing --- */
 
@@ -43,7 +43,8 @@ static void put_rcpt(struct buf *b, const struct rcpt *r)
 int message_envelope_encode(const struct message *m, struct buf *out)
 {
     unsigned flags = (m->body_8bit ? F_8BIT : 0) | (m->smtputf8 ? F_UTF8 : 0) |
-                     (m->bounce ? F_BOUNCE : 0) | (m->delay_told ? F_DELAY_TOLD : 0);
+                     (m->bounce ? F_BOUNCE : 0) | (m->delay_told ? F_DELAY_TOLD : 0) |
+                     (*m->transid ? F_TRANSID : 0);
     put_u64(out, VERSION, 1);
     put_u64(out, flags, 1);
     put_u64(out, (unsigned char)m->ret, 1);
@@ -62,6 +63,8 @@ int message_envelope_encode(const struct message *m, struct buf *out)
     put_str(out, m->sender);
     put_str(out, m->auth_user);
     put_str(out, m->envid);
+    if (*m->transid)
+        put_str(out, m->transid);
     put_u64(out, m->n_rcpts, 4);
     for (size_t i = 0; i < m->n_rcpts; i++)
         put_rcpt(out, &m->rcpts[i]);
@@ -155,6 +158,8 @@ static void get_head(struct reader *r, struct message *m)
     get_str(r, &m->sender);
     get_str(r, &m->auth_user);
     get_str(r, &m->envid);
+    if (flags & F_TRANSID)
+        get_str(r, &m->transid);
 }
 
 int message_envelope_decode(struct sv in, struct message *m, struct errinfo *ei)

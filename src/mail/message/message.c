@@ -25,7 +25,7 @@ struct message *message_new(void)
     do
         m->key = rand_u64();
     while (m->key == 0);
-    m->sender = m->auth_user = m->envid = m->spool_path = empty;
+    m->sender = m->auth_user = m->envid = m->transid = m->spool_path = empty;
     return m;
 }
 
@@ -54,6 +54,7 @@ void message_unref(struct message *m)
     drop_string(&m->sender);
     drop_string(&m->auth_user);
     drop_string(&m->envid);
+    drop_string(&m->transid);
     drop_string(&m->spool_path);
     free(m->content_mem);
     free(m);

@@ -44,6 +44,7 @@ struct message {
     char *auth_user;      /* address of the authenticated account, "" */
     int64_t auth_account; /* its id, 0 */
     char *envid;          /* RFC 3461 ENVID, "" */
+    char *transid;        /* TRANSID of the server that gave it to us, "" */
     char ret;             /* RFC 3461 RET: 'F', 'H' or 0 */
     bool body_8bit, smtputf8;
     bool bounce;   /* made by us: failure to deliver it drops it */

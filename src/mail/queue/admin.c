@@ -160,6 +160,7 @@ static int copy_message(struct queue *q, struct item *it, struct message *to)
     message_set(&to->sender, sv_c(m->sender));
     message_set(&to->auth_user, sv_c(m->auth_user));
     message_set(&to->envid, sv_c(m->envid));
+    message_set(&to->transid, sv_c(m->transid));
     for (size_t i = 0; i < m->n_rcpts; i++) {
         const struct rcpt *r = &m->rcpts[i];
         struct rcpt *c = message_add_rcpt(to, sv_c(r->address), r->kind);

@@ -31,6 +31,7 @@ struct upload {
     struct part *first, *last;
     size_t n;
     uint64_t total;
+    struct arrival arrival;
     bool failed;      /* what comes is thrown away; answered at the end */
     char answer[160]; /* of failed: "NO [LIMIT] ..." */
 };
@@ -202,6 +203,7 @@ bool append_begin(struct session *s, struct sv text, uint64_t size, bool nonsync
     int64_t date;
     struct upload *u = xcalloc(1, sizeof(*u));
     arena_init(&u->arena, 64 * KiB);
+    u->arrival.started_us = clock_mono_us();
     struct imap_in in = imap_in_sv(text, &u->arena);
     if (!parse_begin(&in, &tag, &wire, &flags, &date)) {
         arena_done(&u->arena);
@@ -224,6 +226,11 @@ bool append_begin(struct session *s, struct sv text, uint64_t size, bool nonsync
         go_on(s, size, nonsync);
     }
     return true;
+}
+
+struct arrival *append_arrival(struct session *s)
+{
+    return &s->upload->arrival;
 }
 
 void append_chunk(struct session *s, struct sv bytes)
@@ -322,6 +329,7 @@ static void store_all(struct session *s)
         buf_add_str(&text, why);
     } else {
         ctr_add(CTR_imap_append, n);
+        s->appended += (uint32_t)n;
         put_appenduid(&text, uidvalidity, adds, n);
     }
     buf_terminate(&text);

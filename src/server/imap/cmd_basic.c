@@ -85,6 +85,7 @@ void cmd_logout(struct cmd *c)
         return;
     buf_add_str(&c->out, "* BYE Logging out\r\n");
     c->s->state = ST_LOGOUT;
+    c->s->logged_out = true;
     cmd_completed(c);
 }
 

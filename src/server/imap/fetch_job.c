@@ -211,7 +211,7 @@ int fetch_step(struct job *j, struct buf *out)
         }
     }
     ctr_add(CTR_imap_fetch_messages, sent);
-    f->j.s->fetched += (uint32_t)sent;
+    j->s->fetched += (uint32_t)sent;
     if (r == 0 && f->err)
         j->failed = xstrdup("[SERVERBUG] Some messages could not be read");
     else if (r == 0 && f->missing)

@@ -28,6 +28,10 @@ struct recent {
 
 struct pending;  /* a command whose literals are still arriving: input.c */
 struct upload;   /* APPEND: cmd_append.c */
+struct arrival { /* of a command in pieces */
+    int64_t started_us;
+    uint64_t bytes;
+};
 struct auth_try; /* AUTHENTICATE: cmd_auth.c */
 
 /* Thousands are parked: what only active sessions need hangs on pointers. */
@@ -39,15 +43,17 @@ struct session {
     uint8_t state; /* enum imap_state */
     bool read_only;
     bool idling;
-    bool tell_idle; /* subscribed to notify */
+    bool tell_idle;             /* subscribed to notify */
+    bool logged_out, timed_out; /* how it ends, in the log */
     uint8_t auth_failures;
     uint16_t bad_in_row;
-    uint32_t commands, fetched, errors;
+    uint32_t commands, errors;
     const struct account *acc;
     struct mailbox *mb;
     const struct snap *snap; /* what the client has been told; NULL = nothing selected */
     struct recent recent;
-    uint32_t recent_told; /* uids below have been asked for */
+    uint32_t fetched, appended; /* messages, for the log */
+    uint32_t recent_told;       /* uids below have been asked for */
     uint32_t retell_lo,
         retell_hi; /* uids whose flags the client may know newer than snap has them */
     struct pending *pending;
@@ -102,6 +108,7 @@ void session_unselect(struct session *s);
 void session_login(struct session *s, const struct account *acc,
                    struct mailbox *mb);                /* takes both */
 void session_bye(struct session *s, const char *text); /* writes "* BYE text" and closes */
+void session_bad(struct session *s); /* one more wrong command in a row; ends the session of 20 */
 void session_write(struct session *s,
                    struct buf *out); /* takes the content: large output goes in slices */
 void session_timeout_reset(struct session *s);
@@ -301,6 +308,7 @@ bool cmd_auth_is_fast(struct session *s,
  * when the client waits for one, or *ret_why says why not ("NO [TOOBIG] ..."). */
 bool append_begin(struct session *s, struct sv text, uint64_t size, bool nonsync,
                   const char **ret_why);
+struct arrival *append_arrival(struct session *s); /* of s->upload */
 void append_chunk(struct session *s, struct sv bytes);
 /* The rest of the line behind a message; literal: it announces another message. */
 void append_line(struct session *s, struct sv line, bool literal, uint64_t size, bool nonsync);

@@ -3,17 +3,18 @@
  * sections 2.2 and 4.3, RFC 7888. */
 #include "server/imap/imap_priv.h"
 
+#include "base/clock.h"
 #include "proto/imap_parse.h"
 
 struct pending {
     struct buf text;
+    struct arrival arrival;
     bool refused;     /* its literals are swallowed; answered at its end */
     char answer[160]; /* "BAD Command is too large": without tag */
 };
 
 /* A non-synchronising literal up to this size is read to its end when it is refused. */
 #define SWALLOW_MAX   (64 * MiB)
-#define BAD_MAX       50
 #define SMALL_LITERAL ((uint64_t)4096) /* of LITERAL- */
 #define LOGIN_LITERAL ((uint64_t)4096)
 #define LOGIN_COMMAND ((size_t)8192)
@@ -43,14 +44,15 @@ static void answer(struct session *s, struct sv text, const char *what)
     log_in(&s->log, tag);
     session_log_out(s, buf_sv(&out));
     session_write(s, &out);
-    if (sv_starts(sv_c(what), SV("BAD")) && ++s->bad_in_row >= BAD_MAX)
-        session_bye(s, "Too many wrong commands");
+    if (sv_starts(sv_c(what), SV("BAD")))
+        session_bad(s);
 }
 
 static struct pending *pending_of(struct session *s, size_t max)
 {
     if (!s->pending) {
         s->pending = xcalloc(1, sizeof(*s->pending));
+        s->pending->arrival.started_us = clock_mono_us();
         buf_init(&s->pending->text, max);
     }
     return s->pending;
@@ -209,8 +211,25 @@ static void unreadable(struct session *s, struct sv line, struct sv tail, const 
         session_bye(s, "Out of step with the client");
 }
 
+/* More of a command is expected, and at this pace it takes for ever. */
+static bool too_slow(struct session *s, const struct frame *f)
+{
+    struct arrival *a = s->upload ? append_arrival(s) : s->pending ? &s->pending->arrival : NULL;
+    if (!a)
+        return false;
+    a->bytes += f->used;
+    _cleanup_(conf_unrefp) const struct conf *cf = conf_pin();
+    return f->kind != IMAP_LINE &&
+           clock_trickles(a->started_us, a->bytes, cf->net.min_data_rate, cf->net.session_timeout);
+}
+
 void input_frame(struct session *s, const struct frame *f)
 {
+    if (too_slow(s, f)) {
+        s->timed_out = true;
+        session_bye(s, "Data arrives too slowly, closing connection");
+        return;
+    }
     switch ((enum imap_frame_kind)f->kind) {
     case IMAP_LINE:
         full_line(s, f->data);

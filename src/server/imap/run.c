@@ -4,7 +4,6 @@
 
 #include "proto/imap_mutf7.h"
 
-#define BAD_MAX 20
 #define OUT_MAX (64 * MiB)
 
 static void vdone(struct cmd *c, enum cmd_result r, const char *fmt, va_list ap)
@@ -152,16 +151,16 @@ static void count_bad(struct cmd *c)
 {
     if (c->result != RES_BAD)
         c->s->bad_in_row = 0;
-    else if (++c->s->bad_in_row == BAD_MAX)
-        session_bye(c->s, "Too many wrong commands");
+    else
+        session_bad(c->s);
 }
 
 void cmd_finish(struct cmd *c)
 {
     struct session *s = c->s;
     struct sync y;
-    int news = 0;
-    if (s->state == ST_SELECTED && !c->no_sync && !(c->def && c->def->flags & CMD_NO_SYNC))
+    int news = s->mb ? mailbox_check(s->mb, NULL) : 0;
+    if (news == 0 && s->state == ST_SELECTED && !c->no_sync && !(c->def && c->def->flags & CMD_NO_SYNC))
         news = put_news(c, &y);
     session_log_out(s, buf_sv(&c->out));
     session_log_out(s, buf_sv(&c->final));
@@ -171,7 +170,7 @@ void cmd_finish(struct cmd *c)
     if (news > 0)
         job_news(s, &y, buf_take(&c->final, NULL), c->a);
     else if (news < 0)
-        session_bye(s, "The selected mailbox is not there any more");
+        session_bye(s, "The mailbox is not there any more, or was made anew");
     if (s->state == ST_LOGOUT)
         conn_close(s->c);
     count_bad(c);

@@ -8,7 +8,7 @@
 #include "base/slab.h"
 #include "mail/notify/notify.h"
 
-enum { LOGIN_MAX_LINE = 8 * 1024, MAX_LINE = 64 * 1024 };
+enum { LOGIN_MAX_LINE = 8 * 1024, MAX_LINE = 64 * 1024, BAD_MAX = 20 };
 
 _Static_assert(sizeof(struct session) <= 512, "thousands of sessions are parked");
 
@@ -115,6 +115,7 @@ static bool session_timeout(void *session)
         session_timeout_reset(s);
         return s->state != ST_LOGOUT;
     }
+    s->timed_out = true;
     session_bye(s, "Autologout; idle for too long");
     return false;
 }
@@ -122,21 +123,26 @@ static bool session_timeout(void *session)
 static void session_secured(void *session)
 {
     struct session *s = session;
-    log_line(&s->log, LOG_DEBUG, "TLS: %s", conn_tls_info(s->c));
+    log_line(&s->log, LOG_DEBUG, "SSL: %s", conn_tls_info(s->c));
+}
+
+static void tell_summary(struct session *s, enum close_why why)
+{
+    event(imap_summary, &s->log, F_INT(messages, s->fetched), F_INT(appended, s->appended),
+          F_STR(outcome, s->timed_out || why == CLOSE_TIMEOUT ? "TIMEOUT"
+                         : s->logged_out                      ? "OK"
+                                                              : "INCOMPLETE-SESSION"));
 }
 
 static void tell_totals(struct session *s, enum close_why why)
 {
     uint64_t in, out;
-    bool bye = why == CLOSE_QUIT || s->state == ST_LOGOUT;
-    bool silent = why == CLOSE_PEER || why == CLOSE_TIMEOUT;
-    bool good = bye && (s->acc || !s->auth_failures);
+    bool silent = s->timed_out || why == CLOSE_PEER || why == CLOSE_TIMEOUT;
+    bool good = (why == CLOSE_QUIT || s->logged_out) && (s->acc || !s->auth_failures);
     conn_totals(s->c, &in, &out);
-    event(imap_session_end, &s->log,
-          F_STR(outcome, good     ? "success"
-                         : silent ? "disconnected"
-                                  : "failed"),
-          F_STR(reason, bye ? NULL : close_why_names[why]), F_STR(why, close_why_names[why]),
+    event(session_end, &s->log,
+          F_STR(outcome, good ? "success" : silent ? "disconnected" : "failed"),
+          F_STR(why, close_why_names[s->timed_out ? CLOSE_TIMEOUT : why]),
           F_MS(duration, MAX(clock_wall_ms() - conn_started_ms(s->c), 0)), F_BYTES(bytes_in, in),
           F_BYTES(bytes_out, out), F_INT(commands, s->commands), F_INT(messages, s->fetched),
           F_INT(errors, s->errors), F_STR(tls, conn_is_tls(s->c) ? conn_tls_info(s->c) : NULL));
@@ -145,6 +151,8 @@ static void tell_totals(struct session *s, enum close_why why)
 static void session_closed(void *session, enum close_why why)
 {
     struct session *s = session;
+    if (s->acc)
+        tell_summary(s, why);
     tell_totals(s, why);
     idle_stop(s);
     auth_drop(s);
@@ -240,6 +248,12 @@ void session_bye(struct session *s, const char *text)
     session_log_out(s, buf_sv(&out));
     session_write(s, &out);
     conn_close(s->c);
+}
+
+void session_bad(struct session *s)
+{
+    if (++s->bad_in_row >= BAD_MAX)
+        session_bye(s, "Too many wrong commands");
 }
 
 void session_sync_now(struct session *s)

@@ -2,6 +2,8 @@
  * swallowed before its refusal. RFC 5321 4.1.1.4, RFC 3030. */
 #include "server/smtp/smtp_priv.h"
 
+#include "base/clock.h"
+
 void smtp_cmd_data(struct smtp_session *s, struct sv args)
 {
     (void)args;
@@ -14,11 +16,28 @@ void smtp_cmd_data(struct smtp_session *s, struct sv args)
     smtp_reply_lit(s, "354 Enter mail, end with \".\" on a line by itself");
 }
 
+/* More is expected, and at this pace it takes for ever. */
+static bool too_slow(struct smtp_session *s)
+{
+    const struct smtp_rx *rx = &s->tx->rx;
+    if (!clock_trickles(rx->started_us, rx->wire, s->cf->net.min_data_rate,
+                        s->cf->net.session_timeout))
+        return false;
+    s->timed_out = true;
+    smtp_tx_end(s, "TIMEOUT");
+    smtp_reply_421(s, SV("4.4.2"), SV("Message arrives too slowly, closing connection"));
+    return true;
+}
+
 void smtp_data_piece(struct smtp_session *s, struct sv raw, unsigned has, size_t wire, bool end)
 {
     smtp_rx_add(s, raw, has, wire);
-    if (end && s->state != ST_END)
+    if (s->state == ST_END)
+        return;
+    if (end)
         smtp_rx_finish(s);
+    else
+        (void)too_slow(s);
 }
 
 /* A chunk is complete. */
@@ -46,7 +65,9 @@ void smtp_chunk_piece(struct smtp_session *s, struct sv raw, unsigned has, bool 
 {
     if (!s->discarding)
         smtp_rx_add(s, raw, has, raw.n);
-    if (end && s->state != ST_END)
+    if (s->state == ST_END || (!s->discarding && !(end && s->chunk_last) && too_slow(s)))
+        return;
+    if (end)
         chunk_end(s);
 }
 

@@ -58,10 +58,12 @@ void smtp_cmd_ehlo(struct smtp_session *s, struct sv args)
              conn_peer_ip(s->c));
     buf_add_str(&b, "250-ENHANCEDSTATUSCODES\r\n250-PIPELINING\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n"
                     "250-CHUNKING\r\n250-DSN\r\n");
-    if (s->cf->smtp.max_message_size)
-        buf_addf(&b, "250-SIZE %" PRId64 "\r\n", s->cf->smtp.max_message_size);
+    if (smtp_max_message(s))
+        buf_addf(&b, "250-SIZE %" PRIu64 "\r\n", smtp_max_message(s));
     else
         buf_add_str(&b, "250-SIZE\r\n");
+    if (s->cf->smtp.transid)
+        buf_add_str(&b, "250-TRANSID\r\n");
     if (s->cf->smtp.vrfy)
         buf_add_str(&b, "250-VRFY\r\n");
     if (s->cf->smtp.expn)

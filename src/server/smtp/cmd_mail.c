@@ -25,9 +25,8 @@ static bool refresh_account(struct smtp_session *s)
 
 static bool check_limits(struct smtp_session *s, const struct smtp_mail_args *a)
 {
-    int64_t max = s->account && s->account->max_message_bytes ? s->account->max_message_bytes
-                                                              : s->cf->smtp.max_message_size;
-    if (max && a->has_size && a->size > (uint64_t)max) {
+    uint64_t max = smtp_max_message(s);
+    if (max && a->has_size && a->size > max) {
         if (s->cf->smtp.size_code_552)
             smtp_reply_lit(s, "552 5.3.4 Message is too long");
         else
@@ -105,6 +104,8 @@ void smtp_cmd_mail(struct smtp_session *s, struct sv args)
 {
     struct smtp_mail_args a;
     enum smtp_arg bad = smtp_parse_mail(args, &a);
+    if (bad == SMTP_ARG_OK && a.transid.p && !s->cf->smtp.transid)
+        bad = SMTP_ARG_SYNTAX; /* not offered */
     if (bad != SMTP_ARG_OK) {
         smtp_reply_arg(s, bad);
         return;

@@ -44,10 +44,9 @@ static int add_trace(struct smtp_session *s, struct buf *out)
 int smtp_rx_start(struct smtp_session *s, bool dots)
 {
     struct smtp_rx *rx = &s->tx->rx;
-    int64_t own = s->account ? s->account->max_message_bytes : 0;
     rx->started = true;
     rx->started_us = clock_mono_us();
-    rx->limit = (uint64_t)(own ? own : s->cf->smtp.max_message_size);
+    rx->limit = smtp_max_message(s);
     rx->memory_limit = (uint64_t)s->cf->queue.memory_limit;
     message_assign_ids(s->tx->m);
     smtp_body_begin(&rx->body, dots, s->cf->smtp.bare_newline == 1 /* normalize */);

@@ -72,6 +72,13 @@ void smtp_close(struct smtp_session *s)
     conn_close(s->c);
 }
 
+uint64_t smtp_max_message(const struct smtp_session *s)
+{
+    int64_t server = s->cf->smtp.max_message_size;
+    int64_t own = s->account ? s->account->max_message_bytes : 0;
+    return (uint64_t)(own && server ? MIN(own, server) : MAX(own, server));
+}
+
 bool smtp_trusted(const struct smtp_session *s)
 {
     return s->cf->smtp.relay_trusted && conn_peer_trusted(s->c);

@@ -109,7 +109,8 @@ struct smtp_session {
 void smtp_set_state(struct smtp_session *s, enum smtp_state to);
 void smtp_idle(struct smtp_session *s); /* ST_READY, or ST_NEW without HELO */
 void smtp_close(struct smtp_session *s);
-bool smtp_trusted(const struct smtp_session *s); /* may relay without login */
+uint64_t smtp_max_message(const struct smtp_session *s); /* smallest limit that is set; 0 = none */
+bool smtp_trusted(const struct smtp_session *s);         /* may relay without login */
 
 /* --- reply.c: every reply goes through here: logged, counted --- */
 void smtp_reply(struct smtp_session *s, struct sv text); /* without CRLF */

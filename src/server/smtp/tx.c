@@ -18,6 +18,8 @@ void smtp_tx_begin(struct smtp_session *s, const struct smtp_mail_args *a)
     message_set(&m->sender, a->from.address);
     if (a->envid.p)
         message_set(&m->envid, a->envid);
+    if (a->transid.p)
+        message_set(&m->transid, a->transid);
     m->ret = a->ret;
     m->body_8bit = a->body == SMTP_BODY_8BITMIME;
     m->smtputf8 = a->smtputf8;
@@ -53,7 +55,7 @@ void smtp_tx_end(struct smtp_session *s, const char *outcome)
                                                          : EVT_smtp_message_incomplete;
     if (tx->rx.started && !tx->rx.logged)
         smtp_rx_log_bytes(s, &tx->rx);
-    /* As in the seeds: what did not arrive completely counts no bytes and no time. */
+    /* As in the logs people compare with: what is incomplete counts no bytes and no time. */
     const struct event_arg args[] = {
         F_ADDR(sender, tx->m->sender),
         F_ADDR(rcpt, tx->first_rcpt),

@@ -24,9 +24,12 @@ static struct { /* what a module was asked, and what it answers */
     json_t *args, *answer[MOD_COUNT];
 } asked;
 
-static void changed(void *arg _unused_)
+static int changed_result;
+
+static int changed(void *arg _unused_, struct errinfo *ei)
 {
     changed_calls++;
+    return changed_result < 0 ? err_set(ei, changed_result, "module smtp sleeps") : 0;
 }
 
 static json_t *ask(void *arg _unused_, enum module to, const char *op, json_t *args)
@@ -370,6 +373,15 @@ static void settings(void **state _unused_)
     refused("setting.reset", "{'name': 'nothing'}", "nothing");
     refused("setting.set", "{'name': 'smtp.max_recipients'}", "argument 'value' is missing");
     assert_int_equal(changed_calls, before + 1); /* not for what was refused */
+    changed_result = E_TIMEOUT;
+    refused("setting.set", "{'name': 'smtp.max_recipients', 'value': 78}",
+            "smtp.max_recipients is stored, but module smtp sleeps");
+    one = ok("setting.get", "{'name': 'smtp.max_recipients'}");
+    assert_string_equal(json_string_value(json_object_get(one, "value")), "78");
+    json_decref(one);
+    done("setting.set", "{'name': 'mailbox.open_indexes', 'value': 99}"); /* nobody is waited for */
+    done("setting.reset", "{'name': 'mailbox.open_indexes'}");
+    changed_result = 0;
     done("setting.set", "{'name': 'c_system_adv_protocols_sessiontimeout', 'value': '200s'}");
     one = ok("setting.get", "{'name': 'net.session_timeout'}");
     assert_true(sv_starts(sv_c(json_string_value(json_object_get(one, "value"))), SV("200")));
@@ -425,7 +437,9 @@ static void without_a_server(void **state _unused_)
     admin.changed = NULL;
     refused("server.reload", "{}", "not running");
     admin.changed = changed;
+    uint64_t before = epoch_get(EPOCH_SETTINGS);
     done("server.reload", "{}");
+    assert_int_equal(epoch_get(EPOCH_SETTINGS), before + 1);
 }
 
 static void with_a_server(void **state _unused_)

@@ -179,6 +179,20 @@ static void test_threads(void **state)
     assert_true(clock_mono_ms() >= m0 + 80000); /* no advance was lost */
 }
 
+static void test_trickles(void **state)
+{
+    (void)state;
+    int64_t start = clock_mono_us();
+    clock_test_advance(10000);
+    assert_false(clock_trickles(start, 0, 100, 60000)); /* in the time that everybody has */
+    clock_test_advance(60000);
+    assert_true(clock_trickles(start, 0, 100, 60000)); /* 10 s over it */
+    assert_true(clock_trickles(start, 900, 100, 60000));
+    assert_false(clock_trickles(start, 1100, 100, 60000));
+    assert_false(clock_trickles(start, 0, 0, 60000));
+    assert_false(clock_trickles(start, UINT64_MAX, 1, 60000));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -186,6 +200,7 @@ int main(void)
         cmocka_unit_test(test_freeze),   cmocka_unit_test(test_formats),
         cmocka_unit_test(test_cache),    cmocka_unit_test(test_summer_time),
         cmocka_unit_test(test_extremes), cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_trickles),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

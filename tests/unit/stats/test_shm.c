@@ -111,6 +111,20 @@ static void test_epochs(void **state)
     assert_int_equal(epoch_get(EPOCH_CERTS), 0);
 }
 
+static void test_applied(void **state)
+{
+    (void)state;
+    assert_int_equal(applied_get(MOD_ACCESS), 0);
+    assert_true(epoch_get(EPOCH_SETTINGS) > 0); /* 0 means: serves nobody */
+    applied_set(epoch_get(EPOCH_SETTINGS));
+    assert_int_equal(applied_get(MOD_ACCESS), epoch_get(EPOCH_SETTINGS));
+    assert_int_equal(applied_get(MOD_SMTP), 0);
+    shm_module_reset(seg, MOD_SMTP);
+    assert_true(applied_get(MOD_ACCESS) > 0);
+    shm_module_reset(seg, MOD_ACCESS);
+    assert_int_equal(applied_get(MOD_ACCESS), 0);
+}
+
 static void test_interest(void **state)
 {
     (void)state;
@@ -363,6 +377,7 @@ int main(void)
         cmocka_unit_test(test_names),
         cmocka_unit_test_setup_teardown(test_counters, setup, teardown),
         cmocka_unit_test_setup_teardown(test_epochs, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_applied, setup, teardown),
         cmocka_unit_test_setup_teardown(test_interest, setup, teardown),
         cmocka_unit_test_setup_teardown(test_session, setup, teardown),
         cmocka_unit_test_setup_teardown(test_long_texts, setup, teardown),

@@ -35,7 +35,8 @@ static _Thread_local struct errinfo suite_ei;
 static const char *suite_dsn;
 static char suite_file[64];
 static struct db *suite_db;
-static struct accounts *acc; /* of the running test */
+static struct accounts *acc;  /* of the running test */
+static struct shm *suite_shm; /* the same: failed logins are counted there */
 
 static inline void suite_drop_file(void)
 {
@@ -107,6 +108,10 @@ static inline void suite_conf(const char *pairs)
 static inline int suite_setup(void **state)
 {
     (void)state;
+    int fd = -1;
+    OK(shm_create(&fd, &suite_shm, EI));
+    close(fd);
+    shm_use(suite_shm, MOD_ACCESS);
     suite_clean();
     suite_conf("");
     log_set_level(LOG_MAINTENANCE, LOG_NONE);
@@ -122,6 +127,7 @@ static inline int suite_teardown(void **state)
     (void)state;
     accounts_close(acc);
     db_close(suite_db);
+    shm_detach(suite_shm);
     return 0;
 }
 

@@ -209,6 +209,10 @@ static void channel_binding(void **state)
     struct client c = { "u", "s3cret-pass", NULL, "tls-exporter", CB_B64 };
     assert_int_equal(exchange(&tls_peer, "SCRAM-SHA-256-PLUS", &c), 0);
     assert_int_equal(exchange(&tls_peer, "SCRAM-SHA-1-PLUS", &c), 0);
+    suite_conf("auth.scram_sha256_plus=no");
+    assert_int_equal(exchange(&tls_peer, "SCRAM-SHA-256-PLUS", &c), E_UNSUPPORTED);
+    assert_int_equal(exchange(&tls_peer, "SCRAM-SHA-1-PLUS", &c), 0);
+    suite_conf("");
     c.password = "wrong";
     assert_int_equal(exchange(&tls_peer, "SCRAM-SHA-256-PLUS", &c), E_AUTH);
     c.password = "s3cret-pass";
@@ -265,6 +269,9 @@ static void flags(void **state)
                      E_AUTH);
     assert_int_equal(one_step(&bare, "SCRAM-SHA-256", SV("y,,n=u,r=abc"), out), 1);
     assert_int_equal(one_step(&bare, "SCRAM-SHA-256", SV("n,,n=u,r=abc"), out), 1);
+    suite_conf("auth.scram_sha256_plus=no"); /* then "the server cannot bind" is no attack */
+    assert_int_equal(one_step(&tls_peer, "SCRAM-SHA-256", SV("y,,n=u,r=abc"), out), 1);
+    suite_conf("");
     assert_int_equal(one_step(&tls_peer, "SCRAM-SHA-256-PLUS", SV("n,,n=u,r=abc"), out), E_AUTH);
     assert_int_equal(one_step(&tls_peer, "SCRAM-SHA-256-PLUS", SV("y,,n=u,r=abc"), out), E_AUTH);
     assert_int_equal(one_step(&tls_peer, "SCRAM-SHA-256-PLUS", SV("p=tls-unique,,n=u,r=abc"), out),

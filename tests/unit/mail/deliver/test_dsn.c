@@ -183,6 +183,33 @@ static void test_hostile_answer(void **state)
     expect(m, &opts, "\r\n--dsn=_1122334455667788--\r\nBcc", false);
 }
 
+static void test_envid_and_orcpt_are_decoded(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *envid, *orcpt, *want_envid, *want_orcpt;
+    } t[] = {
+        { "QQ+2B314159", "rfc822;b+2Bob@example.org", "QQ+314159", "rfc822;b+ob@example.org" },
+        { "plain", "x-other;a+20b+3Dc", "plain", "x-other;a b=c" },
+        /* Nothing that breaks the line, or that is no text. */
+        { "a+0D+0ABcc:+20x", "rfc822;a+00b", "a+0D+0ABcc:+20x", "rfc822;a+00b" },
+        { "+C3+B6", "rfc822;+C3+B6@x.org", "+C3+B6", "rfc822;+C3+B6@x.org" },
+        { "e", "utf-8;j\\x{F6}rg+2B@x.org", "e", "utf-8;j\\x{F6}rg+2B@x.org" },
+    };
+    for (size_t i = 0; i < ARRAY_LEN(t); i++) {
+        _cleanup_(message_unrefp) struct message *m = sample();
+        char line[200];
+        message_set(&m->envid, sv_c(t[i].envid));
+        message_set(&m->rcpts[0].orcpt, sv_c(t[i].orcpt));
+        snprintf(line, sizeof(line),
+                 "\r\nOriginal-Envelope-Id: %s\r\nReporting-MTA: ", t[i].want_envid);
+        expect(m, &opts, line, true);
+        snprintf(line, sizeof(line),
+                 "\r\nOriginal-Recipient: %s\r\nFinal-Recipient: ", t[i].want_orcpt);
+        expect(m, &opts, line, true);
+    }
+}
+
 static void test_who_wants_which(void **state)
 {
     (void)state;
@@ -235,9 +262,13 @@ int main(void)
     tzset();
     clock_test_freeze(1317804614000);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_failed),          cmocka_unit_test(test_what_is_returned),
-        cmocka_unit_test(test_international),   cmocka_unit_test(test_hostile_answer),
-        cmocka_unit_test(test_who_wants_which), cmocka_unit_test(test_none),
+        cmocka_unit_test(test_failed),
+        cmocka_unit_test(test_what_is_returned),
+        cmocka_unit_test(test_envid_and_orcpt_are_decoded),
+        cmocka_unit_test(test_international),
+        cmocka_unit_test(test_hostile_answer),
+        cmocka_unit_test(test_who_wants_which),
+        cmocka_unit_test(test_none),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

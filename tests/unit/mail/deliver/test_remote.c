@@ -470,10 +470,14 @@ static void test_tls_injected(void **state)
 static void test_tls_required(void **state)
 {
     (void)state;
-    OPEN({ "deliver.starttls", "require" });
-    PLAY(SCRIPT("> 220 hi", "< EHLO", "> 250 ok", "gone"));
+    OPEN({ "deliver.starttls", "require" }, { "queue.lifetime", "1s" });
+    PLAY(SCRIPT("> 220 hi", "< EHLO", "> 250 ok", "gone"),
+         SCRIPT("> 220 hi", "< EHLO", "> 250 ok", "gone"));
     send_one("u@far.test");
     must_wait("451 4.7.4 Could not verify SSL connection (mail.far.test: STARTTLS is not offered)");
+    usleep(1100000);
+    assert_int_equal(queue_retry(house.queue, SV("")), 1);
+    must_bounce("554 Could not verify SSL connection (mail.far.test: STARTTLS is not offered)");
     close_all();
 }
 
@@ -496,15 +500,17 @@ static void test_extensions(void **state)
 {
     (void)state;
     OPEN({ "deliver.starttls", "never" });
-    PLAY(SCRIPT("> 220 hi", "< EHLO",
-                "> 250-x\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n250-DSN\r\n250 ok",
-                "< MAIL From:<ann@home.test> BODY=8BITMIME SMTPUTF8 RET=HDRS ENVID=e1", "> 250 ok",
-                "< RCPT To:<j\xc3\xb6rg@far.test> NOTIFY=SUCCESS,DELAY ORCPT=rfc822;x@y",
-                "> 250 ok", "< DATA", "> 354 go", "data", "> 250 done", "< QUIT", "> 221 bye"));
+    PLAY(SCRIPT(
+        "> 220 hi", "< EHLO",
+        "> 250-x\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n250-DSN\r\n250-TRANSID\r\n250 ok",
+        "< MAIL From:<ann@home.test> BODY=8BITMIME SMTPUTF8 RET=HDRS ENVID=e1 TRANSID=<t1@o.test>",
+        "> 250 ok", "< RCPT To:<j\xc3\xb6rg@far.test> NOTIFY=SUCCESS,DELAY ORCPT=rfc822;x@y",
+        "> 250 ok", "< DATA", "> 354 go", "data", "> 250 done", "< QUIT", "> 221 bye"));
     struct message *m = new_message("ann@home.test", BODY);
     m->body_8bit = m->smtputf8 = true;
     m->ret = 'H';
     message_set(&m->envid, SV("e1"));
+    message_set(&m->transid, SV("t1@o.test")); /* of the first server, not ours */
     struct rcpt *r = to_remote(m, "j\xc3\xb6rg@far.test");
     r->notify = NOTIFY_SUCCESS | NOTIFY_DELAY;
     message_set(&r->orcpt, SV("rfc822;x@y"));

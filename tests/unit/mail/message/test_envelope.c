@@ -14,6 +14,7 @@ static struct message *sample(void)
     message_set(&m->sender, SV("a@b.example"));
     message_set(&m->auth_user, SV("u@b.example"));
     message_set(&m->envid, SV("x+3Dy"));
+    message_set(&m->transid, SV("201110051047140042@b.example"));
     m->auth_account = -7;
     m->ret = 'H';
     m->body_8bit = m->bounce = m->delay_told = true;
@@ -54,6 +55,7 @@ static void assert_same(const struct message *a, const struct message *b)
     assert_string_equal(a->sender, b->sender);
     assert_string_equal(a->auth_user, b->auth_user);
     assert_string_equal(a->envid, b->envid);
+    assert_string_equal(a->transid, b->transid);
     assert_int_equal(a->n_rcpts, b->n_rcpts);
     for (size_t i = 0; i < a->n_rcpts; i++) {
         const struct rcpt *x = &a->rcpts[i], *y = &b->rcpts[i];
@@ -67,16 +69,24 @@ static void assert_same(const struct message *a, const struct message *b)
     }
 }
 
-static void test_roundtrip(void **state)
+static void check_roundtrip(const struct message *m)
 {
-    (void)state;
-    _cleanup_(message_unrefp) struct message *m = sample(), *back = message_new();
+    _cleanup_(message_unrefp) struct message *back = message_new();
     struct buf b;
     buf_init(&b, 64 * KiB);
     assert_int_equal(message_envelope_encode(m, &b), 0);
     assert_int_equal(message_envelope_decode(buf_sv(&b), back, NULL), 0);
     assert_same(m, back);
     buf_done(&b);
+}
+
+static void test_roundtrip(void **state)
+{
+    (void)state;
+    _cleanup_(message_unrefp) struct message *m = sample();
+    check_roundtrip(m);
+    message_set(&m->transid, SV(""));
+    check_roundtrip(m);
 }
 
 static void test_damage(void **state)

@@ -88,6 +88,8 @@ static void test_mail_parameters(void **state)
         SMTP_ARG_OK);
     assert_true(a.has_size && a.size == 123 && a.body == SMTP_BODY_8BITMIME && a.ret == 'H');
     assert_true(a.smtputf8 && sv_eq(a.envid, SV("x+2By")) && sv_eq(a.auth, SV("<>")));
+    assert_int_equal(mail("FROM:<> TRANSID=<2011@b.c>", &a), SMTP_ARG_OK);
+    assert_true(sv_eq(a.transid, SV("2011@b.c")));
     static const char *const bad[] = {
         "SIZE=",
         "SIZE",
@@ -106,6 +108,9 @@ static void test_mail_parameters(void **state)
         "-A=1",
         "RET=FULL RET=FULL",
         "ENVID=+2b",
+        "TRANSID=<>",
+        "TRANSID=a@b",
+        "TRANSID=<a><b>",
     };
     for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
         char args[100];
