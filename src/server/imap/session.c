@@ -141,7 +141,9 @@ static void tell_totals(struct session *s, enum close_why why)
     bool good = (why == CLOSE_QUIT || s->logged_out) && (s->acc || !s->auth_failures);
     conn_totals(s->c, &in, &out);
     event(session_end, &s->log,
-          F_STR(outcome, good ? "success" : silent ? "disconnected" : "failed"),
+          F_STR(outcome, good     ? "success"
+                         : silent ? "disconnected"
+                                  : "failed"),
           F_STR(why, close_why_names[s->timed_out ? CLOSE_TIMEOUT : why]),
           F_MS(duration, MAX(clock_wall_ms() - conn_started_ms(s->c), 0)), F_BYTES(bytes_in, in),
           F_BYTES(bytes_out, out), F_INT(commands, s->commands), F_INT(messages, s->fetched),
