@@ -217,7 +217,7 @@ static int replay_segment(void *arg, struct jseg *s, const struct seg_head *h)
 {
     struct recovery *rc = arg;
     struct queue *q = rc->q;
-    bool foreign = strcmp(h->boot, q->journal.boot) != 0;
+    bool foreign = !q->journal.boot_known || strcmp(h->boot, q->journal.boot) != 0;
     char *p = malloc(s->size);
     if (!p)
         return -ENOMEM;
