@@ -6,7 +6,7 @@ DESTDIR ?=
 JOBS ?= $(shell nproc)
 DEMO ?= $(CURDIR)/demo
 
-.PHONY: help build run test unit wire integration slow fuzz asan tsan clang lint format docs bench install clean deps deps-test
+.PHONY: help build run test unit wire integration slow fuzz asan tsan clang lint format docs bench fresh-debian install clean deps deps-test
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,7 +38,7 @@ tsan: deps-test ## unit and integration tests under TSAN
 	@tools/test.sh tsan
 clang: deps-test ## clang build, warnings are errors
 	@tools/test.sh clang
-lint: deps-test ## layout, includes, generated files
+lint: deps-test ## layout and includes
 	@tools/test.sh lint
 fuzz: deps-test ## each parser for FUZZ_SECONDS (60) with libFuzzer
 	@tools/fuzz.sh $(or $(FUZZ_SECONDS),60)
@@ -51,6 +51,9 @@ docs: build ## docs/settings.md from the definitions
 
 bench: build ## a quick benchmark of this machine, without peers
 	@bench/quick.sh
+
+fresh-debian: ## make run and make test in a minimal Debian 12 made by debootstrap (as root)
+	@tools/fresh-debian.sh all
 
 install: build ## into DESTDIR and PREFIX (/usr/local): program, man pages, systemd unit
 	@install -D -m 755 build/posthorn $(DESTDIR)$(PREFIX)/sbin/posthorn

@@ -29,9 +29,11 @@ static int serve(int argc, char **argv)
         { "user", required_argument, NULL, 'u' }, { "quiet", no_argument, NULL, 'q' },
         { "help", no_argument, NULL, 'h' },       { 0 },
     };
+    static char name[] = "posthorn serve";
     struct supervisor_opts o = { 0 };
     int c;
 
+    argv[0] = name; /* getopt names the program in its messages */
     while ((c = getopt_long(argc, argv, "d:u:qh", longopts, NULL)) != -1)
         switch (c) {
         case 'd':

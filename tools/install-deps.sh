@@ -1,20 +1,23 @@
 #!/bin/bash
-# Installs the Debian packages that building (build) and testing (test) need; does nothing when they are there.
-#   tools/install-deps.sh build [test]
+# Installs Debian packages; does nothing when they are there.
+#   tools/install-deps.sh SET ...
+# Sets: build (also for make run and make bench), test (what tests need beyond that), fresh (for tools/fresh-debian.sh).
 set -eu
 build="gcc make cmake ninja-build pkg-config libc6-dev libevent-dev libssl-dev libsqlite3-dev libpq-dev libmariadb-dev
  libargon2-dev libunbound-dev nettle-dev libgsasl-dev libseccomp-dev libcap-dev libidn2-dev libcrypt-dev libjansson-dev
- openssl curl swaks libnet-ssleay-perl libauthen-sasl-perl adduser"
-test="clang clang-format libclang-rt-14-dev libcmocka-dev ccache git iproute2 procps python3 python3-pytest swaks libnet-ssleay-perl
- libauthen-sasl-perl libdigest-hmac-perl curl mutt isync
- fetchmail unbound knot knot-dnsutils postfix dovecot-imapd dovecot-pop3d dovecot-lmtpd postgresql mariadb-server
+ openssl curl swaks libnet-ssleay-perl libauthen-sasl-perl adduser iproute2"
+test="clang clang-format libclang-rt-14-dev libcmocka-dev ccache git procps python3 python3-pytest
+ libdigest-hmac-perl mutt isync libsasl2-modules fetchmail unbound knot knot-dnsutils postfix
+ dovecot-imapd dovecot-pop3d dovecot-lmtpd postgresql mariadb-server
  strace sqlite3 mandoc netcat-openbsd libgmime-3.0-dev socat tcpdump"
+fresh="debootstrap debian-archive-keyring git mount util-linux"
 want=
 for set in "$@"; do
     case $set in
     build) want="$want $build" ;;
     test) want="$want $test" ;;
-    *) echo "install-deps.sh: unknown set '$set' (build, test)" >&2; exit 2 ;;
+    fresh) want="$want $fresh" ;;
+    *) echo "install-deps.sh: unknown set '$set' (build, test, fresh)" >&2; exit 2 ;;
     esac
 done
 missing=
@@ -22,8 +25,12 @@ for p in $want; do
     [ "$(dpkg-query -W -f='${db:Status-Status}' "$p" 2>/dev/null)" = installed ] || missing="$missing $p"
 done
 [ -n "$missing" ] || exit 0
+command -v apt-get >/dev/null || { echo "install-deps.sh: no apt-get here; the counterparts of these are needed:$missing" >&2; exit 1; }
 sudo=
-[ "$(id -u)" = 0 ] || sudo=sudo
+if [ "$(id -u)" != 0 ]; then
+    command -v sudo >/dev/null || { echo "install-deps.sh: neither root nor sudo; to be installed by root:$missing" >&2; exit 1; }
+    sudo=sudo
+fi
 echo "Installing:$missing"
 # Test peers are started by the tests themselves, never by the installation.
 policy=/usr/sbin/policy-rc.d made=

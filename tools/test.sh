@@ -53,11 +53,16 @@ lint() {
     return $bad
 }
 unit() {
-    local dbs=build-test/dbs env=
+    local dbs r=0
     configure build-test -DCMAKE_BUILD_TYPE=RelWithDebInfo && compile build-test || return 1
-    mkdir -p $dbs
-    tools/netns.sh bash -c "env=\$(tools/db-servers.sh start $top/$dbs) && eval \"\$env\"; \
-        ctest --test-dir build-test -j $jobs --repeat until-pass:3 --timeout 300; r=\$?; tools/db-servers.sh stop $top/$dbs; exit \$r"
+    # Not below the checkout: the servers' own users may not enter that (/root).
+    dbs=$(mktemp -d "${TMPDIR:-/var/tmp}/posthorn-dbs.XXXXXX")
+    # shellcheck disable=SC2016
+    tools/netns.sh bash -c 'trap "tools/db-servers.sh stop $1" EXIT
+        env=$(tools/db-servers.sh start "$1") && eval "$env" && ctest --test-dir build-test -j "$2" --repeat until-pass:3 --timeout 300' \
+        unit "$dbs" "$jobs" || r=$?
+    rm -rf "$dbs"
+    return $r
 }
 integration() {
     configure build-test -DCMAKE_BUILD_TYPE=RelWithDebInfo && compile build-test && integration_in build-test -m 'not slow'

@@ -140,7 +140,7 @@ int tool_parse(int argc, char *const *argv, const struct tool_cmd **ret_cmd, jso
         return err_set(ei, E_PARSE,
                        "unknown command '%.40s%s%.40s'; `posthorn tool help` lists all",
                        argc ? argv[0] : "", argc > 1 ? " " : "", argc > 1 ? argv[1] : "");
-    /* The seeds' spelling: set system <variable> <value>. */
+    /* Scripts written for API variables: set system <variable> <value>. */
     if (!strncmp(c->op, "setting.", 8) && argc > i + 1 && !strcmp(argv[i], "system"))
         i++;
     args = json_object();

@@ -40,7 +40,7 @@ struct setting {
     enum set_apply apply;
     const char *group, *help;
     size_t offset;       /* in struct conf */
-    const char *api_var; /* the seeds' variable name or NULL; lookups ignore case */
+    const char *api_var; /* name in the administrators' API or NULL; lookups ignore case */
 };
 
 #define CONF_ROOMS(X)                                                                              \

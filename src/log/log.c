@@ -1,4 +1,4 @@
-/* Levels, and the form of each kind of line (features.md section F). A line is put together in the
+/* Levels, and the form of each kind of line (docs/logs.md). A line is put together in the
  * caller's thread; transport.c takes it from there. Levels are plain atomics: a change is seen with
  * the next line. */
 #include "log/log_priv.h"

@@ -1,4 +1,4 @@
-/* Text logs in the seeds' form (features.md section F). A line is
+/* Text logs in the form that docs/logs.md describes. A line is
  *   <source padded to 15> [<4 hex of the session>] <hh:mm:ss> <text>
  * with source = peer address or SYSTEM. Modules format lines and hand them to the supervisor
  * through a pipe (log_attach); the supervisor owns the files (sink.h). Without a pipe lines go to

@@ -109,12 +109,20 @@ int boot_init(struct boot *b, const char *dir, const char *dsn, struct errinfo *
     if (!realpath(dir, real))
         return err_set_errno(ei, -errno, "data directory %s", dir);
     b->data = xstrdup(real);
+    bool fresh = false;
     for (size_t i = 0; i < ARRAY_LEN(below); i++) {
         _cleanup_(freep) char *p = boot_path(b, below[i]);
 
+        fresh |= access(p, F_OK) < 0;
         r = os_mkdirs(p, 0750, ei);
         if (r < 0)
             return r;
+    }
+    if (fresh) { /* mail that is accepted next is to be found after a power cut */
+        r = os_fsync_dir(b->data);
+        if (r < 0)
+            return err_set_errno(ei, r, "cannot sync directory %s", b->data);
+        (void)os_fsync_parent(b->data); /* may not be ours to read */
     }
     if (dsn && *dsn) {
         b->dsn = xstrdup(dsn);

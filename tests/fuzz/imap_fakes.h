@@ -190,6 +190,13 @@ int mailbox_open(struct mailstore *s, int64_t account_id, struct sv address, str
     return 0;
 }
 
+int mailbox_check(const struct mailbox *m, struct errinfo *ei)
+{
+    (void)m;
+    (void)ei;
+    return 0;
+}
+
 void mailbox_unref(struct mailbox *m)
 {
     (void)m;

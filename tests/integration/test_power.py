@@ -7,6 +7,7 @@ import random
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 import pytest
@@ -101,6 +102,30 @@ def test_power_cuts_short(make_server):
 @pytest.mark.slow
 def test_power_cuts(make_server):
     run(make_server, cuts=40, seed=random.randrange(10 ** 6), most=2000)
+
+
+def test_first_message_of_an_installation(make_server):
+    """The directories that the server made for it are as durable as the message. The disk keeps a name only when its
+    directory was synced, and nothing has synced everything yet."""
+    server = make_server(start=False, users=USERS[:1], settings=dict(SETTINGS, **{"queue.sync_interval": "1h"}))
+    books = load.Books(USERS[:1])
+    with tempfile.TemporaryDirectory(prefix="ph-disk-", dir="/var/tmp") as d:
+        os.chmod(d, 0o755)
+        disk = harness.Disk(d, server.data, "posix")
+        server.env.update(disk.env)
+        server.start()
+        stop = threading.Event()
+        sender = load.Sender(books, server.port["smtp"], stop, lambda: True, 1)
+        c = load.Smtp(server.port["smtp"], stop)
+        sender.by_data(c, books.number(), USERS[:1], load.make_message(1, 3000), False)
+        harness.kill_all(server)
+        c.close()
+        assert books.count["smtp acked"] == 1, books.count
+        disk.cut("drop", 1)
+        _, v = look_again(server, disk, books)
+        assert not books.faults, books.faults
+        assert not v.lost
+        server.env.pop("LD_PRELOAD")
 
 
 SCRIPT = """

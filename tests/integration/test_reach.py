@@ -115,7 +115,7 @@ def test_delivery_to_a_host_with_an_ipv6_address_only(make_server, names):
             c.data(b"Subject: six\r\n\r\nx\r\n")
         c.quit()
     wait_for("mail by MX and AAAA", lambda: inbox(there, "frank"))
-    log = wait_for("mail by AAAA alone", lambda: "<fred@plain-six.test> 1 15" in here.log_text("s") and here.log_text("s"))
+    log = wait_for("mail by AAAA alone", lambda: re.search(r"\*\*\* <alice@example.test> <fred@plain-six.test> 1 \d+ [0-9:]+ OK", t := here.log_text("s")) and t)
     assert f"\n{SIX}     [" in log and "Connecting to 'mx.six.test'" in log and "Connecting to 'plain-six.test'" in log
     assert re.search(rf"{SIX} +\[[0-9A-F]{{4}}\] [0-9:]+ Client session Connected, local IP=2001:db8::6", log), log
 

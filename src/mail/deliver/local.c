@@ -156,10 +156,17 @@ static int add_all(struct batch *b, struct put *puts, size_t n, struct mailbox *
     return r;
 }
 
+static int open_and_add(struct batch *b, struct put *puts, size_t n, const struct account *acc,
+                        struct errinfo *ei)
+{
+    _cleanup_(mailbox_unrefp) struct mailbox *mb = NULL;
+    int r = mailbox_open(b->d->store, acc->id, sv_c(acc->address), &mb, ei);
+    return r < 0 ? r : add_all(b, puts, n, mb, (uint64_t)MAX(acc->quota_bytes, 0), ei);
+}
+
 static void deliver_account(struct batch *b, struct put *puts, size_t n)
 {
     _cleanup_(account_unrefp) const struct account *acc = NULL;
-    _cleanup_(mailbox_unrefp) struct mailbox *mb = NULL;
     struct errinfo ei = { 0 };
     int64_t id = puts[0].r->account_id;
     int r = account_find_id(b->d->accounts, id, &acc, &ei);
@@ -169,9 +176,9 @@ static void deliver_account(struct batch *b, struct put *puts, size_t n)
         return;
     }
     if (r >= 0)
-        r = mailbox_open(b->d->store, id, sv_c(acc->address), &mb, &ei);
-    if (r >= 0)
-        r = add_all(b, puts, n, mb, (uint64_t)MAX(acc->quota_bytes, 0), &ei);
+        r = open_and_add(b, puts, n, acc, &ei);
+    if (r == -ESTALE) /* the index was made anew meanwhile */
+        r = open_and_add(b, puts, n, acc, &ei);
     for (size_t i = 0; i < n && r < 0; i++)
         answer_error(puts[i].r, r, ei.text);
 }

@@ -50,7 +50,7 @@ static void log_commands(struct smtp_client *s)
         log_command(s);
 }
 
-/* The seeds show only the last line of a client's reply; all of it at the extended level. */
+/* Administrators expect only the last line of a client's reply; all of it at the extended level. */
 static void log_reply(struct smtp_client *s, struct sv last)
 {
     log_command(s);

@@ -267,14 +267,15 @@ int mailbox_add(struct mailbox *m, int64_t folder_id, struct mailbox_add *adds, 
     _cleanup_(row_done) struct folder_row f = { .id = 0 };
     size_t added = 0;
     struct op o;
-    if (atomic_load(&m->page->incarnation) == PAGE_REMOVED)
-        return err_set(ei, E_NOTFOUND, "the mailbox of %.100s was removed", m->address);
+    int r = mailbox_check(m, ei);
+    if (r < 0)
+        return r;
     for (size_t i = 0; i < n; i++) {
         adds[i].ret_uid = 0;
         adds[i].ret_duplicate = false;
         adds[i].ret_error = prepare_one(&g, i, parsed ? parsed[i] : NULL, ei);
     }
-    int r = durable ? sync_dirs(&g, ei) : 0;
+    r = durable ? sync_dirs(&g, ei) : 0;
     if (r == 0)
         r = op_write(m, &o, ei);
     if (r < 0) {

@@ -45,31 +45,11 @@ int folder_name(struct sv name, struct buf *ret, struct errinfo *ei)
     return r < 0 ? err_set_errno(ei, r, "folder name") : 0;
 }
 
-/* Given once per account, growing: a client never takes a new folder for the one that had its name
- * before. */
-static int next_uidvalidity(struct op *o, int64_t *ret, struct errinfo *ei)
-{
-    int64_t last = 0, now = clock_wall_s();
-    int r = db_value(o->c, &last, ei, "SELECT v FROM meta WHERE k = 'uidvalidity'", "");
-    if (r < 0 && r != E_NOTFOUND)
-        return r;
-    last = MAX(last, (int64_t)atomic_load(&o->m->page->uidvalidity));
-    last = MAX(now, last + 1);
-    if (last < 1 || last > (int64_t)UINT32_MAX)
-        last = 1;
-    r = db_run(o->c, ei, "INSERT OR REPLACE INTO meta(k, v) VALUES('uidvalidity', ?)", "i", last);
-    if (r < 0)
-        return r;
-    atomic_store(&o->m->page->uidvalidity, (uint64_t)last);
-    *ret = last;
-    return 0;
-}
-
 int folder_insert(struct op *o, struct sv name, const char *special_use, int64_t *ret_id,
                   struct errinfo *ei)
 {
-    int64_t uidvalidity = 0;
-    int r = next_uidvalidity(o, &uidvalidity, ei);
+    uint32_t uidvalidity = 0;
+    int r = validity_next(o, &uidvalidity, ei);
     if (r < 0)
         return r;
     r = db_run(
@@ -77,7 +57,7 @@ int folder_insert(struct op *o, struct sv name, const char *special_use, int64_t
         "INSERT INTO folder(name, special_use, uidvalidity, uidnext, uid_ceiling, recent_uid,"
         " modseq, flag_modseq, gone_modseq, gone_floor, messages, unseen, bytes, keywords)"
         " VALUES(?, ?, ?, 1, ?, 1, 1, 0, 0, 0, 0, 0, 0, '')",
-        "vsii", name, special_use ? special_use : "", uidvalidity, (int64_t)FIRST_CEILING);
+        "vsii", name, special_use ? special_use : "", (int64_t)uidvalidity, (int64_t)FIRST_CEILING);
     if (r < 0)
         return r;
     r = db_value(o->c, ret_id, ei, "SELECT last_insert_rowid()", "");
@@ -189,7 +169,7 @@ int mailbox_create_folder(struct mailbox *m, struct sv name, const char *special
     return sync_after(m, op_finish(&o, r, ei), ei);
 }
 
-static int delete_rows(struct op *o, struct folder_row *f, struct errinfo *ei)
+static int delete_rows(struct op *o, struct sv name, struct folder_row *f, struct errinfo *ei)
 {
     int r = 0;
     for (;;) {
@@ -206,6 +186,8 @@ static int delete_rows(struct op *o, struct folder_row *f, struct errinfo *ei)
         r = db_run(o->c, ei, "DELETE FROM gone WHERE folder_id = ?", "i", f->id);
     if (r == 0)
         r = db_run(o->c, ei, "DELETE FROM folder WHERE id = ?", "i", f->id);
+    if (r == 0)
+        r = validity_name_left(o, name, f->uidvalidity, ei);
     op_changed(o, f->id);
     return r;
 }
@@ -230,7 +212,7 @@ int mailbox_delete_folder(struct mailbox *m, struct sv name, struct errinfo *ei)
     if (r == 0)
         r = row_load(&o, id, &row, ei);
     if (r == 0)
-        r = delete_rows(&o, &row, ei);
+        r = delete_rows(&o, buf_sv(&norm), &row, ei);
     return sync_after(m, op_finish(&o, r, ei), ei);
 }
 

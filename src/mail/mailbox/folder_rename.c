@@ -4,6 +4,7 @@
 
 struct child {
     int64_t id;
+    uint32_t uidvalidity;
     char *name;
 };
 
@@ -30,10 +31,11 @@ static int load_children(struct op *o, struct sv name, struct children *l, struc
     buf_add_c(&lo, '/');
     buf_add_sv(&hi, name);
     buf_add_c(&hi, '/' + 1);
-    int r = db_query(o->c, &s, ei,
-                     "SELECT id, name FROM folder WHERE name = ? OR (name > ? AND name < ?)"
-                     " ORDER BY name",
-                     "vvv", name, buf_sv(&lo), buf_sv(&hi));
+    int r = db_query(
+        o->c, &s, ei,
+        "SELECT id, uidvalidity, name FROM folder WHERE name = ? OR (name > ? AND name < ?)"
+        " ORDER BY name",
+        "vvv", name, buf_sv(&lo), buf_sv(&hi));
     if (r < 0)
         return r;
     while ((r = db_step(s, ei)) > 0) {
@@ -41,7 +43,8 @@ static int load_children(struct op *o, struct sv name, struct children *l, struc
             l->cap = l->cap ? l->cap * 2 : 8;
             l->c = xrealloc(l->c, l->cap * sizeof(*l->c));
         }
-        l->c[l->n++] = (struct child){ db_col_int(s, 0), sv_dup(db_col_text(s, 1)) };
+        l->c[l->n++] = (struct child){ db_col_int(s, 0), (uint32_t)db_col_int(s, 1),
+                                       sv_dup(db_col_text(s, 2)) };
     }
     return r;
 }
@@ -68,6 +71,18 @@ static int make_parents(struct op *o, struct sv name, struct errinfo *ei)
     return r == E_EXISTS ? 0 : r;
 }
 
+static int rename_one(struct op *o, struct child *c, struct sv to, struct errinfo *ei)
+{
+    int r = validity_name_left(o, sv_c(c->name), c->uidvalidity, ei);
+    if (r == 0)
+        r = validity_for_name(o, to, &c->uidvalidity, ei);
+    if (r == 0)
+        r = db_run(o->c, ei, "UPDATE folder SET name = ?, uidvalidity = ? WHERE id = ?", "vii", to,
+                   (int64_t)c->uidvalidity, c->id);
+    op_changed(o, c->id);
+    return r;
+}
+
 /* In name order a name that becomes free may be taken by a later one. */
 static int rename_all(struct op *o, const struct children *l, size_t old_n, struct sv to,
                       struct errinfo *ei)
@@ -83,9 +98,7 @@ static int rename_all(struct op *o, const struct children *l, size_t old_n, stru
         if (r == 0)
             r = exists(o, buf_sv(&norm), ei);
         if (r == 0)
-            r = db_run(o->c, ei, "UPDATE folder SET name = ? WHERE id = ?", "vi", buf_sv(&norm),
-                       l->c[i].id);
-        op_changed(o, l->c[i].id);
+            r = rename_one(o, &l->c[i], buf_sv(&norm), ei);
     }
     return r;
 }

@@ -120,12 +120,32 @@ static bool wal_lost(const struct mailbox *m)
 /* Uids below the ceiling may have been given to messages whose rows are lost now. */
 static int raise_uids(struct op *o, struct errinfo *ei)
 {
-    return db_run(o->c, ei,
-                  "UPDATE folder SET uidnext = MAX(uidnext, uid_ceiling),"
-                  " uid_ceiling = MAX(uidnext, uid_ceiling) + 1000, modseq = modseq + " MODSEQ_JUMP
-                  ", flag_modseq = modseq + " MODSEQ_JUMP ", gone_modseq = modseq + " MODSEQ_JUMP
-                  ", gone_floor = modseq + " MODSEQ_JUMP,
-                  "");
+    int r = row_note_raise(o, ei);
+    return r < 0 ? r
+                 : db_run(o->c, ei,
+                          "UPDATE folder SET uidnext = MAX(uidnext, uid_ceiling),"
+                          " uid_ceiling = MAX(uidnext, uid_ceiling) + 1000, modseq = modseq "
+                          "+ " MODSEQ_JUMP ", flag_modseq = modseq + " MODSEQ_JUMP
+                          ", gone_modseq = modseq + " MODSEQ_JUMP
+                          ", gone_floor = modseq + " MODSEQ_JUMP,
+                          "");
+}
+
+/* A ceiling was in what is lost: no uid is safe. */
+static int renumber(struct op *o, struct errinfo *ei)
+{
+    int64_t id = 0;
+    int r = raise_uids(o, ei);
+    while (r == 0 &&
+           (r = db_value(o->c, &id, NULL, "SELECT id FROM folder WHERE id > ? ORDER BY id LIMIT 1",
+                         "i", id)) == 0) {
+        uint32_t v = 0;
+        r = validity_next(o, &v, ei);
+        if (r == 0)
+            r = db_run(o->c, ei, "UPDATE folder SET uidvalidity = ? WHERE id = ?", "ii", (int64_t)v,
+                       id);
+    }
+    return r == E_NOTFOUND ? 0 : r;
 }
 
 static int fill(struct op *o, struct errinfo *ei)
@@ -141,42 +161,64 @@ static int fill(struct op *o, struct errinfo *ei)
     return r;
 }
 
-static int settle(struct op *o, bool new_index, struct errinfo *ei)
+static int settle(struct op *o, int (*change)(struct op *o, struct errinfo *ei), struct errinfo *ei)
 {
-    struct mailbox *m = o->m;
     int r = db_begin(o->c, ei);
     if (r < 0)
         return r;
-    r = new_index ? fill(o, ei) : raise_uids(o, ei);
+    r = change(o, ei);
     o->pages += 20;
-    atomic_fetch_or(&m->page->gen, 1);
-    atomic_store(&m->page->wal_dirty, 1);
-    if (r < 0)
-        db_rollback(o->c);
-    else
-        r = db_commit(o->c, ei);
-    atomic_fetch_add(&m->page->gen, 1);
+    if (r == 0)
+        return op_commit(o, ei);
+    db_rollback(o->c);
     return r;
 }
 
 /* Without any sync: a new mailbox would cost seven. Power loss then leaves it out or incomplete,
- * and it is made anew, with a later UIDVALIDITY. There is no older WAL whose frames could get mixed
- * up with the new ones. */
+ * and it is made anew, with a larger UIDVALIDITY. There is no older WAL whose frames could get
+ * mixed up with the new ones. */
 static int settle_new(struct op *o, struct errinfo *ei)
 {
     atomic_fetch_and(&o->m->page->synced_dirs, ~PAGE_INDEX_SYNCED);
+    atomic_store(&o->m->page->raises, 0);
     int r = db_exec(o->c, "PRAGMA synchronous=OFF", ei);
     if (r == 0)
-        r = settle(o, true, ei);
+        r = settle(o, fill, ei);
     if (r == 0)
         r = db_exec(o->c, "PRAGMA synchronous=NORMAL", ei);
+    atomic_fetch_add(&o->m->page->incarnation, 1); /* in case that there was one before */
     return r;
 }
 
 static int settle_after_loss(struct op *o, struct errinfo *ei)
 {
-    int r = settle(o, false, ei);
-    return r < 0 ? r : index_sync_wal(o->m, ei);
+    int r = settle(o, raise_uids, ei);
+    return r < 0 ? r : row_sync_ceiling(o->m, ei);
+}
+
+/* The WAL was taken away within this boot: a copy of index.db alone, say. Mostly nothing of
+ * importance was in it; but if a ceiling was raised in it, clients may have seen uids that come
+ * back, and who has the mailbox open must open it again, as behind a rebuild. */
+static int settle_without_wal(struct op *o, struct errinfo *ei)
+{
+    uint64_t known = 0;
+    int r = row_raises(o->c, &known, ei);
+    if (r < 0 || known == atomic_load(&o->m->page->raises))
+        return r < 0 ? r : settle_after_loss(o, ei);
+    log_error("mailbox %s: index.db-wal is missing, and with it the newest changes; the folders "
+              "get new UIDVALIDITYs",
+              o->m->address);
+    r = settle(o, renumber, ei);
+    atomic_fetch_add(&o->m->page->incarnation, 1);
+    return r < 0 ? r : row_sync_ceiling(o->m, ei);
+}
+
+static int settle_after_boot(struct op *o, struct errinfo *ei)
+{
+    uint64_t known = 0;
+    int r = row_raises(o->c, &known, ei);
+    atomic_store(&o->m->page->raises, known);
+    return r < 0 ? r : settle_after_loss(o, ei);
 }
 
 static int has_inbox(struct dbc *c, bool *ret, struct errinfo *ei)
@@ -211,8 +253,10 @@ static int prepare(struct mailbox *m, struct dbc *c, struct errinfo *ei)
     r = has_inbox(c, &filled, ei);
     if (r == 0 && !filled)
         r = settle_new(&o, ei);
-    else if (r == 0 && (rebooted || wal_lost(m)))
-        r = settle_after_loss(&o, ei);
+    else if (r == 0 && rebooted)
+        r = settle_after_boot(&o, ei);
+    else if (r == 0 && wal_lost(m))
+        r = settle_without_wal(&o, ei);
     if (r < 0)
         return r;
     if (o.pages > 0 || rebooted) {

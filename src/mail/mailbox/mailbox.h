@@ -8,6 +8,11 @@
  * killed processes lose nothing; power loss may lose the newest changes (flags), but never an
  * acknowledged message: deliveries are replayed from the journal, and appends are synced. UIDs
  * below the durable ceiling that is reserved ahead are never given twice, also after power loss.
+ * UIDVALIDITYs are each given once in the store.
+ *
+ * An index that was damaged or lost is made anew under another UIDVALIDITY. Whoever has the mailbox
+ * open then gets -ESTALE from every call: uids and folder ids that he knows mean something else
+ * now. mailbox_open gives the new one.
  *
  * Threads: everything may be called by any thread that may block. Directory: <mail>/<domain>/<alpha
  * dirs>/<local>. */
@@ -39,6 +44,8 @@ int mailbox_open(struct mailstore *s, int64_t account_id, struct sv address, str
 void mailbox_unref(struct mailbox *m);
 DEFINE_CLEANUP(struct mailbox, mailbox_unref)
 int64_t mailbox_account(const struct mailbox *m);
+/* 0, or what every call would fail with: E_NOTFOUND when it was removed, -ESTALE. Nearly free. */
+int mailbox_check(const struct mailbox *m, struct errinfo *ei);
 /* Removes everything of a deleted account. Whoever has the mailbox open, in any process, gets
  * E_NOTFOUND from then on; a new mailbox of the address may be opened at once. Nothing there is no
  * error. */

@@ -21,10 +21,11 @@ struct lockpage {
     uint64_t magic;
     _Atomic uint64_t boot; /* hash of the kernel's boot id that the rest is about */
     _Atomic uint64_t gen;  /* odd while a change is under way; even: grows with each change */
-    _Atomic uint64_t incarnation; /* of index.db: changes when it is rebuilt; PAGE_REMOVED */
-    _Atomic uint64_t wal_dirty;   /* 1 = the WAL holds commits that index.db lacks */
-    _Atomic uint64_t synced_dirs; /* bit n: msg/<n> has a durable entry; PAGE_..._SYNCED */
-    _Atomic uint64_t uidvalidity; /* the last one given; survives a lost index */
+    _Atomic uint64_t incarnation;      /* of index.db: changes when it is rebuilt; PAGE_REMOVED */
+    _Atomic uint64_t wal_dirty;        /* 1 = the WAL holds commits that index.db lacks */
+    _Atomic uint64_t synced_dirs;      /* bit n: msg/<n> has a durable entry; PAGE_..._SYNCED */
+    _Atomic uint64_t raises;           /* of uid_ceilings; the index has the number, too */
+    _Atomic uint64_t ceiling_unsynced; /* 1 = the last one may not be durable */
 };
 #define PAGE_REMOVED      UINT64_MAX
 #define PAGE_DIR_SYNCED   (UINT64_C(1) << 63) /* the account's directory has one, too */
@@ -39,7 +40,9 @@ struct mailstore {
     pthread_mutex_t template_lock; /* guards the next two until they are set; then constant */
     char *template;                /* an empty index.db */
     size_t template_n;
-    pthread_mutex_t lock; /* guards all below */
+    pthread_mutex_t validity_lock; /* guards the next; innermost, as is the file's OFD lock */
+    int validity_fd;               /* -1 before the first use */
+    pthread_mutex_t lock;          /* guards all below */
     struct map *by_address;
     struct list all;    /* struct mailbox.all_link */
     struct list unused; /* struct mailbox.unused_link with refs == 0, least recently used first */
@@ -64,9 +67,10 @@ struct mailbox {
     struct lockpage *page; /* mapped; constant once set */
     struct db *db;         /* NULL = index closed */
     uint64_t incarnation;  /* of the open index */
+    uint64_t born;         /* the incarnation that this mailbox is of; constant when ready */
     bool corrupt;          /* SQLite says so: the next operation rebuilds */
     /* written under op_lock, read without it */
-    atomic_bool ready;               /* was opened once: page is set */
+    atomic_bool ready;               /* was opened once: page and born are set */
     atomic_uint_least32_t wal_pages; /* estimate of what was written since the last checkpoint */
     atomic_int_least64_t last_use_ms, last_write_ms;
     atomic_bool trash;       /* table trash may have rows */
@@ -91,12 +95,13 @@ char *blob_path(const struct mailbox *m, uint64_t key);
 bool blob_name_key(const char *name, uint64_t *ret); /* the reverse; false for other names */
 
 /* page.c: the lock file and its page */
-uint64_t page_boot_hash(void);
+int page_boot_hash(uint64_t *ret, struct errinfo *ei);
 int page_open(struct mailbox *m, struct errinfo *ei); /* with op_lock */
 void page_close(struct mailbox *m);
 int page_lock(struct mailbox *m,
               struct errinfo *ei); /* OFD lock; E_NOTFOUND when the account was removed */
 void page_unlock(struct mailbox *m);
+int page_ofd_lock(int fd, short type); /* F_WRLCK (waits) or F_UNLCK, of the whole file */
 
 /* index.c */
 #define INBOX_ID 1
@@ -115,6 +120,15 @@ char *index_dsn(const struct mailbox *m);
 extern const char index_schema[];
 int template_place(struct mailbox *m,
                    struct errinfo *ei); /* index.db, when it is missing; with the OFD lock */
+
+/* validity.c */
+struct op;
+/* One that no folder of the store had before, larger than all of them. */
+int validity_next(struct op *o, uint32_t *ret, struct errinfo *ei);
+/* A folder that had this name is deleted or renamed. */
+int validity_name_left(struct op *o, struct sv name, uint32_t uidvalidity, struct errinfo *ei);
+/* An existing folder takes the name: replaces its UIDVALIDITY when the name had a larger one. */
+int validity_for_name(struct op *o, struct sv name, uint32_t *uidvalidity, struct errinfo *ei);
 
 /* op.c */
 #define OP_MAX_CHANGED 4
@@ -136,6 +150,7 @@ int op_write(struct mailbox *m, struct op *o, struct errinfo *ei);
 int op_finish(struct op *o, int r, struct errinfo *ei);
 /* Commits what is done so far and goes on in a new transaction. */
 int op_restart(struct op *o, struct errinfo *ei);
+int op_commit(struct op *o, struct errinfo *ei); /* of a transaction that op_write did not begin */
 void op_changed(struct op *o, int64_t folder_id);
 
 /* row.c: a folder's row */
@@ -159,6 +174,11 @@ int row_save(struct op *o, struct folder_row *f, struct errinfo *ei);
 /* Makes sure that n uids may be given; may commit and begin anew, so before any
  * change. */
 int row_reserve_uids(struct op *o, struct folder_row *f, size_t n, struct errinfo *ei);
+/* For each transaction that raises a uid_ceiling; behind its commit, before the first uid is seen,
+ * the sync. A process that is killed in between leaves a mark for the next writer. */
+int row_note_raise(struct op *o, struct errinfo *ei);
+int row_sync_ceiling(struct mailbox *m, struct errinfo *ei);
+int row_raises(struct dbc *c, uint64_t *ret, struct errinfo *ei); /* that the index knows of */
 /* Bit of a keyword, added to the list when `add`. E_NOTFOUND, E_LIMIT, E_RANGE (not
  * an atom). */
 int row_keyword(struct folder_row *f, struct sv name, bool add, uint64_t *ret_bit,
@@ -254,6 +274,9 @@ typedef bool file_fn(uint64_t key, const char *path, void *arg);
  * `clean`. */
 int files_each(const struct mailbox *m, bool clean, file_fn *fn, void *arg);
 void files_remove_all(const struct mailbox *m);
+
+/* remove.c: with the OFD lock, the page says removed: index, messages and the lock file go */
+int remove_contents(const struct mailbox *m, struct errinfo *ei);
 
 /* verify.c */
 int verify_adopt_files(struct op *o, struct errinfo *ei); /* all files without rows go to INBOX */

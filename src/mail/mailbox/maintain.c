@@ -228,11 +228,14 @@ static void run(struct round *r)
         struct mailbox *m = r->jobs[i].m;
         struct errinfo ei = { .text = "" };
         unsigned what = r->jobs[i].what;
-        bool removed =
-            !atomic_load(&m->ready) || atomic_load(&m->page->incarnation) == PAGE_REMOVED;
-        if (!removed && what & DO_TRASH && maintain_trash(m, &ei) < 0)
+        bool ready = atomic_load(&m->ready), usable = ready && mailbox_check(m, NULL) == 0;
+        if (ready && !usable) { /* what there was to do is up to who opens it anew */
+            atomic_store(&m->trash, false);
+            atomic_store(&m->wal_pages, 0);
+        }
+        if (usable && what & DO_TRASH && maintain_trash(m, &ei) < 0)
             log_warn("mailbox %s: removing expunged messages: %s", m->address, ei.text);
-        if (!removed && what & DO_CHECKPOINT)
+        if (usable && what & DO_CHECKPOINT)
             checkpoint(m, what & DO_TRUNCATE);
         if (what & DO_CLOSE)
             closed += close_idle(m);

@@ -5,23 +5,18 @@
 #include "mail/mailbox/mailbox_priv.h"
 #include "mail/notify/notify.h"
 
-static bool removed(const struct mailbox *m)
-{
-    return atomic_load(&m->page->incarnation) == PAGE_REMOVED;
-}
-
-/* The index may have been rebuilt by another process, or closed by maintenance. */
+/* The index may have been closed by maintenance, or be rebuilt here. */
 static int ensure_open(struct mailbox *m, struct errinfo *ei)
 {
-    if (m->page && removed(m)) {
-        index_close(m);
-        return err_set(ei, E_NOTFOUND, "the mailbox of %.100s was removed", m->address);
-    }
-    bool stale = m->db && m->incarnation != atomic_load(&m->page->incarnation);
-    if (m->db && !stale && !m->corrupt)
+    int r = mailbox_check(m, ei);
+    if (r == 0 && m->db && !m->corrupt)
         return 0;
     index_close(m);
-    return index_open(m, ei);
+    if (r == 0)
+        r = index_open(m, ei);
+    if (r == 0 && (r = mailbox_check(m, ei)) < 0)
+        index_close(m);
+    return r;
 }
 
 static int enter(struct mailbox *m, struct op *o, struct errinfo *ei)
@@ -81,7 +76,7 @@ int op_write(struct mailbox *m, struct op *o, struct errinfo *ei)
 }
 
 /* Readers in other processes trust an even generation without asking the index. */
-static int commit(struct op *o, struct errinfo *ei)
+int op_commit(struct op *o, struct errinfo *ei)
 {
     struct lockpage *p = o->m->page;
     uint64_t odd = atomic_load(&p->gen) | 1;
@@ -115,7 +110,7 @@ static void note_written(struct op *o)
 
 int op_restart(struct op *o, struct errinfo *ei)
 {
-    int r = commit(o, ei);
+    int r = op_commit(o, ei);
     note_written(o);
     return r < 0 ? r : db_begin(o->c, ei);
 }
@@ -127,7 +122,7 @@ int op_finish(struct op *o, int r, struct errinfo *ei)
         if (r < 0)
             db_rollback(o->c);
         else
-            r = commit(o, ei);
+            r = op_commit(o, ei);
         if (r == 0)
             note_written(o);
         page_unlock(m);

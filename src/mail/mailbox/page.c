@@ -13,18 +13,25 @@
 
 #define PAGE_MAGIC UINT64_C(0x31307861426f5450) /* "PToBax01" */
 #define PAGE_BYTES 4096
+#define BOOT_ID    "/proc/sys/kernel/random/boot_id"
 
-uint64_t page_boot_hash(void)
+int page_boot_hash(uint64_t *ret, struct errinfo *ei)
 {
     _cleanup_(buf_done) struct buf b = { .p = NULL };
     buf_init(&b, 128);
-    if (os_read_file("/proc/sys/kernel/random/boot_id", &b, NULL) < 0 || b.n == 0)
-        return 1; /* without /proc every start counts as the same boot; only the ceiling is lost */
+    int r = os_read_file(BOOT_ID, &b, NULL);
+    if (r == 0 && b.n == 0)
+        r = -ENODATA;
+    if (r < 0)
+        return err_set_errno(ei, r,
+                             "cannot read " BOOT_ID ", without which power loss goes unnoticed and "
+                             "UIDs would be given twice; mount /proc");
     uint64_t h = fnv1a64(b.p, b.n);
-    return h > 1 ? h : 2;
+    *ret = h > 1 ? h : 2;
+    return 0;
 }
 
-static int ofd_lock(int fd, short type)
+int page_ofd_lock(int fd, short type)
 {
     struct flock fl = { .l_type = type, .l_whence = SEEK_SET };
     while (fcntl(fd, F_OFD_SETLKW, &fl) < 0) {
@@ -64,23 +71,30 @@ static int map_file(struct mailbox *m)
     return 0;
 }
 
-/* 1 = open, 0 = the file was removed while we waited: again. */
+/* Who removes an account has the lock to the end: he was killed, or power loss brought the file
+ * back. What he left must not become the next owner's. */
+static int finish_removal(struct mailbox *m)
+{
+    return atomic_load(&m->page->incarnation) == PAGE_REMOVED ? remove_contents(m, NULL) : 1;
+}
+
+/* 1 = open, 0 = the file was removed while we waited, or now: again. */
 static int try_open(struct mailbox *m, const char *path)
 {
     struct stat st;
     m->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (m->lock_fd < 0)
         return -errno;
-    int r = ofd_lock(m->lock_fd, F_WRLCK);
+    int r = page_ofd_lock(m->lock_fd, F_WRLCK);
     if (r == 0 && fstat(m->lock_fd, &st) < 0)
         r = -errno;
     if (r == 0 && st.st_nlink > 0) {
         r = map_file(m);
         if (r == 0)
-            r = 1;
+            r = finish_removal(m);
     }
     if (r > 0)
-        ofd_lock(m->lock_fd, F_UNLCK);
+        page_ofd_lock(m->lock_fd, F_UNLCK);
     else
         page_close(m);
     return r;
@@ -105,7 +119,7 @@ int page_open(struct mailbox *m, struct errinfo *ei)
 
 int page_lock(struct mailbox *m, struct errinfo *ei)
 {
-    int r = ofd_lock(m->lock_fd, F_WRLCK);
+    int r = page_ofd_lock(m->lock_fd, F_WRLCK);
     if (r < 0)
         return err_set_errno(ei, r, "cannot lock the mailbox of %.100s", m->address);
     if (atomic_load(&m->page->incarnation) == PAGE_REMOVED) {
@@ -117,5 +131,5 @@ int page_lock(struct mailbox *m, struct errinfo *ei)
 
 void page_unlock(struct mailbox *m)
 {
-    ofd_lock(m->lock_fd, F_UNLCK);
+    page_ofd_lock(m->lock_fd, F_UNLCK);
 }

@@ -33,9 +33,16 @@ static void remove_dirs(const struct mailbox *m)
     }
 }
 
-static int remove_locked(struct mailbox *m, struct errinfo *ei)
+int remove_contents(const struct mailbox *m, struct errinfo *ei)
 {
     _cleanup_(freep) char *lock = xasprintf("%s/lock", m->dir);
+    remove_index(m);
+    files_remove_all(m);
+    return unlink(lock) < 0 ? err_set_errno(ei, -errno, "cannot remove %.150s", lock) : 0;
+}
+
+static int remove_locked(struct mailbox *m, struct errinfo *ei)
+{
     struct stat st;
     index_close(m);
     if (stat(m->dir, &st) < 0)
@@ -48,10 +55,7 @@ static int remove_locked(struct mailbox *m, struct errinfo *ei)
     atomic_fetch_or(&m->page->gen, 1);
     atomic_store(&m->page->incarnation, PAGE_REMOVED);
     atomic_fetch_add(&m->page->gen, 1);
-    remove_index(m);
-    files_remove_all(m);
-    if (unlink(lock) < 0)
-        r = err_set_errno(ei, -errno, "cannot remove %.150s", lock);
+    r = remove_contents(m, ei);
     page_unlock(m);
     remove_dirs(m);
     return r;

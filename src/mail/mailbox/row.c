@@ -69,19 +69,44 @@ int row_save(struct op *o, struct folder_row *f, struct errinfo *ei)
     return r;
 }
 
+int row_note_raise(struct op *o, struct errinfo *ei)
+{
+    uint64_t n = atomic_fetch_add(&o->m->page->raises, 1) + 1;
+    atomic_store(&o->m->page->ceiling_unsynced, 1);
+    return db_run(o->c, ei, "INSERT OR REPLACE INTO meta(k, v) VALUES('raises', ?)", "i",
+                  (int64_t)n);
+}
+
+int row_raises(struct dbc *c, uint64_t *ret, struct errinfo *ei)
+{
+    int64_t n = 0;
+    int r = db_value(c, &n, ei, "SELECT COALESCE(MAX(v), 0) FROM meta WHERE k = 'raises'", "");
+    *ret = (uint64_t)n;
+    return r;
+}
+
+int row_sync_ceiling(struct mailbox *m, struct errinfo *ei)
+{
+    int r = index_sync_wal(m, ei);
+    if (r == 0)
+        atomic_store(&m->page->ceiling_unsynced, 0);
+    return r;
+}
+
 int row_reserve_uids(struct op *o, struct folder_row *f, size_t n, struct errinfo *ei)
 {
     if (n < f->uid_ceiling - f->uidnext)
-        return 0;
+        return atomic_load(&o->m->page->ceiling_unsynced) ? row_sync_ceiling(o->m, ei) : 0;
     if (n > MAX_UID || f->uidnext > MAX_UID - 2 * CEILING_STEP - n)
         return err_set(ei, E_LIMIT, "folder %" PRId64 " has no UIDs left", f->id);
     f->uid_ceiling = f->uidnext + (uint32_t)n + CEILING_STEP;
     int r = db_run(o->c, ei, "UPDATE folder SET uid_ceiling = ? WHERE id = ?", "ii",
                    (int64_t)f->uid_ceiling, f->id);
     if (r >= 0)
+        r = row_note_raise(o, ei);
+    if (r >= 0)
         r = op_restart(o, ei);
-    /* Durable before the first of them is seen by anybody. */
-    return r < 0 ? r : index_sync_wal(o->m, ei);
+    return r < 0 ? r : row_sync_ceiling(o->m, ei);
 }
 
 unsigned keyword_count(struct sv list)

@@ -16,15 +16,21 @@ int mailstore_open(const struct mailstore_opts *o, struct mailstore **ret, struc
     int r = os_mkdirs(o->root, 0700, ei);
     if (r < 0)
         return r;
+    uint64_t boot = 0;
+    r = page_boot_hash(&boot, ei);
+    if (r < 0)
+        return r;
     struct mailstore *s = xcalloc(1, sizeof(*s));
     s->opts = *o;
     s->opts.root = xstrdup(o->root);
     s->opts.temp_dir = xstrdup(o->temp_dir ? o->temp_dir : "");
-    s->boot = page_boot_hash();
+    s->boot = boot;
     s->max_open = (unsigned)cf->mailbox.open_indexes;
     s->by_address = map_new();
     pthread_mutex_init(&s->lock, NULL);
     pthread_mutex_init(&s->template_lock, NULL);
+    pthread_mutex_init(&s->validity_lock, NULL);
+    s->validity_fd = -1;
     list_init(&s->all);
     list_init(&s->unused);
     list_init(&s->open);
@@ -80,6 +86,8 @@ void mailstore_close(struct mailstore *s)
     pthread_mutex_unlock(&s->lock);
     pthread_mutex_destroy(&s->lock);
     pthread_mutex_destroy(&s->template_lock);
+    pthread_mutex_destroy(&s->validity_lock);
+    closep(&s->validity_fd);
     free(s->template);
     map_free(s->by_address, NULL);
     free((char *)(uintptr_t)s->opts.root);
@@ -201,11 +209,24 @@ static int open_first(struct mailbox *m, struct errinfo *ei)
     pthread_mutex_lock(&m->op_lock);
     if (!atomic_load(&m->ready)) {
         r = index_open(m, ei);
+        m->born = m->incarnation;
         if (r == 0)
             atomic_store(&m->ready, true);
     }
     pthread_mutex_unlock(&m->op_lock);
     return r;
+}
+
+int mailbox_check(const struct mailbox *m, struct errinfo *ei)
+{
+    if (!m->page)
+        return 0;
+    uint64_t now = atomic_load(&m->page->incarnation);
+    if (now == PAGE_REMOVED)
+        return err_set(ei, E_NOTFOUND, "the mailbox of %.100s was removed", m->address);
+    if (atomic_load(&m->ready) && now != m->born)
+        return err_set(ei, -ESTALE, "the index of %.100s was made anew: connect again", m->address);
+    return 0;
 }
 
 int mailbox_open(struct mailstore *s, int64_t account_id, struct sv address, struct mailbox **ret,
@@ -216,15 +237,15 @@ int mailbox_open(struct mailstore *s, int64_t account_id, struct sv address, str
         if (!m)
             return E_RANGE;
         int r = atomic_load(&m->ready) ? 0 : open_first(m, ei);
-        bool removed = m->page && atomic_load(&m->page->incarnation) == PAGE_REMOVED;
-        if (r == 0 && !removed) {
+        bool gone = mailbox_check(m, NULL) < 0;
+        if (r == 0 && !gone) {
             *ret = m;
             return 0;
         }
-        if (removed)
+        if (gone)
             store_detach(m);
         mailbox_unref(m);
-        if (!removed || i == 3)
+        if (!gone || i == 3)
             return r < 0 ? r : err_set(ei, E_TEMP, "the mailbox is being removed");
     }
 }

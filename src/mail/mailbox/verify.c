@@ -55,12 +55,15 @@ static int by_date(const void *a, const void *b)
     return x->key < y->key ? -1 : x->key > y->key;
 }
 
-static int adopt(struct op *o, const struct file *v, size_t n, struct errinfo *ei)
+/* new_index: all in one transaction. Nobody has seen it, and if it is lost, it is made anew. */
+static int adopt(struct op *o, bool new_index, const struct file *v, size_t n, struct errinfo *ei)
 {
     _cleanup_(row_done) struct folder_row f = { .id = 0 };
     int r = row_load(o, INBOX_ID, &f, ei);
-    if (r == 0 && n >= f.uid_ceiling - f.uidnext)
-        f.uid_ceiling = f.uidnext + (uint32_t)n + 1000;
+    if (r == 0 && new_index)
+        f.uid_ceiling += (uint32_t)n;
+    else if (r == 0)
+        r = row_reserve_uids(o, &f, n, ei);
     for (size_t i = 0; r == 0 && i < n; i++)
         r = add_adopt(o, &f, v[i].key, ei);
     return r < 0 ? r : row_save(o, &f, ei);
@@ -85,7 +88,7 @@ int verify_adopt_files(struct op *o, struct errinfo *ei)
     struct finder f;
     int r = find_orphans(o, false, INT64_MAX, &f, ei);
     if (r == 0 && f.n > 0)
-        r = adopt(o, f.v, f.n, ei);
+        r = adopt(o, true, f.v, f.n, ei);
     free(f.v);
     return r;
 }
@@ -119,9 +122,19 @@ static int check_orphans(struct check *c, struct errinfo *ei)
         tell(c, "message %016" PRIx64 " is in no folder%s", f.v[i].key,
              c->repair ? "; added to INBOX" : "");
     if (r == 0 && c->repair && f.n > 0)
-        r = adopt(&c->o, f.v, f.n, ei);
+        r = adopt(&c->o, false, f.v, f.n, ei);
     free(f.v);
     return r;
+}
+
+/* A delivery that is repeated may bring it again, also when the user had moved it: it was not he
+ * who removed it. */
+static int remove_lost(struct check *c, struct folder_row *f, const struct msg_data *g,
+                       struct errinfo *ei)
+{
+    int r = msgs_remove(&c->o, f, g, 1, true, ei);
+    return r < 0 ? r
+                 : db_run(c->o.c, ei, "DELETE FROM handled WHERE key = ?", "i", (int64_t)g->key);
 }
 
 static int check_row(struct check *c, struct folder_row *f, const struct msg_data *g,
@@ -132,7 +145,7 @@ static int check_row(struct check *c, struct folder_row *f, const struct msg_dat
     if (r == E_NOTFOUND) {
         tell(c, "folder %" PRId64 " uid %u: the file of message %016" PRIx64 " is missing%s", f->id,
              g->uid, g->key, c->repair ? "; removed from the folder" : "");
-        return c->repair ? msgs_remove(&c->o, f, g, 1, true, ei) : 0;
+        return c->repair ? remove_lost(c, f, g, ei) : 0;
     }
     if (r < 0)
         return err_set_errno(ei, r, "message %016" PRIx64, g->key);
@@ -175,7 +188,7 @@ static int check_sums(struct check *c, struct folder_row *f, struct errinfo *ei)
         f->uidnext = (uint32_t)top + 1;
     f->uid_ceiling = MAX(f->uid_ceiling, f->uidnext + 1000);
     row_touch(&c->o, f);
-    return 0;
+    return c->repair ? row_note_raise(&c->o, ei) : 0;
 }
 
 static int check_folder(struct check *c, int64_t folder_id, struct errinfo *ei)
@@ -235,10 +248,16 @@ int mailbox_verify(struct mailbox *m, bool repair, void (*report)(const char *te
         r = check_folders(&c, ei);
     if (r == 0)
         r = check_orphans(&c, ei);
-    if (r == E_CORRUPT && repair) {
-        op_finish(&c.o, r, NULL);
-        r = op_read(m, &c.o, ei); /* rebuilds */
+    if (r == 0 && repair && c.found > 0) { /* a corrected ceiling is to hold */
+        r = op_restart(&c.o, ei);
+        if (r == 0)
+            r = row_sync_ceiling(m, ei);
     }
+    bool damaged = r == E_CORRUPT;
     r = op_finish(&c.o, r, ei);
+    if (damaged && repair && (r = op_read(m, &c.o, ei)) == 0) /* rebuilds, unless it is sound */
+        r = op_finish(&c.o, r, ei);
+    if (damaged && repair && r == -ESTALE)
+        r = 0;
     return r < 0 ? r : (int)MIN(c.found, (size_t)INT32_MAX);
 }

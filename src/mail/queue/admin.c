@@ -104,13 +104,11 @@ static int delete_found(struct queue *q, struct item *it, struct errinfo *ei)
         enum rcpt_state s = m->rcpts[i].state;
         (void)buf_add_c(&states, (char)(s == RCPT_WAITING ? RCPT_FAILED : s));
     }
-    struct jent ent;
-    jent_init(&ent, it);
     struct jwrite w = { .type = REC_DONE,
                         .key = m->key,
                         .aux = it->version + 1,
                         .payload = { buf_sv(&states), SV_NULL },
-                        .ent = &ent };
+                        .ent = &it->done };
     jwrite_prepare(&w);
     int r = journal_commit(&q->journal, &w);
     it->active = false;
@@ -118,7 +116,6 @@ static int delete_found(struct queue *q, struct item *it, struct errinfo *ei)
         sched_place(q, it);
         err_set_errno(ei, r, "the deletion of item %s could not be recorded", m->item);
     } else {
-        jent_drop(&ent);
         item_remove_files(q, it, it->has_local);
         m->queue_data = NULL;
         item_forget(q, it);

@@ -158,49 +158,56 @@ static void adopt_files(struct queue *q, struct item *it)
         it->saved_content = false;
     if (it->saved_state && name_file(q, it->m->item, ".tm$")) {
         it->has_env = true;
-        if (it->saved_version == it->version && !it->finished)
+        if (it->saved_version == it->version)
             jent_drop(&it->state[it->cur]);
     }
     if (it->saved_content) {
         it->in_file = true;
-        if (it->has_env && !it->finished)
+        if (it->has_env)
             jent_drop(&it->content);
     }
 }
 
 /* Settled after the sync had begun: its deliveries to mailboxes may not be durable, so it must not
  * vanish with its record. It keeps files until the next sync. */
-static bool cover_finished(struct queue *q, struct item *it)
+static void adopt_finished(struct queue *q, struct item *it)
 {
     if (!it->has_local || it->finished_epoch < q->sync_epoch) {
         remove_new(q, it->m->item);
-        return true;
+        item_drop_records(it);
+        return;
     }
     bool had_files =
         it->in_file || it->has_env; /* these are on the list of the next sync already */
     adopt_files(q, it);
     if (!had_files)
         item_remove_files(q, it, true);
-    return it->in_file && it->has_env;
 }
 
-/* False: a record is still needed although no item says so. */
-static bool adopt_all(struct queue *q, struct item *chain, bool synced)
+static void adopt_all(struct queue *q, struct item *chain, bool synced)
 {
-    bool covered = true;
-    while (chain) {
-        struct item *it = chain;
-        chain = it->saved_next;
+    for (struct item *it = chain; it; it = it->saved_next) {
         if (!synced)
             remove_new(q, it->m->item);
         else if (it->finished)
-            covered = cover_finished(q, it) && covered;
+            adopt_finished(q, it);
         else
             adopt_files(q, it);
+    }
+}
+
+/* Segments were given back. Who was settled after adopt_all had looked at it kept its records until
+ * here: neither its deliveries nor the removal of its files are durable before the next sync. */
+static void release(struct item *chain)
+{
+    while (chain) {
+        struct item *it = chain;
+        chain = it->saved_next;
         it->saving = false;
+        if (it->finished)
+            item_drop_records(it);
         item_unref(it);
     }
-    return covered;
 }
 
 static void remove_doomed(struct queue *q, struct doomed *d)
@@ -322,7 +329,7 @@ static int run_locked(struct queue *q, bool everything)
     position(q, &gen, &off);
     q->sync_epoch++;
     int r = sync_stores(q);
-    bool covered = adopt_all(q, chain, r >= 0);
+    adopt_all(q, chain, r >= 0);
     if (r >= 0)
         remove_doomed(q, doomed);
     else
@@ -334,9 +341,9 @@ static int run_locked(struct queue *q, bool everything)
         q->unmarked_since = clock_mono_ms();
         if (gen && unmarked)
             write_mark(q, gen, off);
-        if (covered)
-            recycle(q, last_gen);
+        recycle(q, last_gen);
     }
+    release(chain);
     return r < 0 ? r : saved;
 }
 

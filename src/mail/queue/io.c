@@ -98,6 +98,20 @@ const struct queue_io *queue_io_current(void)
     return current;
 }
 
+int queue_io_make_dir(const struct queue_io *io, const char *path, struct errinfo *ei)
+{
+    int r = os_mkdirs(path, 0700, ei);
+    if (r < 0)
+        return r;
+    _cleanup_(freep) char *parent = xstrdup(path);
+    char *slash = strrchr(parent, '/');
+    if (!slash || slash == parent)
+        return 0;
+    *slash = '\0';
+    r = io->sync_dir(io->arg, parent); /* each time: it may have failed when path was made */
+    return r < 0 ? err_set_errno(ei, r, "cannot sync directory %s", parent) : 0;
+}
+
 int queue_io_write(const struct queue_io *io, int fd, struct iovec *iov, int n, off_t off)
 {
     while (n > 0) {

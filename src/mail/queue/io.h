@@ -4,7 +4,7 @@
 
 #include <sys/uio.h>
 
-#include "base/base.h"
+#include "base/err.h"
 
 struct queue_io {
     void *arg;
@@ -25,6 +25,8 @@ extern const struct queue_io queue_io_real;
 void queue_io_test(const struct queue_io *io);
 const struct queue_io *queue_io_current(void);
 
+/* A directory whose name is durable, unless what it is in was made just now and not synced. */
+int queue_io_make_dir(const struct queue_io *io, const char *path, struct errinfo *ei);
 /* Writes all of iov (changes it). 0 or -errno. */
 int queue_io_write(const struct queue_io *io, int fd, struct iovec *iov, int n, off_t off);
 /* Reads exactly n bytes. 0, -errno, or E_CORRUPT when the file is shorter. */

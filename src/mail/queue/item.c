@@ -12,6 +12,7 @@ struct item *item_new(struct message *m)
     jent_init(&it->content, it);
     jent_init(&it->state[0], it);
     jent_init(&it->state[1], it);
+    jent_init(&it->done, it);
     for (size_t i = 0; i < m->n_rcpts; i++)
         it->has_local |= m->rcpts[i].kind == RCPT_LOCAL;
     item_refresh(it);
@@ -31,11 +32,6 @@ void item_unref(struct item *it)
     message_unref(it->m);
     free(it->answer);
     free(it);
-}
-
-bool item_in_journal(const struct item *it)
-{
-    return it->content.seg || it->state[0].seg || it->state[1].seg;
 }
 
 void item_refresh(struct item *it)
@@ -68,6 +64,14 @@ void item_drop_content(struct queue *q, struct item *it)
     it->counted = 0;
 }
 
+void item_drop_records(struct item *it)
+{
+    jent_drop(&it->content);
+    jent_drop(&it->state[0]);
+    jent_drop(&it->state[1]);
+    jent_drop(&it->done);
+}
+
 void item_forget(struct queue *q, struct item *it)
 {
     if (it->finished)
@@ -75,9 +79,8 @@ void item_forget(struct queue *q, struct item *it)
     it->finished = true;
     it->finished_epoch = q->sync_epoch;
     sched_remove(q, it);
-    jent_drop(&it->content);
-    jent_drop(&it->state[0]);
-    jent_drop(&it->state[1]);
+    if (!it->saving)
+        item_drop_records(it);
     q->mem_used -= it->counted;
     it->counted = 0;
     list_del(&it->link);

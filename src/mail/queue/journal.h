@@ -60,6 +60,7 @@ struct journal {
     char *dir;
     uint64_t seg_size, next_gen;
     char boot[40];
+    bool boot_known;     /* false: any start may be one after a power cut */
     struct jseg *active; /* NULL after it went bad, until a spare is there */
     struct list spares, full;
     unsigned n_spares, n_full, next_slot;

@@ -88,7 +88,7 @@ static int open_dirs(struct queue *q, struct errinfo *ei)
 {
     char path[4096];
     struct stat a, b;
-    int r = os_mkdirs(q->dir, 0700, ei);
+    int r = queue_io_make_dir(q->io, q->dir, ei);
     if (r >= 0)
         r = os_mkdirs(q->temp_dir, 0700, ei);
     snprintf(path, sizeof(path), "%s/lock", q->dir);

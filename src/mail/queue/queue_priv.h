@@ -22,6 +22,7 @@ struct item {
     struct jent content;
     uint32_t content_at;  /* length of the envelope before the content in its record */
     struct jent state[2]; /* [cur] is the newest; the other one is being written */
+    struct jent done;     /* what ended it */
     unsigned cur;
     uint32_t version; /* of the newest state */
     bool in_file;     /* the content is in .tms */
@@ -46,7 +47,7 @@ struct item {
 
     /* The checkpoint's. */
     struct item *saved_next;
-    bool saving;
+    bool saving; /* from collect to the end: keeps what could not be saved */
     uint32_t saved_version;
     bool saved_content, saved_state;
     uint64_t finished_epoch; /* queue.sync_epoch then */
@@ -103,11 +104,12 @@ struct queue {
 struct item *item_new(struct message *m); /* takes a reference of m */
 void item_ref(struct item *it);
 void item_unref(struct item *it);
-bool item_in_journal(const struct item *it);
 /* Recomputes waiting, first_waiting and answer from the message. */
 void item_refresh(struct item *it);
 void item_drop_content(struct queue *q, struct item *it); /* frees memory; the item is not in use */
-void item_forget(struct queue *q, struct item *it);       /* takes it out of everything */
+/* Takes it out of everything; its records stay needed while a checkpoint works on it. */
+void item_forget(struct queue *q, struct item *it);
+void item_drop_records(struct item *it);
 void item_remove_files(struct queue *q, struct item *it, bool after_sync);
 
 /* sched.c */

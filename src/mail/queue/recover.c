@@ -17,7 +17,7 @@
 
 struct found { /* an item while the records are read */
     struct item *it;
-    uint64_t gen, off; /* of the last record about it */
+    uint64_t gen, off; /* of the last record that changed its state */
     bool foreign_boot; /* of that record's segment */
     bool done, revoked, in_journal;
 };
@@ -140,7 +140,6 @@ static void on_message(struct recovery *rc, struct jseg *s, const struct rec *re
     bool state = rec->type == REC_STATE, fresh = !f;
     if (fresh)
         f = add(rc, m);
-    note(f, s, rec, foreign);
     struct item *it = f->it;
     if (rec->type == REC_MSG) {
         link_entry(&it->content, s, rec);
@@ -153,6 +152,7 @@ static void on_message(struct recovery *rc, struct jseg *s, const struct rec *re
     else if (!state || rec->aux <= it->version)
         return; /* the .tm$ file is at least as new */
     if (state) {
+        note(f, s, rec, foreign);
         replace_message(f, m);
         it->version = rec->aux;
         f->done = false; /* brought back to life after a power cut */
@@ -163,11 +163,13 @@ static void on_message(struct recovery *rc, struct jseg *s, const struct rec *re
 static void on_done(struct recovery *rc, struct jseg *s, const struct rec *rec, bool foreign)
 {
     struct found *f = map_get(rc->by_key, key_sv(&rec->key));
-    if (!f)
+    /* A .tm$ file may be newer: of a message that was settled, then brought back to life by the
+     * recovery from a power cut. The segment of this record was not given back yet. */
+    if (!f || rec->aux <= f->it->version)
         return;
     note(f, s, rec, foreign);
     f->done = true;
-    f->it->version = MAX(f->it->version, rec->aux);
+    f->it->version = rec->aux;
     struct message *m = f->it->m;
     for (size_t i = 0; i < m->n_rcpts && i < rec->payload.n; i++)
         if ((unsigned char)rec->payload.p[i] <= RCPT_RELAYED)
@@ -215,7 +217,7 @@ static int replay_segment(void *arg, struct jseg *s, const struct seg_head *h)
 {
     struct recovery *rc = arg;
     struct queue *q = rc->q;
-    bool foreign = strcmp(h->boot, q->journal.boot) != 0;
+    bool foreign = !q->journal.boot_known || strcmp(h->boot, q->journal.boot) != 0;
     char *p = malloc(s->size);
     if (!p)
         return -ENOMEM;

@@ -62,9 +62,10 @@ int journal_open(struct journal *j, const char *dir, uint64_t seg_size, const st
     list_init(&j->full);
     pthread_cond_init(&j->changed, NULL);
     io->boot_id(io->arg, j->boot);
-    if (!*j->boot) /* without /proc; empty would say that the segment is unused */
+    j->boot_known = *j->boot;
+    if (!j->boot_known) /* without /proc; empty would say that the segment is unused */
         sv_copy(j->boot, sizeof(j->boot), SV("unknown"));
-    return os_mkdirs(dir, 0700, ei);
+    return queue_io_make_dir(io, dir, ei);
 }
 
 static void free_list(struct list *l)

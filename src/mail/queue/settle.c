@@ -140,7 +140,6 @@ int queue_resume(struct queue *q, struct message *m)
 struct settlement {
     struct item *it;
     struct jwrite w;
-    struct jent done_ent; /* keeps the segment of REC_DONE until the item is gone */
     struct buf bytes;
     bool done;
 };
@@ -168,9 +167,8 @@ static void prepare(struct settlement *s, struct message *m, enum rcpt_kind kind
         .key = m->key,
         .aux = it->version + 1,
         .payload = { buf_sv(&s->bytes), SV_NULL },
-        .ent = s->done ? &s->done_ent : &it->state[it->cur ^ 1],
+        .ent = s->done ? &it->done : &it->state[it->cur ^ 1],
     };
-    jent_init(&s->done_ent, it);
     jwrite_prepare(&s->w);
 }
 
@@ -222,7 +220,6 @@ static void apply(struct queue *q, struct settlement *s, enum rcpt_kind kind)
         pthread_cond_signal(&q->work);
     }
     if (s->done) {
-        jent_drop(&s->done_ent);
         finish(q, it);
         return;
     }

@@ -79,7 +79,7 @@ int sync_begin(struct session *s, bool may_expunge, const struct imap_expect *ex
     int r = mailbox_snapshot(s->mb, s->snap->folder_id, s->snap, &new, NULL);
     bool asked = expect && expect->n && expect->tell;
     if (r < 0)
-        return r == E_NOTFOUND ? r : 0; /* trouble that passes is no news */
+        return r == E_NOTFOUND || r == -ESTALE ? r : 0; /* trouble that passes is no news */
     if (new == s->snap && !asked) {
         snap_unref(new);
         return 0;

@@ -50,7 +50,7 @@ void smtp_tx_end(struct smtp_session *s, const char *outcome)
     bool ok = !strcmp(outcome, "OK");
     if (tx->rx.started && !tx->rx.logged)
         smtp_rx_log_bytes(s, &tx->rx);
-    /* As in the seeds: what did not arrive completely counts no bytes and no time. */
+    /* As in the logs people compare with: what is incomplete counts no bytes and no time. */
     log_summary(&s->log, sv_c(tx->m->sender), sv_c(tx->first_rcpt), tx->n_rcpts,
                 ok ? tx->rx.content : 0, ok ? (clock_mono_us() - tx->rx.started_us) / 1000000 : 0,
                 outcome, tx->m->id);

@@ -1,11 +1,11 @@
-/* Messages to try parsers on: every .eml file below $POSTHORN_CORPUS (or ../shared/corpus beside
- * the checkout, when it is there), with CRLF line ends as a client would send them, and broken ones
- * of our own. */
+/* Messages to try parsers on: every .eml file of the corpus, with CRLF line ends as a client would
+ * send them, and broken ones of our own. */
 #pragma once
 
 #include <ftw.h>
 #include <stdio.h>
 
+#include "../corpus_dir.h"
 #include "base/buf.h"
 
 typedef void corpus_fn(const char *name, struct sv message, void *arg);
@@ -67,7 +67,6 @@ static inline unsigned corpus_each(corpus_fn *fn, void *arg)
           { "Content-Type: multipart/mixed; boundary=a\r\n\r\n--a\r\n\r\nx\r\n--", 57 } },
         { "boundary at once", { "Content-Type: multipart/mixed; boundary=a\r\n--a--", 48 } },
     };
-    const char *dir = getenv("POSTHORN_CORPUS");
     corpus.fn = fn;
     corpus.arg = arg;
     corpus.n = 0;
@@ -75,6 +74,7 @@ static inline unsigned corpus_each(corpus_fn *fn, void *arg)
         fn(own[i].name, own[i].text, arg);
         corpus.n++;
     }
-    (void)nftw(dir && *dir ? dir : "../shared/corpus", corpus_file, 16, FTW_PHYS);
+    if (nftw(corpus_dir(), corpus_file, 16, FTW_PHYS) != 0 || corpus.n < CORPUS_LEAST)
+        panic("%s has %u messages", corpus_dir(), corpus.n);
     return corpus.n;
 }

@@ -1,7 +1,8 @@
 /* Power cuts for tests: fsync and fdatasync of this program are ours and note what is on stable
  * storage. At the cut everything else is dropped, or kept where a disk may have written it already
  * (per file and directory at random). A file counts as its content at its last sync, a directory as
- * its entries at its last sync. */
+ * its entries at its last sync. Torn: the disk may have written some 4 KiB blocks of what was not
+ * synced and others not. Decisions come from pw_below, so that a seed repeats them. */
 #pragma once
 
 #include <dirent.h>
@@ -12,7 +13,6 @@
 #include <unistd.h>
 
 #include "base/buf.h"
-#include "base/rand.h"
 
 struct pw_file {
     struct pw_file *next;
@@ -37,14 +37,24 @@ struct pw_dir {
 static struct {
     pthread_mutex_t lock;
     char root[64];
-    bool on, cut;
+    bool on, cut, torn;
     unsigned events, cut_at;
+    bool die; /* instead of the next sync: this process is killed there */
+    uint64_t rand;
     struct pw_file *files;
     struct pw_dir *dirs;
 } pw = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
+static inline uint32_t pw_below(uint32_t n) /* SplitMix64 */
+{
+    uint64_t z = (pw.rand += UINT64_C(0x9e3779b97f4a7c15));
+    z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+    z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
+    return (uint32_t)((z ^ (z >> 31)) % n);
+}
+
 /* Inode numbers come back with other files: the time of birth tells them apart. */
-static uint64_t pw_id(const char *path)
+static inline uint64_t pw_id(const char *path)
 {
     struct statx st;
     if (statx(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW, STATX_INO | STATX_BTIME, &st) < 0)
@@ -53,7 +63,7 @@ static uint64_t pw_id(const char *path)
            st.stx_btime.tv_nsec;
 }
 
-static struct pw_file *pw_file(uint64_t id)
+static inline struct pw_file *pw_file(uint64_t id)
 {
     struct pw_file *f = pw.files;
     while (f && f->id != id)
@@ -69,7 +79,7 @@ static struct pw_file *pw_file(uint64_t id)
     return f;
 }
 
-static struct pw_dir *pw_dir(const char *path)
+static inline struct pw_dir *pw_dir(const char *path)
 {
     struct pw_dir *d = pw.dirs;
     while (d && strcmp(d->path, path) != 0)
@@ -83,7 +93,7 @@ static struct pw_dir *pw_dir(const char *path)
     return d;
 }
 
-static void pw_read(int fd, struct buf *b)
+static inline void pw_read(int fd, struct buf *b)
 {
     ssize_t n;
     buf_reset(b);
@@ -94,7 +104,7 @@ static void pw_read(int fd, struct buf *b)
     } while (n > 0);
 }
 
-static void pw_note_file(int fd, const char *path, struct buf *b)
+static inline void pw_note_file(int fd, const char *path, struct buf *b)
 {
     char c;
     if (fd >= 0 && (pread(fd, &c, 1, 0) >= 0 || errno != EBADF)) {
@@ -106,7 +116,7 @@ static void pw_note_file(int fd, const char *path, struct buf *b)
     close(own);
 }
 
-static void pw_note_dir(const char *path, int which)
+static inline void pw_note_dir(const char *path, int which)
 {
     struct pw_dir *d = pw_dir(path);
     DIR *h = opendir(path);
@@ -130,7 +140,7 @@ static void pw_note_dir(const char *path, int which)
 
 /* Notes everything below path: as stable (a sync of the whole file system), or as what there is
  * now. */
-static void pw_note_tree(const char *path, bool stable)
+static inline void pw_note_tree(const char *path, bool stable)
 {
     pw_note_dir(path, !stable);
     struct pw_dir *d = pw_dir(path);
@@ -150,7 +160,7 @@ static void pw_note_tree(const char *path, bool stable)
     }
 }
 
-static void pw_sync(int fd)
+static inline void pw_sync(int fd)
 {
     char link[64], path[300];
     struct stat st;
@@ -159,6 +169,8 @@ static void pw_sync(int fd)
     ssize_t n = pw.on && !pw.cut ? readlink(link, path, sizeof(path) - 1) : 0;
     path[MAX(n, 0)] = '\0';
     if (n > 0 && strncmp(path, pw.root, strlen(pw.root)) == 0 && fstat(fd, &st) == 0) {
+        if (pw.die)
+            _exit(9);
         if (++pw.events == pw.cut_at) {
             pw.cut = true; /* this one does not come to its end */
             pw_note_tree(pw.root, false);
@@ -187,16 +199,18 @@ int fdatasync(int fd)
     return (int)syscall(SYS_fdatasync, fd);
 }
 
-static void pw_start(const char *root, unsigned cut_at)
+static inline void pw_start(const char *root, unsigned cut_at)
 {
     snprintf(pw.root, sizeof(pw.root), "%s", root);
     pw.events = 0;
     pw.cut_at = cut_at;
     pw.cut = false;
+    pw.die = false;
     pw.on = true;
+    pw_note_tree(root, true);
 }
 
-static bool pw_is_cut(void)
+static inline bool pw_is_cut(void)
 {
     pthread_mutex_lock(&pw.lock);
     bool cut = pw.cut;
@@ -205,7 +219,7 @@ static bool pw_is_cut(void)
 }
 
 /* syncfs: the queue's checkpoint. */
-static void pw_sync_all(void)
+static inline void pw_sync_all(void)
 {
     pthread_mutex_lock(&pw.lock);
     if (!pw.cut)
@@ -213,7 +227,7 @@ static void pw_sync_all(void)
     pthread_mutex_unlock(&pw.lock);
 }
 
-static void pw_cut_now(void)
+static inline void pw_cut_now(void)
 {
     pthread_mutex_lock(&pw.lock);
     if (!pw.cut)
@@ -222,12 +236,40 @@ static void pw_cut_now(void)
     pthread_mutex_unlock(&pw.lock);
 }
 
+static inline void pw_tear(const struct pw_file *f, struct buf *ret)
+{
+    size_t n = pw_below(2) ? f->now.n : f->stable.n;
+    for (size_t at = 0; at < n; at += 4096) {
+        static const char zero[4096];
+        const struct buf *b = pw_below(2) ? &f->now : &f->stable;
+        size_t k = MIN(n - at, (size_t)4096), have = b->n > at ? MIN(b->n - at, k) : 0;
+        if (have > 0)
+            buf_add(ret, b->p + at, have);
+        buf_add(ret, zero, k - have);
+    }
+}
+
 /* Writes what survived to a new directory. kept: percentage of unsynced files and directories that
  * were on the disk all the same. */
-static void pw_restore(const char *from, const char *to, unsigned kept)
+static inline void pw_restore_file(const struct pw_file *f, const char *path, unsigned kept)
+{
+    _cleanup_(buf_done) struct buf torn;
+    const struct buf *content = f->has_now && pw_below(100) < kept ? &f->now : &f->stable;
+    buf_init(&torn, 64 * MiB);
+    if (f->has_now && pw.torn && pw_below(2)) {
+        pw_tear(f, &torn);
+        content = &torn;
+    }
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    if (fd < 0 || write(fd, content->p ? content->p : "", content->n) != (ssize_t)content->n)
+        abort();
+    close(fd);
+}
+
+static inline void pw_restore(const char *from, const char *to, unsigned kept)
 {
     struct pw_dir *d = pw_dir(from);
-    int which = d->e[1] && rand_below(100) < kept;
+    int which = d->e[1] && pw_below(100) < kept;
     mkdir(to, 0700);
     for (size_t i = 0; i < d->n[which]; i++) {
         struct pw_entry *e = &d->e[which][i];
@@ -238,16 +280,11 @@ static void pw_restore(const char *from, const char *to, unsigned kept)
             pw_restore(a, b, kept);
             continue;
         }
-        struct pw_file *f = pw_file(e->id);
-        struct buf *content = f->has_now && rand_below(100) < kept ? &f->now : &f->stable;
-        int fd = open(b, O_WRONLY | O_CREAT | O_TRUNC, 0600);
-        if (fd < 0 || write(fd, content->p ? content->p : "", content->n) != (ssize_t)content->n)
-            abort();
-        close(fd);
+        pw_restore_file(pw_file(e->id), b, kept);
     }
 }
 
-static void pw_end(void)
+static inline void pw_end(void)
 {
     pw.on = false;
     for (struct pw_file *f = pw.files, *next; f; f = next) {

@@ -55,6 +55,12 @@ static int f_rename(void *arg, const char *from, const char *to)
     return r < 0 ? r : queue_io_real.rename(arg, from, to);
 }
 
+static void f_boot_id(void *arg, char ret[40])
+{
+    (void)arg;
+    memset(ret, 0, 40);
+}
+
 static struct queue_io io;
 
 static int setup(void **state)
@@ -273,6 +279,23 @@ static void test_torn_tail(void **state)
     env_open(&e);
 }
 
+/* Without /proc a start after a power cut looks like any other: deliveries are not believed. */
+static void test_boot_is_not_known(void **state)
+{
+    (void)state;
+    struct message *got[1];
+    env_close(&e);
+    io.boot_id = f_boot_id;
+    env_open(&e);
+    assert_int_equal(try_accept(1000), 0);
+    assert_int_equal(queue_take(e.q, RCPT_LOCAL, got, 1), 1);
+    settle_as(e.q, got[0], RCPT_LOCAL, RCPT_DELIVERED, "");
+    assert_int_equal(queue_count(e.q), 0);
+    env_crash(&e);
+    env_open(&e);
+    assert_int_equal(queue_count(e.q), 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -285,6 +308,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_large_fails, setup, teardown),
         cmocka_unit_test_setup_teardown(test_result_cannot_be_recorded, setup, teardown),
         cmocka_unit_test_setup_teardown(test_torn_tail, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_boot_is_not_known, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

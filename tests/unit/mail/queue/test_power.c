@@ -1,53 +1,9 @@
-/* Power cuts: whatever was accepted is in the queue or durably in the mail store afterwards; what
- * another server took and was recorded is not sent again. */
-#include "power.h"
+/* Power cuts at random moments while several threads accept and settle. */
+#include "power_books.h"
 
 enum { ROUNDS = 40, MAX_MS = 40000, ACCEPTERS = 4 };
 
-struct fate {
-    char key[20];
-    bool accepted, local, local_durable, remote_sent, remote_recorded, has_remote;
-};
-
 static struct env e;
-static struct map *fates; /* power.lock guards it */
-static bool dead;
-static unsigned n_accepted;
-
-static struct fate *fate_of(uint64_t key)
-{
-    char text[20];
-    snprintf(text, sizeof(text), "%016" PRIx64, key);
-    struct fate *f = map_get(fates, sv_c(text));
-    if (!f) {
-        f = xcalloc(1, sizeof(*f));
-        memcpy(f->key, text, sizeof(text));
-        map_put(fates, sv_c(text), f);
-    }
-    return f;
-}
-
-static bool make_durable(struct sv key, void *value, void *arg)
-{
-    (void)key;
-    (void)arg;
-    struct fate *f = value;
-    f->local_durable = f->local;
-    return true;
-}
-
-static void mail_store_synced(void)
-{
-    map_each(fates, make_durable, NULL);
-}
-
-static bool is_dead(void)
-{
-    pthread_mutex_lock(&power.lock);
-    bool d = dead;
-    pthread_mutex_unlock(&power.lock);
-    return d;
-}
 
 static struct message *some_message(unsigned who)
 {
@@ -73,34 +29,11 @@ static void *accept_many(void *arg)
         struct message *m = some_message(who);
         uint64_t key = m->key;
         bool remote = m->n_rcpts > 1;
-        int r = queue_accept(e.q, m, NULL);
-        pthread_mutex_lock(&power.lock);
-        if (r == 0 && !dead) {
-            struct fate *f = fate_of(key);
-            f->accepted = true;
-            f->has_remote = remote;
-            n_accepted++;
-        }
-        pthread_mutex_unlock(&power.lock);
+        if (queue_accept(e.q, m, NULL) == 0)
+            note_accepted(key, remote);
         message_unref(m);
     }
     return NULL;
-}
-
-static void set_local(uint64_t key)
-{
-    pthread_mutex_lock(&power.lock);
-    if (!dead)
-        fate_of(key)->local = true;
-    pthread_mutex_unlock(&power.lock);
-}
-
-static void set_remote(uint64_t key)
-{
-    pthread_mutex_lock(&power.lock);
-    if (!dead)
-        fate_of(key)->remote_sent = true;
-    pthread_mutex_unlock(&power.lock);
 }
 
 static void *settle_many(void *arg)
@@ -112,57 +45,16 @@ static void *settle_many(void *arg)
         for (size_t i = 0; i < n; i++) {
             uint64_t key = got[i]->key;
             bool defer = rand_below(5) == 0;
-            if (kind == RCPT_LOCAL && !defer)
-                set_local(key);
-            if (kind == RCPT_REMOTE && !defer)
-                set_remote(key);
             if (defer)
                 got[i]->next_try_ms = clock_wall_ms() + rand_below(300);
+            else
+                note_delivered(key, kind);
             settle_as(e.q, got[i], kind, defer ? RCPT_WAITING : RCPT_DELIVERED, "");
-            pthread_mutex_lock(&power.lock);
-            if (kind == RCPT_REMOTE && !defer && !dead)
-                fate_of(key)->remote_recorded = true;
-            pthread_mutex_unlock(&power.lock);
+            if (!defer)
+                note_recorded(key, kind);
         }
     }
     return NULL;
-}
-
-struct check {
-    struct map *items;
-    unsigned lost, sent_again, waiting, unsynced;
-};
-
-static bool check_fate(struct sv key, void *value, void *arg)
-{
-    struct check *c = arg;
-    struct fate *f = value;
-    struct item *found = map_get(c->items, key);
-    c->waiting += found != NULL;
-    c->unsynced += f->local && !f->local_durable;
-    if (f->accepted && !f->local_durable && !(found && found->waiting[RCPT_LOCAL])) {
-        printf("%s: local lost, delivered %d, found %d\n", f->key, f->local, found != NULL);
-        c->lost++;
-    }
-    if (f->accepted && f->has_remote && !f->remote_sent && !(found && found->waiting[RCPT_REMOTE]))
-        c->lost++;
-    if (f->remote_recorded && found && found->waiting[RCPT_REMOTE])
-        c->sent_again++;
-    f->local = f->local_durable; /* what was not durable is gone from the mail store */
-    return true;
-}
-
-static struct map *items_by_key(void)
-{
-    struct map *m = map_new();
-    char text[20];
-    list_for_each(l, &e.q->items)
-    {
-        struct item *it = container_of(l, struct item, link);
-        snprintf(text, sizeof(text), "%016" PRIx64, it->m->key);
-        map_put(m, sv_c(text), it);
-    }
-    return m;
 }
 
 static bool settled(struct sv key, void *value, void *arg)
@@ -174,11 +66,20 @@ static bool settled(struct sv key, void *value, void *arg)
     return true;
 }
 
+static void cut_now(struct env *next)
+{
+    pthread_mutex_lock(&power.lock);
+    power.any_order = rand_below(2);
+    power.keep = (enum keep)rand_below(3);
+    books_cut(&e, next);
+    pthread_mutex_unlock(&power.lock);
+}
+
 static void one_round(struct env *next)
 {
     pthread_t t[ACCEPTERS + 2];
     unsigned n = 0;
-    dead = false;
+    books.dead = false;
     for (uintptr_t i = 0; i < ACCEPTERS; i++)
         pthread_create(&t[n++], NULL, accept_many, (void *)i);
     pthread_create(&t[n++], NULL, settle_many, (void *)RCPT_LOCAL);
@@ -187,18 +88,11 @@ static void one_round(struct env *next)
     for (unsigned i = 0; i < 1000 && queue_count(e.q) > 300; i++)
         usleep(5000);
     usleep(1000 + rand_below(100000));
-    pthread_mutex_lock(&power.lock);
-    dead = true;
-    power_cut(&e, next);
-    pthread_mutex_unlock(&power.lock);
+    cut_now(next);
     queue_stop(e.q);
     for (unsigned i = 0; i < n; i++)
         pthread_join(t[i], NULL);
-    /* The old process writes on for a moment; that is not of this image. */
-    queue_crash(e.q);
-    pthread_mutex_lock(&power.lock);
-    forget_image();
-    pthread_mutex_unlock(&power.lock);
+    env_crash(&e); /* the old process wrote on for a moment; that is not of the image */
     env_remove(&e);
 }
 
@@ -206,10 +100,8 @@ static void test_power(void **state)
 {
     (void)state;
     struct queue_io io = power_io();
-    unsigned unsynced = 0;
-    fates = map_new();
-    power.names = map_new();
-    power.on_syncfs = mail_store_synced;
+    power_init(rand_u64());
+    books_init();
     settings("1MiB", "2MiB", "20ms");
     queue_io_test(&io);
     env_make(&e);
@@ -218,41 +110,29 @@ static void test_power(void **state)
     int round = 0;
     for (; round < ROUNDS && clock_mono_ms() - start < MAX_MS; round++) {
         struct env next;
-        char dir[160];
-        struct check c = { 0 };
         one_round(&next);
         e = next;
-        snprintf(dir, sizeof(dir), "%s/journal", e.out);
-        adopt_dir(e.out);
-        adopt_dir(dir);
+        power_on(&e);
         if (rand_below(3) == 0) { /* killed again before it came to do anything */
             env_open(&e);
             env_crash(&e);
         }
         env_open(&e);
-        pthread_mutex_lock(&e.q->lock); /* first, as in the queue itself */
-        pthread_mutex_lock(&power.lock);
-        c.items = items_by_key();
-        map_each(fates, check_fate, &c);
-        map_free(c.items, NULL);
-        pthread_mutex_unlock(&power.lock);
-        pthread_mutex_unlock(&e.q->lock);
+        struct check c = books_check(e.q);
         if (c.lost || c.sent_again)
             fail_msg("round %d: %u lost, %u sent again", round, c.lost, c.sent_again);
-        unsynced += c.unsynced;
+        check_contents(e.q);
     }
     unsigned done = 0;
-    map_each(fates, settled, &done);
+    map_each(books.fates, settled, &done);
     printf("%u accepted over %d power cuts, %u settled, %u deliveries lost by the mail store and "
-           "repeated, "
-           "%u blocks torn or written by chance\n",
-           n_accepted, round, done, unsynced, power.torn_blocks);
+           "repeated, %u blocks torn or written by chance\n",
+           books.accepted, round, done, books.unsynced, power.torn_blocks);
     env_close(&e);
     env_remove(&e);
     queue_io_test(NULL);
-    forget_image();
-    map_free(power.names, NULL);
-    map_free(fates, free);
+    power_done();
+    books_done();
 }
 
 int main(void)

@@ -1,0 +1,190 @@
+/* What was promised over power cuts, and whether it was kept: whatever was accepted is in the queue
+ * or durably in the mail store afterwards, whole; what another server took and was recorded is not
+ * sent again. power.lock guards the books. */
+#pragma once
+
+#include "power.h"
+
+struct fate {
+    char key[20];
+    bool accepted, local, local_durable, remote_sent, remote_recorded, has_remote;
+};
+
+static struct books {
+    struct map *fates;
+    bool dead; /* the power is off: nobody learns of anything any more */
+    unsigned accepted, unsynced;
+} books;
+
+/* With the lock. */
+static inline struct fate *fate_of(uint64_t key)
+{
+    char text[20];
+    snprintf(text, sizeof(text), "%016" PRIx64, key);
+    struct fate *f = map_get(books.fates, sv_c(text));
+    if (!f) {
+        f = xcalloc(1, sizeof(*f));
+        memcpy(f->key, text, sizeof(text));
+        map_put(books.fates, sv_c(text), f);
+    }
+    return f;
+}
+
+static inline bool make_durable(struct sv key, void *value, void *arg)
+{
+    (void)key;
+    (void)arg;
+    struct fate *f = value;
+    f->local_durable = f->local;
+    return true;
+}
+
+static inline void mail_store_synced(void)
+{
+    map_each(books.fates, make_durable, NULL);
+}
+
+static inline bool forget_unsynced(struct sv key, void *value, void *arg)
+{
+    (void)key;
+    (void)arg;
+    struct fate *f = value;
+    books.unsynced += f->local && !f->local_durable;
+    f->local = f->local_durable;
+    return true;
+}
+
+/* The power goes, with the lock: what was not durable is gone from the mail store, too. */
+static inline void books_cut(const struct env *from, struct env *to)
+{
+    books.dead = true;
+    if (!power.same_boot)
+        map_each(books.fates, forget_unsynced, NULL);
+    power_cut(from, to);
+}
+
+static inline bool is_dead(void)
+{
+    pthread_mutex_lock(&power.lock);
+    bool d = books.dead;
+    pthread_mutex_unlock(&power.lock);
+    return d;
+}
+
+static inline void note_accepted(uint64_t key, bool has_remote)
+{
+    pthread_mutex_lock(&power.lock);
+    if (!books.dead) {
+        struct fate *f = fate_of(key);
+        f->accepted = true;
+        f->has_remote = has_remote;
+        books.accepted++;
+    }
+    pthread_mutex_unlock(&power.lock);
+}
+
+/* Before it is recorded. */
+static inline void note_delivered(uint64_t key, enum rcpt_kind kind)
+{
+    pthread_mutex_lock(&power.lock);
+    if (!books.dead && kind == RCPT_LOCAL)
+        fate_of(key)->local = true;
+    if (!books.dead && kind == RCPT_REMOTE)
+        fate_of(key)->remote_sent = true;
+    pthread_mutex_unlock(&power.lock);
+}
+
+static inline void note_recorded(uint64_t key, enum rcpt_kind kind)
+{
+    pthread_mutex_lock(&power.lock);
+    if (!books.dead && kind == RCPT_REMOTE)
+        fate_of(key)->remote_recorded = true;
+    pthread_mutex_unlock(&power.lock);
+}
+
+struct check {
+    struct map *items;
+    unsigned lost, sent_again, waiting;
+};
+
+static inline bool check_fate(struct sv key, void *value, void *arg)
+{
+    struct check *c = arg;
+    struct fate *f = value;
+    struct item *found = map_get(c->items, key);
+    bool waits_local = found && found->waiting[RCPT_LOCAL];
+    bool waits_remote = found && found->waiting[RCPT_REMOTE];
+    c->waiting += found != NULL;
+    if (f->accepted && !f->local_durable && !waits_local) {
+        printf("%s: local recipient lost, %s\n", f->key, found ? "item found" : "item not found");
+        c->lost++;
+    }
+    if (f->accepted && f->has_remote && !f->remote_sent && !waits_remote) {
+        printf("%s: remote recipient lost, %s\n", f->key, found ? "item found" : "item not found");
+        c->lost++;
+    }
+    if (f->remote_recorded && waits_remote) {
+        printf("%s: would be sent again\n", f->key);
+        c->sent_again++;
+    }
+    return true;
+}
+
+/* The queue was opened after a cut: compares it with the books. */
+static inline struct check books_check(struct queue *q)
+{
+    struct check c = { .items = map_new() };
+    char text[20];
+    pthread_mutex_lock(&q->lock); /* first, as in the queue itself */
+    pthread_mutex_lock(&power.lock);
+    list_for_each(l, &q->items)
+    {
+        struct item *it = container_of(l, struct item, link);
+        snprintf(text, sizeof(text), "%016" PRIx64, it->m->key);
+        map_put(c.items, sv_c(text), it);
+    }
+    map_each(books.fates, check_fate, &c);
+    map_free(c.items, NULL);
+    pthread_mutex_unlock(&power.lock);
+    pthread_mutex_unlock(&q->lock);
+    return c;
+}
+
+struct name_list {
+    char (*v)[40];
+    size_t n;
+};
+
+static inline bool add_name(const struct queue_info *i, void *arg)
+{
+    struct name_list *l = arg;
+    l->v = xrealloc(l->v, (l->n + 1) * sizeof(*l->v));
+    snprintf(l->v[l->n++], sizeof(*l->v), "%s", i->item);
+    return true;
+}
+
+/* Whatever is in the queue can be read, and is what was accepted. */
+static inline void check_contents(struct queue *q)
+{
+    struct name_list l = { 0 };
+    queue_each(q, add_name, &l);
+    for (size_t i = 0; i < l.n; i++) {
+        struct message *m;
+        assert_int_equal(queue_view(q, sv_c(l.v[i]), &m), 0);
+        check_content(m);
+        message_unref(m);
+    }
+    free(l.v);
+}
+
+static inline void books_init(void)
+{
+    books = (struct books){ .fates = map_new() };
+    power.on_syncfs = mail_store_synced;
+}
+
+static inline void books_done(void)
+{
+    map_free(books.fates, free);
+    books.fates = NULL;
+}
