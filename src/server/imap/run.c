@@ -160,8 +160,9 @@ void cmd_finish(struct cmd *c)
 {
     struct session *s = c->s;
     struct sync y;
-    int news = s->mb ? mailbox_check(s->mb, NULL) : 0;
-    if (news == 0 && s->state == ST_SELECTED && !c->no_sync && !(c->def && c->def->flags & CMD_NO_SYNC))
+    int usable = s->mb ? mailbox_check(s->mb, NULL) : 0, news = 0;
+    if (usable == 0 && s->state == ST_SELECTED && !c->no_sync &&
+        !(c->def && c->def->flags & CMD_NO_SYNC))
         news = put_news(c, &y);
     session_log_out(s, buf_sv(&c->out));
     session_log_out(s, buf_sv(&c->final));
@@ -170,8 +171,10 @@ void cmd_finish(struct cmd *c)
     session_write(s, &c->out);
     if (news > 0)
         job_news(s, &y, buf_take(&c->final, NULL), c->a);
+    else if (usable < 0 || news == -ESTALE)
+        session_bye(s, "The mailbox was removed or made anew, log in again");
     else if (news < 0)
-        session_bye(s, "The mailbox is not there any more, or was made anew");
+        session_bye(s, "The selected mailbox is not there any more");
     if (s->state == ST_LOGOUT)
         conn_close(s->c);
     count_bad(c);

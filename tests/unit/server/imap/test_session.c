@@ -1,5 +1,6 @@
 /* Whole sessions on the test driver: what daily clients do. */
 #include "imap_test.h"
+#include "mail/mailbox/mailbox_priv.h"
 
 static int setup(void **state)
 {
@@ -178,6 +179,40 @@ static void deleted_mailbox_ends_the_session(void **state)
     conn_test_free(b, CLOSE_QUIT);
 }
 
+/* Another process has found the index damaged and made it anew: uids mean other messages now. */
+static void rebuilt_mailbox_ends_the_sessions(void **state)
+{
+    struct env *e = *state;
+    fill(e, 3);
+    struct conn *selected = imap_login(e, "ann"), *idle = imap_login(e, "ann");
+    struct conn *other = imap_login(e, "ann");
+    imap_cmd(selected, "SELECT INBOX");
+    imap_cmd(idle, "SELECT INBOX");
+    imap_cmd(idle, "IDLE");
+    struct mailbox *m = NULL;
+    assert_int_equal(mailbox_open(e->store, 0, SV("ann@example.org"), &m, NULL), 0);
+    atomic_fetch_add(&m->page->incarnation, 1);
+    atomic_fetch_add(&m->page->gen, 2);
+    mailbox_unref(m);
+    struct sv out = imap_cmd(selected, "UID STORE 1 +FLAGS (\\Deleted)");
+    expect(out, "x NO ");
+    expect(out, "* BYE The mailbox was removed or made anew");
+    assert_true(conn_test_closed(selected));
+    expect(imap_cmd(other, "NOOP"), "* BYE The mailbox was removed or made anew");
+    assert_true(conn_test_closed(other));
+    fill(e, 4);
+    conn_test_run_notes(idle);
+    expect(conn_test_output(idle), "* BYE ");
+    assert_true(conn_test_closed(idle));
+    struct conn *again = imap_login(e, "ann");
+    expect(imap_cmd(again, "SELECT INBOX"), "* 4 EXISTS\r\n");
+    expect_not(imap_cmd(again, "FETCH 1:4 FLAGS"), "Deleted");
+    conn_test_free(selected, CLOSE_QUIT);
+    conn_test_free(idle, CLOSE_QUIT);
+    conn_test_free(other, CLOSE_QUIT);
+    conn_test_free(again, CLOSE_QUIT);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -186,6 +221,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(ten_thousand_messages, setup, teardown),
         cmocka_unit_test_setup_teardown(early_news_are_told_again, setup, teardown),
         cmocka_unit_test_setup_teardown(deleted_mailbox_ends_the_session, setup, teardown),
+        cmocka_unit_test_setup_teardown(rebuilt_mailbox_ends_the_sessions, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
