@@ -75,7 +75,8 @@ reports = None  # made by pytest_configure
 
 
 def pytest_configure(config):
-    config.addinivalue_line("markers", "slow: long load, crash and soak runs; not under sanitizers")
+    config.addinivalue_line("markers", "slow: long load, crash and soak runs, and what measures speed: make slow")
+    config.addinivalue_line("markers", "plain: the time of a client only, by the server's code of other tests: not under sanitizers")
     here = os.readlink("/proc/self/ns/net")
     if os.environ.get("POSTHORN_NETNS") != here:
         raise pytest.UsageError("run the tests with tools/netns.sh: no packet may leave this machine")

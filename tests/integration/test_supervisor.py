@@ -84,6 +84,7 @@ def test_a_module_that_cannot_start_says_why(make_server):
     if s.user:
         os.chown(s.data / "temp", pwd.getpwnam(s.user).pw_uid, -1)
     s.expect_end("access")
+    s.expect_end("smtp")
     log = open(s.dir / "serve.log", "ab")
     s.proc = subprocess.Popen([BIN, "serve", *s.args(), "--quiet"], stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=s.env)
     wait_for("the reason in the error log", lambda: "module access cannot start: " in errors(s))
