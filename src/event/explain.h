@@ -1,4 +1,4 @@
-/* What a reply means: cause, remedy, the setting that decides (features.md section E). Pure. */
+/* What a reply means: cause, remedy, the setting that decides. Pure. */
 #pragma once
 
 #include "base/sv.h"

@@ -1,4 +1,4 @@
-/* Puts values into templates. The lines are those that administrators know (features.md section F):
+/* Puts values into templates. The lines are those that administrators know:
  * their form is in events.def. */
 #include "event/text.h"
 
