@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define A_YEAR UINT64_C(10000000000) /* of local_second */
 enum {
     BLOCK = 50000,       /* one durable write for so many ids */
     PERIOD = 1757600000, /* 26^3 * 10^5 */
@@ -103,6 +104,22 @@ int message_ids_open(const char *path, const char *server_id, struct errinfo *ei
     r = reserve(next, ei);
     pthread_mutex_unlock(&lock);
     return r < 0 ? r : 0;
+}
+
+void message_ids_above(const char *item)
+{
+    struct sv s = sv_c(item);
+    uint64_t second;
+    pthread_mutex_lock(&lock);
+    if (sv_starts(s, sv_c(ids.server_id))) {
+        s = sv_take(sv_skip(s, strlen(ids.server_id)), 14);
+        /* What is years ahead is no time: another server's id was in front. */
+        if (sv_to_u64(s, &second) == 0 && second >= ids.second && second - ids.second < A_YEAR) {
+            ids.second = second + 1;
+            ids.n_in_second = 0;
+        }
+    }
+    pthread_mutex_unlock(&lock);
 }
 
 static uint64_t next_number(void)

@@ -86,6 +86,9 @@ int message_read(const struct message *m, struct buf *tmp, struct sv *ret, struc
  * period, also after a crash. One per process that accepts mail. */
 int message_ids_open(const char *path, const char *server_id, struct errinfo *ei);
 void message_assign_ids(struct message *m); /* id, item, received_ms; any thread */
+/* There is an item of this name: later ones get others, also when the clock went back. After
+ * message_ids_open. */
+void message_ids_above(const char *item);
 
 /* Envelope <-> bytes, for the journal and the .tm$ files: versioned, with a checksum by the caller.
  * Pure. */

@@ -40,6 +40,7 @@ static struct found *add(struct recovery *rc, struct message *m)
 {
     struct found *f = xcalloc(1, sizeof(*f));
     f->it = item_new(m);
+    message_ids_above(m->item);
     map_put(rc->by_key, key_sv(&m->key), f);
     if (rc->n == rc->cap) {
         rc->cap = rc->cap ? rc->cap * 2 : 256;

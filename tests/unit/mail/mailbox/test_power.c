@@ -307,15 +307,23 @@ static void check(struct mailbox *m, bool rebuilt)
     unsigned faults = 0;
     memset(found, 0, sizeof(found));
     look(m, found);
+    if (pw_is_cut()) /* by a sync of the maintenance thread: not all folders were looked at */
+        return;
     for (uint64_t key = 1; key < w.next_key; key++) {
         struct mailbox_add a = { .key = key, .content = text_of(key) };
         bool wanted = w.fate[key] == DURABLE || w.fate[key] == JOURNALED;
+        /* Also the repair of open_torn takes the file of an append that was under way. */
+        bool leftover = w.fate[key] == NEVER && pw.torn;
         assert_true(found[key] <= 1);
-        assert_true(found[key] == 1 || !wanted);
+        if (found[key] != 1 && wanted)
+            fail_msg("key %" PRIu64 " is missing: %s, %s the journal", key,
+                     w.fate[key] == DURABLE ? "appended" : "delivered",
+                     w.in_journal[key] ? "in" : "not in");
         /* A rebuild takes what files there are, also half of what nobody asks for
          * any more. */
-        if (found[key] && (wanted || !rebuilt))
-            assert_int_equal(blob_matches(m, &a), 1);
+        if (found[key] && (wanted || (!rebuilt && !leftover)) && blob_matches(m, &a) != 1)
+            fail_msg("the file of key %" PRIu64 " is not what was stored; fate %d", key,
+                     w.fate[key]);
     }
     if (!rebuilt) {
         assert_true(mailbox_verify(m, false, complain, &faults, NULL) <= (int)w.boot);

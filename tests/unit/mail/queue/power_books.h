@@ -115,7 +115,7 @@ static inline bool check_fate(struct sv key, void *value, void *arg)
     bool waits_local = found && found->waiting[RCPT_LOCAL];
     bool waits_remote = found && found->waiting[RCPT_REMOTE];
     c->waiting += found != NULL;
-    if (f->accepted && !f->local_durable && !waits_local) {
+    if (f->accepted && !f->local && !waits_local) {
         printf("%s: local recipient lost, %s\n", f->key, found ? "item found" : "item not found");
         c->lost++;
     }

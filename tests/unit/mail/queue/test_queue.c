@@ -329,6 +329,39 @@ static void test_one_owner(void **state)
     assert_int_equal(env_try_open(&other, &ei), E_CONFLICT);
 }
 
+/* A restart after the clock was set back, or in the hour that summer time repeats. The file of
+ * numbers does not know the last second that was used. */
+static void test_item_names_are_not_used_twice(void **state)
+{
+    (void)state;
+    enum { START = 1800000000 };
+    char ids[128];
+    struct message *got[1], *view;
+    snprintf(ids, sizeof(ids), "%s/ids", e.root);
+    clock_test_freeze(START * INT64_C(1000));
+    assert_int_equal(message_ids_open(ids, "", NULL), 0);
+    clock_test_freeze((START + 100) * INT64_C(1000));
+    _cleanup_(message_unrefp) struct message *a = make_message(2000, 0, 1);
+    must_accept(e.q, a);
+    assert_int_equal(queue_take(e.q, RCPT_REMOTE, got, 1), 1);
+    settle_as(e.q, got[0], RCPT_REMOTE, RCPT_WAITING, "450 not now");
+    assert_int_equal(queue_checkpoint(e.q), 0);
+    assert_int_equal(files(".tms"), 1);
+    env_crash(&e);
+    clock_test_freeze((START + 50) * INT64_C(1000));
+    assert_int_equal(message_ids_open(ids, "", NULL), 0);
+    env_open(&e);
+    clock_test_freeze((START + 100) * INT64_C(1000));
+    _cleanup_(message_unrefp) struct message *b = make_message(3000, 0, 1);
+    must_accept(e.q, b);
+    assert_int_equal(queue_checkpoint(e.q), 0);
+    assert_int_equal(files(".tms"), 2);
+    assert_int_equal(queue_view(e.q, sv_c(a->id), &view), 0);
+    assert_true(view->key == a->key);
+    check_content(view);
+    message_unref(view);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -343,6 +376,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_many_deferred, setup, teardown),
         cmocka_unit_test_setup_teardown(test_stop_ends_take, setup, teardown),
         cmocka_unit_test_setup_teardown(test_one_owner, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_item_names_are_not_used_twice, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
