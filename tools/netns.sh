@@ -1,6 +1,6 @@
 #!/bin/bash
 # Runs a command in a network namespace of its own: only loopback exists, no packet can leave. Without root a user namespace
-# lends the right to make one; the command keeps its user, and may make further namespaces and mounts there.
+# lends the right to make one; the command keeps its user; it may make further namespaces and mounts there, and bind port 53.
 #   tools/netns.sh COMMAND [ARG ...]
 set -eu
 if [ "${POSTHORN_NETNS:-}" = "$(readlink /proc/self/ns/net)" ]; then
@@ -8,7 +8,7 @@ if [ "${POSTHORN_NETNS:-}" = "$(readlink /proc/self/ns/net)" ]; then
 fi
 user=() lend=()
 if [ "$(id -u)" != 0 ]; then
-    user=(--map-current-user --keep-caps) lend=(setpriv "--ambient-caps=-all,+sys_admin,+net_admin")
+    user=(--map-current-user --keep-caps) lend=(setpriv "--ambient-caps=-all,+sys_admin,+net_admin,+net_bind_service")
 fi
 if ! why=$(unshare "${user[@]}" --net ip link set lo up 2>&1); then
     echo "netns.sh: cannot make a network namespace, without which no test runs: $why

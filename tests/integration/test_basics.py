@@ -124,8 +124,8 @@ def test_failed_logins_count_over_all_services(make_server):
     s.wait_port(s.port["imap"])
     assert not by_imap("wrong-4")
     assert not by_smtp(PASSWORD) and not by_imap(PASSWORD), "four failures lock the account everywhere"
-    assert "increased failed login count to 4, user=bob@example.test" in "".join(
-        f.read_text() for f in sorted((s.data / "logs/auth").iterdir()))
+    wait_for("the line about the fourth failure", lambda: "increased failed login count to 4, user=bob@example.test" in "".join(
+        f.read_text() for f in sorted((s.data / "logs/auth").iterdir())))
     s.tool("change", "account", s.address("bob"), f"password={{PLAIN}}{PASSWORD}")
     assert by_imap(PASSWORD) and by_smtp(PASSWORD)
 
