@@ -1,6 +1,7 @@
 /* The table of commands and how words become a request. Pure. */
 #include "cli/tool.h"
 
+#include <ctype.h>
 #include <stdio.h>
 
 #include "base/sv.h"
@@ -91,10 +92,22 @@ static const struct tool_cmd *find(int argc, char *const *argv, int *ret_taken)
     return NULL;
 }
 
+/* The command as its help shows it: what the administrator puts in is in capitals. */
+static void form(const struct tool_cmd *c, char *out, size_t size)
+{
+    int n = snprintf(out, size, "%s ", c->words);
+
+    for (const char *p = c->positional; *p && (size_t)n + 1 < size; p++)
+        out[n++] = (char)toupper((unsigned char)*p);
+    snprintf(out + n, size - (size_t)n, "%s", c->pairs ? " [KEY=VALUE ...]" : "");
+}
+
 static int usage(const struct tool_cmd *c, struct errinfo *ei, const char *why)
 {
-    return err_set(ei, E_PARSE, "%s; usage: posthorn tool %s %s%s", why, c->words, c->positional,
-                   c->pairs ? " [key=value ...]" : "");
+    char left[80];
+
+    form(c, left, sizeof(left));
+    return err_set(ei, E_PARSE, "%s; usage: posthorn tool %s", why, left);
 }
 
 static int add_pair(json_t *args, const char *word, const struct tool_cmd *c, struct errinfo *ei)
@@ -206,8 +219,7 @@ void tool_help(void)
     for (const struct tool_cmd *c = tool_cmds; c->words; c++) {
         char left[80];
 
-        snprintf(left, sizeof(left), "%s %s%s", c->words, c->positional,
-                 c->pairs ? " [key=value ...]" : "");
+        form(c, left, sizeof(left));
         printf("  %-42s %s\n", left, c->help);
     }
     printf("  %-42s %s\n", "batch FILE",

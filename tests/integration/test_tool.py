@@ -80,7 +80,7 @@ def test_refusals_name_thing_value_and_remedy(either):
             assert p in text, (words, text)
     for words, part in [
         (("frobnicate",), "unknown command 'frobnicate'; `posthorn tool help`"),
-        (("set", "smtp.vrfy"), "usage: posthorn tool set name value"),
+        (("set", "smtp.vrfy"), "usage: posthorn tool set NAME VALUE"),
         (("create", "account", "x@example.test", "password"), "key=value"),
         (("batch",), "usage: posthorn tool batch FILE"),
     ]:
@@ -211,7 +211,7 @@ def manual(name):
 def test_the_manual_has_every_command(offline):
     """What `help` lists and the manual lists are the same, and the manual names every key of every command."""
     told = re.findall(r"^  (\S.*?) {2,}\S|^  (\S.{41}\S*) ", subprocess.run([BIN, "tool", "help"], capture_output=True, text=True).stdout, re.M)
-    commands = {(a or b).strip() for a, b in told}
+    commands = {re.sub(r"[A-Z]+", lambda w: w[0].lower(), (a or b).strip()) for a, b in told}
     pages = manual("posthorn-tool.8")
     assert len(commands) > 30
     assert commands | {"help"} == set(pages)

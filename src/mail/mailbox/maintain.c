@@ -159,6 +159,8 @@ static int sync_dirs(struct mailbox *m, const uint64_t *keys, size_t n, struct e
         uint64_t bit = UINT64_C(1) << blob_dir_number(keys[i]);
         if (!(done & bit))
             r = blob_sync(m, keys[i], ei);
+        if (r == -ENOENT) /* a power cut took the directory, and the files with it */
+            r = 0;
         done |= bit;
     }
     return r;

@@ -62,8 +62,8 @@ static int reserve(struct mailstore *s, struct record *rec)
         r = -errno;
     if (r == 0 && first) /* the file may be new, and the store's directory */
         r = os_fsync_dir(s->opts.root);
-    if (r == 0 && first)
-        r = os_fsync_parent(s->opts.root);
+    if (r == 0 && first && (r = os_fsync_parent(s->opts.root)) == -EACCES)
+        r = 0; /* not ours: so it is somebody else's who made the store's directory */
     rec->boot = s->boot;
     return r;
 }

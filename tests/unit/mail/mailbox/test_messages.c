@@ -319,6 +319,20 @@ static void test_expunged_and_added_again_before_the_file_went(void **state)
     assert_true(fx_has_file(f->m, 1));
 }
 
+/* A power cut can leave the index, and take the directory that was never synced. */
+static void test_trash_is_emptied_when_its_directory_is_gone(void **state)
+{
+    struct fixture *f = *state;
+    fx_add(f->m, INBOX_ID, 1, "lost", 0);
+    fx_add(f->m, INBOX_ID, 2, "there", 0);
+    ok(mailbox_expunge(f->m, INBOX_ID, NULL, 0, false, NULL, &ei));
+    _cleanup_(freep) char *path = blob_path(f->m, 1);
+    *strrchr(path, '/') = '\0';
+    ok(os_remove_tree(path, NULL));
+    ok(maintain_trash(f->m, &ei));
+    assert_false(fx_has_file(f->m, 2));
+}
+
 static void test_copy_and_move(void **state)
 {
     struct fixture *f = *state;
@@ -437,6 +451,7 @@ int main(void)
         T(test_keyword_limit),
         T(test_expunge),
         T(test_expunged_and_added_again_before_the_file_went),
+        T(test_trash_is_emptied_when_its_directory_is_gone),
         T(test_copy_and_move),
         T(test_recent_is_claimed_once),
         T(test_everything_stays_after_reopen),
