@@ -104,10 +104,11 @@ static void test_killed_before_the_ceiling_is_durable(void **state)
     pw_start(f->root, UINT32_MAX);
     uint32_t v = validity(f->m, "INBOX");
     die_in_sync(f, add_one);
-    uint32_t uid = fx_add(f->m, INBOX_ID, 8, "y", 0);
+    fx_add(f->m, INBOX_ID, 8, "y", 0); /* the last one below the old ceiling */
+    uint32_t uid = fx_add(f->m, INBOX_ID, 9, "y", 0);
     cut(f);
     assert_int_equal(validity(f->m, "INBOX"), v);
-    assert_true(fx_add(f->m, INBOX_ID, 9, "z", 0) > uid);
+    assert_true(fx_add(f->m, INBOX_ID, 10, "z", 0) > uid);
 }
 
 static void create_folder(struct fixture *f)
