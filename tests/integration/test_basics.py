@@ -13,7 +13,7 @@ BODY = b"From: a@example.test\r\nTo: bob@example.test\r\nSubject: first\r\n\r\nH
 
 
 def send(server, to="bob", sender="someone@elsewhere.test", body=BODY):
-    with smtplib.SMTP("127.0.0.1", server.port["smtp"], timeout=20) as c:
+    with smtplib.SMTP("127.0.0.1", server.port["smtp"], timeout=60) as c:
         c.ehlo("client.test")
         return c.sendmail(sender, [server.address(to)], body)
 
@@ -59,11 +59,11 @@ def test_smtp_to_imap_and_pop3(server):
 
 def test_submission_with_tls(server):
     before = message_count(server, "carol")
-    with smtplib.SMTP("127.0.0.1", server.port["submission"], timeout=20) as c:
+    with smtplib.SMTP("127.0.0.1", server.port["submission"], timeout=60) as c:
         c.starttls(context=insecure_tls())
         c.login(server.address("alice"), PASSWORD)
         c.sendmail(server.address("alice"), [server.address("carol")], BODY)
-    with smtplib.SMTP_SSL("127.0.0.1", server.port["smtps"], timeout=20, context=insecure_tls()) as c:
+    with smtplib.SMTP_SSL("127.0.0.1", server.port["smtps"], timeout=60, context=insecure_tls()) as c:
         c.login(server.address("alice"), PASSWORD)
         c.sendmail(server.address("alice"), [server.address("carol")], BODY)
     wait_for("delivery", lambda: message_count(server, "carol") == before + 2)
