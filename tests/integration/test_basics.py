@@ -118,8 +118,7 @@ def test_failed_logins_count_over_all_services(make_server):
     s.tool("set", "auth.scram_sha1", "no")
     s.tool("set", "auth.login", "no")
     assert not by_smtp("wrong-1") and not by_imap("wrong-2") and not by_smtp("wrong-3")
-    access = s.pids()["access"]
-    os.kill(access, signal.SIGKILL)            # a module that dies forgets nothing
+    access = s.kill("access")                  # a module that dies forgets nothing
     wait_for("module access", lambda: s.pids().get("access", access) != access)
     s.wait_port(s.port["imap"])
     assert not by_imap("wrong-4")
