@@ -35,7 +35,7 @@ struct fx_state {
     atomic_int opened, closed, timeouts, notes, gens_done, early, pool_slow_seen, busy, delayed;
     atomic_int why[8];
     _Atomic int64_t note_sum;
-    atomic_bool stay_on_timeout, secured, refuse_all;
+    atomic_bool go, stay_on_timeout, secured, refuse_all;
     _Atomic size_t gen_calls;
     int64_t greet_delay_ms;
 };
@@ -167,6 +167,10 @@ static void fx_run(void *session, const struct frame *f)
         fx.busy++;
         usleep((useconds_t)n * 1000);
         conn_write(c, SV("slow\r\n"));
+    } else if (sv_eq(cmd, SV("WAIT"))) {
+        fx.busy++;
+        while (!fx.go)
+            usleep(1000);
     } else if (sv_eq(cmd, SV("DELAY"))) {
         conn_write(c, SV("delayed\r\n"));
         conn_delay(c, (int64_t)n);
