@@ -123,7 +123,9 @@ static void test_delivered_when_its_file_failed(void **state)
 {
     (void)state;
     struct message *a = accepted(3000, 0), *b = accepted(3000, 0);
-    hooks.no_file_for = a->item;
+    static char item[64]; /* the queue's thread may still look at it when a is gone */
+    snprintf(item, sizeof(item), "%s", a->item);
+    hooks.no_file_for = item;
     hooks.on_sync_dir = deliver_one;
     assert_int_equal(queue_checkpoint(e.q), -ENOSPC);
     assert_null(hooks.on_sync_dir);
