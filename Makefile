@@ -23,7 +23,7 @@ build: deps ## build/posthorn, optimised
 run: build ## a server with a demo domain on unprivileged ports, in the foreground
 	@tools/demo.sh build/posthorn "$(DEMO)"
 
-test: deps-test ## layout, clang, unit, wire scripts, fuzz corpora, integration with real clients
+test: deps-test ## all but slow: layout, clang; unit, wire, fuzz corpora, integration: plain, with ASAN + UBSAN, with TSAN
 	@tools/test.sh all
 
 unit: deps-test ## unit tests, wire scripts and fuzz corpora
@@ -32,9 +32,9 @@ integration: deps-test ## real servers and clients
 	@tools/test.sh integration
 slow: deps-test ## 200 kills, 40 power cuts, long load (15 minutes)
 	@tools/test.sh slow
-asan: deps-test ## unit and integration tests under ASAN and UBSAN
+asan: deps-test ## unit, wire, fuzz corpora and integration under ASAN and UBSAN
 	@tools/test.sh asan
-tsan: deps-test ## unit and integration tests under TSAN
+tsan: deps-test ## unit, wire, fuzz corpora and integration under TSAN
 	@tools/test.sh tsan
 clang: deps-test ## clang build, warnings are errors
 	@tools/test.sh clang

@@ -253,6 +253,8 @@ static struct next turn(struct conn *c, struct worker *w, enum conn_state woke)
     struct next nx = next_is(NEXT_AGAIN);
     if (woke == ST_WOKE_TIMER)
         on_timer(c);
+    if (atomic_load(&c->stop))
+        c->held = false; /* whoever guesses passwords must not hold up the end */
     if (woke == ST_WOKE_IO && c->parked_for & EV_READ)
         c->drained = false;
     if (c->phase == PH_LINGER)

@@ -133,8 +133,13 @@ void child_ended(struct child *c, int status)
     c->link = -1;
     c->pid = 0;
     c->ready = false;
-    if (c->draining)
+    if (c->draining) {
+        if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
+            log_error("module %s (process %d) %s %d while it finished", module_names[c->module],
+                      (int)pid, WIFSIGNALED(status) ? "was ended by signal" : "ended with status",
+                      WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
         return;
+    }
     c->backoff_ms = !c->backoff_ms || ran > STABLE_MS ? BACKOFF_FIRST_MS
                                                       : MIN(c->backoff_ms * 2, BACKOFF_MAX_MS);
     c->restart_ms = clock_mono_ms() + c->backoff_ms;

@@ -134,8 +134,9 @@ class Watch:
         return bad
 
 
-def run(server, password, seconds, every, seed=1, pause=0.02, slack_kib=1024, share=0.05):
-    """The soak on a running server. Returns (what grows, books, verdict)."""
+def run(server, password, seconds, every, seed=1, pause=0.02, slack_kib=1024, share=0.05, messages=0):
+    """The soak on a running server, of so many seconds and, on a slow machine, until there were so many messages. Returns
+    (what grows, books, verdict)."""
     books = load.Books(USERS, seed)
     stop = threading.Event()
     work = load.Load(server, books, password, 0, senders=0, readers=0, idlers=0, poppers=0)
@@ -145,7 +146,7 @@ def run(server, password, seconds, every, seed=1, pause=0.02, slack_kib=1024, sh
                     for c in clients(server, books, password, stop, seed * 1000, pause)]
     watch, start = Watch(server), time.monotonic()
     work.start()
-    while time.monotonic() - start < seconds:
+    while time.monotonic() - start < seconds or books.latest < messages:
         time.sleep(every)
         watch.sample(start, books)
     work.stop()

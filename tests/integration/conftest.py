@@ -1,13 +1,19 @@
 """Fixtures: a real server on loopback inside the test run's own network namespace, with domains and accounts.
 
 POSTHORN_BIN names the program. Every server gets its own directory and port base; all are ended by pid.
+
+A module that ends where no test has ended it, and a report of a sanitizer from any process of a server or of the tool, fail the
+run: the first when the server is stopped, the second at the end of the test. See test_reports.py.
 """
+import mmap
 import os
 import pathlib
+import re
 import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 
@@ -17,6 +23,15 @@ TOP = pathlib.Path(__file__).resolve().parents[2]
 BIN = os.environ.get("POSTHORN_BIN", str(TOP / "build/posthorn"))
 PASSWORD = "secret-word"
 _next_base = [2000]
+
+
+def is_sanitized():
+    """Slower by a factor and larger: such tests do not measure."""
+    with open(BIN, "rb") as f, mmap.mmap(f.fileno(), 0, access=mmap.ACCESS_READ) as m:
+        return m.find(b"__asan_init") >= 0 or m.find(b"__tsan_init") >= 0
+
+
+SANITIZED = os.path.exists(BIN) and is_sanitized()
 
 
 def free_base():
@@ -34,11 +49,56 @@ def free_base():
     raise AssertionError("all port bases are in use: servers of earlier tests were not stopped")
 
 
+class Reports:
+    """Files that sanitizers write, one per process: modules have given up their privileges and their terminal, and are
+    started again before anybody looks."""
+
+    def __init__(self):
+        self.dir = pathlib.Path(tempfile.mkdtemp(prefix="ph-reports-", dir="/var/tmp"))
+        self.dir.chmod(0o1777)
+        self.seen = {}
+        for name in ("ASAN_OPTIONS", "LSAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS"):
+            os.environ[name] = f"{os.environ.get(name, '')} log_path={self.dir}/report".strip()
+
+    def new(self):
+        """What was written since the last call: a list of texts."""
+        out = []
+        for f in sorted(self.dir.iterdir()):
+            text = f.read_text(errors="replace")
+            if len(text) > self.seen.get(f, 0):
+                out.append(text[self.seen.get(f, 0):])
+            self.seen[f] = len(text)
+        return out
+
+
+reports = None  # made by pytest_configure
+
+
 def pytest_configure(config):
-    config.addinivalue_line("markers", "slow: long load, crash and soak runs; not under sanitizers")
+    config.addinivalue_line("markers", "slow: long load, crash and soak runs, and what measures speed: make slow")
+    config.addinivalue_line("markers", "plain: the time of a client only, by the server's code of other tests: not under sanitizers")
     here = os.readlink("/proc/self/ns/net")
     if os.environ.get("POSTHORN_NETNS") != here:
         raise pytest.UsageError("run the tests with tools/netns.sh: no packet may leave this machine")
+    global reports
+    reports = Reports()
+
+
+def pytest_sessionfinish(session):
+    """Whatever came after the last test."""
+    late = reports.new()
+    if late:
+        print("\n" + "\n".join(late), file=sys.stderr)
+        session.exitstatus = 1
+    shutil.rmtree(reports.dir, ignore_errors=True)
+
+
+@pytest.fixture(autouse=True)
+def no_reports():
+    """Also of processes that belong to no server's life, such as `posthorn tool`."""
+    yield
+    new = reports.new()
+    assert not new, "\n".join(new)
 
 
 class Server:
@@ -57,6 +117,8 @@ class Server:
         self.port = {k: self.base + v for k, v in self.PORTS.items()}
         self.user = "posthorn" if os.geteuid() == 0 else ""
         self.proc = None
+        self.ends = set()
+        self.logs = pathlib.Path((settings or {}).get("system.log_path", self.data / "logs"))
         os.chmod(self.dir, 0o755)
         self.data.mkdir(parents=True, exist_ok=True)
         if self.user:
@@ -117,12 +179,12 @@ class Server:
     def output(self):
         serve = self.dir / "serve.log"
         text = serve.read_text(errors="replace") if serve.exists() else ""
-        for f in sorted((self.data / "logs").glob("e*.log")):
+        for f in sorted(self.logs.glob("e*.log")):
             text += f.read_text(errors="replace")
         return text
 
     def log_text(self, letter):
-        return "".join(f.read_text(errors="replace") for f in sorted((self.data / "logs").glob(f"{letter}*.log")))
+        return "".join(f.read_text(errors="replace") for f in sorted(self.logs.glob(f"{letter}*.log")))
 
     def pids(self):
         """Module name -> pid, from the process table."""
@@ -137,7 +199,26 @@ class Server:
                 out[cmd[2].decode()] = int(p)
         return out
 
+    def kill(self, module, sig=signal.SIGKILL):
+        """Ends a module; its former pid."""
+        pid = self.pids()[module]
+        self.expect_end(pid)
+        os.kill(pid, sig)
+        return pid
+
+    def expect_end(self, pid_or_module):
+        """This process, or any of this module, may end before the server does."""
+        self.ends.add(str(pid_or_module))
+
+    def unexpected(self):
+        """Lines about modules that ended by themselves, and reports."""
+        text = self.output()
+        found = [m.group() for m in re.finditer(r"module (\w+) \(process (\d+)\) (was ended by|ended with) .*", text)
+                 if not {m.group(1), m.group(2)} & self.ends]
+        return found + re.findall(r"(?:.*Sanitizer.*|.*: runtime error: .*)(?:\n.*){0,60}", text)
+
     def stop(self, sig=signal.SIGTERM, timeout=60):
+        """The exit status. Fails when something happened that no test has caused."""
         if self.proc and self.proc.poll() is None:
             self.proc.send_signal(sig)
             try:
@@ -146,6 +227,9 @@ class Server:
                 self.proc.kill()
                 self.proc.wait()
                 raise AssertionError(f"server did not stop within {timeout} s:\n{self.output()}")
+            assert self.proc.returncode == 0, f"server ended with {self.proc.returncode}:\n{self.output()}"
+        faults = self.unexpected()
+        assert not faults, "\n".join(faults)
         return self.proc.returncode if self.proc else None
 
     def address(self, user):
@@ -157,7 +241,7 @@ def ensure_user(name):
         subprocess.run(["adduser", "--system", "--group", "--no-create-home", "--home", "/nonexistent", "--quiet", name], check=True)
 
 
-def wait_for(what, condition, timeout=30, interval=0.02):
+def wait_for(what, condition, timeout=60, interval=0.02):
     """Polls an outside condition that gives no event; fails with `what`."""
     end = time.monotonic() + timeout
     while time.monotonic() < end:
@@ -182,12 +266,10 @@ def serve_and_end():
     for s in made:
         try:
             s.stop()
-            out = s.output()
-            if "Sanitizer" in out:
-                errors.append(out)
         except AssertionError as e:
             errors.append(str(e))
         shutil.rmtree(s.dir, ignore_errors=True)
+    errors += reports.new()
     assert not errors, "\n".join(errors)
 
 
@@ -197,18 +279,11 @@ def make_server():
 
 
 @pytest.fixture(scope="module")
-def server():
-    d = tempfile.mkdtemp(prefix="ph-", dir="/var/tmp")
-    s = Server(d).start()
-    yield s
-    try:
-        s.stop()
-        assert "Sanitizer" not in s.output(), s.output()
-    finally:
-        shutil.rmtree(d, ignore_errors=True)
-
-
-@pytest.fixture(scope="module")
 def make_module_server():
     """Like make_server, for servers that the tests of a file share."""
     yield from serve_and_end()
+
+
+@pytest.fixture(scope="module")
+def server(make_module_server):
+    return make_module_server()

@@ -13,7 +13,7 @@ BODY = b"From: a@example.test\r\nTo: bob@example.test\r\nSubject: first\r\n\r\nH
 
 
 def send(server, to="bob", sender="someone@elsewhere.test", body=BODY):
-    with smtplib.SMTP("127.0.0.1", server.port["smtp"], timeout=20) as c:
+    with smtplib.SMTP("127.0.0.1", server.port["smtp"], timeout=60) as c:
         c.ehlo("client.test")
         return c.sendmail(sender, [server.address(to)], body)
 
@@ -59,11 +59,11 @@ def test_smtp_to_imap_and_pop3(server):
 
 def test_submission_with_tls(server):
     before = message_count(server, "carol")
-    with smtplib.SMTP("127.0.0.1", server.port["submission"], timeout=20) as c:
+    with smtplib.SMTP("127.0.0.1", server.port["submission"], timeout=60) as c:
         c.starttls(context=insecure_tls())
         c.login(server.address("alice"), PASSWORD)
         c.sendmail(server.address("alice"), [server.address("carol")], BODY)
-    with smtplib.SMTP_SSL("127.0.0.1", server.port["smtps"], timeout=20, context=insecure_tls()) as c:
+    with smtplib.SMTP_SSL("127.0.0.1", server.port["smtps"], timeout=60, context=insecure_tls()) as c:
         c.login(server.address("alice"), PASSWORD)
         c.sendmail(server.address("alice"), [server.address("carol")], BODY)
     wait_for("delivery", lambda: message_count(server, "carol") == before + 2)
@@ -118,8 +118,7 @@ def test_failed_logins_count_over_all_services(make_server):
     s.tool("set", "auth.scram_sha1", "no")
     s.tool("set", "auth.login", "no")
     assert not by_smtp("wrong-1") and not by_imap("wrong-2") and not by_smtp("wrong-3")
-    access = s.pids()["access"]
-    os.kill(access, signal.SIGKILL)            # a module that dies forgets nothing
+    access = s.kill("access")                  # a module that dies forgets nothing
     wait_for("module access", lambda: s.pids().get("access", access) != access)
     s.wait_port(s.port["imap"])
     assert not by_imap("wrong-4")

@@ -7,12 +7,11 @@ import threading
 
 import pytest
 
-from conftest import wait_for
+from conftest import SANITIZED, wait_for
 from corpus import below_trace
 from wire import Imap, Pop3, Smtp, stuff
 
 SIZE = 50_000_000
-SANITIZED = "san" in os.environ.get("POSTHORN_BIN", "")
 
 
 def big_message():

@@ -115,12 +115,14 @@ def test_corpus_has_the_hard_cases():
     assert any(c.startswith(b"Return-Path:") for c in contents)
 
 
+@pytest.mark.plain
 def test_every_message_by_swaks(corpus_server, stuffed_files):
     numbers = range(len(MESSAGES))
     by_swaks(corpus_server, "swaks", stuffed_files, numbers)
     check(corpus_server, "swaks")
 
 
+@pytest.mark.plain
 def test_messages_by_swaks_and_starttls(corpus_server, stuffed_files):
     numbers = list(range(0, len(MESSAGES), 1 + len(MESSAGES) // 60))
     by_swaks(corpus_server, "swakstls", stuffed_files, numbers, "-tls")

@@ -3,6 +3,7 @@ others are served; when they are gone nothing is left of them."""
 import os
 import re
 import resource
+import select
 import selectors
 import socket
 import struct
@@ -11,10 +12,9 @@ import time
 
 import pytest
 
-from conftest import wait_for
+from conftest import SANITIZED, wait_for
 from wire import Closed, Imap, Line, Pop3, Smtp, stuff
 
-SANITIZED = "san" in os.environ.get("POSTHORN_BIN", "")
 SMALL = b"From: a@example.test\r\nSubject: normal\r\n\r\nnormal mail\r\n"
 
 
@@ -40,17 +40,15 @@ def count(server, user):
 
 
 def normal_mail_flows(server, n=20, user="bob"):
-    """Sends and reads n messages, each in a session of its own; the longest acceptance in seconds."""
-    before, worst = count(server, user), 0
+    """Sends and reads n messages, each in a session of its own. Those who stand in the way do it until this is over: who has to
+    wait for them waits until the sockets here lose their patience."""
+    before = count(server, user)
     for _ in range(n):
-        t = time.monotonic()
         with Smtp(server.port["smtp"]) as c:
             c.envelope("normal@client.test", server.address(user))
             c.data(SMALL)
             c.quit()
-        worst = max(worst, time.monotonic() - t)
     wait_for("normal mail", lambda: count(server, user) == before + n)
-    return worst
 
 
 def closed(sock, timeout=30):
@@ -85,7 +83,8 @@ def test_200_slow_senders_hold_no_worker(host):
     sent, stop = [0], threading.Event()
 
     def drip():
-        while not stop.wait(1 if sent[0] else 0):
+        """No line is finished while this runs, however long that is."""
+        while sent[0] < len(lines[0]) - 2 and not stop.wait(1 if sent[0] else 0):
             for i, c in enumerate(slow):
                 c.send(lines[i % 2][sent[0]:sent[0] + 1])
             sent[0] += 1
@@ -93,14 +92,11 @@ def test_200_slow_senders_hold_no_worker(host):
     t = threading.Thread(target=drip)
     t.start()
     try:
-        worst, rounds = 0, 0
-        while sent[0] < 5:
-            worst, rounds = max(worst, normal_mail_flows(host, 10)), rounds + 1
+        while sent[0] < 4:
+            normal_mail_flows(host, 10)
     finally:
         stop.set()
         t.join()
-    assert worst < (10 if SANITIZED else 2), f"a normal message took {worst:.1f} s beside slow senders"
-    assert rounds >= (1 if SANITIZED else 3), f"{rounds * 10} messages in {sent[0]} s"
     for i, c in enumerate(slow):
         c.send(lines[i % 2][sent[0]:])
         c.expect(250)
@@ -136,12 +132,11 @@ def test_slow_readers_hold_no_worker_and_no_memory(host, large):
         slow.append((c, tag))
     p = Pop3(host.port["pop3"], host.address("alice"), rcvbuf=65536, timeout=60)
     p.send(b"RETR 1\r\nNOOP\r\n")
-    time.sleep(1)
-    worst = normal_mail_flows(host)
+    wait_for("a beginning for each of them", lambda: len(select.select([c.sock for c in [p, *(c for c, _ in slow)]], [], [], 1)[0]) == 41)
+    normal_mail_flows(host)
     for _ in range(10):
         assert count(host, "carol") >= 0
     grown = rss(host, "access") - before
-    assert worst < (10 if SANITIZED else 2), f"a normal message took {worst:.1f} s beside slow readers"
     assert SANITIZED or grown < 60 << 20, f"41 slow readers cost {grown >> 20} MB"
     for c, tag in slow[:3]:
         m = re.search(rb"\{(\d+)\}\Z", c.line())
@@ -205,7 +200,7 @@ def test_2000_connections(host, service, command, reply):
             assert not waiting, f"{len(waiting)} of 2000 have no answer"
 
         all_answer(b"220" if service == "smtp" else b"+OK" if service == "pop3" else b"* OK")
-        assert normal_mail_flows(host, 5) < (10 if SANITIZED else 2)
+        normal_mail_flows(host, 5)
         for s in connections:
             s.send(command)
         all_answer(reply)
@@ -348,7 +343,7 @@ def test_10000_accepted_recipients(host):
                 c.quit()
                 return codes == {250}
         n = count(host, "bob")
-        wait_for("the setting", allowed, timeout=60)
+        assert allowed()
         wait_for("mail for ten thousand", lambda: count(host, "bob") > n and queue_is_empty(host), timeout=60)
     finally:
         host.tool("reset", "smtp.max_recipients")
@@ -370,15 +365,17 @@ def test_guessing_recipients_ends_the_session(host):
 # --- the rude ---
 
 def test_early_talkers(host):
-    host.tool("set", "smtp.greeting_delay", "500ms")
+    """Whoever talks before the greeting is refused at once, however long that is still to come; who waits is greeted."""
+    def greeted_after():
+        began = time.monotonic()
+        Smtp(host.port["smtp"]).quit()
+        return time.monotonic() - began
+
     host.tool("set", "net.trusted_ips", "::1")
     try:
-        def greeted_after():
-            began = time.monotonic()
-            Smtp(host.port["smtp"]).quit()
-            return time.monotonic() - began
-
-        wait_for("the delay for those who wait", lambda: greeted_after() > 0.4)
+        host.tool("set", "smtp.greeting_delay", "500ms")
+        assert greeted_after() > 0.4
+        host.tool("set", "smtp.greeting_delay", "60s")   # no early talker here is so slow that it comes late
         for line in (b"EHLO early\r\n", b"x"):
             with Line(host.port["smtp"]) as c:
                 c.send(line)
@@ -386,7 +383,7 @@ def test_early_talkers(host):
     finally:
         host.tool("reset", "smtp.greeting_delay")
         host.tool("reset", "net.trusted_ips")
-    wait_for("no delay", lambda: greeted_after() < 0.4)
+    assert greeted_after() < 50
 
 
 @pytest.mark.parametrize("service", ["smtp", "submission", "imap", "pop3"])
@@ -473,33 +470,36 @@ def test_noise(host):
 def test_tls_that_never_begins(host):
     host.tool("set", "net.handshake_timeout", "1s")
     try:
-        def ended():
-            with socket.create_connection(("127.0.0.1", host.port["imaps"]), timeout=5) as s:
-                s.send(b"\x16\x03\x01\x02\x00")
-                began = time.monotonic()
-                return closed(s, 5) and time.monotonic() - began < 4
-        wait_for("the end of a handshake", ended)
+        with socket.create_connection(("127.0.0.1", host.port["imaps"]), timeout=5) as s:
+            s.send(b"\x16\x03\x01\x02\x00")
+            assert closed(s, 25), "the default of 30 s applies instead"
     finally:
         host.tool("reset", "net.handshake_timeout")
 
 
 def test_logins_are_slowed_down_and_cut(host):
     """Three failures end a session; others log in meanwhile without waiting."""
-    host.tool("set", "auth.failure_delay", "1s")
-    began = time.monotonic()
-    guessers = [Line(host.port["pop3"]) for _ in range(60)]
-    for c in guessers:
+    def guess(n):
+        c = Line(host.port["pop3"])
         c.line()
-        c.send(b"USER nobody@example.test\r\nPASS guess1\r\nUSER nobody@example.test\r\nPASS guess2\r\nUSER nobody@example.test\r\nPASS guess3\r\nCAPA\r\n")
-    t = time.monotonic()
-    Pop3(host.port["pop3"], host.address("bob")).quit()
-    waited = time.monotonic() - t
-    answers = []
-    for c in guessers:
-        assert c.at_end()
-        answers.append(c.buffer)
-        c.close()
-    assert waited < (5 if SANITIZED else 1), f"a good login waited {waited:.1f} s for bad ones"
-    assert time.monotonic() - began > 2
-    assert all(a.count(b"-ERR") >= 3 and b"UIDL" not in a for a in answers), answers[0]
-    host.tool("reset", "auth.failure_delay")
+        c.send(b"".join(b"USER nobody@example.test\r\nPASS guess%d\r\n" % i for i in range(n)) + b"CAPA\r\n")
+        return c
+
+    try:
+        # More of them than workers, and each is held for longer than all of this takes.
+        host.tool("set", "auth.failure_delay", "60s")
+        guessers = [guess(1) for _ in range(60)]
+        for c in guessers:
+            assert c.line().startswith(b"+OK")
+        Pop3(host.port["pop3"], host.address("bob")).quit()
+        told = [c for c in guessers if select.select([c.sock], [], [], 0)[0] or c.buffer]
+        assert not told, f"a good login waited for {len(told)} bad ones"
+        for c in guessers:
+            c.close()
+        host.tool("set", "auth.failure_delay", "1s")
+        began = time.monotonic()
+        with guess(3) as c:
+            assert c.at_end() and c.buffer.count(b"-ERR") >= 3 and b"UIDL" not in c.buffer, c.buffer
+        assert time.monotonic() - began > 2
+    finally:
+        host.tool("reset", "auth.failure_delay")

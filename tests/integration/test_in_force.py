@@ -128,8 +128,7 @@ def test_administrators_at_the_same_time(live):
 def test_a_restarted_module_has_them_too(live):
     """Changes beside the start of a module: whatever it serves by is the newest."""
     for i in range(5):
-        pid = live.pids()["smtp"]
-        os.kill(pid, signal.SIGKILL)
+        pid = live.kill("smtp")
         for k in range(5):
             live.tool("set", "smtp.max_message_size", str(3_000_000 + 10 * i + k))
             assert size_limit(live) == f"SIZE {3_000_000 + 10 * i + k}"

@@ -94,7 +94,7 @@ def test_inside_a_namespace_with_a_way_out(make_server, tmp_path):
         c.logout()
         return n
 
-    wait_for("three bounces", lambda: notices() == 3, timeout=40, interval=0.2)
+    wait_for("three bounces", lambda: notices() == 3, interval=0.2)
     wait_for("empty queue", lambda: "empty" in s.tool("queue").stdout)
     for n in ("smtp.resolve_peer", "smtp.reject_no_rdns", "smtp.reject_unknown_domain"):
         s.tool("set", n, "yes")
@@ -128,7 +128,7 @@ def test_nothing_is_sent(tmp_path):
     r = subprocess.run(["unshare", "--net", "--mount", "--propagation", "private", "sh", "-ec", SETUP, str(tmp_path / "resolv.conf"),
                         sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", __file__, "-k", "inside_a_namespace"],
                        env={**os.environ, NESTED: "1"}, capture_output=True, text=True, timeout=120)
-    if r.returncode == 77:
-        pytest.skip(f"cannot make an interface here: {r.stderr.strip()}")
+    # A skipped proof is none.
+    assert r.returncode != 77, f"no interface can be made here to count what leaves; load the module veth or dummy: {r.stderr.strip()}"
     assert r.returncode == 0, r.stdout + r.stderr
     assert "1 passed" in r.stdout, r.stdout

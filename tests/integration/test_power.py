@@ -125,6 +125,7 @@ def test_first_message_of_an_installation(make_server):
         _, v = look_again(server, disk, books)
         assert not books.faults, books.faults
         assert not v.lost
+        assert server.stop() == 0  # while it still has a disk
         server.env.pop("LD_PRELOAD")
 
 

@@ -48,7 +48,7 @@ def test_a_crashed_module_starts_again(make_server, module, sig):
     s = make_server()
     before = s.pids()
     assert set(before) == {"smtp", "access", "control"}
-    os.kill(before[module], getattr(signal, sig))
+    s.kill(module, getattr(signal, sig))
     # The listening sockets belong to the supervisor too: nobody is refused meanwhile.
     for _ in range(50):
         assert connects(s.port["smtp"]) and connects(s.port["imap"]) and connects(s.port["pop3"])
@@ -66,8 +66,8 @@ def test_back_off_grows(make_server):
     s = make_server()
     waits = []
     for _ in range(4):
-        pid = wait_for("running", lambda: s.pids().get("access"))
-        os.kill(pid, signal.SIGKILL)
+        wait_for("running", lambda: s.pids().get("access"))
+        pid = s.kill("access")
         wait_for("gone", lambda: s.pids().get("access") != pid)
         waits = wait_for("logged", lambda: w if len(w := re.findall(r"module access .* again in (\d+) ms", errors(s))) > len(waits) else None)
     assert [int(w) for w in waits] == [200, 400, 800, 1600]
@@ -83,6 +83,8 @@ def test_a_module_that_cannot_start_says_why(make_server):
     os.chmod(s.data / "temp", 0o500)
     if s.user:
         os.chown(s.data / "temp", pwd.getpwnam(s.user).pw_uid, -1)
+    s.expect_end("access")
+    s.expect_end("smtp")
     log = open(s.dir / "serve.log", "ab")
     s.proc = subprocess.Popen([BIN, "serve", *s.args(), "--quiet"], stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=s.env)
     wait_for("the reason in the error log", lambda: "module access cannot start: " in errors(s))
@@ -111,7 +113,7 @@ def make_certificate(path, name, more=""):
 def served_name(server, sni, port="imaps"):
     """Subject of the certificate that a client gets who asks for that name."""
     c = insecure_tls()
-    with socket.create_connection(("127.0.0.1", server.port[port]), timeout=20) as raw, c.wrap_socket(raw, server_hostname=sni) as t:
+    with socket.create_connection(("127.0.0.1", server.port[port]), timeout=60) as raw, c.wrap_socket(raw, server_hostname=sni) as t:
         der = t.getpeercert(binary_form=True)
     text = subprocess.run(["openssl", "x509", "-inform", "DER", "-noout", "-subject"], input=der, capture_output=True, check=True).stdout.decode()
     return text.split("CN = ")[1].strip()
@@ -157,7 +159,7 @@ def test_sighup_keeps_connections_and_brings_settings_and_certificates(make_serv
     wait_for("the new certificate", lambda: served_name(s, "mail.example.test") == "renewed.example.test")
 
     def refused_fourth():
-        with smtplib.SMTP("127.0.0.1", s.port["smtp"], timeout=20) as c:
+        with smtplib.SMTP("127.0.0.1", s.port["smtp"], timeout=60) as c:
             c.ehlo("c.test")
             c.mail("x@elsewhere.test")
             return [c.rcpt(f"{u}@example.test")[0] for u in ("alice", "bob", "carol", "postmaster")][-1] == 452
@@ -229,8 +231,6 @@ def test_the_drain(make_server, sig):
     data.rcpt(s.address("carol"))
     assert data.docmd("DATA")[0] == 354
     data.send(b"Subject: in the middle\r\n\r\nfirst half\r\n")
-    time.sleep(0.2)
-    t = time.monotonic()
     s.proc.send_signal(sig)
     for c in (idle, idle_tls):
         lines = list(iter(c.line, ""))
@@ -244,8 +244,8 @@ def test_the_drain(make_server, sig):
     with contextlib.suppress(OSError, smtplib.SMTPException):
         data.send(b"second half\r\n.\r\n")
         accepted = data.getreply()
-    assert s.proc.wait(30) == 0
-    assert time.monotonic() - t < 25
+    assert s.proc.wait(60) == 0
+    assert not s.unexpected()  # nor had anybody to be ended
     assert not connects(s.port["smtp"])
     assert not (s.data / "run" / "control.sock").exists()
     assert accepted is None or accepted[0] in (250, 421), accepted
@@ -417,10 +417,11 @@ def test_sd_notify(make_server):
 # --- watchdog ---
 
 def test_a_hung_module_is_ended(make_server):
-    s = make_server(env={"POSTHORN_WATCHDOG_MS": "3000"})
+    s = make_server(env={"POSTHORN_WATCHDOG_MS": "6000"})
     pid = s.pids()["access"]
-    time.sleep(4)
+    time.sleep(7)
     assert s.pids()["access"] == pid  # a module that only idles is left alone
+    s.expect_end(pid)
     os.kill(pid, signal.SIGSTOP)
     wait_for("a new process", lambda: s.pids().get("access", pid) != pid, timeout=40)
     assert re.search(rf"module access \(process {pid}\) has not answered for \d+ s and is ended", errors(s))
@@ -563,7 +564,7 @@ def test_clients_that_do_not_read_do_not_delay_the_end(make_server):
     time.sleep(0.3)
     t = time.monotonic()
     assert s.stop() == 0
-    assert time.monotonic() - t < 10
+    assert time.monotonic() - t < 18  # 20 s is what modules have for it
 
 
 # --- logs ---
@@ -572,7 +573,7 @@ def test_login_lines_carry_the_session(make_server):
     """The authentication log names peer and session of each service, as the session's own log does."""
     s = make_server(settings={"log.auth": "extended"})
     imap(s, "alice").logout()
-    with smtplib.SMTP("127.0.0.1", s.port["submission"], timeout=20) as c:
+    with smtplib.SMTP("127.0.0.1", s.port["submission"], timeout=60) as c:
         c.starttls(context=insecure_tls())
         c.login(s.address("bob"), PASSWORD)
     logs = pathlib.Path(s.data / "logs")
@@ -588,13 +589,13 @@ def test_login_lines_carry_the_session(make_server):
 
 def test_long_lines_are_cut_where_the_setting_says(make_server):
     s = make_server(settings={"log.max_line": "300"})
-    with smtplib.SMTP("127.0.0.1", s.port["smtp"], timeout=20) as c:
+    with smtplib.SMTP("127.0.0.1", s.port["smtp"], timeout=60) as c:
         c.docmd("EHLO " + "x" * 2000)
     text = wait_for("logged", lambda: t if "<<< EHLO" in (t := s.log_text("s")) else "")
     line = [l for l in text.splitlines() if "<<< EHLO" in l][0]
     assert 300 <= len(line) <= 400 and "(cut, 2005 bytes)" in line
     s.tool("set", "log.max_line", "1000")  # live
-    with smtplib.SMTP("127.0.0.1", s.port["smtp"], timeout=20) as c:
+    with smtplib.SMTP("127.0.0.1", s.port["smtp"], timeout=60) as c:
         c.docmd("EHLO " + "y" * 2000)
     text = wait_for("logged", lambda: t if "EHLO yyy" in (t := s.log_text("s")) else "")
     line = [l for l in text.splitlines() if "<<< EHLO yyy" in l][0]

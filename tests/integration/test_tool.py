@@ -299,7 +299,7 @@ def test_sessions_and_stats(server):
 def test_queue_commands(make_server):
     """A message to a domain that cannot be reached waits; it is shown, tried and deleted."""
     s = make_server(settings={"dns.servers": "127.0.0.1@9", "dns.timeout": "200ms"})
-    with smtplib.SMTP("127.0.0.1", s.port["smtp"], timeout=20) as c:
+    with smtplib.SMTP("127.0.0.1", s.port["smtp"], timeout=60) as c:
         c.ehlo("client.test")
         c.sendmail("alice@example.test", ["x@unreachable.test"], b"Subject: waits\r\n\r\nbody\r\n")
     row = wait_for("tried once", lambda: [r for r in s.tool_json("queue")["rows"] if r["attempts"] >= 1])[0]

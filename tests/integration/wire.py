@@ -20,7 +20,7 @@ class Closed(Exception):
 class Line:
     """A connection that is read by lines and by bytes."""
 
-    def __init__(self, port, host="127.0.0.1", timeout=30, tls=False, rcvbuf=0, source=None):
+    def __init__(self, port, host="127.0.0.1", timeout=60, tls=False, rcvbuf=0, source=None):
         self.sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
         if rcvbuf:
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, rcvbuf)

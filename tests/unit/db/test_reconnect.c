@@ -113,6 +113,21 @@ static void *run_slow(void *arg)
     return NULL;
 }
 
+static void wait_until_it_sleeps(struct dbc *other, bool pg, int64_t id)
+{
+    int64_t n = 0;
+    for (int i = 0; i < 6000 && n == 0; i++) {
+        usleep(10000);
+        OK(db_value(other, &n, EI,
+                    pg ? "SELECT COUNT(*) FROM pg_stat_activity WHERE pid = ?"
+                         " AND wait_event = 'PgSleep'"
+                       : "SELECT COUNT(*) FROM information_schema.processlist WHERE id = ?"
+                         " AND state = 'User sleep'",
+                    "i", id));
+    }
+    assert_int_equal(n, 1);
+}
+
 /* Cuts the connection while the statement runs. */
 static struct slow cut_in_the_middle(struct db *db, struct dbc *c, const char *sql)
 {
@@ -124,7 +139,7 @@ static struct slow cut_in_the_middle(struct db *db, struct dbc *c, const char *s
     int id = (int)value(c, pg ? "SELECT pg_backend_pid()" : "SELECT CONNECTION_ID()");
     OK(db_get(db, &other, EI));
     assert_int_equal(pthread_create(&t, NULL, run_slow, &j), 0);
-    usleep(200000);
+    wait_until_it_sleeps(other, pg, id);
     snprintf(kill_sql, sizeof(kill_sql), pg ? "SELECT pg_terminate_backend(%d)" : "KILL %d", id);
     OK(db_exec(other, kill_sql, EI));
     pthread_join(t, NULL);
@@ -141,12 +156,12 @@ static void only_reading_statements_are_sent_twice(void **state)
     OK(db_get_writer(db, &c, EI));
     OK(db_run(c, EI, insert_item, "innni", (int64_t)1, (int64_t)5));
     struct slow j = cut_in_the_middle(
-        db, c, pg ? "SELECT 7 FROM (SELECT pg_sleep(0.6)) AS s" : "SELECT SLEEP(0.6) + 7");
+        db, c, pg ? "SELECT 7 FROM (SELECT pg_sleep(2)) AS s" : "SELECT SLEEP(2) + 7");
     assert_int_equal(j.r, 0);
     assert_int_equal(j.value, 7);
     j = cut_in_the_middle(db, c,
-                          pg ? "UPDATE item SET n = 6 FROM (SELECT pg_sleep(0.6)) AS s"
-                             : "UPDATE item SET n = 6 + SLEEP(0.6)");
+                          pg ? "UPDATE item SET n = 6 FROM (SELECT pg_sleep(60)) AS s"
+                             : "UPDATE item SET n = 6 + SLEEP(60)");
     assert_int_equal(j.r, E_TEMP);
     assert_int_equal(value(c, "SELECT n FROM item"), 5);
     db_put(c);

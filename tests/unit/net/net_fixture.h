@@ -32,10 +32,10 @@ struct fx_state {
     uint16_t port;
     _Atomic uint64_t handle;
     _Atomic uint32_t id;
-    atomic_int opened, closed, timeouts, notes, gens_done, early, pool_slow_seen;
+    atomic_int opened, closed, timeouts, notes, gens_done, early, pool_slow_seen, busy, delayed;
     atomic_int why[8];
     _Atomic int64_t note_sum;
-    atomic_bool stay_on_timeout, secured, refuse_all;
+    atomic_bool go, stay_on_timeout, secured, refuse_all;
     _Atomic size_t gen_calls;
     int64_t greet_delay_ms;
 };
@@ -164,11 +164,17 @@ static void fx_run(void *session, const struct frame *f)
         char name[16] = "";
         pthread_getname_np(pthread_self(), name, sizeof(name));
         fx.pool_slow_seen += strcmp(name, "net-slow") == 0;
+        fx.busy++;
         usleep((useconds_t)n * 1000);
         conn_write(c, SV("slow\r\n"));
+    } else if (sv_eq(cmd, SV("WAIT"))) {
+        fx.busy++;
+        while (!fx.go)
+            usleep(1000);
     } else if (sv_eq(cmd, SV("DELAY"))) {
         conn_write(c, SV("delayed\r\n"));
         conn_delay(c, (int64_t)n);
+        fx.delayed++;
     } else if (sv_eq(cmd, SV("TIMEOUT"))) {
         conn_set_timeout(c, (int64_t)n);
         conn_write(c, SV("ok\r\n"));
@@ -301,7 +307,7 @@ static _unused_ void fx_stop(void)
 static _unused_ int fx_dial_from(const char *source, uint16_t port)
 {
     struct sockaddr_in a = { .sin_family = AF_INET, .sin_port = htons(port) };
-    struct timeval tv = { .tv_sec = 20 };
+    struct timeval tv = { .tv_sec = 60 };
     a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     assert_true(fd >= 0);
@@ -370,7 +376,7 @@ static _unused_ void fx_pattern(int fd, uint64_t n)
 /* Waits until *v is at least want. */
 static _unused_ void fx_wait(atomic_int *v, int want)
 {
-    for (int i = 0; i < 2000 && atomic_load(v) < want; i++)
+    for (int i = 0; i < 12000 && atomic_load(v) < want; i++)
         usleep(5000);
     assert_true(atomic_load(v) >= want);
 }

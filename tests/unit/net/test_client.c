@@ -200,17 +200,19 @@ static void test_timeouts(void **state)
 {
     (void)state;
     /* The deadline is for the whole line: dribbling does not extend it. */
-    static const char *const script[] = { "S:dribble", "W:60", "S:s", "W:60", "S:s", "EAT", NULL };
+    static const char *const script[] = { "MAY",    "S:d",    "W:2000", "S:r",    "W:2000",
+                                          "S:i",    "W:2000", "S:b",    "W:2000", "S:b",
+                                          "W:2000", "S:l",    "EAT",    NULL };
     struct peer p;
     struct errinfo ei = { 0 };
     struct sv line;
     peer_start(&p, script);
     struct client *c = dial(&p);
-    client_set_timeout(c, 150);
+    client_set_timeout(c, 2500);
     int64_t start = clock_mono_ms();
     assert_int_equal(client_read_line(c, 1000, &line, &ei), E_TIMEOUT);
     int64_t took = clock_mono_ms() - start;
-    assert_true(took >= 140 && took < 400);
+    assert_true(took >= 2490 && took < 9000); /* 12 s if it did */
     client_close(c);
     peer_end(&p);
 }
@@ -262,9 +264,7 @@ static void test_cancel(void **state)
     struct client *c = NULL;
     assert_int_equal(client_connect(&o, &c, &ei), 0);
     pthread_create(&t, NULL, set_later, &cancel);
-    int64_t start = clock_mono_ms();
     assert_int_equal(client_read_line(c, 100, &line, &ei), E_CANCELLED);
-    assert_true(clock_mono_ms() - start < 2000);
     pthread_join(t, NULL);
     client_close(c);
     peer_end(&p);

@@ -139,17 +139,16 @@ static void test_idle_timeout(void **state)
 {
     (void)state;
     int fd = dial_hello(), other = dial_hello();
-    fx_send(fd, "TIMEOUT 150\r\n");
-    fx_expect(fd, "ok");
     int64_t start = clock_mono_ms();
+    fx_send(fd, "TIMEOUT 1500\r\n");
+    fx_expect(fd, "ok");
     /* Bytes that complete no frame do not keep a session alive. */
     for (int i = 0; i < 3; i++) {
-        usleep(40000);
-        fx_send(fd, "x");
+        usleep(400000);
+        (void)!send(fd, "x", 1, MSG_NOSIGNAL);
     }
     fx_expect(fd, "timeout");
-    assert_true(clock_mono_ms() - start >= 140);
-    assert_true(clock_mono_ms() - start < 2000);
+    assert_true(clock_mono_ms() - start >= 1490);
     assert_true(fx_at_end(fd));
     close(fd);
     fx_wait(&fx.closed, 1);
@@ -192,11 +191,12 @@ static void test_delay_holds_output_and_frames(void **state)
     (void)state;
     int fd = dial_hello();
     int64_t start = clock_mono_ms();
-    fx_send(fd, "ECHO at once\r\nDELAY 200\r\nECHO after\r\n");
+    char early;
+    fx_send(fd, "ECHO at once\r\nDELAY 3000\r\nECHO after\r\n");
     fx_expect(fd, "at once");
-    assert_true(clock_mono_ms() - start < 150);
+    assert_true(recv(fd, &early, 1, MSG_DONTWAIT) < 0 && errno == EAGAIN);
     fx_expect(fd, "delayed");
-    assert_true(clock_mono_ms() - start >= 180);
+    assert_true(clock_mono_ms() - start >= 2980);
     fx_expect(fd, "after");
     close(fd);
 }
@@ -205,7 +205,7 @@ static void test_greeting_delay(void **state)
 {
     (void)state;
     fx.greet_delay_ms = 100;
-    int64_t start = clock_mono_ms();
+    int64_t start = clock_mono_ms(); /* before the server knows of it */
     int fd = dial_hello();
     assert_true(clock_mono_ms() - start >= 80);
     close(fd);
@@ -229,11 +229,11 @@ static void test_bandwidth(void **state)
     fx_send(fd, "GEN 500000\r\n");
     fx_pattern(fd, 500000);
     int64_t took = clock_mono_ms() - start;
-    assert_true(took >= 350 && took < 5000);
+    assert_true(took >= 350);
     start = clock_mono_ms();
-    fx_send(trusted, "GEN 5000000\r\n");
-    fx_pattern(trusted, 5000000);
-    assert_true(clock_mono_ms() - start < 3000);
+    fx_send(trusted, "GEN 20000000\r\n"); /* 20 s if it were limited too */
+    fx_pattern(trusted, 20000000);
+    assert_true(clock_mono_ms() - start < 18000);
     close(fd);
     close(trusted);
 }
@@ -249,8 +249,8 @@ static void test_notes(void **state)
     assert_int_equal(conn_note(h, (struct note){ .type = 1, .a = 7 }), 0);
     fx_expect(fd, "note 1 7");
     /* To a busy one: after its frame. */
-    fx_send(fd, "BLOCK 100\r\n");
-    usleep(30000);
+    fx_send(fd, "BLOCK 1000\r\n");
+    fx_wait(&fx.busy, 1);
     assert_int_equal(conn_note(h, (struct note){ .type = 2, .a = 8 }), 0);
     assert_int_equal(conn_note(h, (struct note){ .type = 2, .a = 8 }), 0);
     fx_expect(fd, "slow");
@@ -327,12 +327,11 @@ static void test_kill(void **state)
     fd = dial_hello();
     fx_send(fd, "HANDLE\r\n");
     fx_expect(fd, "ok");
-    fx_send(fd, "BLOCK 150\r\n");
-    usleep(20000);
-    int64_t start = clock_mono_ms();
+    fx_send(fd, "BLOCK 2000\r\n");
+    fx_wait(&fx.busy, 1);
     assert_int_equal(conn_kill_id(fx.id), 0);
     assert_true(fx_at_end(fd));
-    assert_true(clock_mono_ms() - start < 100);
+    assert_int_equal(fx.closed, 1);
     fx_wait(&fx.closed, 2);
     assert_int_equal(fx.why[CLOSE_KILLED], 2);
     close(fd);

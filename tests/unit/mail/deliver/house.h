@@ -221,7 +221,7 @@ static inline void submit(struct message *m)
 #define WAIT_FOR(cond)                                                                             \
     do {                                                                                           \
         int _i = 0;                                                                                \
-        while (!(cond) && _i++ < 2000)                                                             \
+        while (!(cond) && _i++ < 12000)                                                            \
             usleep(5000);                                                                          \
         if (!(cond))                                                                               \
             fail_msg("waited in vain for %s; log:\n%.*s", #cond, (int)house.log.n, house.log.p);   \

@@ -178,7 +178,6 @@ static void test_delay_warning(void **state)
     (void)state;
     const struct conf_pair quick[] = { { "queue.delay_warning", "1s" } };
     static const struct name slow[] = { { "else.test", DNS_MX, E_TIMEOUT, 0, NULL } };
-    house_conf(quick, 1);
     use_names(slow, 1);
     struct message *m = new_message("ann@home.test", BODY);
     to_remote(m, "u@else.test");
@@ -186,6 +185,7 @@ static void test_delay_warning(void **state)
     house_start();
     WAIT_FOR(deferred());
     assert_int_equal(inbox_count("ann@home.test"), 0);
+    house_conf(quick, 1);
     usleep(1100000);
     queue_retry(house.queue, SV(""));
     WAIT_FOR(inbox_count("ann@home.test") == 1 && queue_count(house.queue) == 1);

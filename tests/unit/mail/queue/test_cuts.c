@@ -5,6 +5,14 @@
 
 #include "log/log.h"
 
+/* Under a sanitizer, which makes it many times as long, cuts leave out some calls; the code that
+ * runs is the same. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+enum { STEP = 7 }; /* no divisor of the number of disks and kinds of cuts */
+#else
+enum { STEP = 1 };
+#endif
+
 static struct env e, next;
 static int64_t now_ms;
 
@@ -210,7 +218,7 @@ static void test_one_boot_is_cut(void **state)
     for (unsigned pass = 0; pass < passes(); pass++) {
         struct plan p = plan(pass, 0);
         unsigned calls = run(&p);
-        for (unsigned i = 1; i <= calls; i++) {
+        for (unsigned i = 1 + pass % STEP; i <= calls; i += STEP) {
             p = plan(pass, i);
             p.cut[BOOTS - 1] = i;
             run(&p);
@@ -225,8 +233,8 @@ static void test_all_boots_are_cut(void **state)
     for (unsigned pass = 0; pass < passes(); pass++) {
         struct plan p = plan(pass, 0);
         unsigned calls = run(&p);
-        for (unsigned i = 1 + pass % 4; i <= calls; i += 4) {
-            p = plan(pass, i / 4);
+        for (unsigned i = 1 + pass % (4 * STEP); i <= calls; i += 4 * STEP) {
+            p = plan(pass, i / (4 * STEP));
             for (unsigned k = 0; k < BOOTS; k++) /* half of them while it recovers */
                 p.cut[k] = 1 + i * (37 + k) % (k % 2 ? calls : calls / 4 + 1);
             run(&p);

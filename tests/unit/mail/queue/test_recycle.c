@@ -7,10 +7,10 @@
 static struct env e, next;
 static struct queue_io io;
 
-/* What the tests do in the middle of calls of the disk. */
+/* What the tests do in the middle of calls of the disk, also those of the queue's own thread. */
 static struct hooks {
-    void (*on_sync_dir)(void); /* files have their names, no segment was given back yet */
-    const char *no_file_for;   /* item whose spool files cannot be created */
+    void (*_Atomic on_sync_dir)(void); /* files have their names, no segment was given back yet */
+    const char *_Atomic no_file_for;   /* item whose spool files cannot be created */
 } hooks;
 
 static sem_t in_datasync, go_on;
@@ -18,7 +18,8 @@ static _Thread_local int datasyncs_left = -1; /* before this thread stops in one
 
 static int h_open(void *arg, const char *path, int flags, mode_t mode)
 {
-    if (hooks.no_file_for && flags & O_CREAT && strstr(path, hooks.no_file_for))
+    const char *item = hooks.no_file_for;
+    if (item && flags & O_CREAT && strstr(path, item))
         return -ENOSPC;
     return p_open(arg, path, flags, mode);
 }
@@ -35,11 +36,10 @@ static int h_datasync(void *arg, int fd)
 static int h_sync_dir(void *arg, const char *path)
 {
     int r = p_sync_dir(arg, path);
-    void (*hook)(void) = strcmp(path, e.out) == 0 ? hooks.on_sync_dir : NULL;
-    if (hook) {
-        hooks.on_sync_dir = NULL;
+    void (*hook)(void) =
+        strcmp(path, e.out) == 0 ? atomic_exchange(&hooks.on_sync_dir, NULL) : NULL;
+    if (hook)
         hook();
-    }
     return r;
 }
 
@@ -50,7 +50,8 @@ static int setup(void **state)
     io.open = h_open;
     io.datasync = h_datasync;
     io.sync_dir = h_sync_dir;
-    hooks = (struct hooks){ .on_sync_dir = NULL };
+    hooks.on_sync_dir = NULL;
+    hooks.no_file_for = NULL;
     power_init(1);
     power.keep = KEEP_NOTHING;
     books_init();
@@ -122,7 +123,9 @@ static void test_delivered_when_its_file_failed(void **state)
 {
     (void)state;
     struct message *a = accepted(3000, 0), *b = accepted(3000, 0);
-    hooks.no_file_for = a->item;
+    static char item[64]; /* the queue's thread may still look at it when a is gone */
+    snprintf(item, sizeof(item), "%s", a->item);
+    hooks.no_file_for = item;
     hooks.on_sync_dir = deliver_one;
     assert_int_equal(queue_checkpoint(e.q), -ENOSPC);
     assert_null(hooks.on_sync_dir);

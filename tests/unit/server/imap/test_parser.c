@@ -191,7 +191,7 @@ static void patterns(void **state _unused_)
     memset(name, 'a', sizeof(name));
     int64_t t = clock_mono_ms();
     assert_false(imap_pattern_match(SV("*a*a*a*a*a*a*a*a*%a%a%a%a%a%b"), sv_n(name, sizeof(name))));
-    assert_true(clock_mono_ms() - t < 1000);
+    assert_true(clock_mono_ms() - t < 60000); /* without care it is longer than anybody waits */
 }
 
 static void fetch_items(void **state _unused_)

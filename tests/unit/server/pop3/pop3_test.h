@@ -171,19 +171,34 @@ _unused_ static struct conn *pop3_login(struct env *e, const char *user)
     return c;
 }
 
+/* Bytes up to and with the first CRLF, 0 without one. No memmem: under a sanitizer it looks at all
+ * that follows, which a large reply with many lines makes quadratic. */
+_unused_ static size_t pop3_line_end(struct sv s)
+{
+    for (size_t n = 0; n < s.n;) {
+        ssize_t at = sv_find(sv_skip(s, n), '\n');
+        if (at < 0)
+            return 0;
+        n += (size_t)at + 1;
+        if (n > 1 && s.p[n - 2] == '\r')
+            return n;
+    }
+    return 0;
+}
+
 /* The lines of a reply behind its first one, dots taken off, into out. False when it is not such a
  * reply. */
 _unused_ static bool pop3_body(struct sv reply, struct buf *out)
 {
-    ssize_t eol = sv_find_sv(reply, SV("\r\n"));
-    if (!sv_starts(reply, SV("+OK")) || eol < 0)
+    size_t n = pop3_line_end(reply);
+    if (!sv_starts(reply, SV("+OK")) || !n)
         return false;
-    reply = sv_skip(reply, (size_t)eol + 2);
+    reply = sv_skip(reply, n);
     while (reply.n) {
-        eol = sv_find_sv(reply, SV("\r\n"));
-        if (eol < 0)
+        n = pop3_line_end(reply);
+        if (!n)
             return false;
-        struct sv line = sv_take(reply, (size_t)eol + 2);
+        struct sv line = sv_take(reply, n);
         reply = sv_skip(reply, line.n);
         if (sv_eq(line, SV(".\r\n")))
             return reply.n == 0;

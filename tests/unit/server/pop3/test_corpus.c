@@ -58,16 +58,13 @@ static void assert_same(const char *name, const char *what, struct sv want, stru
     struct sv rest = buf_sv(&got);
     struct buf plain;
     buf_init(&plain, 64 * MiB);
-    while (rest.n) {
-        ssize_t at = sv_find_sv(rest, SV("\n."));
+    while (rest.n) { /* a line at a time */
+        ssize_t at = sv_find(rest, '\n');
         size_t n = at < 0 ? rest.n : (size_t)at + 1;
         bool bare = at == 0 || (at > 0 && rest.p[at - 1] != '\r');
+        bool dot = at >= 0 && n < rest.n && rest.p[n] == '.';
         buf_add_sv(&plain, sv_take(rest, n));
-        rest = sv_skip(rest, n + (at >= 0 && bare));
-        if (at >= 0 && !bare) {
-            buf_add_c(&plain, '.');
-            rest = sv_skip(rest, 1);
-        }
+        rest = sv_skip(rest, n + (dot && bare));
     }
     if (!sv_eq(buf_sv(&plain), buf_sv(&full)))
         fail_msg("%s: %s: %zu octets, %zu expected", name, what, plain.n, full.n);
@@ -99,7 +96,7 @@ static void every_message_of_the_corpus(void **state _unused_)
     conn_test_free(conn, CLOSE_PEER);
 }
 
-/* Under a sanitizer memmem looks at the whole rest for each hit: quadratic by itself. */
+/* Under a sanitizer the memmem of pop3_stuff looks at the whole piece for each dot. */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define LARGE (1 * MiB)
 #else
