@@ -1,6 +1,6 @@
 #!/bin/bash
 # The test stages; `make test` runs `all`. Everything that opens a socket runs in a network namespace of its own.
-#   tools/test.sh all|lint|unit|integration|slow|clang|asan|tsan
+#   tools/test.sh all|lint|unit|integration|console|slow|clang|asan|tsan
 set -u
 cd "$(dirname "$0")/.."
 top=$PWD
@@ -67,6 +67,12 @@ unit() {
 integration() {
     configure build-test -DCMAKE_BUILD_TYPE=RelWithDebInfo && compile build-test && integration_in build-test -m 'not slow'
 }
+console() { # types, lint and unit tests of the console; then Chromium against a real server
+    tools/console.sh check && tools/console.sh build || return 1
+    configure build-test -DCMAKE_BUILD_TYPE=RelWithDebInfo && cmake --build build-test -j "$jobs" --target posthorn >build-test/build.log 2>&1 ||
+        { tail -40 build-test/build.log; return 1; }
+    POSTHORN_BIN=$top/build-test/posthorn tools/netns.sh tests/console/run.sh
+}
 slow() { # long crash, power-cut and load runs: about 15 minutes
     configure build-test -DCMAKE_BUILD_TYPE=RelWithDebInfo && compile build-test && integration_in build-test -m slow -s
 }
@@ -86,8 +92,8 @@ case ${1:-all} in
 all)
     for s in lint clang unit integration; do stage $s $s; done
     ;;
-lint | unit | integration | slow | clang | asan | tsan) stage "$1" "$1" ;;
-*) echo "usage: $0 all|lint|unit|integration|slow|clang|asan|tsan" >&2; exit 2 ;;
+lint | unit | integration | console | slow | clang | asan | tsan) stage "$1" "$1" ;;
+*) echo "usage: $0 all|lint|unit|integration|console|slow|clang|asan|tsan" >&2; exit 2 ;;
 esac
 if [ ${#failed[@]} -gt 0 ]; then
     echo "FAILED: ${failed[*]} ($((SECONDS - began)) s)"

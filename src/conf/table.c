@@ -29,6 +29,7 @@ static struct setting table[] = {
 #include "conf/defs/queue.def"
 #include "conf/defs/smtp.def"
 #include "conf/defs/system.def"
+#include "conf/defs/web.def"
 };
 #undef SETTING
 

@@ -1,0 +1,560 @@
+/* Streams, the ring of events, and the thread that looks at the topics. The lock is held while a
+ * stream is told to wait or to go on, so that no event falls between "nothing there" and "wait". */
+#include "server/api/feed.h"
+
+#include "base/clock.h"
+#include "base/list.h"
+#include "mail/account/web_auth.h"
+#include "os/proc.h"
+#include "server/api/api_priv.h"
+
+#define KEEP_MS     300000 /* Last-Event-ID goes back this far */
+#define RING_BYTES  (2 * MiB)
+#define TICK_MS     250
+#define SLOW_MS     1000 /* looks at topics in which nothing moves */
+#define QUEUE_MS    1000 /* looks at the queue, which is another process */
+#define STATS_MS    2000
+#define BEAT_MS     10000
+#define MAX_STREAMS 20000
+
+const char *const topic_names[TOPIC_COUNT] = { "sessions", "queue.outgoing", "statistics",
+                                               "operations" };
+
+/* Counted by the ring and by the stream that is writing it. */
+struct blob {
+    unsigned refs; /* under the feed's lock */
+    size_t n;
+    char text[];
+};
+
+struct entry {
+    uint64_t id;
+    int64_t at_ms;
+    enum topic topic;
+    struct blob *blob;
+};
+
+struct api_stream {
+    struct list node;
+    struct feed *f;
+    unsigned topics; /* bits */
+    bool all;        /* sees all rows; others are told that something has changed */
+    unsigned greet;  /* topics whose snapshot is still to come */
+    uint64_t pos;    /* last event that it has, or need not have */
+    unsigned beat;
+    bool over, waiting;
+    struct blob *now; /* being written */
+    size_t at;
+    void (*wake)(void *arg);
+    void *arg;
+    char proof[72]; /* what it was opened with */
+    int64_t account_id, expires_ms;
+    uint32_t scopes;
+    enum account_role role;
+};
+
+struct feed {
+    struct api *api;
+    pthread_mutex_t lock; /* guards all */
+    pthread_cond_t changed;
+    struct list streams;
+    size_t n_streams, listeners[TOPIC_COUNT];
+    struct entry *ring; /* oldest first */
+    size_t n, cap, bytes;
+    uint64_t last_id;
+    struct blob *snapshot[TOPIC_COUNT];
+    uint64_t snapshot_id[TOPIC_COUNT]; /* last event that it contains */
+    unsigned beat;
+    bool running, joinable, stop;
+    pthread_t thread;
+};
+
+struct feed *feed_new(struct api *api)
+{
+    struct feed *f = xcalloc(1, sizeof(*f));
+    pthread_condattr_t attr;
+
+    f->api = api;
+    f->last_id = (uint64_t)clock_wall_ms() * 1000; /* grows over restarts too */
+    list_init(&f->streams);
+    pthread_mutex_init(&f->lock, NULL);
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&f->changed, &attr);
+    pthread_condattr_destroy(&attr);
+    return f;
+}
+
+static void blob_unref(struct blob *b)
+{
+    if (b && --b->refs == 0)
+        free(b);
+}
+
+static void drop_oldest(struct feed *f, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        f->bytes -= f->ring[i].blob->n;
+        blob_unref(f->ring[i].blob);
+    }
+    memmove(f->ring, f->ring + n, (f->n - n) * sizeof(*f->ring));
+    f->n -= n;
+}
+
+void feed_free(struct feed *f)
+{
+    bool join;
+
+    pthread_mutex_lock(&f->lock);
+    f->stop = true;
+    join = f->joinable;
+    pthread_cond_signal(&f->changed);
+    pthread_mutex_unlock(&f->lock);
+    if (join)
+        pthread_join(f->thread, NULL);
+    drop_oldest(f, f->n);
+    for (int t = 0; t < TOPIC_COUNT; t++)
+        blob_unref(f->snapshot[t]);
+    free(f->ring);
+    pthread_cond_destroy(&f->changed);
+    pthread_mutex_destroy(&f->lock);
+    free(f);
+}
+
+/* data: taken. */
+static struct blob *blob_of(uint64_t id, const char *type, json_t *data)
+{
+    char *json = json_dumps(data, JSON_COMPACT);
+    size_t cap = strlen(json ? json : "") + 100;
+    struct blob *b = xmalloc(sizeof(*b) + cap);
+
+    b->refs = 1;
+    b->n = (size_t)snprintf(b->text, cap, "id: %" PRIu64 "\nevent: %s\ndata: %s\n\n", id, type,
+                            json ? json : "{}");
+    free(json);
+    json_decref(data);
+    return b;
+}
+
+static void wake(struct api_stream *s)
+{
+    if (!s->waiting)
+        return;
+    s->waiting = false;
+    s->wake(s->arg);
+}
+
+static void append(struct feed *f, enum topic t, struct blob *b)
+{
+    int64_t now = clock_mono_ms();
+    size_t old = 0;
+
+    if (f->n == f->cap) {
+        f->cap = f->cap ? 2 * f->cap : 64;
+        f->ring = xrealloc(f->ring, f->cap * sizeof(*f->ring));
+    }
+    f->ring[f->n++] = (struct entry){ f->last_id, now, t, b };
+    f->bytes += b->n;
+    for (size_t bytes = f->bytes;
+         old + 1 < f->n && (bytes > RING_BYTES || now - f->ring[old].at_ms > KEEP_MS); old++)
+        bytes -= f->ring[old].blob->n;
+    if (old)
+        drop_oldest(f, old);
+}
+
+void feed_publish(struct feed *f, enum topic t, const char *type, json_t *data)
+{
+    json_object_set_new(data, "topic", json_string(topic_names[t]));
+    pthread_mutex_lock(&f->lock);
+    if (!f->listeners[t]) {
+        json_decref(data);
+    } else {
+        append(f, t, blob_of(++f->last_id, type, data));
+        list_for_each(l, &f->streams)
+        {
+            struct api_stream *s = container_of(l, struct api_stream, node);
+
+            if (s->topics & 1u << t)
+                wake(s);
+        }
+    }
+    pthread_mutex_unlock(&f->lock);
+}
+
+bool feed_wanted(struct feed *f, enum topic t)
+{
+    bool wanted;
+
+    pthread_mutex_lock(&f->lock);
+    wanted = f->listeners[t] > 0;
+    pthread_mutex_unlock(&f->lock);
+    return wanted;
+}
+
+/* --- reading --- */
+
+/* First entry behind id. */
+static size_t behind(const struct feed *f, uint64_t id)
+{
+    size_t lo = 0, hi = f->n;
+
+    while (lo < hi) {
+        size_t mid = (lo + hi) / 2;
+
+        if (f->ring[mid].id <= id)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return lo;
+}
+
+static struct blob *note(struct feed *f, const char *type, enum topic t)
+{
+    return blob_of(f->last_id, type, json_pack("{s:s}", "topic", topic_names[t]));
+}
+
+/* The next event for a stream that sees all rows. */
+static struct blob *next_full(struct feed *f, struct api_stream *s)
+{
+    for (size_t i = behind(f, s->pos); i < f->n; i++) {
+        s->pos = f->ring[i].id;
+        if (s->topics & 1u << f->ring[i].topic) {
+            f->ring[i].blob->refs++;
+            return f->ring[i].blob;
+        }
+    }
+    return NULL;
+}
+
+/* For those who see some rows only: which topic has changed; the list gives them their rows. */
+static struct blob *next_hint(struct feed *f, struct api_stream *s)
+{
+    for (size_t i = behind(f, s->pos); i < f->n; i++) {
+        enum topic t = f->ring[i].topic;
+
+        s->pos = f->ring[i].id;
+        if (!(s->topics & 1u << t))
+            continue;
+        while (i + 1 < f->n && f->ring[i + 1].topic == t)
+            s->pos = f->ring[++i].id;
+        return note(f, "invalidate", t);
+    }
+    return NULL;
+}
+
+static struct blob *greeting(struct feed *f, struct api_stream *s)
+{
+    enum topic t = TOPIC_SESSIONS;
+
+    while (!(s->greet & 1u << t))
+        t++;
+    s->greet &= ~(1u << t);
+    if (!s->all || !f->snapshot[t])
+        return note(f, "invalidate", t);
+    f->snapshot[t]->refs++;
+    return f->snapshot[t];
+}
+
+static struct blob *next_blob(struct feed *f, struct api_stream *s)
+{
+    struct blob *b;
+
+    if (s->greet)
+        return greeting(f, s);
+    b = s->all ? next_full(f, s) : next_hint(f, s);
+    if (!b && s->beat != f->beat) {
+        static const char text[] = ": still here\n\n";
+
+        b = xmalloc(sizeof(*b) + sizeof(text));
+        b->refs = 1;
+        b->n = sizeof(text) - 1;
+        memcpy(b->text, text, sizeof(text));
+    }
+    if (b)
+        s->beat = f->beat;
+    return b;
+}
+
+ssize_t api_stream_read(struct api_stream *s, char *ret, size_t cap, void (*wait)(void *arg))
+{
+    struct feed *f = s->f;
+    ssize_t n = 0;
+
+    pthread_mutex_lock(&f->lock);
+    if (s->over || f->stop) {
+        n = -1;
+    } else {
+        while ((size_t)n < cap && (s->now || (s->now = next_blob(f, s)))) {
+            size_t k = MIN(cap - (size_t)n, s->now->n - s->at);
+
+            memcpy(ret + n, s->now->text + s->at, k);
+            n += (ssize_t)k;
+            s->at += k;
+            if (s->at == s->now->n) {
+                blob_unref(take_ptr(s->now));
+                s->at = 0;
+            }
+        }
+        if (n == 0) {
+            s->waiting = true;
+            wait(s->arg);
+        }
+    }
+    pthread_mutex_unlock(&f->lock);
+    return n;
+}
+
+void api_stream_on_ready(struct api_stream *s, void (*fn)(void *arg), void *arg)
+{
+    s->wake = fn;
+    s->arg = arg;
+}
+
+void api_stream_free(struct api_stream *s)
+{
+    struct feed *f = s->f;
+
+    pthread_mutex_lock(&f->lock);
+    list_del(&s->node);
+    f->n_streams--;
+    for (int t = 0; t < TOPIC_COUNT; t++)
+        f->listeners[t] -= (s->topics & 1u << t) != 0;
+    blob_unref(s->now);
+    pthread_mutex_unlock(&f->lock);
+    free(s);
+}
+
+void api_streams_end(struct api *a)
+{
+    struct feed *f = a->feed;
+
+    pthread_mutex_lock(&f->lock);
+    f->stop = true;
+    list_for_each(l, &f->streams) wake(container_of(l, struct api_stream, node));
+    pthread_cond_signal(&f->changed);
+    pthread_mutex_unlock(&f->lock);
+}
+
+/* --- the thread --- */
+
+struct looks {
+    struct feed_rows *sessions, *queue;
+    uint64_t values[CTR_COUNT];
+    int64_t sessions_ms, queue_ms, stats_ms, beat_ms; /* when they are due */
+};
+
+/* Proofs of open streams, each once. */
+struct proof {
+    char hash[72];
+    int64_t account_id;
+    uint32_t scopes;
+    enum account_role role;
+    bool ok;
+};
+
+static bool still_valid(struct feed *f, const struct proof *p)
+{
+    struct accounts *a = f->api->o.admin->accounts;
+    _cleanup_(api_caller_freep) struct api_caller *now = NULL;
+    int r = web_proof_exists(a, p->hash, NULL);
+
+    if (r == 0)
+        r = api_caller_account(a, p->account_id, &now, NULL);
+    if (r == 0)
+        return now->role == p->role && (p->scopes & ~now->scopes) == 0;
+    return r != E_NOTFOUND && r != E_PERM; /* a database that is away ends nobody's stream */
+}
+
+/* With the lock. Distinct proofs; free() them. */
+static struct proof *collect_proofs(struct feed *f, size_t *ret_n)
+{
+    struct proof *v = NULL;
+    size_t n = 0;
+
+    list_for_each(l, &f->streams)
+    {
+        struct api_stream *s = container_of(l, struct api_stream, node);
+        size_t i = n;
+
+        if (!*s->proof)
+            continue;
+        while (i > 0 && strcmp(v[i - 1].hash, s->proof) != 0 && n - i < 300)
+            i--;
+        if (i > 0 && !strcmp(v[i - 1].hash, s->proof))
+            continue;
+        if (!(n & (n - 1)))
+            v = xrealloc(v, (n ? 2 * n : 1) * sizeof(*v));
+        v[n] = (struct proof){ .account_id = s->account_id, .scopes = s->scopes, .role = s->role };
+        memcpy(v[n].hash, s->proof, sizeof(v[n].hash));
+        n++;
+    }
+    *ret_n = n;
+    return v;
+}
+
+/* Streams end with the right to have them: signed out, withdrawn, expired, lower role. */
+static void check_proofs(struct feed *f)
+{
+    int64_t now = clock_wall_ms();
+    struct proof *v;
+    size_t n;
+
+    pthread_mutex_lock(&f->lock);
+    v = collect_proofs(f, &n);
+    pthread_mutex_unlock(&f->lock);
+    for (size_t i = 0; i < n; i++)
+        v[i].ok = still_valid(f, &v[i]);
+    pthread_mutex_lock(&f->lock);
+    f->beat++;
+    list_for_each(l, &f->streams)
+    {
+        struct api_stream *s = container_of(l, struct api_stream, node);
+
+        for (size_t i = 0; i < n; i++)
+            if (!v[i].ok && !strcmp(v[i].hash, s->proof))
+                s->over = true;
+        s->over = s->over || (s->expires_ms && s->expires_ms < now);
+        wake(s);
+    }
+    pthread_mutex_unlock(&f->lock);
+    free(v);
+}
+
+static void look(struct feed *f, struct looks *k)
+{
+    int64_t now = clock_mono_ms();
+
+    if (now >= k->sessions_ms && feed_wanted(f, TOPIC_SESSIONS))
+        k->sessions_ms = now + (feed_look_sessions(f->api, f, k->sessions) ? TICK_MS : SLOW_MS);
+    if (now >= k->queue_ms && feed_wanted(f, TOPIC_QUEUE)) {
+        feed_look_queue(f->api, f, k->queue);
+        k->queue_ms = now + QUEUE_MS;
+    }
+    if (now >= k->stats_ms && feed_wanted(f, TOPIC_STATISTICS)) {
+        feed_look_statistics(f->api, f, k->values);
+        k->stats_ms = now + STATS_MS;
+    }
+    if (now >= k->beat_ms) {
+        check_proofs(f);
+        k->beat_ms = now + BEAT_MS;
+    }
+}
+
+static void *run(void *arg)
+{
+    struct feed *f = arg;
+    struct looks k = { .sessions = feed_rows_new(),
+                       .queue = feed_rows_new(),
+                       .beat_ms = clock_mono_ms() + BEAT_MS };
+
+    os_thread_name("feed");
+    pthread_mutex_lock(&f->lock);
+    while (!f->stop && f->n_streams) {
+        struct timespec until;
+
+        pthread_mutex_unlock(&f->lock);
+        look(f, &k);
+        clock_gettime(CLOCK_MONOTONIC, &until);
+        until.tv_nsec += TICK_MS * 1000000;
+        until.tv_sec += until.tv_nsec / 1000000000;
+        until.tv_nsec %= 1000000000;
+        pthread_mutex_lock(&f->lock);
+        if (!f->stop)
+            pthread_cond_timedwait(&f->changed, &f->lock, &until);
+    }
+    f->running = false;
+    pthread_mutex_unlock(&f->lock);
+    feed_rows_free(k.sessions);
+    feed_rows_free(k.queue);
+    return NULL;
+}
+
+/* With the lock. */
+static bool ensure_thread(struct feed *f)
+{
+    if (f->running)
+        return true;
+    if (f->joinable)
+        pthread_join(f->thread, NULL);
+    f->joinable = f->running = pthread_create(&f->thread, NULL, run, f) == 0;
+    return f->running;
+}
+
+/* --- opening --- */
+
+/* Snapshots that are older than the last event of their topic are made anew. */
+static void refresh_snapshots(struct feed *f, unsigned topics)
+{
+    for (int t = 0; t < TOPIC_COUNT; t++) {
+        bool stale;
+        uint64_t id;
+        json_t *data;
+
+        if (!(topics & 1u << t))
+            continue;
+        pthread_mutex_lock(&f->lock);
+        id = f->last_id;
+        stale = !f->snapshot[t] || f->snapshot_id[t] != id || !f->listeners[t];
+        pthread_mutex_unlock(&f->lock);
+        if (!stale)
+            continue;
+        data = feed_snapshot(f->api, (enum topic)t);
+        pthread_mutex_lock(&f->lock);
+        blob_unref(f->snapshot[t]);
+        f->snapshot[t] = data ? blob_of(id, "snapshot", data) : NULL;
+        f->snapshot_id[t] = id;
+        pthread_mutex_unlock(&f->lock);
+    }
+}
+
+static struct api_stream *stream_new(struct api_call *c, unsigned topics)
+{
+    struct api_stream *s = xcalloc(1, sizeof(*s));
+
+    s->f = c->api->feed;
+    s->topics = topics;
+    s->all = api_sees_all(c->caller);
+    if (c->caller->proof != PROOF_LOCAL)
+        memcpy(s->proof, c->caller->session, sizeof(s->proof));
+    s->account_id = c->caller->account_id;
+    s->expires_ms = c->caller->expires_ms;
+    s->scopes = c->caller->scopes;
+    s->role = c->caller->role;
+    return s;
+}
+
+bool feed_open(struct api_call *c, unsigned topics, uint64_t last_id)
+{
+    struct feed *f = c->api->feed;
+    struct api_stream *s = stream_new(c, topics);
+    bool ok;
+
+    if (s->all)
+        refresh_snapshots(f, topics);
+    pthread_mutex_lock(&f->lock);
+    ok = !f->stop && f->n_streams < MAX_STREAMS;
+    if (ok) {
+        bool known = last_id && f->n && last_id + 1 >= f->ring[0].id && last_id <= f->last_id;
+
+        list_add_tail(&f->streams, &s->node);
+        f->n_streams++;
+        for (int t = 0; t < TOPIC_COUNT; t++)
+            f->listeners[t] += (topics & 1u << t) != 0;
+        s->beat = f->beat - 1; /* something to read at once: headers go out */
+        s->greet = known ? 0 : topics;
+        s->pos = known ? last_id : f->last_id;
+        for (int t = 0; t < TOPIC_COUNT && !known; t++)
+            if (topics & 1u << t && s->all)
+                s->pos = MIN(s->pos, f->snapshot_id[t]);
+        ensure_thread(f);
+    }
+    pthread_mutex_unlock(&f->lock);
+    if (ok) {
+        c->res->stream = s;
+        return true;
+    }
+    free(s);
+    api_fail(c, 503, "full", NULL, "%d streams are open already", MAX_STREAMS);
+    return false;
+}
