@@ -1,5 +1,5 @@
 /* Tests of the form of log lines, of events too, against the transcripts that administrators know
- * (features.md section F): each kind of line once, and what peers may not do to it. */
+ *: each kind of line once, and what peers may not do to it. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
