@@ -33,6 +33,19 @@ test("a message is followed through the log: filter, session, find, save", async
   await b.close();
 });
 
+test("a span of time is a part of the address; half a time changes nothing", async () => {
+  const b = await open();
+  await go(b.page, "/status/logs/smtp");
+  await lines(b.page).first().waitFor();
+  await b.page.getByRole("textbox", { name: "From" }).fill("23:5");
+  assert.equal(new URL(b.page.url()).searchParams.get("from"), null);
+  await b.page.getByRole("textbox", { name: "to", exact: true }).fill("00:00:00");
+  await b.page.getByText("No line matches").waitFor();
+  assert.equal(new URL(b.page.url()).searchParams.get("to"), "00:00:00");
+  b.calm();
+  await b.close();
+});
+
 test("following shows new lines at the end", async () => {
   const b = await open();
   await go(b.page, "/status/logs/smtp?follow=1&q=follow-me");

@@ -70,4 +70,4 @@ export SMTP_PORT=2525 SUBMISSION_PORT=2587 IMAP_PORT=2143 SERVER_DIR=$D POSTHORN
 tests=()
 for t in "$@"; do tests+=("$here/$t.test.mjs"); done
 [ ${#tests[@]} -gt 0 ] || tests=("$here"/*.test.mjs)
-"$node" --test --test-concurrency=1 --test-reporter=spec --test-timeout=180000 "${tests[@]}"
+"$node" --test --test-concurrency=1 --test-reporter=spec --test-timeout=900000 "${tests[@]}"

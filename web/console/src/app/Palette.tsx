@@ -105,7 +105,7 @@ export function Palette({ onClose }: { onClose: () => void }) {
             />
             <kbd aria-hidden="true">Esc</kbd>
           </div>
-          <div className="pal-list" ref={list}>
+          <div className="pal-list" ref={list} tabIndex={0}>
             <div id="pal-l" role="listbox" aria-label={t("find.results")}>
               {groups.map((g) => (
                 <div key={g.label} role="group" aria-label={g.label}>

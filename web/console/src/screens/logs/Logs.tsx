@@ -14,6 +14,7 @@ import { download } from "../../ui/Copy";
 import { Icon } from "../../ui/Icon";
 import { LiveBadge, PageHead } from "../../ui/Page";
 import { Empty, ErrorNote, failed, Skeleton } from "../../ui/States";
+import { TimeField } from "../../ui/TimeField";
 import { Marked } from "./Marked";
 
 const most = 10_000;
@@ -195,8 +196,8 @@ export default function Logs({ params }: { params: Record<string, string> }) {
             {days.map((d) => <option key={d.date} value={d.date}>{d.date} ({formatBytes(d.size, t.locale)})</option>)}
           </select>
         </label>
-        <label className="field"><span className="lb">{t("from")}</span><input type="time" step={1} value={from} aria-label={t("from")} onChange={(e) => { setFrom(e.target.value); }} /></label>
-        <label className="field"><span className="lb">{t("logs.to")}</span><input type="time" step={1} value={to} aria-label={t("logs.to")} onChange={(e) => { setTo(e.target.value); }} /></label>
+        <TimeField label={t("from")} value={from} onChange={setFrom} />
+        <TimeField label={t("logs.to")} value={to} onChange={setTo} />
         <label className="field q">
           <Icon name="filter" />
           <input ref={filterInput} value={text} onChange={(e) => { setText(e.target.value); }} placeholder={t("logs.filter.hint")} aria-label={t("logs.filter")} autoComplete="off" spellCheck={false} />
