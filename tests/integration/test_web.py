@@ -22,6 +22,7 @@ def web(make_module_server):
 create account {ADMIN} password={{PLAIN}}{PASSWORD} role=system-admin
 create account {DOM} password={{PLAIN}}{PASSWORD} role=domain-admin admin_domains=other.test
 create account zoe@other.test password={{PLAIN}}{PASSWORD}
+create account victim@other.test
 """)
     s.tool("batch", str(setup))
     s.token = s.tool("create", "token", ADMIN, "tests").stdout.strip()
@@ -218,7 +219,9 @@ def test_smuggled_requests(web, head, status):
     hidden = b"GET /api/v1/openapi.json HTTP/1.1\r\nHost: a\r\n\r\n"
     out = raw(web, b"POST /api/v1/login HTTP/1.1\r\n" + head + b"Content-Type: application/json\r\n\r\n" + hidden)
     assert not out.endswith(b"<open>"), out
-    assert out.count(b"HTTP/1.1 ") <= 1, out
+    # libmicrohttpd writes the head of its own refusals twice; what counts is that the hidden request is not answered.
+    assert {line.split()[1] for line in out.split(b"\r\n") if line.startswith(b"HTTP/1.1 ")} <= {b"%d" % status}, out
+    assert b'"openapi"' not in out
     assert out.startswith(b"HTTP/1.1 %d" % status) or out == b"", out[:200]
 
 
@@ -330,7 +333,7 @@ def test_every_endpoint_by_its_schema(web):
                 continue
             paths = []
             names = [p for p in op.get("parameters", []) if p["in"] == "path"]
-            for value in ("x", "a" * 600, "..", "%2e%2e%2f", "%FF", "%00", "1", "-1", "99999999999999999999", "outgoing", "smtp", "x.test", "zoe%40other.test"):
+            for value in ("x", "a" * 600, "..", "%2e%2e%2f", "%FF", "%00", "1", "-1", "99999999999999999999", "outgoing", "smtp", "x.test", "victim%40other.test"):
                 path = template
                 for p in names:
                     path = path.replace("{%s}" % p["name"], value)
@@ -457,7 +460,9 @@ def test_lists_have_pages(web):
         if not cursor:
             break
     assert all_names == sorted(set(all_names)) and len(all_names) == page["total"]["value"]
-    assert [i["address"] for i in admin(web, "GET", "/accounts?domain=other.test&fields=address").json()["items"]] == [DOM, "zoe@other.test"]
+    others = admin(web, "GET", "/accounts?domain=other.test&fields=address").json()["items"]
+    assert {"address": DOM} in others and {"address": "zoe@other.test"} in others
+    assert all(list(i) == ["address"] and i["address"].endswith("@other.test") for i in others)
 
 
 def test_settings_are_checked_all_before_the_first_is_set(web):
@@ -484,8 +489,9 @@ def test_sessions_are_listed_and_ended(web):
 
 
 def test_logs_are_searched(web):
-    page = admin(web, "GET", "/logs/imap/lines?filter=alice&limit=5").json()
-    assert page["items"] and all("alice" in (i["text"] + (i["source"] or "")) for i in page["items"])
+    page = admin(web, "GET", "/logs/imap/lines?filter=connected,;127.0.0.1&limit=5").json()
+    assert page["items"] and all("Connected" in i["text"] and i["source"] == "127.0.0.1" for i in page["items"])
+    assert all("Connected" not in i["text"] for i in admin(web, "GET", "/logs/imap/lines?filter=-connected,").json()["items"])
     assert admin(web, "GET", "/logs/imap/lines?from=25:99").status in (200, 400)
     assert admin(web, "GET", "/logs/nothing/lines").status == 404
     assert admin(web, "GET", "/logs/imap/lines?date=yesterday!").status == 400

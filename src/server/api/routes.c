@@ -85,7 +85,11 @@ const struct api_route *api_route_find(const char *method, struct sv path, json_
                     n += (size_t)snprintf(ret_allow + n, cap - n, "%s%s", n ? ", " : "", r->method);
                 continue;
             }
-            return !ret_params || fits(r->path, path, ret_params) ? r : NULL;
+            if (!ret_params || fits(r->path, path, ret_params))
+                return r;
+            if (ret_allow)
+                ret_allow[0] = '\0'; /* a parameter that cannot be: there is no such thing */
+            return NULL;
         }
     return NULL;
 }
