@@ -10,6 +10,7 @@ void top_init(struct top *t, size_t size, size_t max,
 void top_done(struct top *t)
 {
     free(t->rows);
+    free(t->order);
     *t = (struct top){ 0 };
 }
 
@@ -20,12 +21,9 @@ static bool after(const struct top *t, size_t i, size_t k)
 
 static void swap(struct top *t, size_t i, size_t k)
 {
-    char *a = top_row(t, i), *b = top_row(t, k);
-    for (size_t n = 0; n < t->size; n++) {
-        char c = a[n];
-        a[n] = b[n];
-        b[n] = c;
-    }
+    unsigned was = t->order[i];
+    t->order[i] = t->order[k];
+    t->order[k] = was;
 }
 
 static void sift_up(struct top *t, size_t i)
@@ -54,16 +52,18 @@ static void sift_down(struct top *t, size_t n)
 
 static void grow(struct top *t)
 {
-    if (t->n & (t->n - 1)) /* at powers of two */
+    size_t n = t->n ? 2 * t->n : 16;
+    if (t->n && (t->n < 16 || (t->n & (t->n - 1)))) /* at powers of two */
         return;
-    t->rows = xrealloc(t->rows, MIN(t->n ? 2 * t->n : 16, MAX(t->max, 16)) * t->size);
+    t->rows = xrealloc(t->rows, n * t->size);
+    t->order = xrealloc(t->order, n * sizeof(*t->order));
 }
 
 void top_add(struct top *t, const void *row)
 {
     if (t->n < t->max) {
-        if (t->n == 0 || t->n >= 16)
-            grow(t);
+        grow(t);
+        t->order[t->n] = (unsigned)t->n;
         memcpy(top_row(t, t->n), row, t->size);
         sift_up(t, t->n++);
     } else if (t->max && t->cmp(row, top_row(t, 0), t->arg) < 0) {

@@ -6,6 +6,7 @@
 struct top {
     size_t size, max, n; /* bytes of a row; rows kept at most; rows kept */
     char *rows;
+    unsigned *order; /* where in rows the i-th is: the heap moves these, not the rows */
     int (*cmp)(const void *a, const void *b, const void *arg); /* < 0: a comes before b */
     const void *arg;
 };
@@ -17,5 +18,5 @@ void top_add(struct top *t, const void *row); /* copied when it is among the fir
 void top_sort(struct top *t);                 /* rows in order; nothing may be added after it */
 static inline void *top_row(const struct top *t, size_t i)
 {
-    return t->rows + i * t->size;
+    return t->rows + t->order[i] * t->size;
 }

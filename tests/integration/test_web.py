@@ -543,6 +543,60 @@ def test_events_follow_and_resume(web):
     assert call(web, "GET", "/events?topics=statistics", token=web.dom_token).code == "missing_scope"
 
 
+def test_operations_wait_for_their_undo_and_are_seen(web):
+    """An import is an operation; a bulk action that is taken back in its time has done nothing."""
+    got = []
+    t = threading.Thread(target=lambda: got.extend(read_events(web, "operations", 2)))
+    t.start()
+    time.sleep(1)
+    a = admin(web, "POST", "/accounts/import", {"csv": "address;name\nimp1@example.test;One\nimp2@example.test;Two\nnobody@nowhere.test;X\n"})
+    assert a.status == 202
+    path = f"/operations/{a.json()['id']}"
+    done = wait_for("the import", lambda: (o := admin(web, "GET", path).json())["state"] == "done" and o)
+    assert (done["total"], done["done"], done["failed"]) == (3, 2, 1) and "nowhere.test" in done["failures"][0]["detail"]
+    assert admin(web, "GET", "/accounts/imp2@example.test").json()["name"] == "Two"
+    assert admin(web, "POST", path + "/undo").code == "too_late"
+    assert call(web, "GET", path, token=web.dom_token).status == 404
+    t.join(20)
+    assert not t.is_alive() and got[-1][1] == "upsert" and got[-1][2]["item"]["kind"] == "accounts.import"
+
+
+def test_queue_is_listed_and_bulk_actions_can_be_undone(web):
+    import smtplib
+    with smtplib.SMTP("127.0.0.1", web.port["submission"], timeout=20) as smtp:
+        smtp.login(ALICE, PASSWORD)
+        for to in ("one@unreachable.test", "two@elsewhere.test"):
+            smtp.sendmail(ALICE, [to], f"From: {ALICE}\r\nTo: {to}\r\nSubject: <b>x</b>\r\n\r\nhello\r\n")
+
+    def queue(query=""):
+        return admin(web, "GET", "/queue/outgoing/messages" + query).json()
+
+    wait_for("both deferred", lambda: all(m["state"] == "waiting" for m in queue()["items"]) and queue()["total"]["value"] == 2, timeout=60)
+    one = queue("?destination=unreachable.test")["items"]
+    assert len(one) == 1 and one[0]["sender"] == ALICE and one[0]["answer"] and one[0]["next_try_at"]
+    assert {d["domain"] for d in admin(web, "GET", "/destinations").json()["items"]} == {"unreachable.test", "elsewhere.test"}
+    assert call(web, "GET", "/queue/outgoing/messages", token=web.dom_token).json()["items"] == []
+    first = queue("?limit=1")
+    second = queue("?limit=1&cursor=" + first["next_cursor"])
+    assert [len(p["items"]) for p in (first, second)] == [1, 1] and first["items"] != second["items"] and not second["next_cursor"]
+    delete = {"action": "delete", "filter": {"recipient": "unreachable.test"}}
+    other = call(web, "POST", "/queue/outgoing/messages/actions", {"action": "delete", "ids": [one[0]["id"]]}, token=web.dom_token)
+    assert other.status == 404
+    a = admin(web, "POST", "/queue/outgoing/messages/actions", {**delete, "undo_seconds": 60}).json()
+    assert (a["state"], a["total"]) == ("pending", 1) and a["undo_until"]
+    assert admin(web, "POST", f"/operations/{a['id']}/undo").json()["state"] == "undone"
+    assert queue()["total"]["value"] == 2
+    a = admin(web, "POST", "/queue/outgoing/messages/actions", delete).json()
+    wait_for("the deletion", lambda: admin(web, "GET", f"/operations/{a['id']}").json()["state"] == "done")
+    assert [m["destination"] for m in queue()["items"]] == ["elsewhere.test"]
+    left = queue()["items"][0]
+    text = admin(web, "GET", f"/queue/outgoing/messages/{left['id']}/content").json()
+    import base64
+    assert b"Subject: <b>x</b>" in base64.b64decode(text["content"])
+    looked = admin(web, "GET", "/audit?limit=1").json()["items"][0]
+    assert looked["field"] == "looked at" and left["id"] in looked["object"] and looked["admin"] == ADMIN
+
+
 def test_a_domain_admins_stream_has_no_rows(web):
     got = []
     t = threading.Thread(target=lambda: got.extend(read_events(web, "sessions", 2, token=web.dom_token)))

@@ -14,15 +14,15 @@ struct api *api_new(const struct api_opts *o)
     pthread_mutex_init(&a->lock, NULL);
     pthread_mutex_init(&a->write_lock, NULL);
     a->idempotency = idempotency_new();
-    a->operations = operations_new(a);
     a->feed = feed_new(a);
+    a->operations = operations_new(a);
     return a;
 }
 
 void api_free(struct api *a)
 {
+    operations_free(a->operations); /* its thread tells the feed */
     feed_free(a->feed);
-    operations_free(a->operations);
     idempotency_free(a->idempotency);
     pthread_mutex_destroy(&a->lock);
     pthread_mutex_destroy(&a->write_lock);

@@ -6,6 +6,7 @@
 #include "base/rand.h"
 #include "os/proc.h"
 #include "server/api/api_priv.h"
+#include "server/api/feed.h"
 
 #define MAX_OPERATIONS 200
 #define KEEP_MS        3600000
@@ -119,6 +120,50 @@ static struct operation *next(struct operations *o, int64_t *ret_wait_ms)
     return NULL;
 }
 
+static const struct api_field failure_fields[] = {
+    { "id", API_TEXT, API_REQUIRED, 0, 0, NULL, NULL, NULL },
+    { "detail", API_TEXT, API_REQUIRED, 0, 0, NULL, NULL, "Why not." },
+    { 0 },
+};
+static const struct api_schema failure_schema = { "OperationFailure", "What was not done.",
+                                                  failure_fields };
+static const struct api_field operation_fields[] = {
+    { "id", API_TEXT, API_REQUIRED, 0, 0, NULL, NULL, NULL },
+    { "kind", API_TEXT, API_REQUIRED, 0, 0, NULL, NULL, "Such as queue.delete." },
+    { "state", API_ENUM, API_REQUIRED, 0, 0, "pending|running|done|undone", NULL,
+      "pending: can be undone." },
+    { "created_at", API_TIME, API_REQUIRED, 0, 0, NULL, NULL, NULL },
+    { "created_by", API_TEXT, API_REQUIRED, 0, 0, NULL, NULL, NULL },
+    { "undo_until", API_TIME, API_NULL | API_REQUIRED, 0, 0, NULL, NULL,
+      "Nothing has been done before." },
+    { "total", API_INT, API_REQUIRED, 0, 0, NULL, NULL, "Things it is about." },
+    { "done", API_INT, API_REQUIRED, 0, 0, NULL, NULL, NULL },
+    { "failed", API_INT, API_REQUIRED, 0, 0, NULL, NULL, NULL },
+    { "failures", API_LIST, API_REQUIRED, 0, 0, NULL, &failure_schema,
+      "The first hundred that failed." },
+    { 0 },
+};
+const struct api_schema api_operation_schema = { "Operation", "Work that the server does.",
+                                                 operation_fields };
+
+/* With the lock. */
+static json_t *describe(const struct operation *op)
+{
+    return json_pack("{s:s, s:s, s:s, s:o, s:o, s:o, s:I, s:I, s:I, s:o}", "id", op->id, "kind",
+                     op->kind, "state", state_names[op->state], "created_at",
+                     api_time(op->created_ms), "created_by", api_text(op->who), "undo_until",
+                     api_time(op->undo_until_ms), "total", (json_int_t)json_array_size(op->items),
+                     "done", (json_int_t)op->done, "failed", (json_int_t)op->failures, "failures",
+                     json_deep_copy(op->failed));
+}
+
+/* With the lock. Whoever watches operations sees the new state. */
+static void tell(struct operations *o, const struct operation *op)
+{
+    feed_publish(o->api->feed, TOPIC_OPERATIONS, "upsert",
+                 json_pack("{s:o}", "item", describe(op)));
+}
+
 static void run_item(struct operations *o, struct operation *op, json_t *item)
 {
     struct errinfo ei = { 0 };
@@ -142,6 +187,7 @@ static void run_one(struct operations *o, struct operation *op)
     json_t *item;
 
     op->state = OP_RUNNING;
+    tell(o, op);
     pthread_mutex_unlock(&o->lock);
     json_array_foreach(op->items, i, item)
     {
@@ -157,6 +203,7 @@ static void run_one(struct operations *o, struct operation *op)
     pthread_mutex_lock(&o->lock);
     op->state = OP_DONE;
     op->ended_ms = clock_mono_ms();
+    tell(o, op);
 }
 
 static void *run(void *arg)
@@ -199,43 +246,6 @@ static bool ensure_thread(struct operations *o)
     return o->running;
 }
 
-static const struct api_field failure_fields[] = {
-    { "id", API_TEXT, API_REQUIRED, 0, 0, NULL, NULL, NULL },
-    { "detail", API_TEXT, API_REQUIRED, 0, 0, NULL, NULL, "Why not." },
-    { 0 },
-};
-static const struct api_schema failure_schema = { "OperationFailure", "What was not done.",
-                                                  failure_fields };
-static const struct api_field operation_fields[] = {
-    { "id", API_TEXT, API_REQUIRED, 0, 0, NULL, NULL, NULL },
-    { "kind", API_TEXT, API_REQUIRED, 0, 0, NULL, NULL, "Such as queue.delete." },
-    { "state", API_ENUM, API_REQUIRED, 0, 0, "pending|running|done|undone", NULL,
-      "pending: can be undone." },
-    { "created_at", API_TIME, API_REQUIRED, 0, 0, NULL, NULL, NULL },
-    { "created_by", API_TEXT, API_REQUIRED, 0, 0, NULL, NULL, NULL },
-    { "undo_until", API_TIME, API_NULL | API_REQUIRED, 0, 0, NULL, NULL,
-      "Nothing has been done before." },
-    { "total", API_INT, API_REQUIRED, 0, 0, NULL, NULL, "Things it is about." },
-    { "done", API_INT, API_REQUIRED, 0, 0, NULL, NULL, NULL },
-    { "failed", API_INT, API_REQUIRED, 0, 0, NULL, NULL, NULL },
-    { "failures", API_LIST, API_REQUIRED, 0, 0, NULL, &failure_schema,
-      "The first hundred that failed." },
-    { 0 },
-};
-const struct api_schema api_operation_schema = { "Operation", "Work that the server does.",
-                                                 operation_fields };
-
-/* With the lock. */
-static json_t *describe(const struct operation *op)
-{
-    return json_pack("{s:s, s:s, s:s, s:o, s:o, s:o, s:I, s:I, s:I, s:o}", "id", op->id, "kind",
-                     op->kind, "state", state_names[op->state], "created_at",
-                     api_time(op->created_ms), "created_by", api_text(op->who), "undo_until",
-                     api_time(op->undo_until_ms), "total", (json_int_t)json_array_size(op->items),
-                     "done", (json_int_t)op->done, "failed", (json_int_t)op->failures, "failures",
-                     json_deep_copy(op->failed));
-}
-
 void operation_start(struct api_call *c, const struct operation_spec *s)
 {
     struct operations *o = c->api->operations;
@@ -260,6 +270,7 @@ void operation_start(struct api_call *c, const struct operation_spec *s)
         o->n++;
         if (ensure_thread(o)) {
             shown = describe(op);
+            tell(o, op);
         } else {
             op->items = NULL;
             drop(o, op);
@@ -318,6 +329,7 @@ static void undo(struct api_call *c)
         op->state = OP_UNDONE;
         op->ended_ms = clock_mono_ms();
         shown = describe(op);
+        tell(o, op);
     }
     pthread_mutex_unlock(&o->lock);
     if (shown)
