@@ -1,73 +1,13 @@
-/* Streams, the ring of events, and the thread that looks at the topics. The lock is held while a
- * stream is told to wait or to go on, so that no event falls between "nothing there" and "wait". */
-#include "server/api/feed.h"
-
+/* Streams and the ring of events. */
 #include "base/clock.h"
-#include "base/list.h"
-#include "mail/account/web_auth.h"
-#include "os/proc.h"
-#include "server/api/api_priv.h"
+#include "server/api/feed_priv.h"
 
 #define KEEP_MS     300000 /* Last-Event-ID goes back this far */
 #define RING_BYTES  (2 * MiB)
-#define TICK_MS     250
-#define SLOW_MS     1000 /* looks at topics in which nothing moves */
-#define QUEUE_MS    1000 /* looks at the queue, which is another process */
-#define STATS_MS    2000
-#define BEAT_MS     10000
 #define MAX_STREAMS 20000
 
 const char *const topic_names[TOPIC_COUNT] = { "sessions", "queue.outgoing", "statistics",
                                                "operations" };
-
-/* Counted by the ring and by the stream that is writing it. */
-struct blob {
-    unsigned refs; /* under the feed's lock */
-    size_t n;
-    char text[];
-};
-
-struct entry {
-    uint64_t id;
-    int64_t at_ms;
-    enum topic topic;
-    struct blob *blob;
-};
-
-struct api_stream {
-    struct list node;
-    struct feed *f;
-    unsigned topics; /* bits */
-    bool all;        /* sees all rows; others are told that something has changed */
-    unsigned greet;  /* topics whose snapshot is still to come */
-    uint64_t pos;    /* last event that it has, or need not have */
-    unsigned beat;
-    bool over, waiting;
-    struct blob *now; /* being written */
-    size_t at;
-    void (*wake)(void *arg);
-    void *arg;
-    char proof[72]; /* what it was opened with */
-    int64_t account_id, expires_ms;
-    uint32_t scopes;
-    enum account_role role;
-};
-
-struct feed {
-    struct api *api;
-    pthread_mutex_t lock; /* guards all */
-    pthread_cond_t changed;
-    struct list streams;
-    size_t n_streams, listeners[TOPIC_COUNT];
-    struct entry *ring; /* oldest first */
-    size_t n, cap, bytes;
-    uint64_t last_id;
-    struct blob *snapshot[TOPIC_COUNT];
-    uint64_t snapshot_id[TOPIC_COUNT]; /* last event that it contains */
-    unsigned beat;
-    bool running, joinable, stop;
-    pthread_t thread;
-};
 
 struct feed *feed_new(struct api *api)
 {
@@ -136,7 +76,7 @@ static struct blob *blob_of(uint64_t id, const char *type, json_t *data)
     return b;
 }
 
-static void wake(struct api_stream *s)
+void feed_wake(struct api_stream *s)
 {
     if (!s->waiting)
         return;
@@ -175,7 +115,7 @@ void feed_publish(struct feed *f, enum topic t, const char *type, json_t *data)
             struct api_stream *s = container_of(l, struct api_stream, node);
 
             if (s->topics & 1u << t)
-                wake(s);
+                feed_wake(s);
         }
     }
     pthread_mutex_unlock(&f->lock);
@@ -331,154 +271,9 @@ void api_streams_end(struct api *a)
 
     pthread_mutex_lock(&f->lock);
     f->stop = true;
-    list_for_each(l, &f->streams) wake(container_of(l, struct api_stream, node));
+    list_for_each(l, &f->streams) feed_wake(container_of(l, struct api_stream, node));
     pthread_cond_signal(&f->changed);
     pthread_mutex_unlock(&f->lock);
-}
-
-/* --- the thread --- */
-
-struct looks {
-    struct feed_rows *sessions, *queue;
-    uint64_t values[CTR_COUNT];
-    int64_t sessions_ms, queue_ms, stats_ms, beat_ms; /* when they are due */
-};
-
-/* Proofs of open streams, each once. */
-struct proof {
-    char hash[72];
-    int64_t account_id;
-    uint32_t scopes;
-    enum account_role role;
-    bool ok;
-};
-
-static bool still_valid(struct feed *f, const struct proof *p)
-{
-    struct accounts *a = f->api->o.admin->accounts;
-    _cleanup_(api_caller_freep) struct api_caller *now = NULL;
-    int r = web_proof_exists(a, p->hash, NULL);
-
-    if (r == 0)
-        r = api_caller_account(a, p->account_id, &now, NULL);
-    if (r == 0)
-        return now->role == p->role && (p->scopes & ~now->scopes) == 0;
-    return r != E_NOTFOUND && r != E_PERM; /* a database that is away ends nobody's stream */
-}
-
-/* With the lock. Distinct proofs; free() them. */
-static struct proof *collect_proofs(struct feed *f, size_t *ret_n)
-{
-    struct proof *v = NULL;
-    size_t n = 0;
-
-    list_for_each(l, &f->streams)
-    {
-        struct api_stream *s = container_of(l, struct api_stream, node);
-        size_t i = n;
-
-        if (!*s->proof)
-            continue;
-        while (i > 0 && strcmp(v[i - 1].hash, s->proof) != 0 && n - i < 300)
-            i--;
-        if (i > 0 && !strcmp(v[i - 1].hash, s->proof))
-            continue;
-        if (!(n & (n - 1)))
-            v = xrealloc(v, (n ? 2 * n : 1) * sizeof(*v));
-        v[n] = (struct proof){ .account_id = s->account_id, .scopes = s->scopes, .role = s->role };
-        memcpy(v[n].hash, s->proof, sizeof(v[n].hash));
-        n++;
-    }
-    *ret_n = n;
-    return v;
-}
-
-/* Streams end with the right to have them: signed out, withdrawn, expired, lower role. */
-static void check_proofs(struct feed *f)
-{
-    int64_t now = clock_wall_ms();
-    struct proof *v;
-    size_t n;
-
-    pthread_mutex_lock(&f->lock);
-    v = collect_proofs(f, &n);
-    pthread_mutex_unlock(&f->lock);
-    for (size_t i = 0; i < n; i++)
-        v[i].ok = still_valid(f, &v[i]);
-    pthread_mutex_lock(&f->lock);
-    f->beat++;
-    list_for_each(l, &f->streams)
-    {
-        struct api_stream *s = container_of(l, struct api_stream, node);
-
-        for (size_t i = 0; i < n; i++)
-            if (!v[i].ok && !strcmp(v[i].hash, s->proof))
-                s->over = true;
-        s->over = s->over || (s->expires_ms && s->expires_ms < now);
-        wake(s);
-    }
-    pthread_mutex_unlock(&f->lock);
-    free(v);
-}
-
-static void look(struct feed *f, struct looks *k)
-{
-    int64_t now = clock_mono_ms();
-
-    if (now >= k->sessions_ms && feed_wanted(f, TOPIC_SESSIONS))
-        k->sessions_ms = now + (feed_look_sessions(f->api, f, k->sessions) ? TICK_MS : SLOW_MS);
-    if (now >= k->queue_ms && feed_wanted(f, TOPIC_QUEUE)) {
-        feed_look_queue(f->api, f, k->queue);
-        k->queue_ms = now + QUEUE_MS;
-    }
-    if (now >= k->stats_ms && feed_wanted(f, TOPIC_STATISTICS)) {
-        feed_look_statistics(f->api, f, k->values);
-        k->stats_ms = now + STATS_MS;
-    }
-    if (now >= k->beat_ms) {
-        check_proofs(f);
-        k->beat_ms = now + BEAT_MS;
-    }
-}
-
-static void *run(void *arg)
-{
-    struct feed *f = arg;
-    struct looks k = { .sessions = feed_rows_new(),
-                       .queue = feed_rows_new(),
-                       .beat_ms = clock_mono_ms() + BEAT_MS };
-
-    os_thread_name("feed");
-    pthread_mutex_lock(&f->lock);
-    while (!f->stop && f->n_streams) {
-        struct timespec until;
-
-        pthread_mutex_unlock(&f->lock);
-        look(f, &k);
-        clock_gettime(CLOCK_MONOTONIC, &until);
-        until.tv_nsec += TICK_MS * 1000000;
-        until.tv_sec += until.tv_nsec / 1000000000;
-        until.tv_nsec %= 1000000000;
-        pthread_mutex_lock(&f->lock);
-        if (!f->stop)
-            pthread_cond_timedwait(&f->changed, &f->lock, &until);
-    }
-    f->running = false;
-    pthread_mutex_unlock(&f->lock);
-    feed_rows_free(k.sessions);
-    feed_rows_free(k.queue);
-    return NULL;
-}
-
-/* With the lock. */
-static bool ensure_thread(struct feed *f)
-{
-    if (f->running)
-        return true;
-    if (f->joinable)
-        pthread_join(f->thread, NULL);
-    f->joinable = f->running = pthread_create(&f->thread, NULL, run, f) == 0;
-    return f->running;
 }
 
 /* --- opening --- */
@@ -547,7 +342,7 @@ bool feed_open(struct api_call *c, unsigned topics, uint64_t last_id)
         for (int t = 0; t < TOPIC_COUNT && !known; t++)
             if (topics & 1u << t && s->all)
                 s->pos = MIN(s->pos, f->snapshot_id[t]);
-        ensure_thread(f);
+        feed_ensure_thread(f);
     }
     pthread_mutex_unlock(&f->lock);
     if (ok) {
