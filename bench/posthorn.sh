@@ -1,10 +1,10 @@
 #!/bin/bash
 # A private server for measuring, on 127.0.0.1 only, with all durability on.
-#   posthorn.sh start DIR BASEPORT   ports BASEPORT + 25 587 465 143 993 110 995
+#   posthorn.sh start DIR BASEPORT   ports BASEPORT + 25 587 465 143 993 110 995 80 443
 #   posthorn.sh stop DIR
 # From the environment: DOMAIN (bench.test), PREFIX (printf pattern of user names, u%03d), FIRST (0), USERS (100),
 # PASSWORD (bench; stored as {PLAIN}). There is a postmaster account too. Returns when the server answers and writes
-# DIR/target.json. POSTHORN_BIN names the program (default: build/posthorn beside this script's directory).
+# DIR/target.json, and DIR/admin.json for console and API: user, password and token of a system administrator. POSTHORN_BIN names the program (default: build/posthorn beside this script's directory).
 set -eu
 cmd=${1:-} D=${2:-}
 [ -n "$D" ] || { echo "usage: $0 start DIR BASEPORT | stop DIR" >&2; exit 2; }
@@ -40,12 +40,15 @@ fi
     echo "set imap.listen_tls 127.0.0.1:$((B + 993))"
     echo "set pop3.listen 127.0.0.1:$((B + 110))"
     echo "set pop3.listen_tls 127.0.0.1:$((B + 995))"
+    echo "set web.listen 127.0.0.1:$((B + 80))"
+    echo "set web.listen_tls 127.0.0.1:$((B + 443))"
     echo "set auth.plain_without_tls trusted"
     echo "set smtp.reject_sender_mismatch no" # the workload submits for other users, as the peers allow
     for s in ${SETTINGS:-}; do echo "set ${s%%=*} ${s#*=}"; done
     if [ ! -f "$D/created" ]; then
         echo "create domain $DOMAIN primary=yes"
         echo "create account postmaster@$DOMAIN password={PLAIN}$PASSWORD"
+        echo "create account admin@$DOMAIN password={PLAIN}$PASSWORD role=system-admin"
         for i in $(seq "$FIRST" $((FIRST + USERS - 1))); do
             # shellcheck disable=SC2059
             echo "create account $(printf "$PREFIX" "$i")@$DOMAIN password={PLAIN}$PASSWORD"
@@ -60,6 +63,10 @@ if [ "$user" = root ]; then
     chmod 755 "$D"
 fi
 "$bin" tool --data "$D/data" --user "$user" batch "$D/setup" > "$D/setup.log" 2>&1 || { cat "$D/setup.log" >&2; exit 1; }
+if [ ! -f "$D/admin.json" ]; then
+    token=$("$bin" tool --data "$D/data" --user "$user" create token "admin@$DOMAIN" bench)
+    (umask 077; echo "{\"user\": \"admin@$DOMAIN\", \"password\": \"$PASSWORD\", \"token\": \"$token\"}" > "$D/admin.json")
+fi
 touch "$D/created"
 ulimit -n "$(ulimit -Hn)" 2>/dev/null || true
 "$bin" serve --data "$D/data" --user "$user" --quiet </dev/null >"$D/serve.log" 2>&1 &
@@ -76,6 +83,7 @@ for port in 25 587 143 110; do
     cat "$D/serve.log" >&2
     exit 1
 done
+# Not asked here: console and API take memory from their first connection on. Their sockets are open already.
 cat > "$D/target.json" <<J
 {"name": "posthorn", "host": "127.0.0.1", "smtp": $((B + 25)), "submission": $((B + 587)), "submissions": $((B + 465)),
  "imap": $((B + 143)), "imaps": $((B + 993)), "pop3": $((B + 110)), "pop3s": $((B + 995)), "http": $((B + 80)), "https": $((B + 443)),

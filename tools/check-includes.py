@@ -58,7 +58,7 @@ def main():
                 other = room_of(inc, rooms)
                 if other != own and other not in allowed and inc not in allowed and "*" not in allowed:
                     bad.append(f"{path}:{number}: room {own} may not include {inc} (room {other})")
-            m = re.match(r"\s*#\s*include\s+<((event2|openssl/ssl|sqlite3|libpq-fe|mysql|mariadb)[^>]*)>", line)
+            m = re.match(r"\s*#\s*include\s+<((event2|openssl/ssl|sqlite3|libpq-fe|mysql|mariadb|microhttpd|gnutls)[^>]*)>", line)
             if m and not own_may_use(own, path, m.group(1)):
                 bad.append(f"{path}:{number}: room {own} may not include <{m.group(1)}>")
     for b in bad:
@@ -69,6 +69,8 @@ def main():
 def own_may_use(own, path, header):
     if header.startswith(("event2", "openssl/ssl")):
         return own == "net"
+    if header.startswith(("microhttpd", "gnutls")):
+        return own == "server/http"
     return own == "db" and "driver_" in path
 
 

@@ -34,7 +34,10 @@ set pop3.listen 127.0.0.1:2110
 set pop3.listen_tls 127.0.0.1:2995
 set imap.listen 127.0.0.1:2143
 set imap.listen_tls 127.0.0.1:2993
+set web.listen 127.0.0.1:2080
+set web.listen_tls 127.0.0.1:2443
 create domain example.test primary=yes
+create account admin@example.test name=Administrator password=demo-admin role=system-admin
 create account alice@example.test name=Alice password=demo-alice
 create account bob@example.test name=Bob password=demo-bob aliases=postmaster
 S
@@ -50,6 +53,8 @@ cat <<T
 Posthorn serves the demo domain example.test on 127.0.0.1, data in $D:
   SMTP 2525 · submission 2587 (STARTTLS), 2465 (TLS) · IMAP 2143, 2993 (TLS) · POP3 2110, 2995 (TLS)
   accounts alice@example.test (password demo-alice) and bob@example.test (demo-bob)
+
+Console: http://127.0.0.1:2080/ or https://127.0.0.1:2443/ (sign in: admin@example.test, demo-admin), API below /api/v1
 
 Send:   swaks --server 127.0.0.1:2587 -tls -au alice@example.test -ap demo-alice -f alice@example.test -t bob@example.test
 Read:   curl --url 'imap://127.0.0.1:2143/INBOX;MAILINDEX=1' -u bob@example.test:demo-bob

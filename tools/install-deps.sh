@@ -1,23 +1,28 @@
 #!/bin/bash
 # Installs Debian packages; does nothing when they are there.
 #   tools/install-deps.sh SET ...
-# Sets: build (also for make run and make bench), test (what tests need beyond that), fresh (for tools/fresh-debian.sh).
+# Sets: build (also for make run and make bench), test (what tests need beyond that), console, browser (to build and to test
+# the console), fresh (for tools/fresh-debian.sh).
 set -eu
 build="gcc make cmake ninja-build pkg-config libc6-dev libevent-dev libssl-dev libsqlite3-dev libpq-dev libmariadb-dev
  libargon2-dev libunbound-dev nettle-dev libgsasl-dev libseccomp-dev libcap-dev libidn2-dev libcrypt-dev libjansson-dev
- openssl curl swaks libnet-ssleay-perl libauthen-sasl-perl adduser iproute2"
+ libmicrohttpd-dev libgnutls28-dev zlib1g-dev openssl curl swaks libnet-ssleay-perl libauthen-sasl-perl adduser iproute2"
 test="clang clang-format libclang-rt-14-dev libcmocka-dev ccache git procps python3 python3-pytest
  libdigest-hmac-perl mutt isync libsasl2-modules fetchmail unbound knot knot-dnsutils postfix
  dovecot-imapd dovecot-pop3d dovecot-lmtpd postgresql mariadb-server
  strace sqlite3 mandoc netcat-openbsd libgmime-3.0-dev socat tcpdump"
 fresh="debootstrap debian-archive-keyring git mount util-linux"
+console="nodejs npm"
+browser="chromium"
 want=
 for set in "$@"; do
     case $set in
     build) want="$want $build" ;;
     test) want="$want $test" ;;
+    console) command -v npm >/dev/null 2>&1 || want="$want $console" ;;
+    browser) want="$want $browser" ;;
     fresh) want="$want $fresh" ;;
-    *) echo "install-deps.sh: unknown set '$set' (build, test, fresh)" >&2; exit 2 ;;
+    *) echo "install-deps.sh: unknown set '$set' (build, test, console, browser, fresh)" >&2; exit 2 ;;
     esac
 done
 missing=

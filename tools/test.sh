@@ -1,7 +1,7 @@
 #!/bin/bash
 # The test stages; `make test` runs `all`. Everything that opens a socket runs in a network namespace of its own. A test that
 # fails has failed: nothing is tried again.
-#   tools/test.sh all|lint|unit|integration|slow|clang|asan|tsan
+#   tools/test.sh all|lint|unit|integration|console|slow|clang|asan|tsan
 set -u
 cd "$(dirname "$0")/.." || exit
 top=$PWD
@@ -80,11 +80,15 @@ test_build() { configure build-test -DCMAKE_BUILD_TYPE=RelWithDebInfo && compile
 unit() { test_build && unit_in build-test; }
 integration() { test_build && integration_in build-test -m 'not slow'; }
 slow() { test_build && integration_in build-test -m slow -s; } # long crash, power-cut and load runs: about 15 minutes
+console() { # types, lint and unit tests of the console; then Chromium against a real server
+    tools/console.sh check && tools/console.sh build || return 1
+    test_build && POSTHORN_BIN=$top/build-test/posthorn tools/netns.sh tests/console/run.sh
+}
 clang() {
     CC=clang configure build-clang -DCMAKE_BUILD_TYPE=RelWithDebInfo && compile build-clang
 }
 asan_build() {
-    configure build-asan -DCMAKE_BUILD_TYPE=Debug -DPOSTHORN_SANITIZE=address,undefined && compile build-asan
+    configure build-asan -DCMAKE_BUILD_TYPE=Debug -DCMAKE_C_FLAGS_DEBUG="-O1 -g" -DPOSTHORN_SANITIZE=address,undefined && compile build-asan
 }
 tsan_build() {
     configure build-tsan -DCMAKE_BUILD_TYPE=RelWithDebInfo -DPOSTHORN_SANITIZE=thread && compile build-tsan
@@ -97,21 +101,19 @@ tsan_integration() { tsan_build && integration_in build-tsan -m 'not slow and no
 
 case ${1:-all} in
 all)
-    for s in lint clang unit; do stage $s $s; done
-    beside integration integration
+    for s in lint clang unit integration console; do stage $s $s; done
     stage asan-unit asan_unit
-    await
     beside asan-integration asan_integration
     stage tsan-unit tsan_unit
     await
     stage tsan-integration tsan_integration
     ;;
-lint | unit | integration | slow | clang) stage "$1" "$1" ;;
+lint | unit | integration | console | slow | clang) stage "$1" "$1" ;;
 asan | tsan)
     stage "$1-unit" "$1_unit"
     stage "$1-integration" "$1_integration"
     ;;
-*) echo "usage: $0 all|lint|unit|integration|slow|clang|asan|tsan" >&2; exit 2 ;;
+*) echo "usage: $0 all|lint|unit|integration|console|slow|clang|asan|tsan" >&2; exit 2 ;;
 esac
 if [ ${#failed[@]} -gt 0 ]; then
     echo "FAILED: ${failed[*]} ($((SECONDS - began)) s)"

@@ -14,12 +14,14 @@ static struct account_spec account_spec_of(const struct admin_call *c)
         .max_message = admin_arg(c, "max_message"),
         .local_only = admin_arg(c, "local_only"),
         .aliases = admin_arg(c, "aliases"),
+        .role = admin_arg(c, "role"),
+        .admin_domains = admin_arg(c, "admin_domains"),
     };
 }
 
 #define ACCOUNT_ARGS                                                                               \
     "address [name] [password] [enabled] [quota] [soft_quota] [max_message] [local_only] "         \
-    "[aliases]"
+    "[aliases] [role] [admin_domains]"
 
 bool admin_add_address(const struct account *acc, void *buf)
 {
@@ -59,19 +61,30 @@ static json_t *delete_account(const struct admin_call *c)
     r = account_find_address(c->a->accounts, sv_c(admin_arg(c, "address")), &acc, &ei);
     if (r == 0)
         r = account_delete(c->a->accounts, c->who, sv_c(acc->address), &ei);
-    if (r == 0 && c->a->store && !keep)
+    if (r == 0 && c->a->store && !keep && !c->a->dry_run)
         r = mailstore_remove(c->a->store, sv_c(acc->address), &ei);
     return admin_result(r, &ei);
 }
 
+json_t *admin_account_row(const struct account *acc)
+{
+    return json_pack("{s:o, s:o, s:b, s:I, s:I, s:I, s:b, s:s}", "address",
+                     admin_text(acc->address), "name", admin_text(acc->name), "enabled",
+                     (int)acc->enabled, "quota", (json_int_t)acc->quota_bytes, "soft_quota",
+                     (json_int_t)acc->soft_quota_bytes, "max_message",
+                     (json_int_t)acc->max_message_bytes, "local_only", (int)acc->local_only, "role",
+                     account_role_names[acc->role]);
+}
+
 static bool add_account(const struct account *acc, void *arg)
 {
-    json_array_append_new(
-        arg, json_pack("{s:o, s:o, s:b, s:I, s:I, s:I, s:b}", "address", admin_text(acc->address),
-                       "name", admin_text(acc->name), "enabled", (int)acc->enabled, "quota",
-                       (json_int_t)acc->quota_bytes, "soft_quota",
-                       (json_int_t)acc->soft_quota_bytes, "max_message",
-                       (json_int_t)acc->max_message_bytes, "local_only", (int)acc->local_only));
+    json_array_append_new(arg, admin_account_row(acc));
+    return true;
+}
+
+static bool add_domain_name(const char *domain, void *arg)
+{
+    json_array_append_new(arg, admin_text(domain));
     return true;
 }
 
@@ -87,7 +100,7 @@ static json_t *list_accounts(const struct admin_call *c)
 
 static json_t *show_account(const struct admin_call *c)
 {
-    json_t *rows, *j;
+    json_t *j, *domains = json_array();
     _cleanup_(account_unrefp) const struct account *acc = NULL;
     struct errinfo ei = { 0 };
     struct buf aliases;
@@ -96,12 +109,14 @@ static json_t *show_account(const struct admin_call *c)
     int r;
 
     r = account_find_address(c->a->accounts, sv_c(admin_arg(c, "address")), &acc, &ei);
-    if (r < 0)
+    if (r == 0)
+        r = account_admin_domains(c->a->accounts, acc->id, add_domain_name, domains, &ei);
+    if (r < 0) {
+        json_decref(domains);
         return admin_result(r, &ei);
-    rows = json_array();
-    add_account(acc, rows);
-    j = json_incref(json_array_get(rows, 0));
-    json_decref(rows);
+    }
+    j = admin_account_row(acc);
+    json_object_set_new(j, "admin_domains", domains);
     buf_init(&aliases, 1 * MiB);
     if (account_aliases(c->a->accounts, acc->id, &aliases, NULL) == 0 &&
         buf_terminate(&aliases) == 0)

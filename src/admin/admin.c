@@ -6,8 +6,8 @@
 #include "base/codec.h"
 
 static const struct admin_op *const tables[] = {
-    admin_domain_ops,  admin_account_ops, admin_alias_ops,
-    admin_mailbox_ops, admin_setting_ops, admin_server_ops,
+    admin_domain_ops,  admin_account_ops, admin_alias_ops, admin_mailbox_ops,
+    admin_setting_ops, admin_server_ops,  admin_token_ops, admin_event_ops,
 };
 
 json_t *admin_error(int code, const char *fmt, ...)
@@ -163,6 +163,36 @@ static void name_object(const struct admin_op *op, json_t *args, json_t *reply)
     json_object_set_new(error, "text", admin_text(named));
 }
 
+void admin_effect(json_t *list, const char *object, const char *field, const char *old_value,
+                  const char *new_value)
+{
+    json_array_append_new(list,
+                          json_pack("{s:o, s:s, s:o, s:o}", "object", admin_text(object), "field",
+                                    field, "old", old_value ? admin_text(old_value) : json_null(),
+                                    "new", new_value ? admin_text(new_value) : json_null()));
+}
+
+static void note_effect(void *arg, const char *object, const char *field, const char *old_value,
+                        const char *new_value)
+{
+    admin_effect(arg, object, field, old_value, new_value);
+}
+
+/* What an operation does outside of the database it leaves out by itself (c->a->dry_run). */
+static json_t *run_dry(const struct admin_op *op, const struct admin_call *c)
+{
+    json_t *effect = json_array(), *reply;
+    struct dry_run dry = { note_effect, effect };
+
+    account_set_dry_run(&dry);
+    reply = op->run(c);
+    account_set_dry_run(NULL);
+    if (json_object_get(reply, "ok") && !json_object_get(reply, "effect"))
+        json_object_set(reply, "effect", effect);
+    json_decref(effect);
+    return reply;
+}
+
 json_t *admin_run(struct admin *a, const char *who, json_t *request)
 {
     const char *name = json_string_value(json_object_get(request, "op"));
@@ -179,7 +209,8 @@ json_t *admin_run(struct admin *a, const char *who, json_t *request)
     own = json_object();
     reply = check_args(op, args, own);
     if (!reply)
-        reply = op->run(&(struct admin_call){ a, who, own });
+        reply = a->dry_run ? run_dry(op, &(struct admin_call){ a, who, own })
+                           : op->run(&(struct admin_call){ a, who, own });
     if (reply)
         name_object(op, own, reply);
     json_decref(own);

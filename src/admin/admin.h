@@ -22,7 +22,9 @@ struct admin {
      * force. E_TIMEOUT names who has not within the time. NULL while no server runs. */
     int (*changed)(void *arg, struct errinfo *ei);
     void *arg;
-    struct shm *shm; /* NULL while no server runs */
+    const char *data_dir; /* whose events are read */
+    struct shm *shm;      /* NULL while no server runs */
+    bool dry_run; /* check and tell what would change ("effect" in the reply), change nothing */
 };
 
 /* who: named in audit and maintenance log. request is borrowed. New reference, never NULL. Any
@@ -31,3 +33,7 @@ json_t *admin_run(struct admin *a, const char *who, json_t *request);
 /* Names and help of all operations: [{"op", "args", "help"}]. New reference. */
 json_t *admin_describe(void);
 json_t *admin_error(int code, const char *fmt, ...) _printf_(2, 3);
+/* The fields of an account or a domain as lists show them. New references. */
+json_t *admin_account_row(const struct account *acc);
+json_t *admin_domain_row(const struct domain *d);
+json_t *admin_text(const char *s); /* JSON string from text that may not be UTF-8 */

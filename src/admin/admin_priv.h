@@ -19,7 +19,12 @@ struct admin_op {
 
 /* One array per file, ended by a row without name. */
 extern const struct admin_op admin_domain_ops[], admin_account_ops[], admin_alias_ops[],
-    admin_mailbox_ops[], admin_setting_ops[], admin_server_ops[];
+    admin_mailbox_ops[], admin_setting_ops[], admin_server_ops[], admin_token_ops[],
+    admin_event_ops[];
+
+/* Adds what a dry run would have changed to list. old_value, new_value: NULL = none. */
+void admin_effect(json_t *list, const char *object, const char *field, const char *old_value,
+                  const char *new_value);
 
 /* An argument; NULL when it is optional and absent. */
 const char *admin_arg(const struct admin_call *c, const char *name);
@@ -31,4 +36,3 @@ json_t *admin_rows(int r, json_t *rows, const struct errinfo *ei);
 bool admin_add_address(const struct account *acc, void *buf);
 json_t *admin_ok(void);
 json_t *admin_result(int r, const struct errinfo *ei); /* ok or error */
-json_t *admin_text(const char *s); /* JSON string from text that may not be UTF-8 */

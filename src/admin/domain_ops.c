@@ -41,14 +41,17 @@ static json_t *update(const struct admin_call *c)
     return admin_result(domain_update(c->a->accounts, c->who, name, &s, &ei), &ei);
 }
 
+json_t *admin_domain_row(const struct domain *d)
+{
+    return json_pack("{s:o, s:b, s:b, s:s, s:o, s:I, s:I}", "domain", admin_text(d->name),
+                     "enabled", (int)d->enabled, "primary", (int)d->primary, "unknown",
+                     unknown_names[d->unknown], "unknown_to", admin_text(d->unknown_to), "quota",
+                     (json_int_t)d->quota_bytes, "max_message", (json_int_t)d->max_message_bytes);
+}
+
 static bool add_domain(const struct domain *d, void *arg)
 {
-    json_array_append_new(arg, json_pack("{s:o, s:b, s:b, s:s, s:o, s:I, s:I}", "domain",
-                                         admin_text(d->name), "enabled", (int)d->enabled, "primary",
-                                         (int)d->primary, "unknown", unknown_names[d->unknown],
-                                         "unknown_to", admin_text(d->unknown_to), "quota",
-                                         (json_int_t)d->quota_bytes, "max_message",
-                                         (json_int_t)d->max_message_bytes));
+    json_array_append_new(arg, admin_domain_row(d));
     return true;
 }
 
@@ -74,7 +77,7 @@ static json_t *drop(const struct admin_call *c)
     if (!admin_switch(c, "with_accounts", &all, &error))
         return error;
     buf_init(&addresses, 256 * MiB);
-    if (all && c->a->store)
+    if (all && c->a->store && !c->a->dry_run)
         r = account_each(c->a->accounts, name, admin_add_address, &addresses, &ei);
     if (r == 0)
         r = domain_delete(c->a->accounts, c->who, name, all, &ei);

@@ -1,6 +1,8 @@
 /* What needs the running server: sessions, queue, statistics. */
 #include "admin/admin_priv.h"
 
+#include "event/event.h"
+
 #define MAX_ROWS 5000
 
 struct sessions {
@@ -70,13 +72,20 @@ static json_t *kill_session(const struct admin_call *c)
             E_PARSE, "id: '%.40s' is not a session id; `posthorn tool sessions` lists them", text);
     if (!c->a->ask)
         return not_running();
+    if (c->a->dry_run)
+        return admin_ok();
     for (size_t i = 0; i < ARRAY_LEN(with_sessions); i++) {
         json_t *args = json_pack("{s:I}", "id", id);
         json_t *reply = c->a->ask(c->a->arg, with_sessions[i], "session.kill", args);
 
         json_decref(args);
-        if (json_object_get(reply, "ok"))
+        if (json_object_get(reply, "ok")) {
+            struct logctx killed = { .type = LOG_ERRORS,
+                                     .id = (uint32_t)id,
+                                     .session = shm_session_key((uint32_t)id) };
+            event(session_killed, &killed, F_STR(admin, c->who));
             return reply;
+        }
         json_decref(reply);
     }
     return admin_error(E_NOTFOUND, "no session '%s'; `posthorn tool sessions` lists them", text);
@@ -98,7 +107,9 @@ static json_t *list_counters(const struct admin_call *c)
 
 static json_t *ask_queue(const struct admin_call *c, const char *op)
 {
-    return c->a->ask ? c->a->ask(c->a->arg, MOD_SMTP, op, c->args) : not_running();
+    if (!c->a->ask)
+        return not_running();
+    return c->a->dry_run ? admin_ok() : c->a->ask(c->a->arg, MOD_SMTP, op, c->args);
 }
 
 static json_t *queue_list(const struct admin_call *c)
@@ -106,14 +117,27 @@ static json_t *queue_list(const struct admin_call *c)
     return ask_queue(c, "queue.list");
 }
 
+/* An event of the message that was named by its id or item, when it was done. */
+static json_t *tell_queue(const struct admin_call *c, enum event_type type, json_t *reply)
+{
+    const char *which = admin_arg(c, "id");
+    struct logctx m = { .type = LOG_MAILFLOW,
+                        .message_id = which && strlen(which) <= 8 ? which : NULL };
+    const struct event_arg args[] = { F_STR(object, which ? which : ""), F_STR(admin, c->who) };
+
+    if (json_object_get(reply, "ok"))
+        event_emit(type, &m, args, ARRAY_LEN(args));
+    return reply;
+}
+
 static json_t *queue_retry(const struct admin_call *c)
 {
-    return ask_queue(c, "queue.retry");
+    return tell_queue(c, EVT_queue_retried, ask_queue(c, "queue.retry"));
 }
 
 static json_t *queue_delete(const struct admin_call *c)
 {
-    return ask_queue(c, "queue.delete");
+    return tell_queue(c, EVT_queue_deleted, ask_queue(c, "queue.delete"));
 }
 
 static json_t *queue_view(const struct admin_call *c)
@@ -128,6 +152,8 @@ static json_t *reload(const struct admin_call *c)
 
     if (!c->a->changed)
         return not_running();
+    if (c->a->dry_run)
+        return admin_ok();
     epoch_bump(EPOCH_SETTINGS);
     return admin_result(c->a->changed(c->a->arg, &ei), &ei);
 }

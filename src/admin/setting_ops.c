@@ -111,6 +111,33 @@ static json_t *changed(const struct admin_call *c, const struct setting *s, int 
     return admin_ok();
 }
 
+/* What a change would do: the value's check, and the value now. canonical: taken. */
+static json_t *try_value(const struct admin_call *c, const struct setting *s, char *canonical)
+{
+    struct conf *cf = NULL, *defaults = NULL;
+    struct errinfo ei = { 0 };
+    json_t *effect = json_array();
+    char object[160];
+    int r = snapshot(c, &cf, &defaults, &ei);
+
+    snprintf(object, sizeof(object), "setting %s", s->name);
+    if (r >= 0) {
+        _cleanup_(freep) char *was = conf_text(cf, s), *dflt = conf_text(defaults, s);
+        const char *is = s->type == SET_SECRET ? AUDIT_SECRET : canonical ? canonical : dflt;
+
+        if (strcmp(was, is) != 0)
+            admin_effect(effect, object, "value", was, is);
+        conf_unref(cf);
+        conf_unref(defaults);
+    }
+    free(canonical);
+    if (r < 0) {
+        json_decref(effect);
+        return admin_result(r, &ei);
+    }
+    return json_pack("{s:b, s:o}", "ok", 1, "effect", effect);
+}
+
 static json_t *set(const struct admin_call *c)
 {
     const char *name = admin_arg(c, "name"), *value = admin_arg(c, "value");
@@ -120,6 +147,12 @@ static json_t *set(const struct admin_call *c)
 
     if (!s)
         return unknown(name);
+    if (c->a->dry_run) {
+        char *canonical = NULL;
+        int r = conf_check(s, sv_c(value), &canonical, &ei);
+
+        return r < 0 ? admin_result(r, &ei) : try_value(c, s, canonical);
+    }
     reply = changed(c, s, settings_set(c->a->db, c->who, sv_c(name), sv_c(value), &ei), &ei);
     if (s->apply == APPLY_RESTART && c->a->ask && json_object_get(reply, "ok"))
         json_object_set_new(reply, "note",
@@ -135,6 +168,8 @@ static json_t *reset(const struct admin_call *c)
 
     if (!s)
         return unknown(name);
+    if (c->a->dry_run)
+        return try_value(c, s, NULL);
     return changed(c, s, settings_reset(c->a->db, c->who, sv_c(name), &ei), &ei);
 }
 

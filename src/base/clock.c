@@ -37,9 +37,14 @@ int64_t clock_mono_ms(void)
     return clock_mono_us() / 1000;
 }
 
+int64_t clock_wall_us(void)
+{
+    return shown_us(CLOCK_REALTIME, &frozen_wall_us);
+}
+
 int64_t clock_wall_ms(void)
 {
-    return shown_us(CLOCK_REALTIME, &frozen_wall_us) / 1000;
+    return clock_wall_us() / 1000;
 }
 
 int64_t clock_wall_s(void)

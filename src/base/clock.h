@@ -6,6 +6,7 @@
 int64_t clock_mono_ms(void); /* milliseconds, never goes back */
 int64_t clock_mono_us(void);
 int64_t clock_wall_ms(void); /* milliseconds since 1970-01-01 UTC */
+int64_t clock_wall_us(void);
 int64_t clock_wall_s(void);
 /* Have the bytes that came since started_us taken longer than grace_ms and one second for each
  * `rate` of them? rate 0: never. For senders that trickle. */

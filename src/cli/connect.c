@@ -11,7 +11,7 @@
 
 #include "admin/admin.h"
 #include "base/buf.h"
-#include "log/log.h"
+#include "event/event.h"
 #include "log/sink.h"
 #include "mail/mailbox/mailbox.h"
 #include "os/file.h"
@@ -191,14 +191,18 @@ static int open_offline(struct tool *t, const struct tool_opts *o, struct errinf
 
     if (log_sink_new(&lc, &t->sink, NULL) == 0)
         log_attach(log_sink_local_fd(t->sink));
-    r = os_mkdirs(temp_dir, 0750, ei);
+    r = event_start(t->boot.data, MOD_CONTROL, -1, ei);
+    if (r == 0)
+        r = os_mkdirs(temp_dir, 0750, ei);
     if (r == 0)
         r = mailstore_open(&so, &t->store, ei);
     if (r < 0) {
         accounts_close(accounts);
         return r;
     }
-    t->admin = (struct admin){ .db = t->db, .accounts = accounts, .store = t->store };
+    t->admin = (struct admin){
+        .db = t->db, .accounts = accounts, .store = t->store, .data_dir = t->boot.data
+    };
     return 0;
 }
 
@@ -242,6 +246,7 @@ void tool_close(struct tool *t)
         accounts_close(t->admin.accounts);
     if (t->db)
         db_close(t->db);
+    event_stop();
     if (t->sink) {
         log_flush();
         log_attach(-1);

@@ -1,5 +1,5 @@
 /* Answers for people: columns as wide as their content. */
-#include "cli/tool.h"
+#include "cli/print_priv.h"
 
 #include <stdio.h>
 
@@ -50,7 +50,7 @@ static void time_text(int64_t s, char *out, size_t cap)
 }
 
 /* Text for a terminal: what peers have sent must not steer it. */
-static void safe_text(const char *s, char *out, size_t cap)
+void print_safe(const char *s, char *out, size_t cap)
 {
     struct buf b;
 
@@ -68,7 +68,7 @@ static void cell(const struct column *c, json_t *row, char *out, size_t cap)
 
     switch (c->kind) {
     case COL_TEXT:
-        safe_text(json_is_string(v) ? json_string_value(v) : "", out, cap);
+        print_safe(json_is_string(v) ? json_string_value(v) : "", out, cap);
         return;
     case COL_NUMBER:
         snprintf(out, cap, "%" PRId64, n);
@@ -140,7 +140,7 @@ static void table(json_t *rows, const struct column *cols, const char *empty)
     }
 }
 
-static const char *text_of(json_t *o, const char *key)
+const char *print_text(json_t *o, const char *key)
 {
     const char *s = json_string_value(json_object_get(o, key));
 
@@ -152,16 +152,16 @@ static void print_setting(json_t *s)
     int64_t min = json_integer_value(json_object_get(s, "min")),
             max = json_integer_value(json_object_get(s, "max"));
 
-    printf("%s = %s\n  %s\n  type: %s", text_of(s, "name"), text_of(s, "value"), text_of(s, "help"),
-           text_of(s, "type"));
-    if (*text_of(s, "unit"))
-        printf(" (%s)", text_of(s, "unit"));
+    printf("%s = %s\n  %s\n  type: %s", print_text(s, "name"), print_text(s, "value"),
+           print_text(s, "help"), print_text(s, "type"));
+    if (*print_text(s, "unit"))
+        printf(" (%s)", print_text(s, "unit"));
     if (min || max)
         printf(", from %" PRId64 " to %" PRId64, min, max);
-    printf("\n  default: %s\n  takes effect: %s\n", text_of(s, "default"),
+    printf("\n  default: %s\n  takes effect: %s\n", print_text(s, "default"),
            json_is_true(json_object_get(s, "live")) ? "at once" : "after a restart");
-    if (*text_of(s, "api_variable"))
-        printf("  API variable: %s\n", text_of(s, "api_variable"));
+    if (*print_text(s, "api_variable"))
+        printf("  API variable: %s\n", print_text(s, "api_variable"));
 }
 
 static void print_settings(json_t *rows)
@@ -170,7 +170,7 @@ static void print_settings(json_t *rows)
     json_t *s;
 
     json_array_foreach(rows, i, s)
-        printf("%-34s %s%s\n", text_of(s, "name"), text_of(s, "value"),
+        printf("%-34s %s%s\n", print_text(s, "name"), print_text(s, "value"),
                json_is_true(json_object_get(s, "changed")) ? "   (changed)" : "");
     if (i == 0)
         puts("no setting matches");
@@ -180,20 +180,21 @@ static void print_account(json_t *a)
 {
     char used[32], quota[32], name[512];
 
-    safe_text(text_of(a, "name"), name, sizeof(name));
+    print_safe(print_text(a, "name"), name, sizeof(name));
     bytes_text(json_integer_value(json_object_get(a, "used_bytes")), used, sizeof(used));
     bytes_text(json_integer_value(json_object_get(a, "quota")), quota, sizeof(quota));
     printf("address:  %s\nname:     %s\nenabled:  %s\naliases:  %s\nused:     %s in "
            "%" JSON_INTEGER_FORMAT " messages\nquota:    %s\n",
-           text_of(a, "address"), name, json_is_true(json_object_get(a, "enabled")) ? "yes" : "no",
-           text_of(a, "aliases"), used, json_integer_value(json_object_get(a, "messages")),
+           print_text(a, "address"), name,
+           json_is_true(json_object_get(a, "enabled")) ? "yes" : "no", print_text(a, "aliases"),
+           used, json_integer_value(json_object_get(a, "messages")),
            json_integer_value(json_object_get(a, "quota")) ? quota : "none");
 }
 
 static void print_message(json_t *m)
 {
     struct buf b;
-    const char *text = text_of(m, "content");
+    const char *text = print_text(m, "content");
 
     buf_init(&b, strlen(text) + 1);
     if (base64_dec(sv_c(text), &b) == 0 && b.n)
@@ -213,7 +214,7 @@ static void print_faults(json_t *reply)
 
     json_array_foreach(rows, i, row)
     {
-        safe_text(text_of(row, "fault"), text, sizeof(text));
+        print_safe(print_text(row, "fault"), text, sizeof(text));
         puts(text);
     }
     if (total == 0)
@@ -230,8 +231,8 @@ static void print_stats(json_t *rows)
     json_t *s;
 
     json_array_foreach(rows, i, s)
-        printf("%-28s %14" JSON_INTEGER_FORMAT "  %s\n", text_of(s, "name"),
-               json_integer_value(json_object_get(s, "value")), text_of(s, "help"));
+        printf("%-28s %14" JSON_INTEGER_FORMAT "  %s\n", print_text(s, "name"),
+               json_integer_value(json_object_get(s, "value")), print_text(s, "help"));
     if (i == 0)
         puts("no counters");
 }
@@ -250,6 +251,15 @@ static const struct column account_cols[] = {
     { "name", "NAME", COL_TEXT },
     { "enabled", "ENABLED", COL_YESNO },
     { "quota", "QUOTA", COL_BYTES },
+    { 0 },
+};
+static const struct column token_cols[] = {
+    { "id", "ID", COL_TEXT },
+    { "account", "ACCOUNT", COL_TEXT },
+    { "name", "NAME", COL_TEXT },
+    { "scopes", "SCOPES", COL_TEXT },
+    { "expires_ms", "EXPIRES", COL_TIME_MS },
+    { "used_ms", "USED", COL_TIME_MS },
     { 0 },
 };
 static const struct column session_cols[] = {
@@ -312,8 +322,8 @@ void tool_print(const struct tool_cmd *cmd, json_t *reply)
 
     switch (cmd->print) {
     case PRINT_OK:
-        if (*text_of(reply, "note"))
-            puts(text_of(reply, "note"));
+        if (*print_text(reply, "note"))
+            puts(print_text(reply, "note"));
         break;
     case PRINT_SETTINGS:
         print_settings(rows);
@@ -322,7 +332,7 @@ void tool_print(const struct tool_cmd *cmd, json_t *reply)
         print_setting(reply);
         break;
     case PRINT_VALUE:
-        puts(text_of(reply, "value"));
+        puts(print_text(reply, "value"));
         break;
     case PRINT_DOMAINS:
         table(rows, domain_cols, "no domains; `posthorn tool create domain NAME` makes one");
@@ -350,7 +360,13 @@ void tool_print(const struct tool_cmd *cmd, json_t *reply)
         table(rows, audit_cols, "no changes yet");
         break;
     case PRINT_PASSWORD:
-        puts(text_of(reply, "password"));
+        puts(print_text(reply, "password"));
+        break;
+    case PRINT_TOKEN:
+        puts(print_text(reply, "token"));
+        break;
+    case PRINT_TOKENS:
+        table(rows, token_cols, "no tokens");
         break;
     case PRINT_APP_PASSWORDS:
         table(rows, app_password_cols, "no app passwords");
@@ -361,6 +377,15 @@ void tool_print(const struct tool_cmd *cmd, json_t *reply)
     case PRINT_VERIFY:
         print_faults(reply);
         return;
+    case PRINT_EVENTS:
+        print_events(rows);
+        break;
+    case PRINT_TRACE:
+        print_trace(reply);
+        break;
+    case PRINT_TRANSCRIPT:
+        print_transcript(reply);
+        break;
     case PRINT_OPERATIONS:
         table(rows, operation_cols, "");
         break;

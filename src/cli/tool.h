@@ -32,7 +32,12 @@ enum tool_print {
     PRINT_APP_PASSWORDS,
     PRINT_ALIASES,
     PRINT_VERIFY,
-    PRINT_OPERATIONS
+    PRINT_OPERATIONS,
+    PRINT_TOKEN,
+    PRINT_TOKENS,
+    PRINT_EVENTS,
+    PRINT_TRACE,
+    PRINT_TRANSCRIPT
 };
 
 struct tool_cmd {

@@ -191,6 +191,9 @@ static const struct {
     { "system.server_id", is_server_id, false, "at most 2 letters and digits" },
     { "system.temp_path", is_path, false, "an absolute path" },
     { "system.user", is_user, true, "the name of a user" },
+    { "web.console_path", is_path, false, "an absolute path" },
+    { "web.listen", is_listen, false, "address:port or [IPv6]:port, separated by ;" },
+    { "web.listen_tls", is_listen, false, "address:port or [IPv6]:port, separated by ;" },
 };
 
 /* Index of the setting's row, or ARRAY_LEN(checks). */

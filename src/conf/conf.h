@@ -44,7 +44,9 @@ struct setting {
 };
 
 #define CONF_ROOMS(X)                                                                              \
-    X(system) X(net) X(log) X(auth) X(smtp) X(queue) X(deliver) X(mailbox) X(pop3) X(imap) X(dns)
+    X(system)                                                                                      \
+    X(net)                                                                                         \
+    X(log) X(events) X(auth) X(smtp) X(queue) X(deliver) X(mailbox) X(pop3) X(imap) X(dns) X(web)
 /* conf_structs.h declares struct conf_<room> from each .def, and: */
 #include "conf/conf_structs.h"
 

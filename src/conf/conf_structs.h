@@ -11,6 +11,9 @@ struct conf_net {
 struct conf_log {
 #include "conf/defs/log.def"
 };
+struct conf_events {
+#include "conf/defs/events.def"
+};
 struct conf_auth {
 #include "conf/defs/auth.def"
 };
@@ -35,12 +38,16 @@ struct conf_imap {
 struct conf_dns {
 #include "conf/defs/dns.def"
 };
+struct conf_web {
+#include "conf/defs/web.def"
+};
 #undef SETTING
 
 struct conf {
     struct conf_system system;
     struct conf_net net;
     struct conf_log log;
+    struct conf_events events;
     struct conf_auth auth;
     struct conf_smtp smtp;
     struct conf_queue queue;
@@ -49,4 +56,5 @@ struct conf {
     struct conf_pop3 pop3;
     struct conf_imap imap;
     struct conf_dns dns;
+    struct conf_web web;
 };

@@ -23,12 +23,14 @@ static struct setting table[] = {
 #include "conf/defs/dns.def"
 #include "conf/defs/imap.def"
 #include "conf/defs/log.def"
+#include "conf/defs/events.def"
 #include "conf/defs/mailbox.def"
 #include "conf/defs/net.def"
 #include "conf/defs/pop3.def"
 #include "conf/defs/queue.def"
 #include "conf/defs/smtp.def"
 #include "conf/defs/system.def"
+#include "conf/defs/web.def"
 };
 #undef SETTING
 

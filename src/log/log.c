@@ -32,6 +32,8 @@ static _Atomic uint8_t levels[LOG_TYPE_COUNT] = {
 };
 static _Atomic size_t max_line = 8 * KiB;
 static _Thread_local const struct logctx *thread_session;
+static _Atomic(const struct log_hooks *) hooks;
+static atomic_bool transcripts;
 
 static enum log_level level_of(enum log_type t)
 {
@@ -41,6 +43,38 @@ static enum log_level level_of(enum log_type t)
 bool log_on(enum log_type t, enum log_level at_least)
 {
     return level_of(t) >= at_least;
+}
+
+void log_set_hooks(const struct log_hooks *h)
+{
+    atomic_store(&hooks, h);
+}
+
+void log_set_transcripts(bool on)
+{
+    atomic_store_explicit(&transcripts, on, memory_order_relaxed);
+}
+
+static bool transcribed(const struct logctx *c, enum log_level at)
+{
+    return c->session && at <= LOG_DEBUG &&
+           atomic_load_explicit(&transcripts, memory_order_relaxed);
+}
+
+bool log_wanted(const struct logctx *c, enum log_level at)
+{
+    return log_on(c->type, at) || transcribed(c, at);
+}
+
+static bool written(enum log_type t, enum log_level at)
+{
+    enum log_level l = level_of(t);
+    return t == LOG_MAINTENANCE ? l == at || l == LOG_EXTENDED : l >= at;
+}
+
+bool log_type_wanted(const struct logctx *c, enum log_type t, enum log_level at)
+{
+    return written(t, at) || (t == c->type && transcribed(c, at));
 }
 
 void log_set_level(enum log_type t, enum log_level l)
@@ -69,6 +103,12 @@ const struct logctx *log_thread_session(const struct logctx *c)
     return old;
 }
 
+const struct logctx *log_here(void)
+{
+    static const struct logctx nobody = { .type = LOG_ERRORS, .prefix = "" };
+    return thread_session ? thread_session : &nobody;
+}
+
 uint32_t log_ymd(int64_t wall_s)
 {
     char text[16];
@@ -80,19 +120,26 @@ uint32_t log_ymd(int64_t wall_s)
 
 /* A line in the making. */
 struct line {
+    const struct logctx *c;
     enum log_type type;
+    enum log_level at;
     int64_t wall_ms;
+    size_t body; /* where the text begins, behind source, id, time and prefix */
     struct buf text;
 };
 
-static void line_begin(struct line *l, enum log_type type, const char *source, uint32_t id)
+static void line_begin(struct line *l, const struct logctx *c, enum log_type type,
+                       enum log_level at)
 {
     static const char hex[] = "0123456789ABCDEF", blanks[] = "               ";
+    uint32_t id = c->id;
+    l->c = c;
     l->type = type;
+    l->at = at;
     l->wall_ms = clock_wall_ms();
     buf_init(&l->text, WORK_MAX);
     buf_reserve(&l->text, 400);
-    struct sv src = *source ? sv_c(source) : SV("SYSTEM");
+    struct sv src = *c->source ? sv_c(c->source) : SV("SYSTEM");
     buf_add_sv(&l->text, src);
     if (src.n < SOURCE_WIDTH)
         buf_add(&l->text, blanks, SOURCE_WIDTH - src.n);
@@ -106,27 +153,32 @@ static void line_begin(struct line *l, enum log_type type, const char *source, u
     if (type == LOG_AUTH)
         buf_addf(&l->text, ":%03d", (int)(l->wall_ms % 1000));
     buf_add_c(&l->text, ' ');
-}
-
-static void line_begin_ctx(struct line *l, const struct logctx *c)
-{
-    line_begin(l, c->type, c->source, c->id);
-    if (c->prefix)
+    if (type == c->type && c->prefix)
         buf_add_str(&l->text, c->prefix);
+    l->body = l->text.n;
 }
 
-static void line_begin_thread(struct line *l, enum log_type type)
+static void tell_transcript(const struct line *l)
 {
-    const struct logctx *c = thread_session;
-    line_begin(l, type, c ? c->source : "", c ? c->id : 0);
+    const struct log_hooks *h = atomic_load_explicit(&hooks, memory_order_acquire);
+    struct sv body = sv_skip(buf_sv(&l->text), l->body);
+    enum log_direction d = sv_starts(body, SV("<<< "))   ? LOG_IN
+                           : sv_starts(body, SV(">>> ")) ? LOG_OUT
+                                                         : LOG_NOTE;
+    if (h)
+        h->transcript(l->c, d, d == LOG_NOTE ? body : sv_skip(body, 4));
 }
 
 static void line_end(struct line *l)
 {
     l->text.n = MIN(l->text.n, (size_t)LOG_RECORD_MAX - 1);
-    buf_add_c(&l->text, '\n');
-    log_submit(l->type, log_ymd(l->wall_ms / 1000), buf_sv(&l->text));
-    ctr_inc(CTR_log_lines);
+    if (l->type == l->c->type && transcribed(l->c, l->at))
+        tell_transcript(l);
+    if (written(l->type, l->at)) {
+        buf_add_c(&l->text, '\n');
+        log_submit(l->type, log_ymd(l->wall_ms / 1000), buf_sv(&l->text));
+        ctr_inc(CTR_log_lines);
+    }
     buf_done(&l->text);
 }
 
@@ -148,7 +200,7 @@ static void add_cut(struct buf *b, struct sv text, size_t n)
     buf_addf(b, "... (cut, %zu bytes)", text.n);
 }
 
-static void add_text(struct buf *b, struct sv text)
+void log_add(struct buf *b, struct sv text)
 {
     size_t limit = atomic_load_explicit(&max_line, memory_order_relaxed);
     add_cut(b, text, limit);
@@ -188,11 +240,11 @@ static void add_wire(struct buf *b, struct sv data)
             buf_add_c(b, '\n');
         ssize_t bracket = first ? -1 : forged_bracket(one);
         if (bracket >= 0) {
-            add_text(b, sv_take(one, (size_t)bracket));
+            log_add(b, sv_take(one, (size_t)bracket));
             buf_add_str(b, "\\x5b");
             one = sv_skip(one, (size_t)bracket + 1);
         }
-        add_text(b, one);
+        log_add(b, one);
         if (end < 0)
             return;
         data = sv_skip(data, (size_t)end + 2);
@@ -210,21 +262,21 @@ static void add_format(struct buf *b, const char *fmt, va_list ap)
     va_copy(again, ap);
     int n = vsnprintf(small, sizeof(small), fmt, ap);
     if (n >= 0 && (size_t)n < sizeof(small)) {
-        add_text(b, sv_n(small, (size_t)n));
+        log_add(b, sv_n(small, (size_t)n));
     } else if (n >= 0) {
         _cleanup_(freep) char *big = xmalloc((size_t)n + 1);
         vsnprintf(big, (size_t)n + 1, fmt, again);
-        add_text(b, sv_n(big, (size_t)n));
+        log_add(b, sv_n(big, (size_t)n));
     }
     va_end(again);
 }
 
 void log_line(const struct logctx *c, enum log_level at, const char *fmt, ...)
 {
-    if (!log_on(c->type, at))
+    if (!log_wanted(c, at))
         return;
     struct line l;
-    line_begin_ctx(&l, c);
+    line_begin(&l, c, c->type, at);
     va_list ap;
     va_start(ap, fmt);
     add_format(&l.text, fmt, ap);
@@ -234,10 +286,10 @@ void log_line(const struct logctx *c, enum log_level at, const char *fmt, ...)
 
 static void log_data(const struct logctx *c, const char *direction, struct sv data)
 {
-    if (!log_on(c->type, LOG_DEBUG))
+    if (!log_wanted(c, LOG_DEBUG))
         return;
     struct line l;
-    line_begin_ctx(&l, c);
+    line_begin(&l, c, c->type, LOG_DEBUG);
     buf_add(&l.text, direction, 4);
     add_wire(&l.text, data);
     line_end(&l);
@@ -253,37 +305,24 @@ void log_out(const struct logctx *c, struct sv data)
     log_data(c, ">>> ", data);
 }
 
-static void add_address(struct buf *b, struct sv address)
+void log_write(const struct logctx *c, enum log_type t, enum log_level at, struct sv text)
 {
-    buf_add_c(b, '<');
-    add_text(b, address);
-    buf_add_str(b, "> ");
-}
-
-void log_summary(const struct logctx *c, struct sv from, struct sv first_rcpt, unsigned n_rcpt,
-                 uint64_t bytes, int64_t duration_s, const char *outcome, const char *msgid)
-{
-    if (!log_on(c->type, LOG_SUMMARY))
-        return;
     struct line l;
-    line_begin_ctx(&l, c);
-    buf_add_str(&l.text, "*** ");
-    add_address(&l.text, from);
-    add_address(&l.text, first_rcpt);
-    int64_t s = MAX(duration_s, 0);
-    buf_addf(&l.text, "%u %" PRIu64 " %02" PRId64 ":%02d:%02d %s", n_rcpt, bytes, s / 3600,
-             (int)(s / 60 % 60), (int)(s % 60), outcome);
-    if (msgid && *msgid)
-        buf_addf(&l.text, " %s", msgid);
+    line_begin(&l, c, t, at);
+    buf_add_sv(&l.text, text);
     line_end(&l);
 }
 
-static void log_general(const char *kind, const char *fmt, va_list ap)
+static void log_general(bool error, const char *fmt, va_list ap)
 {
+    const struct log_hooks *h = atomic_load_explicit(&hooks, memory_order_acquire);
     struct line l;
-    line_begin_thread(&l, LOG_ERRORS);
-    buf_add_str(&l.text, kind);
+    line_begin(&l, log_here(), LOG_ERRORS, LOG_SUMMARY);
+    buf_add_str(&l.text, error ? "Error: " : "Warning: ");
+    size_t begin = l.text.n;
     add_format(&l.text, fmt, ap);
+    if (h)
+        h->general(l.c, error, sv_skip(buf_sv(&l.text), begin));
     line_end(&l);
 }
 
@@ -291,7 +330,7 @@ void log_error(const char *fmt, ...)
 {
     va_list ap;
     va_start(ap, fmt);
-    log_general("Error: ", fmt, ap);
+    log_general(true, fmt, ap);
     va_end(ap);
 }
 
@@ -299,92 +338,6 @@ void log_warn(const char *fmt, ...)
 {
     va_list ap;
     va_start(ap, fmt);
-    log_general("Warning: ", fmt, ap);
+    log_general(false, fmt, ap);
     va_end(ap);
-}
-
-static bool maint_on(enum log_level kind)
-{
-    enum log_level l = level_of(LOG_MAINTENANCE);
-    return l == kind || l == LOG_EXTENDED;
-}
-
-static void add_quoted(struct buf *b, const char *text)
-{
-    buf_add_c(b, '\'');
-    add_text(b, sv_c(text));
-    buf_add_c(b, '\'');
-}
-
-void log_maint(const char *admin, const char *fmt, ...)
-{
-    if (!maint_on(LOG_SUMMARY))
-        return;
-    struct line l;
-    line_begin_thread(&l, LOG_MAINTENANCE);
-    va_list ap;
-    va_start(ap, fmt);
-    add_format(&l.text, fmt, ap);
-    va_end(ap);
-    buf_add_c(&l.text, ' ');
-    add_quoted(&l.text, admin);
-    line_end(&l);
-}
-
-void log_maint_set(const char *admin, const char *object, const char *old, const char *new_value)
-{
-    if (!maint_on(LOG_SUMMARY))
-        return;
-    struct line l;
-    line_begin_thread(&l, LOG_MAINTENANCE);
-    add_quoted(&l.text, object);
-    buf_add_str(&l.text, " updated ");
-    add_quoted(&l.text, admin);
-    buf_add_str(&l.text, ": ");
-    add_quoted(&l.text, old);
-    buf_add_str(&l.text, " -> ");
-    add_quoted(&l.text, new_value);
-    line_end(&l);
-}
-
-void log_maint_denied(const char *who, const char *fmt, ...)
-{
-    if (!maint_on(LOG_DEBUG))
-        return;
-    struct line l;
-    line_begin_thread(&l, LOG_MAINTENANCE);
-    buf_add_str(&l.text, "Access denied ");
-    add_quoted(&l.text, who);
-    buf_add_str(&l.text, ": ");
-    va_list ap;
-    va_start(ap, fmt);
-    add_format(&l.text, fmt, ap);
-    va_end(ap);
-    line_end(&l);
-}
-
-void log_auth_policy(const char *service, const char *fmt, ...)
-{
-    if (!log_on(LOG_AUTH, LOG_SUMMARY))
-        return;
-    struct line l;
-    line_begin_thread(&l, LOG_AUTH);
-    buf_addf(&l.text, "Login policy [%s] - ", service);
-    va_list ap;
-    va_start(ap, fmt);
-    add_format(&l.text, fmt, ap);
-    va_end(ap);
-    line_end(&l);
-}
-
-void log_auth_result(const char *service, bool ok, struct sv user, int method)
-{
-    if (!log_on(LOG_AUTH, ok ? LOG_DEBUG : LOG_SUMMARY))
-        return;
-    struct line l;
-    line_begin_thread(&l, LOG_AUTH);
-    buf_addf(&l.text, "Authentication [%s] - Result=%d, User=", service, ok);
-    add_text(&l.text, user);
-    buf_addf(&l.text, ", Method=%d", method);
-    line_end(&l);
 }

@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "log/log_priv.h"
+#include "log/names.h"
 #include "os/file.h"
 #include "stats/shm.h"
 
@@ -22,44 +23,6 @@ enum {
     LATE_S = 3600, /* lines of another day are filed under it this long before and after midnight */
 };
 
-/* letter in the log directory itself, or a subdirectory. */
-static const struct {
-    const char *letter, *subdir;
-} places[LOG_TYPE_COUNT] = {
-    [LOG_SMTP] = { "s", NULL },
-    [LOG_POP3] = { "p", NULL },
-    [LOG_IMAP] = { "m", NULL },
-    [LOG_WEB] = { "c", NULL },
-    [LOG_ERRORS] = { "e", NULL },
-    [LOG_AUTH] = { "", "auth" },
-    [LOG_MAINTENANCE] = { "", "maintenance" },
-    [LOG_MAILFLOW] = { "", "mailflow" },
-    [LOG_DNS] = { "", "dns" },
-    [LOG_SQL] = { "", "sql" },
-};
-
-static char *dir_of(const struct log_files *f, enum log_type t)
-{
-    return places[t].subdir ? xasprintf("%s/%s", f->dir, places[t].subdir) : xstrdup(f->dir);
-}
-
-/* <letter><server id><yyyymmdd>-<nn>.log */
-static bool parse_name(const struct log_files *f, enum log_type t, struct sv name,
-                       uint32_t *ret_ymd, unsigned *ret_nn)
-{
-    if (!sv_starts(name, sv_c(places[t].letter)))
-        return false;
-    name = sv_skip(name, strlen(places[t].letter));
-    if (!sv_starts(name, sv_c(f->server_id)))
-        return false;
-    name = sv_skip(name, strlen(f->server_id));
-    struct sv date = sv_take(name, 8), rest = sv_skip(name, 8);
-    if (!sv_starts(rest, SV("-")) || !sv_iends(rest, SV(".log")) || rest.n < 7)
-        return false;
-    return date.n == 8 && sv_to_u32(date, ret_ymd) == 0 && *ret_ymd >= 10000101 &&
-           sv_to_u32(sv_n(rest.p + 1, rest.n - 5), ret_nn) == 0;
-}
-
 /* Highest number of a day's files, or -1. */
 static int last_number(const struct log_files *f, enum log_type t, const char *dir, uint32_t ymd)
 {
@@ -70,7 +33,8 @@ static int last_number(const struct log_files *f, enum log_type t, const char *d
     for (struct dirent *e; (e = readdir(d));) {
         uint32_t day;
         unsigned nn;
-        if (parse_name(f, t, sv_c(e->d_name), &day, &nn) && day == ymd && nn < 1000000)
+        if (log_name_parse(t, f->server_id, sv_c(e->d_name), &day, &nn) && day == ymd &&
+            nn < 1000000)
             last = MAX(last, (int)nn);
     }
     closedir(d);
@@ -95,7 +59,7 @@ static int open_number(struct log_files *f, enum log_type t, const char *dir, ui
 {
     struct log_file *file = &f->files[t];
     _cleanup_(freep) char *path =
-        xasprintf("%s/%s%s%08u-%02u.log", dir, places[t].letter, f->server_id, ymd, nn);
+        xasprintf("%s/%s%s%08u-%02u.log", dir, log_letter(t), f->server_id, ymd, nn);
     _cleanup_(closep) int fd =
         open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY, 0640);
     struct stat st;
@@ -124,7 +88,7 @@ static int open_day(struct log_files *f, enum log_type t, uint32_t ymd)
     struct log_file *file = &f->files[t];
     if (clock_mono_ms() < file->retry_ms)
         return -EAGAIN;
-    _cleanup_(freep) char *dir = dir_of(f, t);
+    _cleanup_(freep) char *dir = log_dir_of(f->dir, t);
     struct errinfo ei;
     int r = os_mkdirs(dir, 0750, &ei);
     if (r < 0) {
@@ -151,7 +115,7 @@ static void write_file(struct log_files *f, enum log_type t)
             /* What arrived in part goes: half lines would be read as damage. */
             if (ftruncate(file->fd, (off_t)(file->size - file->pending.n)) < 0)
                 r = -errno;
-            _cleanup_(freep) char *dir = dir_of(f, t);
+            _cleanup_(freep) char *dir = log_dir_of(f->dir, t);
             failed(f, file, r, "write to", dir);
         }
         close_file(file);
@@ -200,7 +164,7 @@ void log_files_add(struct log_files *f, enum log_type t, uint32_t ymd, struct sv
     if (f->rotate_bytes > 0 && file->size > 0 && file->size + text.n > f->rotate_bytes) {
         write_file(f, t);
         close_file(file);
-        _cleanup_(freep) char *dir = dir_of(f, t);
+        _cleanup_(freep) char *dir = log_dir_of(f->dir, t);
         if (open_number(f, t, dir, ymd, file->nn + 1) < 0) {
             lose(f, 1);
             return;
@@ -241,14 +205,14 @@ static void delete_old(struct log_files *f)
         return;
     uint32_t keep = oldest_kept(f);
     for (enum log_type t = 0; t < LOG_TYPE_COUNT; t++) {
-        _cleanup_(freep) char *dir = dir_of(f, t);
+        _cleanup_(freep) char *dir = log_dir_of(f->dir, t);
         DIR *d = opendir(dir);
         if (!d)
             continue; /* nothing of this type was ever written */
         for (struct dirent *e; (e = readdir(d));) {
             uint32_t ymd;
             unsigned nn;
-            if (!parse_name(f, t, sv_c(e->d_name), &ymd, &nn) || ymd >= keep)
+            if (!log_name_parse(t, f->server_id, sv_c(e->d_name), &ymd, &nn) || ymd >= keep)
                 continue;
             if (unlinkat(dirfd(d), e->d_name, 0) < 0 && errno != ENOENT)
                 fprintf(stderr, "posthorn: cannot delete the old log %s/%s: %s\n", dir, e->d_name,

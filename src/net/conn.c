@@ -105,6 +105,13 @@ void conn_set_state(struct conn *c, struct sv state)
 
 /* --- facts --- */
 
+void conn_totals(const struct conn *c, uint64_t *ret_in, uint64_t *ret_out)
+{
+    shm_session_totals(c->shm_slot, ret_in, ret_out);
+    *ret_in += c->turn_in;
+    *ret_out += c->turn_out;
+}
+
 uint32_t conn_id(const struct conn *c)
 {
     return c->id;

@@ -113,7 +113,12 @@ const char *conn_tls_info(const struct conn *c); /* "TLSv1.3 TLS_AES_256_GCM_SHA
 bool conn_channel_binding(struct conn *c, const char **ret_type, struct buf *ret);
 bool conn_peer_trusted(const struct conn *c);  /* in net.trusted_ips */
 int64_t conn_started_ms(const struct conn *c); /* wall clock */
-bool conn_can_tls(const struct conn *c);       /* a certificate is there and net.tls is on */
+/* Bytes read and written so far, TLS removed. */
+void conn_totals(const struct conn *c, uint64_t *ret_in, uint64_t *ret_out);
+/* A context for the lines and events of its session. */
+struct logctx;
+void conn_logctx(const struct conn *c, struct logctx *ret);
+bool conn_can_tls(const struct conn *c); /* a certificate is there and net.tls is on */
 bool conn_shutting_down(
     const struct conn *c); /* in timeout(): the server stops, the peer is not to blame */
 

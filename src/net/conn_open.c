@@ -3,18 +3,14 @@
 #include <sys/socket.h>
 
 #include "base/clock.h"
-#include "log/log.h"
+#include "event/event.h"
 #include "net/conn_priv.h"
 
 void conn_debug(struct conn *c, const char *what, const char *why)
 {
-    static const enum log_type types[SVC_COUNT] = {
-        [SVC_SMTP] = LOG_SMTP, [SVC_SUBMISSION] = LOG_SMTP, [SVC_SMTP_CLIENT] = LOG_SMTP,
-        [SVC_POP3] = LOG_POP3, [SVC_IMAP] = LOG_IMAP,       [SVC_CONTROL] = LOG_WEB,
-    };
-    struct logctx lc = { .type = types[c->listener->l.service], .id = c->id, .prefix = "" };
-    memcpy(lc.source, c->peer, sizeof(lc.source));
-    log_line(&lc, LOG_DEBUG, "%s%s%s", what, why ? ": " : "", why ? why : "");
+    struct logctx log;
+    conn_logctx(c, &log);
+    log_line(&log, LOG_DEBUG, "%s%s%s", what, why ? ": " : "", why ? why : "");
 }
 
 void conn_enter(struct conn *c)
@@ -61,8 +57,9 @@ void conn_open(struct conn *c)
     c->shm_slot = shm_session_open(c->listener->l.service, c->id, c->peer, c->local);
     if (c->refuse) {
         c->phase = PH_OPEN;
-        ctr_inc(CTR_conn_refused_limit);
-        conn_debug(c, "Connection refused by limit", c->refuse);
+        struct logctx log;
+        conn_logctx(c, &log);
+        event(connection_refused, &log, F_STR(reason, c->refuse));
         /* Before the handshake a line of text would only confuse; it is not worth one. */
         if (c->listener->l.refuse && !c->listener->l.tls) {
             conn_enter(c);
@@ -98,8 +95,10 @@ void conn_goodbye(struct conn *c, enum close_why why)
 enum shake conn_handshake(struct conn *c)
 {
     struct errinfo ei = { 0 };
+    struct logctx log;
     if (c->timed_out) {
-        ctr_inc(CTR_tls_failed);
+        conn_logctx(c, &log);
+        event(tls_timeout, &log);
         return SHAKE_TIMEOUT;
     }
     int r = c->ssl ? 0 : tls_attach(c);
@@ -108,8 +107,8 @@ enum shake conn_handshake(struct conn *c)
     if (r == TLS_WANT_READ || r == TLS_WANT_WRITE)
         return r == TLS_WANT_READ ? SHAKE_READ : SHAKE_WRITE;
     if (r != TLS_DONE) {
-        ctr_inc(CTR_tls_failed);
-        conn_debug(c, "TLS handshake failed", ei.text[0] ? ei.text : "no certificate is loaded");
+        conn_logctx(c, &log);
+        event(tls_failed, &log, F_STR(reason, *ei.text ? ei.text : "no certificate is loaded"));
         c->dead = true;
         return SHAKE_FAILED;
     }

@@ -129,10 +129,10 @@ enum shake { SHAKE_DONE, SHAKE_READ, SHAKE_WRITE, SHAKE_TIMEOUT, SHAKE_FAILED };
 void conn_open(struct conn *c); /* first turn: open(), refusal, or the handshake begins */
 void conn_begin_handshake(struct conn *c);
 enum shake conn_handshake(struct conn *c);
+void conn_debug(struct conn *c, const char *what, const char *why); /* a line of the log */
 void conn_enter(struct conn *c); /* before each callback that may write */
 void conn_begin_close(struct conn *c, enum close_why why);
 void conn_goodbye(struct conn *c, enum close_why why); /* timeout() */
-void conn_debug(struct conn *c, const char *what, const char *why);
 /* conn_end.c */
 bool conn_finish(struct conn *c, struct worker *w,
                  enum close_why why); /* true: park it, it lingers */

@@ -489,6 +489,12 @@ bool conn_has_input(struct conn *c)
     return input(c).n > 0;
 }
 
+void conn_totals(const struct conn *c, uint64_t *ret_in, uint64_t *ret_out)
+{
+    *ret_in = c->in_off;
+    *ret_out = c->sent.n;
+}
+
 uint32_t conn_id(const struct conn *c)
 {
     return c->id;

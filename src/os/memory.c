@@ -5,6 +5,7 @@
 #include <malloc.h>
 #include <pthread.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
@@ -81,4 +82,16 @@ void os_stack_trim(size_t stack_bytes)
     if (r != 0 || size > 2 * stack_bytes || here < from + STACK_KEPT)
         return;
     madvise(lo, here - STACK_KEPT - from, MADV_DONTNEED);
+}
+
+size_t os_memory_resident(void)
+{
+    unsigned long all = 0, resident = 0;
+    FILE *f = fopen("/proc/self/statm", "re");
+    if (!f)
+        return 0;
+    if (fscanf(f, "%lu %lu", &all, &resident) != 2)
+        resident = 0;
+    fclose(f);
+    return (size_t)resident * (size_t)sysconf(_SC_PAGESIZE);
 }

@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "log/log.h"
+#include "event/event.h"
 #include "mail/account/account.h"
 #include "mail/account/settings_store.h"
 #include "os/file.h"
@@ -160,6 +160,14 @@ int boot_load_settings(struct db *db, struct errinfo *ei)
     };
     log_configure_levels(levels);
     log_set_max_line((size_t)c->log.max_line);
+    event_configure(&(struct event_conf){
+        .enabled = c->events.enabled,
+        .transcripts = c->events.transcripts,
+        .days = (unsigned)c->events.retention_days,
+        .transcript_days = (unsigned)c->events.transcript_days,
+        .max_bytes = (uint64_t)c->events.max_size,
+        .transcript_max_bytes = (uint64_t)c->events.transcript_max_size,
+    });
     conf_publish(c);
     return 0;
 }

@@ -67,7 +67,7 @@ int child_start(struct child *c, const struct child_env *env, struct errinfo *ei
 {
     int link[2] = { -1, -1 }, pipefd[2] = { -1, -1 };
     char *argv[] = { (char *)"posthorn", (char *)"module", (char *)module_names[c->module], NULL };
-    int *keep = xcalloc(c->listeners.n + 4, sizeof(*keep));
+    int *keep = xcalloc(c->listeners.n + 5, sizeof(*keep));
     size_t n_keep = 0, last = 0;
     json_t *j;
     char *text;
@@ -84,9 +84,9 @@ int child_start(struct child *c, const struct child_env *env, struct errinfo *ei
         return r;
     }
     fcntl(pipefd[1], F_SETPIPE_SZ, 1 << 20);
-    j = json_pack("{s:i, s:i, s:i, s:i, s:s, s:s, s:s, s:o}", "ipc", link[1], "log", pipefd[1],
-                  "shm", env->shm_fd, "lock", env->modules_fd, "data", env->boot->data, "dsn",
-                  env->boot->dsn, "user", env->boot->user, "listen",
+    j = json_pack("{s:i, s:i, s:i, s:i, s:i, s:s, s:s, s:s, s:o}", "ipc", link[1], "log", pipefd[1],
+                  "shm", env->shm_fd, "events", c->events_fd, "lock", env->modules_fd, "data",
+                  env->boot->data, "dsn", env->boot->dsn, "user", env->boot->user, "listen",
                   describe_listeners(&c->listeners));
     text = json_dumps(j, JSON_COMPACT);
     json_decref(j);
@@ -97,6 +97,7 @@ int child_start(struct child *c, const struct child_env *env, struct errinfo *ei
     keep[n_keep++] = pipefd[1];
     keep[n_keep++] = env->shm_fd;
     keep[n_keep++] = env->modules_fd;
+    keep[n_keep++] = c->events_fd;
     for (size_t i = 0; i < c->listeners.n; i++)
         keep[n_keep++] = c->listeners.v[i].fd;
     pid = fork();
@@ -148,7 +149,7 @@ void child_ended(struct child *c, int status)
                   " s; it starts again in %" PRId64 " ms",
                   module_names[c->module], (int)pid, WTERMSIG(status), strsignal(WTERMSIG(status)),
                   ran / 1000, c->backoff_ms);
-    else
+    else if (WEXITSTATUS(status) != 0)
         log_error("module %s (process %d) ended with status %d after %" PRId64
                   " s; it starts again in %" PRId64 " ms",
                   module_names[c->module], (int)pid, WEXITSTATUS(status), ran / 1000,

@@ -14,6 +14,7 @@ struct child {
     int64_t started_ms, beat_ms,
         restart_ms; /* monotonic; restart_ms: when to start again, 0 = not waiting */
     int64_t backoff_ms;
+    int events_fd;      /* memory of its events, which outlives it */
     int64_t aborted_ms; /* when it was told to end because it did not answer, 0 = it was not */
     struct listeners listeners; /* stay open over restarts: nobody is refused meanwhile */
 };

@@ -14,6 +14,8 @@ const struct listener_def listener_defs[] = {
     { "pop3.listen_tls", MOD_ACCESS, SVC_POP3, true, "pop3.per_ip" },
     { "imap.listen", MOD_ACCESS, SVC_IMAP, false, "imap.per_ip" },
     { "imap.listen_tls", MOD_ACCESS, SVC_IMAP, true, "imap.per_ip" },
+    { "web.listen", MOD_CONTROL, SVC_CONTROL, false, NULL },
+    { "web.listen_tls", MOD_CONTROL, SVC_CONTROL, true, NULL },
 };
 const size_t listener_defs_count = ARRAY_LEN(listener_defs);
 

@@ -10,7 +10,7 @@ struct listener_def {
     enum module module;
     enum service service;
     bool tls;
-    const char *per_ip_setting;
+    const char *per_ip_setting; /* NULL: the service counts by itself */
 };
 extern const struct listener_def listener_defs[];
 extern const size_t listener_defs_count;

@@ -18,6 +18,7 @@
 #include "os/file.h"
 #include "os/proc.h"
 #include "proc/module.h"
+#include "proc/web.h"
 
 #define MAX_CLIENTS      32
 #define MAX_REQUEST      (1 * MiB)
@@ -41,6 +42,7 @@ struct control {
     pthread_cond_t gone;
     struct list list; /* of clients */
     unsigned clients;
+    struct web *web;
 };
 
 struct client {
@@ -327,13 +329,14 @@ static int start(struct module_ctx *m, struct errinfo *ei)
                                .ask = ask,
                                .changed = changed,
                                .arg = c,
+                               .data_dir = m->boot.data,
                                .shm = shm_current() };
     if (pipe2(c->wake, O_CLOEXEC) < 0)
         return err_set_errno(ei, -errno, "pipe");
     r = open_socket(c, ei);
     if (r == 0)
         r = -pthread_create(&c->thread, NULL, accept_clients, c);
-    return r;
+    return r < 0 ? r : web_start(m, &c->admin, &c->web, ei);
 }
 
 /* Waits until no client is left. False when the time is over. */
@@ -353,6 +356,7 @@ static void stop(struct module_ctx *m, int64_t deadline_ms)
     struct control *c = m->own;
     bool all;
 
+    web_stop(c->web);
     unlink(c->path);
     if (write(c->wake[1], "x", 1) < 0)
         log_error("control: stop: %s", strerror(errno));
@@ -372,4 +376,13 @@ static void stop(struct module_ctx *m, int64_t deadline_ms)
     free(c);
 }
 
-const struct module_def module_control = { .self = MOD_CONTROL, .start = start, .stop = stop };
+static void reload(struct module_ctx *m)
+{
+    struct control *c = m->own;
+
+    web_reload(c->web);
+}
+
+const struct module_def module_control = {
+    .self = MOD_CONTROL, .start = start, .stop = stop, .reload = reload
+};

@@ -9,7 +9,7 @@
 
 #include "base/clock.h"
 #include "base/list.h"
-#include "log/log.h"
+#include "event/event.h"
 #include "net/dns.h"
 #include "net/tls.h"
 #include "os/memory.h"
@@ -130,6 +130,8 @@ static void reload(struct module_ctx *m)
     }
     if (dns_configure(&ei) < 0)
         log_error("DNS servers were not reloaded: %s", ei.text);
+    if (m->def->reload)
+        m->def->reload(m);
     applied_set(epoch);
 }
 
@@ -148,9 +150,29 @@ static void begin_to_serve(struct module_ctx *m)
     catch_up(m);
 }
 
+/* The module ends as if it were told to drain; the supervisor starts it again. */
+static json_t *restart(struct module_ctx *m)
+{
+    log_warn("module %s starts again: an administrator asked for it", module_names[m->def->self]);
+    pthread_mutex_lock(&life.lock);
+    life.drain = true;
+    pthread_cond_signal(&life.changed);
+    pthread_mutex_unlock(&life.lock);
+    return json_pack("{s:b}", "ok", 1);
+}
+
 /* Requests that every module understands. */
 static json_t *common_request(struct module_ctx *m, const char *op, json_t *args)
 {
+    if (!strcmp(op, "module.restart"))
+        return restart(m);
+    if (!strcmp(op, "events.flush")) {
+        event_flush();
+        return json_pack("{s:b}", "ok", 1);
+    }
+    if (!strcmp(op, "module.status"))
+        return json_pack("{s:b, s:I, s:I, s:I}", "ok", 1, "pid", (json_int_t)getpid(), "started_ms",
+                         (json_int_t)m->started_ms, "memory", (json_int_t)os_memory_resident());
     if (m->net && !strcmp(op, "session.kill")) {
         json_int_t id = json_integer_value(json_object_get(args, "id"));
         int r = conn_kill_id((uint32_t)id);
@@ -200,6 +222,7 @@ static void serve(struct module_ctx *m)
             ipc_send(m->ipc, MOD_SUPERVISOR, IPC_HEARTBEAT, 0, false, SV_NULL);
             os_memory_tick();
             catch_up(m); /* when the hint was lost */
+            event_tick();
         }
         if (!e)
             continue;
@@ -216,13 +239,14 @@ static int inherit(struct module_ctx *m, struct errinfo *ei)
 {
     const char *text = getenv("POSTHORN_MODULE"), *data, *dsn, *user;
     json_error_t je;
-    int ipc_fd, log_fd, shm_fd, lock_fd, r;
+    int ipc_fd, log_fd, shm_fd, events_fd, lock_fd, r;
     struct shm *shm;
 
     m->inherited = text ? json_loads(text, 0, &je) : NULL;
-    if (!m->inherited || json_unpack(m->inherited, "{s:i, s:i, s:i, s:i, s:s, s:s, s:s}", "ipc",
-                                     &ipc_fd, "log", &log_fd, "shm", &shm_fd, "lock", &lock_fd,
-                                     "data", &data, "dsn", &dsn, "user", &user) < 0)
+    if (!m->inherited ||
+        json_unpack(m->inherited, "{s:i, s:i, s:i, s:i, s:i, s:s, s:s, s:s}", "ipc", &ipc_fd, "log",
+                    &log_fd, "shm", &shm_fd, "events", &events_fd, "lock", &lock_fd, "data", &data,
+                    "dsn", &dsn, "user", &user) < 0)
         return err_set(ei, E_PARSE, "modules are started by `posthorn serve`, not by hand");
     unsetenv("POSTHORN_MODULE"); /* the database's name may hold a password */
     r = shm_attach(shm_fd, &shm, ei);
@@ -231,6 +255,7 @@ static int inherit(struct module_ctx *m, struct errinfo *ei)
     shm_use(shm, m->def->self);
     os_set_cloexec(ipc_fd, true);
     os_set_cloexec(log_fd, true);
+    os_set_cloexec(events_fd, true);
     os_set_cloexec(lock_fd, true); /* stays open: it says that we live */
     log_attach(log_fd);
     if (*user && (r = os_drop_privileges(user, ei)) < 0)
@@ -240,7 +265,8 @@ static int inherit(struct module_ctx *m, struct errinfo *ei)
         return r;
     free(m->boot.user);
     m->boot.user = xstrdup(user);
-    return ipc_fd;
+    r = event_start(m->boot.data, m->def->self, events_fd, ei);
+    return r < 0 ? r : ipc_fd;
 }
 
 static int begin(struct module_ctx *m, struct errinfo *ei)
@@ -286,7 +312,7 @@ static int64_t stop_deadline_ms(void)
 
 int module_main(const struct module_def *def)
 {
-    struct module_ctx m = { .def = def };
+    struct module_ctx m = { .def = def, .started_ms = clock_wall_ms() };
     struct errinfo ei = { 0 };
     pthread_condattr_t attr;
 
@@ -300,6 +326,7 @@ int module_main(const struct module_def *def)
     os_raise_nofile();
     if (begin(&m, &ei) < 0) {
         log_error("module %s cannot start: %s", module_names[def->self], ei.text);
+        event_flush();
         log_flush();
         fprintf(stderr, "posthorn: module %s cannot start: %s\n", module_names[def->self], ei.text);
         _exit(1); /* threads may run already, and use what an orderly end would free */
@@ -313,13 +340,15 @@ int module_main(const struct module_def *def)
     accounts_close(m.accounts);
     db_close(m.db);
     json_decref(m.inherited);
+    event_stop();
     boot_done(&m.boot);
     log_flush();
     return 0;
 }
 
-int module_listen(struct module_ctx *m, enum service svc, const struct proto_ops *ops, void *arg,
-                  void (*refuse)(struct conn *, const char *), struct errinfo *ei)
+int module_each_socket(struct module_ctx *m, enum service svc,
+                       int (*fn)(void *arg, int fd, bool tls, struct errinfo *ei), void *arg,
+                       struct errinfo *ei)
 {
     json_t *list = json_object_get(m->inherited, "listen"), *item;
     size_t i;
@@ -329,19 +358,40 @@ int module_listen(struct module_ctx *m, enum service svc, const struct proto_ops
     {
         int fd = (int)json_integer_value(json_object_get(item, "fd"));
         size_t def = (size_t)json_integer_value(json_object_get(item, "def"));
-        struct net_listener l = {
-            .service = svc, .ops = ops, .arg = arg, .fd = fd, .refuse = refuse
-        };
         int r;
 
         if (def >= listener_defs_count || listener_defs[def].service != svc)
             continue;
-        l.tls = listener_defs[def].tls;
-        l.per_ip_setting = listener_defs[def].per_ip_setting;
         os_set_cloexec(fd, true);
-        r = net_listen(m->net, &l, ei);
+        r = fn(arg, fd, listener_defs[def].tls, ei);
         if (r < 0)
             return r;
     }
     return 0;
+}
+
+struct serving {
+    struct module_ctx *m;
+    struct net_listener l;
+    enum service service;
+};
+
+static int serve_socket(void *arg, int fd, bool tls, struct errinfo *ei)
+{
+    struct serving *s = arg;
+
+    s->l.fd = fd;
+    s->l.tls = tls;
+    for (size_t i = 0; i < listener_defs_count; i++)
+        if (listener_defs[i].service == s->service && listener_defs[i].tls == tls)
+            s->l.per_ip_setting = listener_defs[i].per_ip_setting;
+    return net_listen(s->m->net, &s->l, ei);
+}
+
+int module_listen(struct module_ctx *m, enum service svc, const struct proto_ops *ops, void *arg,
+                  void (*refuse)(struct conn *, const char *), struct errinfo *ei)
+{
+    struct serving s = { m, { .service = svc, .ops = ops, .arg = arg, .refuse = refuse }, svc };
+
+    return module_each_socket(m, svc, serve_socket, &s, ei);
 }

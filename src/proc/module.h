@@ -22,6 +22,8 @@ struct module_def {
     /* Answers op (never "session.kill" and the like, which are common). New reference; NULL =
      * unknown op. */
     json_t *(*request)(struct module_ctx *m, const char *op, json_t *args);
+    /* Settings were read again. May be NULL. */
+    void (*reload)(struct module_ctx *m);
     /* A hint from another module; in the link's thread. May be NULL. */
     void (*hint)(struct module_ctx *m, const struct ipc_msg *msg);
 };
@@ -35,6 +37,7 @@ struct module_ctx {
     struct net *net;
     uint64_t settings_epoch; /* of the settings that it started with */
     bool stale;              /* said already that settings cannot be read */
+    int64_t started_ms;      /* wall clock */
     json_t *inherited;       /* what the supervisor handed down: fds and listeners */
     void *own;               /* the module's */
 };
@@ -46,5 +49,9 @@ int module_main(const struct module_def *def);
 /* Starts listening on the inherited sockets of a service. */
 int module_listen(struct module_ctx *m, enum service svc, const struct proto_ops *ops, void *arg,
                   void (*refuse)(struct conn *, const char *), struct errinfo *ei);
+/* Calls fn for each inherited socket of a service; it takes the socket. */
+int module_each_socket(struct module_ctx *m, enum service svc,
+                       int (*fn)(void *arg, int fd, bool tls, struct errinfo *ei), void *arg,
+                       struct errinfo *ei);
 /* {"error": {"code", "text"}} and {"ok": true, ...}. */
 json_t *reply_error(int code, const char *fmt, ...) _printf_(2, 3);

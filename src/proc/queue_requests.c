@@ -95,6 +95,8 @@ json_t *queue_request(struct queue *q, const char *op, json_t *args)
 
     if (!strcmp(op, "queue.list"))
         return list(q, args);
+    if (!strcmp(op, "queue.page"))
+        return queue_page(q, args);
     if (!strcmp(op, "queue.retry")) {
         r = queue_retry(q, sv_c(which ? which : ""));
         return r < 0 ? reply_error(r, "queue: no message '%s'", which ? which : "")

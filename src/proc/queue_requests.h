@@ -1,4 +1,5 @@
-/* The queue's answers to the administrator: queue.list, queue.retry, queue.delete, queue.view. */
+/* The queue's answers to the administrator: queue.list, queue.retry, queue.delete, queue.view,
+ * queue.page. */
 #pragma once
 
 #include <jansson.h>
@@ -6,3 +7,8 @@
 #include "mail/queue/queue.h"
 
 json_t *queue_request(struct queue *q, const char *op, json_t *args); /* NULL = unknown op */
+/* {"filter": {q, sender, recipient, destination, state, id, ids, older_s, larger}, "domains",
+ * "limit", "sort", "after"} -> {"rows", "total", "next", "states", "oldest_ms"}, with limit 0
+ * "destinations" instead of rows, with "ids": true also the ids of all that match (100,000 at most,
+ * else "complete" is false). New reference. */
+json_t *queue_page(struct queue *q, json_t *args);

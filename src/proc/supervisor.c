@@ -15,7 +15,7 @@
 
 #include "base/clock.h"
 #include "ipc/ipc.h"
-#include "log/log.h"
+#include "event/event.h"
 #include "net/tls.h"
 #include "os/file.h"
 #include "os/proc.h"
@@ -209,6 +209,7 @@ static void reap(struct supervisor *s)
     while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
         for (size_t i = 0; i < ARRAY_LEN(served); i++)
             if (s->children[i].pid == pid) {
+                event_drain(s->boot.data, s->children[i].module, s->children[i].events_fd);
                 child_ended(&s->children[i], status);
                 shm_module_reset(s->shm, s->children[i].module);
             }
@@ -318,8 +319,7 @@ static void check_children(struct supervisor *s)
     if (all_ready && !s->told_ready) {
         s->told_ready = true;
         os_sd_notify("READY=1");
-        log_line(&(struct logctx){ .type = LOG_ERRORS }, LOG_SUMMARY, "Posthorn %s is ready",
-                 POSTHORN_VERSION);
+        event(server_ready, log_here(), F_STR(version, POSTHORN_VERSION));
     }
 }
 
@@ -366,9 +366,19 @@ static void run(struct supervisor *s)
             }
         catch_up(s);
         check_children(s);
+        event_tick();
         if (s->stopping && clock_mono_ms() > s->stop_deadline_ms)
             kill_late(s);
     }
+}
+
+/* Ours, and the memory of the modules' events. */
+static int start_events(struct supervisor *s, struct errinfo *ei)
+{
+    int r = event_start(s->boot.data, MOD_SUPERVISOR, -1, ei);
+    for (size_t i = 0; i < ARRAY_LEN(served) && r >= 0; i++)
+        r = event_memory_new(&s->children[i].events_fd, ei);
+    return r;
 }
 
 static int open_signals(struct errinfo *ei)
@@ -436,6 +446,8 @@ static int start(struct supervisor *s, const struct supervisor_opts *o, struct e
         return r;
     shm_use(s->shm, MOD_SUPERVISOR);
     applied_set(epoch_get(EPOCH_SETTINGS));
+    if ((r = start_events(s, ei)) < 0)
+        return r;
     return bind_all(s, ei);
 }
 
@@ -443,6 +455,7 @@ static void finish(struct supervisor *s)
 {
     for (size_t i = 0; i < ARRAY_LEN(served); i++)
         listeners_close(&s->children[i].listeners);
+    event_stop();
     log_flush();
     log_attach(-1);
     if (s->sink)
@@ -471,7 +484,7 @@ int supervisor_main(const struct supervisor_opts *o)
     struct errinfo ei = { 0 };
 
     for (size_t i = 0; i < ARRAY_LEN(served); i++)
-        s.children[i] = (struct child){ .module = served[i], .link = -1 };
+        s.children[i] = (struct child){ .module = served[i], .link = -1, .events_fd = -1 };
     if (start(&s, o, &ei) < 0) {
         fprintf(stderr, "posthorn: %s\n", ei.text);
         if (s.sink)

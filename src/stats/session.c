@@ -190,6 +190,18 @@ uint32_t shm_session_new_id(void)
     return id;
 }
 
+uint64_t shm_session_key(uint32_t id)
+{
+    return shm_here()->started_s << 32 | id;
+}
+
+void shm_session_totals(int32_t slot, uint64_t *ret_in, uint64_t *ret_out)
+{
+    struct shm_slot *s = slot_at(slot);
+    *ret_in = s ? relaxed(&s->bytes_in) : 0;
+    *ret_out = s ? relaxed(&s->bytes_out) : 0;
+}
+
 /* False: the slot is free, or changes all the time (its writer died while it wrote). */
 static bool read_slot(const struct shm_slot *s, struct shm_session_info *ret)
 {

@@ -8,6 +8,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.h"
+
 /* Changes when the meaning of a field does; CTR_COUNT covers new counters. */
 #define SHM_VERSION ((uint64_t)2 << 32 | CTR_COUNT)
 
@@ -57,6 +59,7 @@ int shm_create(int *ret_fd, struct shm **ret, struct errinfo *ei)
     s->m->size = sizeof(struct shm_layout);
     s->m->epochs[EPOCH_SETTINGS] = 1; /* 0 in applied[] is nobody's epoch */
     rand_bytes(s->m->failure_key, sizeof(s->m->failure_key));
+    s->m->started_s = (uint64_t)clock_wall_s() & UINT32_MAX;
     *ret_fd = take_fd(&fd);
     *ret = s;
     return 0;

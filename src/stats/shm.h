@@ -86,6 +86,10 @@ void shm_session_tls(int32_t slot, bool on);
 void shm_session_bytes(int32_t slot, uint64_t in, uint64_t out); /* adds */
 void shm_session_close(int32_t slot);
 uint32_t shm_session_new_id(void); /* next session id; low 16 bits are what log lines show */
+/* The key by which the session is known for ever: second of the server's start, id. */
+uint64_t shm_session_key(uint32_t id);
+/* What the session has moved so far. */
+void shm_session_totals(int32_t slot, uint64_t *ret_in, uint64_t *ret_out);
 /* Calls fn for each live session; copies are consistent. */
 void shm_session_each(struct shm *s, bool (*fn)(const struct shm_session_info *, void *arg),
                       void *arg);

@@ -48,6 +48,7 @@ struct shm_layout {
     /* Written before the descriptor is handed to anybody. */
     uint64_t magic, version, size;
     uint64_t failure_key[2];
+    uint64_t started_s; /* wall clock */
     _Alignas(64) _Atomic uint32_t next_id;
     _Alignas(64) _Atomic uint32_t high; /* slots below were claimed at least once */
     _Alignas(64) _Atomic uint64_t epochs[EPOCH_COUNT];

@@ -29,6 +29,10 @@ struct domain {
     int64_t max_message_bytes; /* 0 = none */
 };
 
+/* What an account may administer; each includes what stands before it. */
+enum account_role { ROLE_USER, ROLE_DOMAIN_ADMIN, ROLE_SYSTEM_ADMIN };
+extern const char *const account_role_names[]; /* "user", "domain-admin", "system-admin" */
+
 /* Immutable, counted. */
 struct account {
     int64_t id, domain_id;
@@ -41,6 +45,7 @@ struct account {
     int64_t soft_quota_bytes;  /* receives above it, may not send; 0 = none */
     int64_t max_message_bytes; /* smaller of account's and domain's, for sending; 0 = none */
     bool local_only;           /* may send to local domains only */
+    enum account_role role;
 };
 void account_unref(const struct account *a);
 DEFINE_CLEANUP(const struct account, account_unref)
@@ -100,7 +105,9 @@ int domain_each(struct accounts *a, bool (*fn)(const struct domain *, void *arg)
 
 struct account_spec {
     const char *name, *password, *enabled, *quota, *soft_quota, *max_message, *local_only;
-    const char *aliases; /* ;-separated local parts or addresses; replaces all */
+    const char *aliases;       /* ;-separated local parts or addresses; replaces all */
+    const char *role;          /* account_role_names */
+    const char *admin_domains; /* ;-separated: of a domain admin; replaces all */
 };
 /* password: plain text (hashed here) or an imported hash with a {SCHEME} prefix as Dovecot writes
  * it: {PLAIN}, {ARGON2ID}, {SHA512-CRYPT}, {BLF-CRYPT}, {CRYPT}, {SSHA}, {SSHA256}, {SSHA512},
@@ -115,6 +122,35 @@ int account_each(struct accounts *a, struct sv domain,
                  bool (*fn)(const struct account *, void *arg), void *arg, struct errinfo *ei);
 int account_aliases(struct accounts *a, int64_t account_id, struct buf *ret,
                     struct errinfo *ei); /* ;-separated */
+struct account_query {
+    struct sv domain;  /* canonical; p == NULL = all */
+    int64_t admin_id;  /* accounts of the domains that this domain admin administers; 0 = all */
+    const char *q;     /* part of address or name; "" = all */
+    const char *after; /* accounts behind this address; "" = from the first */
+    size_t max;
+};
+/* Accounts in order of their addresses: at most max, read by one query. */
+int account_page(struct accounts *a, const struct account_query *q,
+                 bool (*fn)(const struct account *, void *arg), void *arg, struct errinfo *ei);
+/* How many there are, whatever after and max. */
+int account_count(struct accounts *a, const struct account_query *q, int64_t *ret,
+                  struct errinfo *ei);
+/* Account and domain are enabled. */
+bool account_may_sign_in(const struct account *a);
+/* The domains that a domain admin administers, in order. */
+int account_admin_domains(struct accounts *a, int64_t account_id,
+                          bool (*fn)(const char *domain, void *arg), void *arg, struct errinfo *ei);
+/* Changes by this thread are checked, run and rolled back from now on; what they would have changed
+ * goes to `note` (field and values as in the audit; NULL = none). NULL ends it. A change that is
+ * outside of the database must ask account_dry_run. */
+struct dry_run {
+    void (*note)(void *arg, const char *object, const char *field, const char *old_value,
+                 const char *new_value);
+    void *arg;
+};
+void account_set_dry_run(const struct dry_run *d);
+const struct dry_run *account_dry_run(void);
+
 /* An alias by itself: one address of ours to any addresses, local or remote. account_spec.aliases
  * are rows of the same table; an address may have both kinds. targets: ;-separated addresses,
  * replaces those of earlier calls; "" removes them. E_CONFLICT when a chain of aliases would come

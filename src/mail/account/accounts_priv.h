@@ -118,7 +118,7 @@ void domain_fields_free(struct domain *d);
 #define ACCOUNT_COLUMNS                                                                            \
     "SELECT a.id, a.domain_id, a.address, a.name, a.enabled, a.quota_bytes, a.soft_quota_bytes,"   \
     " a.max_message_bytes, a.local_only, d.quota_bytes, d.max_message_bytes,"                      \
-    " d.enabled FROM account a JOIN domain d ON d.id = a.domain_id"
+    " d.enabled, a.role FROM account a JOIN domain d ON d.id = a.domain_id"
 struct account_obj *account_from_row(struct db_stmt *s); /* of ACCOUNT_COLUMNS */
 
 static inline void domain_objp(struct domain_obj **p)
@@ -168,6 +168,10 @@ int change_note_bool(struct change *ch, const char *field, bool old_value, bool 
 /* value.c: texts of the specs. Errors name field and value. */
 int value_bool(const char *field, const char *text, bool *ret, struct errinfo *ei);
 int value_size(const char *field, const char *text, int64_t *ret, struct errinfo *ei);
+
+/* role.c: the domains of a domain admin, inside its account's change. list: ;-separated. */
+int value_role(const char *text, enum account_role *ret, struct errinfo *ei);
+int admin_domains_replace(struct change *ch, int64_t account_id, const char *list);
 
 /* alias.c: the alias rows of an account, inside its change. list: ;-separated. */
 int alias_replace_for_account(struct change *ch, int64_t account_id, const struct addr *self,

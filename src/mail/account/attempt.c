@@ -3,7 +3,7 @@
 #include "mail/account/attempt.h"
 
 #include "base/clock.h"
-#include "log/log.h"
+#include "event/event.h"
 #include "mail/account/app_password.h"
 #include "mail/account/later.h"
 #include "mail/account/mimic.h"
@@ -27,10 +27,15 @@ bool attempt_locked(struct attempt *t)
     return !t->peer->trusted && failures_locked(FAILURE_IP, failures_ip_key(t->peer->ip, ip));
 }
 
+static void tell_failed(const struct attempt *t, const char *reason)
+{
+    event(auth_failed, log_here(), F_STR(proto, t->peer->service), F_ADDR(user, t->typed),
+          F_INT(method, t->method), F_STR(reason, reason));
+}
+
 int attempt_refuse(struct attempt *t, struct errinfo *ei)
 {
-    ctr_inc(CTR_auth_failed);
-    log_auth_result(t->peer->service, false, sv_c(t->typed), t->method);
+    tell_failed(t, "locked after too many failures");
     return err_set(ei, E_LIMIT, "login: too many failures; try again later");
 }
 
@@ -156,15 +161,27 @@ static void count_failure(struct attempt *t)
     int64_t minutes = (cf->auth.lock_time + 59999) / 60000;
     unsigned n = failures_add(FAILURE_NAME, attempt_key(t), cf->auth.max_failures,
                               cf->auth.lock_time, &locked);
-    log_auth_policy(t->peer->service, "increased failed login count to %u, user=%s", n, t->typed);
+    const char *service = t->peer->service;
+    event(auth_failure_counted, log_here(), F_STR(proto, service), F_INT(count, n),
+          F_ADDR(user, t->typed));
     if (locked)
-        log_auth_policy(t->peer->service, "locked for %" PRId64 " min, user=%s", minutes, t->typed);
+        event(auth_user_locked, log_here(), F_STR(proto, service), F_INT(minutes, minutes),
+              F_ADDR(user, t->typed));
     if (t->peer->trusted)
         return;
     failures_add(FAILURE_IP, failures_ip_key(t->peer->ip, ip), cf->auth.max_failures_ip,
                  cf->auth.lock_time, &locked);
     if (locked)
-        log_auth_policy(t->peer->service, "locked for %" PRId64 " min, address=%s", minutes, ip);
+        event(auth_address_locked, log_here(), F_STR(proto, service), F_INT(minutes, minutes),
+              F_IP(address, ip));
+}
+
+static const char *why_wrong(const struct attempt *t)
+{
+    return !t->account                   ? "no such user"
+           : !t->account->acc.enabled    ? "the account is disabled"
+           : !t->account->domain_enabled ? "the domain is disabled"
+                                         : "wrong password";
 }
 
 int attempt_finish(struct attempt *t, bool right, const struct account **ret, struct errinfo *ei)
@@ -172,16 +189,15 @@ int attempt_finish(struct attempt *t, bool right, const struct account **ret, st
     const char *service = t->peer->service;
     if (!right || !t->account || !t->account->acc.enabled || !t->account->domain_enabled) {
         count_failure(t);
-        ctr_inc(CTR_auth_failed);
-        log_auth_result(service, false, sv_c(t->typed), t->method);
+        tell_failed(t, why_wrong(t));
         return err_set(ei, E_AUTH, "login: wrong user name or password");
     }
     struct sv address = sv_c(t->account->acc.address);
     if (failures_clear(FAILURE_NAME, attempt_key(t)) > 0)
-        log_auth_policy(service, "cleared failed login count, user=" SV_FMT, SV_ARG(address));
+        event(auth_failures_cleared, log_here(), F_STR(proto, service), F_ADDR(user, address));
     /* The address keeps its count: one good account must not buy an attacker more guesses. */
-    ctr_inc(CTR_auth_ok);
-    log_auth_result(service, true, address, t->method);
+    event(auth_succeeded, log_here(), F_STR(proto, service), F_ADDR(user, address),
+          F_INT(method, t->method));
     obj_ref(&t->account->o);
     *ret = &t->account->acc;
     return 0;

@@ -57,3 +57,48 @@ int audit_each(struct db *db, size_t limit, bool (*fn)(const struct audit_row *,
         r = call(s, fn, arg) ? 0 : 1;
     return r < 0 ? r : 0;
 }
+
+#define BATCH 500 /* rows of one query: some drivers fetch all that it gives */
+
+/* 1 = fn wants no more, 0 = *before is where to go on; *ret_n: rows read. */
+static int read_batch(struct dbc *c, int64_t *before, size_t *ret_n,
+                      bool (*fn)(const struct audit_row *, void *), void *arg, struct errinfo *ei)
+{
+    _cleanup_(db_resetp) struct db_stmt *s = NULL;
+    int r = db_query(c, &s, ei,
+                     "SELECT id, at_ms, admin, object, field, old_value, new_value FROM audit"
+                     " WHERE id < ? ORDER BY id DESC LIMIT ?",
+                     "ii", *before, (int64_t)BATCH);
+    *ret_n = 0;
+    while (r == 0 && (r = db_step(s, ei)) == 1) {
+        *before = db_col_int(s, 0);
+        ++*ret_n;
+        if (!call(s, fn, arg))
+            return 1;
+        r = 0;
+    }
+    return r;
+}
+
+int audit_before(struct db *db, int64_t before, bool (*fn)(const struct audit_row *, void *arg),
+                 void *arg, struct errinfo *ei)
+{
+    _cleanup_(db_putp) struct dbc *c = NULL;
+    size_t n = BATCH;
+    int r = db_get(db, &c, ei);
+    while (r == 0 && n == BATCH)
+        r = read_batch(c, &before, &n, fn, arg, ei);
+    return r < 0 ? r : 0;
+}
+
+int audit_write_alone(struct db *db, const char *admin, const char *object, const char *field,
+                      const char *old_value, const char *new_value, struct errinfo *ei)
+{
+    _cleanup_(db_putp) struct dbc *c = NULL;
+    int r = db_get_writer(db, &c, ei);
+    if (r == 0)
+        r = db_begin(c, ei);
+    if (r == 0)
+        r = audit_write(c, admin, object, field, old_value, new_value, ei);
+    return r == 0 ? db_commit(c, ei) : r;
+}

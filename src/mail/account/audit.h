@@ -23,3 +23,10 @@ struct audit_row {
  * call. */
 int audit_each(struct db *db, size_t limit, bool (*fn)(const struct audit_row *, void *arg),
                void *arg, struct errinfo *ei);
+/* The same with entries whose id is less than before, as many as fn wants. */
+int audit_before(struct db *db, int64_t before, bool (*fn)(const struct audit_row *, void *arg),
+                 void *arg, struct errinfo *ei);
+/* One row in a transaction of its own: for what is no change of the database (a look, an order to
+ * another part). */
+int audit_write_alone(struct db *db, const char *admin, const char *object, const char *field,
+                      const char *old_value, const char *new_value, struct errinfo *ei);

@@ -5,11 +5,23 @@
 #include <unistd.h>
 
 #include "base/rand.h"
-#include "log/log.h"
+#include "event/event.h"
 #include "mail/account/audit.h"
 #include "stats/shm.h"
 
 #define ATTEMPTS 5
+
+static _Thread_local const struct dry_run *dry; /* see account_set_dry_run */
+
+void account_set_dry_run(const struct dry_run *d)
+{
+    dry = d;
+}
+
+const struct dry_run *account_dry_run(void)
+{
+    return dry;
+}
 
 static int run_once(struct change *ch, int (*fn)(struct change *, void *), void *arg)
 {
@@ -23,7 +35,7 @@ static int run_once(struct change *ch, int (*fn)(struct change *, void *), void 
     if (r < 0)
         return r;
     r = fn(ch, arg);
-    if (r == 0)
+    if (r == 0 && !dry)
         return db_commit(c, ch->ei);
     db_rollback(c);
     return r;
@@ -42,9 +54,9 @@ int change_run(struct accounts *a, const char *admin, const char *kind, struct s
         if (r != E_TEMP)
             break;
     }
-    if (r == 0 && ch.changed) {
+    if (r == 0 && ch.changed && !dry) {
         epoch_bump(EPOCH_ACCOUNTS);
-        log_maint(ch.admin, "'%s' updated", ch.object);
+        event(object_changed, log_here(), F_STR(object, ch.object), F_STR(admin, ch.admin));
     }
     return r;
 }
@@ -58,6 +70,10 @@ int change_note_other(struct change *ch, const char *object, const char *field,
         strcmp(new_value, AUDIT_SECRET) != 0)
         return 0;
     ch->changed = true;
+    if (dry) {
+        dry->note(dry->arg, object, field, old_value, new_value);
+        return 0;
+    }
     return audit_write(ch->c, ch->admin, object, field, old_value, new_value, ch->ei);
 }
 

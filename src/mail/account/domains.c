@@ -216,6 +216,10 @@ static int delete_accounts(struct change *ch, int64_t domain_id)
         "DELETE FROM app_password WHERE account_id IN (SELECT id FROM account WHERE domain_id = ?)",
         "DELETE FROM alias WHERE account_id IN (SELECT id FROM account WHERE domain_id = ?)",
         "DELETE FROM alias WHERE domain_id = ?",
+        "DELETE FROM admin_domain WHERE account_id IN (SELECT id FROM account WHERE domain_id = ?)",
+        "DELETE FROM web_session WHERE account_id IN (SELECT id FROM account WHERE domain_id = ?)",
+        "DELETE FROM api_token WHERE account_id IN (SELECT id FROM account WHERE domain_id = ?)",
+        "DELETE FROM admin_domain WHERE domain_id = ?",
         "DELETE FROM account WHERE domain_id = ?",
         "DELETE FROM domain WHERE id = ?",
     };

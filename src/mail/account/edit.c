@@ -13,6 +13,7 @@ struct account_row {
     char *name;
     bool enabled, local_only;
     int64_t quota, soft_quota, max_message; /* own values, not the effective ones */
+    enum account_role role;
 };
 
 struct account_change {
@@ -26,7 +27,7 @@ static int read_row(struct change *ch, const struct addr *a, struct account_row 
     _cleanup_(db_resetp) struct db_stmt *s = NULL;
     int r = db_query(ch->c, &s, ch->ei,
                      "SELECT id, domain_id, name, enabled, local_only, quota_bytes,"
-                     " soft_quota_bytes, max_message_bytes FROM account WHERE address = ?",
+                     " soft_quota_bytes, max_message_bytes, role FROM account WHERE address = ?",
                      "v", addr_sv(a));
     if (r == 0)
         r = db_step(s, ch->ei);
@@ -43,6 +44,7 @@ static int read_row(struct change *ch, const struct addr *a, struct account_row 
         .quota = db_col_int(s, 5),
         .soft_quota = db_col_int(s, 6),
         .max_message = db_col_int(s, 7),
+        .role = (enum account_role)db_col_int(s, 8),
     };
     return 0;
 }
@@ -60,6 +62,8 @@ static int apply_spec(const struct account_spec *s, struct account_row *row, str
         r = value_size("soft_quota", s->soft_quota, &row->soft_quota, ei);
     if (r == 0 && s->max_message)
         r = value_size("max_message", s->max_message, &row->max_message, ei);
+    if (r == 0 && s->role)
+        r = value_role(s->role, &row->role, ei);
     if (r < 0 || !s->name)
         return r;
     if (strlen(s->name) > 200)
@@ -73,6 +77,11 @@ static int apply_spec(const struct account_spec *s, struct account_row *row, str
     free(row->name);
     row->name = xstrdup(s->name);
     return 0;
+}
+
+static const char *role_name(enum account_role r)
+{
+    return r <= ROLE_SYSTEM_ADMIN ? account_role_names[r] : "unknown";
 }
 
 static int note_differences(struct change *ch, const struct account_row *was,
@@ -89,6 +98,8 @@ static int note_differences(struct change *ch, const struct account_row *was,
         r = change_note_int(ch, "soft_quota", was->soft_quota, is->soft_quota);
     if (r == 0)
         r = change_note_int(ch, "max_message", was->max_message, is->max_message);
+    if (r == 0)
+        r = change_note(ch, "role", role_name(was->role), role_name(is->role));
     return r;
 }
 
@@ -146,11 +157,11 @@ static int insert_account(struct change *ch, const struct addr *a, struct accoun
     if (r == 0)
         r = db_run(ch->c, ch->ei,
                    "INSERT INTO account (id, domain_id, address, name, enabled, quota_bytes,"
-                   " soft_quota_bytes, max_message_bytes, local_only, created_ms)"
-                   " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                   "iissiiiiii", row->id, row->domain_id, a->text, row->name, (int64_t)row->enabled,
-                   row->quota, row->soft_quota, row->max_message, (int64_t)row->local_only,
-                   clock_wall_ms());
+                   " soft_quota_bytes, max_message_bytes, local_only, created_ms, role)"
+                   " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                   "iissiiiiiii", row->id, row->domain_id, a->text, row->name,
+                   (int64_t)row->enabled, row->quota, row->soft_quota, row->max_message,
+                   (int64_t)row->local_only, clock_wall_ms(), (int64_t)row->role);
     return r == E_CONFLICT ? E_TEMP : r; /* another node was faster: the next try says so */
 }
 
@@ -172,6 +183,8 @@ static int create_in(struct change *ch, void *arg)
         r = write_password(ch, row.id, &ac->pw);
     if (r == 0 && ac->spec->aliases)
         r = alias_replace_for_account(ch, row.id, &ac->addr, ac->spec->aliases);
+    if (r == 0 && ac->spec->admin_domains)
+        r = admin_domains_replace(ch, row.id, ac->spec->admin_domains);
     free(blank.name);
     free(row.name);
     return r;
@@ -190,15 +203,18 @@ static int update_in(struct change *ch, void *arg)
     if (r == 0)
         r = db_run(ch->c, ch->ei,
                    "UPDATE account SET name = ?, enabled = ?, quota_bytes = ?,"
-                   " soft_quota_bytes = ?, max_message_bytes = ?, local_only = ? WHERE id = ?",
-                   "siiiiii", is.name, (int64_t)is.enabled, is.quota, is.soft_quota, is.max_message,
-                   (int64_t)is.local_only, is.id);
+                   " soft_quota_bytes = ?, max_message_bytes = ?, local_only = ?, role = ?"
+                   " WHERE id = ?",
+                   "siiiiiii", is.name, (int64_t)is.enabled, is.quota, is.soft_quota,
+                   is.max_message, (int64_t)is.local_only, (int64_t)is.role, is.id);
     if (r == 0)
         r = note_differences(ch, &was, &is);
     if (r == 0 && ac->spec->password)
         r = write_password(ch, is.id, &ac->pw);
     if (r == 0 && ac->spec->aliases)
         r = alias_replace_for_account(ch, is.id, &ac->addr, ac->spec->aliases);
+    if (r == 0 && ac->spec->admin_domains)
+        r = admin_domains_replace(ch, is.id, ac->spec->admin_domains);
     free(was.name);
     free(is.name);
     return r;
@@ -210,6 +226,9 @@ static int delete_in(struct change *ch, void *arg)
         "DELETE FROM password WHERE account_id = ?",
         "DELETE FROM app_password WHERE account_id = ?",
         "DELETE FROM alias WHERE account_id = ?",
+        "DELETE FROM admin_domain WHERE account_id = ?",
+        "DELETE FROM web_session WHERE account_id = ?",
+        "DELETE FROM api_token WHERE account_id = ?",
         "DELETE FROM account WHERE id = ?",
     };
     struct account_change *ac = arg;

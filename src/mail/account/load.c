@@ -89,6 +89,14 @@ static void account_obj_free(struct obj *o)
     free(a);
 }
 
+/* A value that this program does not know gives no rights. */
+static enum account_role role_of(int64_t v)
+{
+    return v == ROLE_SYSTEM_ADMIN   ? ROLE_SYSTEM_ADMIN
+           : v == ROLE_DOMAIN_ADMIN ? ROLE_DOMAIN_ADMIN
+                                    : ROLE_USER;
+}
+
 struct account_obj *account_from_row(struct db_stmt *s)
 {
     struct account_obj *a = xcalloc(1, sizeof(*a));
@@ -114,6 +122,7 @@ struct account_obj *account_from_row(struct db_stmt *s)
                              : own          ? own
                                             : domains,
         .local_only = db_col_int(s, 8) != 0,
+        .role = role_of(db_col_int(s, 12)),
     };
     a->domain_enabled = db_col_int(s, 11) != 0;
     return a;

@@ -90,7 +90,43 @@ static const char accounts_v1[] =
     " name {TEXT_KEY} NOT NULL PRIMARY KEY,"
     " value {TEXT} NOT NULL)";
 
+static const char admins_v2[] =
+    "ALTER TABLE account ADD COLUMN role INTEGER NOT NULL DEFAULT 0;" /* enum account_role */
+
+    "CREATE TABLE admin_domain ("
+    " account_id BIGINT NOT NULL,"
+    " domain_id BIGINT NOT NULL);"
+    "CREATE UNIQUE INDEX admin_domain_key ON admin_domain (account_id, domain_id);"
+    "CREATE INDEX admin_domain_domain ON admin_domain (domain_id);"
+
+    /* Signed-in consoles. hash: hex of SHA-256 of the cookie's value. */
+    "CREATE TABLE web_session ("
+    " hash {TEXT_KEY} NOT NULL PRIMARY KEY,"
+    " account_id BIGINT NOT NULL,"
+    " created_ms BIGINT NOT NULL,"
+    " seen_ms BIGINT NOT NULL,"
+    " expires_ms BIGINT NOT NULL,"
+    " peer {TEXT} NOT NULL,"
+    " agent {TEXT} NOT NULL);"
+    "CREATE INDEX web_session_account ON web_session (account_id);"
+    "CREATE INDEX web_session_expires ON web_session (expires_ms);"
+
+    /* Programs. scopes: words with a space between them. */
+    "CREATE TABLE api_token ("
+    " id {BIGINT_PK},"
+    " hash {TEXT_KEY} NOT NULL,"
+    " account_id BIGINT NOT NULL,"
+    " name {TEXT} NOT NULL,"
+    " scopes {TEXT} NOT NULL,"
+    " created_ms BIGINT NOT NULL,"
+    " expires_ms BIGINT NOT NULL," /* 0 = never */
+    " used_ms BIGINT NOT NULL);"
+    "CREATE UNIQUE INDEX api_token_hash ON api_token (hash);"
+    "CREATE INDEX api_token_account ON api_token (account_id);"
+    "INSERT INTO id_sequence (name, last_id) VALUES ('api_token', 0)";
+
 const struct db_migration account_migrations[] = {
     { 1, "domains, accounts, credentials, audit, settings", accounts_v1 },
+    { 2, "administrators, signed-in consoles, tokens", admins_v2 },
 };
 const size_t account_migrations_count = ARRAY_LEN(account_migrations);

@@ -3,7 +3,7 @@
  * thread. */
 #include "mail/account/settings_store.h"
 
-#include "log/log.h"
+#include "event/event.h"
 #include "mail/account/audit.h"
 #include "stats/shm.h"
 
@@ -164,7 +164,8 @@ static int store(struct db *db, const char *admin, const struct setting *s, cons
         r = store_once(db, admin, &sc, ei);
     if (r == 0 && sc.changed) {
         epoch_bump(EPOCH_SETTINGS);
-        log_maint_set(admin, s->name, sc.was, sc.is);
+        event(setting_changed, log_here(), F_STR(object, s->name), F_STR(admin, admin),
+              F_STR(old, sc.was), F_STR(new, sc.is));
     }
     return r;
 }

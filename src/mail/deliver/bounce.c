@@ -1,9 +1,7 @@
 /* Notices to senders: which are due, and putting them into the queue. Runs on delivery threads,
  * just before the result is recorded. */
 #include "base/clock.h"
-#include "log/log.h"
 #include "mail/deliver/deliver_priv.h"
-#include "stats/shm.h"
 
 static void add_targets(struct message *dsn, const struct resolved *to)
 {
@@ -34,10 +32,19 @@ static int address(struct deliver *d, struct message *dsn, struct errinfo *ei)
     return r;
 }
 
-static void log_bounce(const struct message *m, const char *what, const char *detail)
+/* Both sides: the notice belongs to the message, and the other way round. */
+static void tell_queued(const struct message *m, const struct message *dsn, const char *kind)
 {
-    struct logctx c = { .type = LOG_MAILFLOW, .id = m->session_id, .prefix = "" };
-    log_line(&c, LOG_SUMMARY, "Message id %s from <%s>: %s%s", m->id, m->sender, what, detail);
+    struct logctx c = deliver_ctx(m);
+    event(notice_queued, &c, F_ADDR(sender, m->sender), F_STR(kind, kind), F_ID(child, dsn->id),
+          F_KEY(child_key, dsn->key));
+}
+
+static void tell_accepted(const struct message *m, const struct message *dsn, const char *kind)
+{
+    struct logctx c = deliver_ctx(dsn);
+    event(notice_accepted, &c, F_ID(parent, m->id), F_STR(kind, kind), F_ADDR(sender, dsn->sender),
+          F_ADDR(rcpt, m->sender), F_BYTES(bytes, dsn->size));
 }
 
 /* 0: told, or nobody to tell; else it has to be tried again. */
@@ -59,7 +66,8 @@ static int send_dsn(struct deliver *d, struct message *m, const char *kind)
         return ei.code == E_NOTFOUND ? 0 : ei.code;
     int r = address(d, dsn, &ei);
     if (r == E_NOTFOUND || r == E_PARSE) {
-        log_bounce(m, "no notice is sent: ", ei.text);
+        struct logctx c = deliver_ctx(m);
+        event(notice_none, &c, F_ADDR(sender, m->sender), F_STR(reason, ei.text));
         return 0;
     }
     if (r >= 0) {
@@ -68,9 +76,11 @@ static int send_dsn(struct deliver *d, struct message *m, const char *kind)
     }
     if (r < 0)
         log_error("Notice about message %s: %s", m->id, ei.text);
-    else
-        log_bounce(m, kind, " notice queued");
-    return r;
+    if (r < 0)
+        return r;
+    tell_accepted(m, dsn, kind);
+    tell_queued(m, dsn, kind);
+    return 0;
 }
 
 static bool any(const struct message *m, const char *kind)
@@ -81,11 +91,14 @@ static bool any(const struct message *m, const char *kind)
     return false;
 }
 
-static void count_failures(const struct message *m)
+static void tell_failures(const struct message *m)
 {
+    struct logctx c = deliver_ctx(m);
     for (size_t i = 0; i < m->n_rcpts; i++)
         if (m->rcpts[i].state == RCPT_FAILED && !m->rcpts[i].told)
-            ctr_inc(CTR_deliver_bounced);
+            event(delivery_failed, &c, F_ADDR(rcpt, m->rcpts[i].address),
+                  F_STR(reply, m->rcpts[i].answer),
+                  F_STR(host, *m->rcpts[i].remote_mta ? m->rcpts[i].remote_mta : NULL));
 }
 
 static void notify(struct deliver *d, struct message *m, const char *kind)
@@ -93,8 +106,9 @@ static void notify(struct deliver *d, struct message *m, const char *kind)
     if (!any(m, kind))
         return;
     if (m->bounce || !*m->sender) { /* never a notice about a notice */
+        struct logctx c = deliver_ctx(m);
         if (strcmp(kind, "failed") == 0)
-            log_bounce(m, "a notice that cannot be delivered is dropped", "");
+            event(notice_dropped, &c, F_ADDR(sender, m->sender));
         return;
     }
     if (send_dsn(d, m, kind) >= 0 || strcmp(kind, "failed") != 0)
@@ -117,7 +131,7 @@ static void notify_delay(struct deliver *d, struct message *m)
 
 void bounce_notify(struct deliver *d, struct message *m)
 {
-    count_failures(m);
+    tell_failures(m);
     notify(d, m, "failed");
     notify(d, m, "delivered");
     notify(d, m, "relayed");

@@ -21,6 +21,15 @@ void deliver_hostname(const struct conf *cf, char ret[256])
     ret[255] = '\0';
 }
 
+struct logctx deliver_ctx(const struct message *m)
+{
+    return (struct logctx){ .type = LOG_MAILFLOW,
+                            .id = m->session_id,
+                            .prefix = "",
+                            .message = m->key,
+                            .message_id = m->id };
+}
+
 void outgoing_open(struct deliver *d, struct outgoing *o)
 {
     atomic_init(&o->cancel, false);

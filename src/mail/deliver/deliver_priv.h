@@ -6,6 +6,7 @@
 
 #include "base/list.h"
 #include "conf/conf.h"
+#include "event/event.h"
 #include "mail/deliver/deliver.h"
 
 enum { LOCAL_BATCH = 64 };
@@ -39,6 +40,9 @@ void outgoing_close(struct deliver *d, struct outgoing *o);
 
 /* Our name in HELO and bounces: system.hostname, else the machine's. */
 void deliver_hostname(const struct conf *cf, char ret[256]);
+
+/* The context of what becomes of a message. */
+struct logctx deliver_ctx(const struct message *m);
 
 /* local.c, remote.c: threads */
 void *local_run(void *arg);

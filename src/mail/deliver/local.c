@@ -1,7 +1,7 @@
 /* Local delivery: takes what waits as one batch, sorts it by account, and adds all of an account's
  * messages in one transaction. The first mailbox writes the message's file, the others link to it.
  * Nothing is synced here: the queue's journal covers it until a checkpoint. */
-#include "log/log.h"
+#include "base/clock.h"
 #include "mail/deliver/deliver_priv.h"
 #include "os/proc.h"
 #include "stats/shm.h"
@@ -52,23 +52,31 @@ static void fill(struct batch *b)
     qsort(b->puts, b->n_puts, sizeof(*b->puts), by_account);
 }
 
-static void answer(struct rcpt *r, enum rcpt_state state, const char *text)
+static void answer(const struct put *p, enum rcpt_state state, const char *text)
 {
-    r->state = state;
-    message_set(&r->answer, sv_c(text));
-    ctr_inc(state == RCPT_DELIVERED ? CTR_deliver_local : CTR_deliver_local_failed);
+    struct logctx c = deliver_ctx(p->m);
+    const struct event_arg args[] = {
+        F_ADDR(rcpt, p->r->address),
+        F_ADDR(original, *p->r->original ? p->r->original : NULL),
+        F_STR(reply, text),
+        F_MS(waited, MAX(clock_wall_ms() - p->m->received_ms, 0)),
+    };
+    p->r->state = state;
+    message_set(&p->r->answer, sv_c(text));
+    event_emit(state == RCPT_DELIVERED ? EVT_delivery_local : EVT_delivery_local_failed, &c, args,
+               ARRAY_LEN(args));
 }
 
-static void answer_error(struct rcpt *r, int code, const char *detail)
+static void answer_error(const struct put *p, int code, const char *detail)
 {
     char text[320];
     if (code == E_QUOTA) {
-        answer(r, RCPT_FAILED, "552 5.2.2 Mailbox has exceeded the limit");
+        answer(p, RCPT_FAILED, "552 5.2.2 Mailbox has exceeded the limit");
         return;
     }
     snprintf(text, sizeof(text), "451 4.3.0 The mailbox cannot be written now: %s", detail);
-    answer(r, RCPT_WAITING, text);
-    log_error("Delivery to %s: %s", r->address, detail);
+    answer(p, RCPT_WAITING, text);
+    log_error("Delivery to %s: %s", p->r->address, detail);
 }
 
 static struct mailbox_add make_add(struct batch *b, const struct put *p)
@@ -103,10 +111,10 @@ static void finish_put(struct batch *b, struct mailbox *mb, struct put *p)
 {
     int r = p->add->ret_error;
     if (r < 0) {
-        answer_error(p->r, r, err_name(r));
+        answer_error(p, r, err_name(r));
         return;
     }
-    answer(p->r, RCPT_DELIVERED, "250 2.1.5 Delivered to mailbox");
+    answer(p, RCPT_DELIVERED, "250 2.1.5 Delivered to mailbox");
     remember_file(b, mb, p);
 }
 
@@ -172,7 +180,7 @@ static void deliver_account(struct batch *b, struct put *puts, size_t n)
     int r = account_find_id(b->d->accounts, id, &acc, &ei);
     if (r == E_NOTFOUND) { /* deleted since acceptance */
         for (size_t i = 0; i < n; i++)
-            answer(puts[i].r, RCPT_FAILED, "550 5.1.1 User unknown");
+            answer(&puts[i], RCPT_FAILED, "550 5.1.1 User unknown");
         return;
     }
     if (r >= 0)
@@ -180,7 +188,7 @@ static void deliver_account(struct batch *b, struct put *puts, size_t n)
     if (r == -ESTALE) /* the index was made anew meanwhile */
         r = open_and_add(b, puts, n, acc, &ei);
     for (size_t i = 0; i < n && r < 0; i++)
-        answer_error(puts[i].r, r, ei.text);
+        answer_error(&puts[i], r, ei.text);
 }
 
 static void log_each(const struct batch *b, const char *what)

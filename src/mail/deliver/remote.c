@@ -4,7 +4,6 @@
  * are used again that way. */
 #include "base/clock.h"
 #include "base/hash.h"
-#include "log/log.h"
 #include "mail/deliver/smtp_client.h"
 #include "os/proc.h"
 #include "stats/shm.h"
@@ -77,16 +76,26 @@ static size_t group(const struct conf *cf, struct job *j, const char *key, struc
 
 /* --- results --- */
 
-static void count(const struct message *m, const struct job *j)
+static void tell_results(const struct message *m, const struct job *j)
 {
+    struct logctx c = deliver_ctx(m);
     for (size_t i = 0; i < m->n_rcpts; i++) {
-        enum rcpt_state s = m->rcpts[i].state;
-        if (!j->tried[i])
+        const struct rcpt *r = &m->rcpts[i];
+        bool done = r->state == RCPT_DELIVERED || r->state == RCPT_RELAYED;
+        uint64_t code = 0;
+        if (!j->tried[i] || (!done && r->state != RCPT_WAITING))
             continue;
-        if (s == RCPT_DELIVERED || s == RCPT_RELAYED)
-            ctr_inc(CTR_deliver_remote);
-        else if (s == RCPT_WAITING)
-            ctr_inc(CTR_deliver_remote_deferred);
+        (void)sv_to_u64(sv_take(sv_c(r->answer), 3), &code);
+        const struct event_arg args[] = {
+            F_ADDR(rcpt, r->address),
+            F_ADDR(original, *r->original ? r->original : NULL),
+            F_CODE(code, code),
+            F_STR(reply, r->answer),
+            F_STR(host, *r->remote_mta ? r->remote_mta : NULL),
+            F_INT(attempts, m->attempts + 1),
+            F_MS(waited, MAX(clock_wall_ms() - m->received_ms, 0)),
+        };
+        event_emit(done ? EVT_delivery_remote : EVT_delivery_deferred, &c, args, ARRAY_LEN(args));
     }
 }
 
@@ -127,7 +136,7 @@ static void finish(struct deliver *d, struct job *j)
     }
     if (stopping)
         m->next_try_ms = clock_wall_ms(); /* not the recipients' fault: soon after the next start */
-    count(m, j);
+    tell_results(m, j);
     if (queue_expired(d->queue, m))
         for (size_t i = 0; i < m->n_rcpts; i++)
             if (m->rcpts[i].kind == RCPT_REMOTE && m->rcpts[i].state == RCPT_WAITING)
@@ -196,6 +205,8 @@ static struct job *next_parked(struct deliver *d, struct destination *dest)
 static void log_message(struct smtp_client *s, const struct message *m)
 {
     s->talked = true;
+    s->log.message = m->key;
+    s->log.message_id = m->id;
     if (*m->original)
         log_line(&s->log, LOG_DEBUG, "Message id %s item %s.tm$ original %s", m->id, m->item,
                  m->original);
@@ -243,9 +254,11 @@ static int connect_for(struct smtp_client *s, struct job *j, const char *key, st
         route_key(s->cf, sv_c(j->m->rcpts[k].address), other);
         n += open_rcpt(j, k) && strcmp(other, key) == 0;
     }
-    log_summary(&s->log, sv_c(j->m->sender), address, n, content_size(j->m),
-                (clock_mono_ms() - start) / 1000, s->timed_out ? "TIMEOUT" : "INCOMPLETE-SESSION",
-                j->m->id);
+    event(delivery_transaction, &s->log, F_ADDR(sender, j->m->sender), F_ADDR(rcpt, address),
+          F_INT(rcpts, n), F_BYTES(bytes, content_size(j->m)),
+          F_MS(duration, clock_mono_ms() - start),
+          F_STR(outcome, s->timed_out ? "TIMEOUT" : "INCOMPLETE-SESSION"),
+          F_STR(reason, why->answer));
     return r;
 }
 

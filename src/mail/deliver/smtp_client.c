@@ -2,7 +2,7 @@
  * 6531, 3461. */
 #include "mail/deliver/smtp_client.h"
 
-#include "log/log.h"
+#include "base/clock.h"
 #include "stats/shm.h"
 
 #include <time.h>
@@ -14,7 +14,11 @@ void smtp_begin(struct smtp_client *s, struct deliver *d, const struct conf *cf)
 {
     *s = (struct smtp_client){ .d = d, .cf = cf, .slot = -1 };
     outgoing_open(d, &s->out);
-    s->log = (struct logctx){ .type = LOG_SMTP, .id = s->out.id, .prefix = "Client session " };
+    s->log = (struct logctx){ .type = LOG_SMTP,
+                              .id = s->out.id,
+                              .prefix = "Client session ",
+                              .service = 1 + SVC_SMTP_CLIENT,
+                              .session = shm_session_key(s->out.id) };
     deliver_hostname(cf, s->our_name);
     buf_init(&s->unlogged, MAX_UNLOGGED);
     buf_init(&s->reply_lines, MAX_REPLY);
@@ -55,6 +59,10 @@ static void drop(struct smtp_client *s)
 {
     if (!s->c)
         return;
+    uint64_t in, out;
+    shm_session_totals(s->slot, &in, &out);
+    s->bytes_in += in;
+    s->bytes_out += out;
     client_close(s->c);
     s->c = NULL;
     shm_session_close(s->slot);
@@ -67,6 +75,18 @@ static void drop(struct smtp_client *s)
     free_connection(s);
 }
 
+static void tell_totals(struct smtp_client *s)
+{
+    const char *outcome = s->delivered ? "success" : s->timed_out ? "disconnected" : "failed";
+    event(session_end, &s->log, F_STR(outcome, outcome), F_STR(host, *s->host ? s->host : NULL),
+          F_MS(duration, s->began_ms ? clock_mono_ms() - s->began_ms : 0),
+          F_BYTES(bytes_in, s->bytes_in), F_BYTES(bytes_out, s->bytes_out),
+          F_INT(commands, s->commands), F_INT(messages, s->delivered));
+    s->delivered = s->commands = 0;
+    s->bytes_in = s->bytes_out = 0;
+    s->began_ms = 0;
+}
+
 void smtp_disconnect(struct smtp_client *s)
 {
     struct reply r;
@@ -74,8 +94,10 @@ void smtp_disconnect(struct smtp_client *s)
         (void)smtp_read_reply(s, QUIT_MS, &r);
     drop(s);
     if (s->talked)
-        log_line(&s->log, LOG_DEBUG, "Disconnected");
+        tell_totals(s);
     s->talked = false;
+    s->log.message = 0;
+    s->log.message_id = NULL;
     s->log.source[0] = '\0';
 }
 
@@ -96,7 +118,8 @@ static int open_connection(struct smtp_client *s, const char *host, const char *
         s->c = NULL;
         free_connection(s);
         s->timed_out = false;
-        log_line(&s->log, LOG_DEBUG, "Could not connect to '%s(%s)'", host, ip);
+        event(client_connect_failed, &s->log, F_STR(host, host), F_IP(remote_ip, ip),
+              F_STR(reason, err_name(r)));
         failure_set(why, false,
                     "451 4.4.1 Could not connect and send the mail to recipient (%s [%s]: %s)",
                     host, ip, err_name(r));
@@ -106,7 +129,10 @@ static int open_connection(struct smtp_client *s, const char *host, const char *
     sv_copy(s->ip, sizeof(s->ip), sv_c(ip));
     sv_copy(s->log.source, sizeof(s->log.source), sv_c(ip));
     s->slot = shm_session_open(SVC_SMTP_CLIENT, s->out.id, ip, client_local_ip(s->c));
-    log_line(&s->log, LOG_DEBUG, "Connected, local IP=%s", client_local_ip(s->c));
+    if (!s->began_ms)
+        s->began_ms = clock_mono_ms();
+    event(client_session_start, &s->log, F_IP(local, client_local_ip(s->c)), F_STR(host, host),
+          F_IP(remote_ip, ip), F_INT(port, port));
     return 0;
 }
 

@@ -31,8 +31,12 @@ struct smtp_client {
     char our_name[256];
     char host[256], ip[46];
     unsigned caps;
-    uint64_t max_size;   /* of SIZE; 0 = not told */
-    unsigned sent;       /* transactions on this connection */
+    uint64_t max_size; /* of SIZE; 0 = not told */
+    unsigned sent;     /* transactions on this connection */
+    /* Since the last "Disconnected": */
+    unsigned delivered, commands;
+    uint64_t bytes_in, bytes_out;
+    int64_t began_ms;    /* monotonic */
     bool in_transaction; /* RSET before the next one */
     bool timed_out;      /* why the last call failed */
     bool broken;         /* no QUIT */

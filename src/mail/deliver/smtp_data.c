@@ -432,9 +432,11 @@ static void summarize(struct tx *t, int64_t start, int r)
 {
     size_t done = count_done(t);
     const char *outcome = done ? "OK" : r < 0 && t->s->timed_out ? "TIMEOUT" : "INCOMPLETE-SESSION";
-    log_summary(&t->s->log, sv_c(t->m->sender), sv_c(t->list[0]->address), (unsigned)t->n,
-                t->content.end - t->content.at, (clock_mono_ms() - start) / 1000, outcome,
-                t->m->id);
+    t->s->delivered += (unsigned)done;
+    event(delivery_transaction, &t->s->log, F_ADDR(sender, t->m->sender),
+          F_ADDR(rcpt, t->list[0]->address), F_INT(rcpts, t->n),
+          F_BYTES(bytes, t->content.end - t->content.at), F_MS(duration, clock_mono_ms() - start),
+          F_STR(outcome, outcome), F_STR(host, t->s->host), F_IP(remote_ip, t->s->ip));
 }
 
 int smtp_transaction(struct smtp_client *s, struct message *m, struct rcpt **list, size_t n)

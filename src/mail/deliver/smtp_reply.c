@@ -1,6 +1,5 @@
 /* Commands out, replies in, and both in the log. A command is logged together with its reply, so
  * that a pipelined session reads like any other. */
-#include "log/log.h"
 #include "mail/deliver/smtp_client.h"
 #include "proto/smtp_reply.h"
 #include "stats/shm.h"
@@ -20,6 +19,7 @@ int smtp_send(struct smtp_client *s, const char *fmt, ...)
     ssize_t space = sv_find(text, ' ');
     if (r >= 0)
         shm_session_state(s->slot, sv_take(text, space < 0 ? text.n : (size_t)space));
+    s->commands++;
     if (r >= 0)
         r = buf_add_sv(&s->unlogged, text);
     if (r >= 0)

@@ -7,7 +7,7 @@
  * server took is believed always. */
 #include "base/clock.h"
 #include "base/hash.h"
-#include "log/log.h"
+#include "event/event.h"
 #include "mail/queue/queue_priv.h"
 #include "os/file.h"
 
@@ -313,6 +313,9 @@ static void give_up(struct queue *q, struct item *it)
     snprintf(name, sizeof(name), "%s.tm$", it->m->item);
     log_error("Queue: message %s (item %s) from <%s> is lost: its content is missing or incomplete",
               it->m->id, it->m->item, it->m->sender);
+    struct logctx c = { .type = LOG_MAILFLOW, .message = it->m->key, .message_id = it->m->id };
+    event(message_lost, &c, F_ADDR(sender, it->m->sender),
+          F_STR(reason, "its content is missing or incomplete"));
     if (it->has_env)
         set_aside(q, name, "its content is missing or incomplete");
 }

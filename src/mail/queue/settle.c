@@ -1,7 +1,7 @@
 /* The deliverers' side: taking what is due, recording what became of it. */
 #include "base/clock.h"
 #include "conf/conf.h"
-#include "log/log.h"
+#include "event/event.h"
 #include "mail/queue/queue_priv.h"
 
 #include <time.h>
@@ -144,6 +144,13 @@ struct settlement {
     bool done;
 };
 
+static void tell_waiting(const struct message *m, enum rcpt_kind kind)
+{
+    struct logctx c = { .type = LOG_MAILFLOW, .message = m->key, .message_id = m->id };
+    event(queue_waiting, &c, F_INT(attempts, m->attempts), F_TIME(next_try, m->next_try_ms),
+          F_INT(waiting, message_waiting(m, kind)));
+}
+
 static void prepare(struct settlement *s, struct message *m, enum rcpt_kind kind)
 {
     struct item *it = m->queue_data;
@@ -153,6 +160,7 @@ static void prepare(struct settlement *s, struct message *m, enum rcpt_kind kind
         m->attempts++;
         if (!m->next_try_ms)
             m->next_try_ms = clock_wall_ms() + sched_retry_delay(m->attempts);
+        tell_waiting(m, kind);
     } else {
         m->next_try_ms = 0;
     }

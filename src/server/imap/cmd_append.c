@@ -211,6 +211,7 @@ bool append_begin(struct session *s, struct sv text, uint64_t size, bool nonsync
         return false;
     }
     log_in(&s->log, sv_take(text, 1000));
+    s->commands++;
     ctr_inc(CTR_imap_commands);
     conn_set_state(s->c, SV("APPEND"));
     const char *why = target(s, u, wire);

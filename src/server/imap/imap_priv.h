@@ -6,7 +6,7 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "conf/conf.h"
-#include "log/log.h"
+#include "event/event.h"
 #include "mail/account/auth.h"
 #include "mail/mailbox/mailbox.h"
 #include "net/conn.h"
@@ -47,6 +47,7 @@ struct session {
     bool logged_out, timed_out; /* how it ends, in the log */
     uint8_t auth_failures;
     uint16_t bad_in_row;
+    uint32_t commands, errors;
     const struct account *acc;
     struct mailbox *mb;
     const struct snap *snap; /* what the client has been told; NULL = nothing selected */

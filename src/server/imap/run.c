@@ -112,7 +112,7 @@ void put_mailbox(struct buf *out, struct sv name)
 
 static void log_command(struct session *s, const struct cmd *c, struct sv text)
 {
-    if (!log_on(LOG_IMAP, LOG_DEBUG))
+    if (!log_wanted(&s->log, LOG_DEBUG))
         return;
     /* Credentials stay out of the log, also those of a mistyped LOGIN. */
     if (c->def ? (c->def->flags & CMD_SLOW) != 0 : s->state == ST_NOT_AUTH) {
@@ -241,6 +241,7 @@ void cmd_run(struct session *s, struct sv text)
     buf_init(&c.final, 4 * KiB);
     bool found = find_command(&c);
     log_command(s, &c, text);
+    s->commands++;
     ctr_inc(CTR_imap_commands);
     if (found) {
         conn_set_state(s->c, sv_c(c.def->name));
@@ -255,6 +256,7 @@ void cmd_run(struct session *s, struct sv text)
         if (!c.detached && c.final.n == 0)
             cmd_completed(&c);
     }
+    s->errors += !c.detached && c.result != RES_OK;
     if (!c.detached)
         cmd_finish(&c);
     buf_done(&c.out);

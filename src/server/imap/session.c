@@ -33,12 +33,10 @@ static void *session_open(struct conn *c, void *arg)
     s->srv = arg;
     s->state = ST_NOT_AUTH;
     s->framer.max_line = LOGIN_MAX_LINE;
-    s->log = (struct logctx){ .type = LOG_IMAP, .id = conn_id(c), .prefix = "" };
-    sv_copy(s->log.source, sizeof(s->log.source), sv_c(conn_peer_ip(c)));
+    conn_logctx(c, &s->log);
     s->active_ms = clock_mono_ms();
-    ctr_inc(CTR_imap_sessions);
     session_timeout_reset(s);
-    log_line(&s->log, LOG_DEBUG, "Connected, local IP=%s", conn_local_ip(c));
+    event(imap_session_start, &s->log, F_IP(local, conn_local_ip(c)));
     struct buf out;
     buf_init(&out, 8 * KiB);
     buf_add_str(&out, "* OK [CAPABILITY ");
@@ -128,16 +126,36 @@ static void session_secured(void *session)
     log_line(&s->log, LOG_DEBUG, "SSL: %s", conn_tls_info(s->c));
 }
 
+static void tell_summary(struct session *s, enum close_why why)
+{
+    event(imap_summary, &s->log, F_INT(messages, s->fetched), F_INT(appended, s->appended),
+          F_STR(outcome, s->timed_out || why == CLOSE_TIMEOUT ? "TIMEOUT"
+                         : s->logged_out                      ? "OK"
+                                                              : "INCOMPLETE-SESSION"));
+}
+
+static void tell_totals(struct session *s, enum close_why why)
+{
+    uint64_t in, out;
+    bool silent = s->timed_out || why == CLOSE_PEER || why == CLOSE_TIMEOUT;
+    bool good = (why == CLOSE_QUIT || s->logged_out) && (s->acc || !s->auth_failures);
+    conn_totals(s->c, &in, &out);
+    event(session_end, &s->log,
+          F_STR(outcome, good     ? "success"
+                         : silent ? "disconnected"
+                                  : "failed"),
+          F_STR(why, close_why_names[s->timed_out ? CLOSE_TIMEOUT : why]),
+          F_MS(duration, MAX(clock_wall_ms() - conn_started_ms(s->c), 0)), F_BYTES(bytes_in, in),
+          F_BYTES(bytes_out, out), F_INT(commands, s->commands), F_INT(messages, s->fetched),
+          F_INT(errors, s->errors), F_STR(tls, conn_is_tls(s->c) ? conn_tls_info(s->c) : NULL));
+}
+
 static void session_closed(void *session, enum close_why why)
 {
     struct session *s = session;
     if (s->acc)
-        log_line(&s->log, LOG_SUMMARY, "*** %s %u fetched %u appended %s", s->acc->address,
-                 s->fetched, s->appended,
-                 s->timed_out || why == CLOSE_TIMEOUT ? "TIMEOUT"
-                 : s->logged_out                      ? "OK"
-                                                      : "INCOMPLETE-SESSION");
-    log_line(&s->log, LOG_DEBUG, "Disconnected");
+        tell_summary(s, why);
+    tell_totals(s, why);
     idle_stop(s);
     auth_drop(s);
     append_drop(s);
@@ -193,6 +211,7 @@ void session_timeout_reset(struct session *s)
 void session_login(struct session *s, const struct account *acc, struct mailbox *mb)
 {
     s->acc = acc;
+    s->log.account = acc->address;
     s->mb = mb;
     s->state = ST_AUTH;
     s->framer.max_line = MAX_LINE;
@@ -307,7 +326,7 @@ void session_write(struct session *s, struct buf *out)
 void session_log_out(struct session *s, struct sv out)
 {
     enum { WHOLE = 400, FIRST = 160 };
-    if (out.n == 0 || !log_on(LOG_IMAP, LOG_DEBUG))
+    if (out.n == 0 || !log_wanted(&s->log, LOG_DEBUG))
         return;
     if (out.n <= WHOLE && sv_find_sv(out, SV("}\r\n")) < 0) {
         log_out(&s->log, out);

@@ -94,8 +94,7 @@ static void cmd_quit(struct pop3_session *s, const struct sv *args _unused_, int
         log_error("POP3: deleting from the mailbox of %s: %s", s->account->address, ei.text);
         pop3_err(s, "[SYS/TEMP] some deleted messages not removed");
     } else if (s->state == POP_TRANS) {
-        log_line(&s->log, LOG_SUMMARY, "*** %s %u retrieved %" PRIu64 " bytes %u deleted OK",
-                 s->account->address, s->retrieved, s->retrieved_bytes, s->n_deleted);
+        pop3_summary(s, s->n_deleted, "OK");
         pop3_ok(s, "%u messages deleted, bye", s->n_deleted);
     } else {
         pop3_ok(s, "bye");

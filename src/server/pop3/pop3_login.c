@@ -98,6 +98,7 @@ static void entered(struct pop3_session *s, const struct account *acc)
         return;
     }
     s->state = POP_TRANS;
+    s->log.account = acc->address;
     conn_set_account(s->c, sv_c(acc->address));
     conn_set_timeout(s->c, cf->pop3.timeout);
     pop3_ok(s, "%u messages", s->snap->n);

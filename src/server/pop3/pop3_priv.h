@@ -2,7 +2,7 @@
 #pragma once
 
 #include "conf/conf.h"
-#include "log/log.h"
+#include "event/event.h"
 #include "mail/account/auth.h"
 #include "server/pop3/pop3_server.h"
 
@@ -13,7 +13,8 @@ struct pop3_session {
     const struct pop3_server *srv;
     struct logctx log;
     enum pop3_state state;
-    unsigned failures, errors;     /* refused logins; lines that were no command */
+    unsigned failures, errors; /* refused logins; lines that were no command */
+    unsigned commands;
     char *user;                    /* of USER, until PASS */
     struct pop3_sasl *sasl;        /* while POP_SASL */
     const struct account *account; /* after login */
@@ -37,6 +38,8 @@ struct pop3_cmd {
 };
 const struct pop3_cmd *pop3_find(struct sv name);
 
+/* The session's line in the log, of one that has logged in. */
+void pop3_summary(struct pop3_session *s, unsigned deleted, const char *outcome);
 /* Replies; text without CRLF. */
 void pop3_ok(struct pop3_session *s, const char *fmt, ...) _printf_(2, 3);
 void pop3_err(struct pop3_session *s, const char *fmt, ...) _printf_(2, 3);

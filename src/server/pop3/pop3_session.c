@@ -4,6 +4,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "base/clock.h"
+
 enum { LINE = 1, MAX_LINE = 12288, MAX_PLAIN = 2048 };
 
 static void reply(struct pop3_session *s, const char *status, const char *fmt, va_list ap)
@@ -44,10 +46,8 @@ static void *pop3_open(struct conn *c, void *arg)
     s->c = c;
     s->srv = arg;
     s->state = POP_AUTH;
-    s->log = (struct logctx){ .type = LOG_POP3, .id = conn_id(c), .prefix = "" };
-    (void)sv_copy(s->log.source, sizeof(s->log.source), sv_c(conn_peer_ip(c)));
-    log_line(&s->log, LOG_DEBUG, "Connected, local IP=%s", conn_local_ip(c));
-    ctr_inc(CTR_pop3_sessions);
+    conn_logctx(c, &s->log);
+    event(pop3_session_start, &s->log, F_IP(local, conn_local_ip(c)));
     conn_set_timeout(c, cf->net.session_timeout);
     pop3_ok(s, "%s POP3 server ready", *cf->system.hostname ? cf->system.hostname : "Posthorn");
     return s;
@@ -142,6 +142,7 @@ static void run_line(struct pop3_session *s, struct sv line)
     int n;
 
     log_command(s, cmd, line);
+    s->commands++;
     if (sv_find(line, '\0') >= 0) {
         wrong(s, "NUL in a command");
         return;
@@ -209,15 +210,37 @@ static void pop3_secured(void *session)
     s->user = NULL;
 }
 
+void pop3_summary(struct pop3_session *s, unsigned deleted, const char *outcome)
+{
+    event(pop3_summary, &s->log, F_INT(messages, s->retrieved), F_BYTES(bytes, s->retrieved_bytes),
+          F_INT(deleted, deleted), F_STR(outcome, outcome));
+}
+
+static void tell_totals(struct pop3_session *s, enum close_why why)
+{
+    uint64_t in, out;
+    bool silent = s->timed_out || why == CLOSE_TIMEOUT || why == CLOSE_PEER;
+    bool good = why == CLOSE_QUIT && (s->account || !s->failures);
+
+    conn_totals(s->c, &in, &out);
+    event(session_end, &s->log,
+          F_STR(outcome, silent ? "disconnected"
+                         : good ? "success"
+                                : "failed"),
+          F_STR(why, close_why_names[s->timed_out ? CLOSE_TIMEOUT : why]),
+          F_MS(duration, MAX(clock_wall_ms() - conn_started_ms(s->c), 0)), F_BYTES(bytes_in, in),
+          F_BYTES(bytes_out, out), F_INT(commands, s->commands), F_INT(messages, s->retrieved),
+          F_INT(errors, s->errors + s->failures),
+          F_STR(tls, conn_is_tls(s->c) ? conn_tls_info(s->c) : NULL));
+}
+
 static void pop3_closed(void *session, enum close_why why)
 {
     struct pop3_session *s = session;
 
     if (s->state == POP_TRANS)
-        log_line(&s->log, LOG_SUMMARY, "*** %s %u retrieved %" PRIu64 " bytes 0 deleted %s",
-                 s->account->address, s->retrieved, s->retrieved_bytes,
-                 s->timed_out || why == CLOSE_TIMEOUT ? "TIMEOUT" : "INCOMPLETE-SESSION");
-    log_line(&s->log, LOG_DEBUG, "Disconnected");
+        pop3_summary(s, 0, s->timed_out || why == CLOSE_TIMEOUT ? "TIMEOUT" : "INCOMPLETE-SESSION");
+    tell_totals(s, why);
     pop3_sasl_free(s);
     if (s->account) {
         pop3_drop_close(s);

@@ -67,6 +67,7 @@ static void succeeded(struct smtp_session *s, const struct account *account)
 {
     leave(s);
     s->account = account;
+    s->log.account = account->address;
     conn_set_account(s->c, sv_c(account->address));
     smtp_reply_lit(s, "235 2.7.0 Authentication successful");
 }
@@ -164,6 +165,7 @@ void smtp_cmd_auth(struct smtp_session *s, struct sv args)
 void smtp_auth_line(struct smtp_session *s, struct sv line)
 {
     struct buf data;
+    s->commands++;
     if (sv_eq(line, SV("*"))) {
         log_in(&s->log, line);
         leave(s);

@@ -10,6 +10,7 @@ static bool refresh_account(struct smtp_session *s)
     if (r == 0) {
         account_unref(s->account);
         s->account = now;
+        s->log.account = now->address;
     }
     if (r < 0 && r != E_NOTFOUND) {
         smtp_reply_lit(s, "451 4.3.0 Temporary failure, try again later");
@@ -109,6 +110,7 @@ void smtp_cmd_mail(struct smtp_session *s, struct sv args)
         smtp_reply_arg(s, bad);
         return;
     }
+    s->subject = a.from.address;
     if (s->cf->smtp.max_messages && s->messages >= (unsigned)s->cf->smtp.max_messages) {
         smtp_reply_421(s, SV("4.7.0"), SV("Too many messages in this session, closing connection"));
         return;

@@ -150,17 +150,15 @@ void smtp_cmd_rcpt(struct smtp_session *s, struct sv args)
     bool remote;
     enum smtp_arg bad = smtp_parse_rcpt(args, &a);
     if (bad != SMTP_ARG_OK) {
-        ctr_inc(CTR_smtp_rcpt_refused);
         smtp_reply_arg(s, bad);
         return;
     }
-    if (!take_rcpt(s, &a, &remote)) {
-        ctr_inc(CTR_smtp_rcpt_refused);
+    s->subject = a.to.address;
+    if (!take_rcpt(s, &a, &remote))
         return;
-    }
     if (s->tx->n_rcpts++ == 0)
         s->tx->first_rcpt = sv_dup(a.to.address);
-    ctr_inc(CTR_smtp_rcpt_ok);
+    event(smtp_rcpt_accepted, &s->log, F_ADDR(rcpt, a.to.address));
     smtp_set_state(s, ST_RCPT);
     smtp_reply_parts(s, SV("250 2.1.5 <"), a.to.address,
                      remote ? SV(">... Recipient ok; will forward") : SV(">... Recipient ok"));

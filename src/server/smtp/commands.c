@@ -49,26 +49,26 @@ static void cmd_quit(struct smtp_session *s, struct sv args)
 /* The order is that of how often they come. HELO, EHLO and BDAT judge their arguments and state
  * themselves: their replies differ, and the octets of a chunk come in any case. */
 const struct smtp_cmd smtp_cmds[] = {
-    { "MAIL", ST_IDLE, F_LOGIN | F_TX, POOL_FAST, 1, 99, smtp_cmd_mail, NULL,
+    { "MAIL", ST_IDLE, F_LOGIN | F_TX, POOL_FAST, 1, 99, smtp_cmd_mail, EVT_smtp_mail_refused, NULL,
       "MAIL FROM:<sender> [SIZE=n] [BODY=8BITMIME] [SMTPUTF8] [RET=FULL|HDRS] [ENVID=id] "
       "[AUTH=sender]" },
-    { "RCPT", ST_TX, F_TX, POOL_FAST, 1, 99, smtp_cmd_rcpt, NULL,
+    { "RCPT", ST_TX, F_TX, POOL_FAST, 1, 99, smtp_cmd_rcpt, EVT_smtp_rcpt_refused, NULL,
       "RCPT TO:<recipient> [NOTIFY=NEVER|SUCCESS,FAILURE,DELAY] [ORCPT=rfc822;recipient]" },
-    { "DATA", ST_RCPT, F_TX, POOL_FAST, 0, 0, smtp_cmd_data, NULL, "DATA" },
-    { "BDAT", ST_ANY, 0, POOL_FAST, 0, 99, smtp_cmd_bdat, NULL, "BDAT size [LAST]" },
-    { "EHLO", ST_ANY, 0, POOL_FAST, 0, 99, smtp_cmd_ehlo, NULL, "EHLO domain" },
-    { "HELO", ST_ANY, 0, POOL_FAST, 0, 99, smtp_cmd_helo, NULL, "HELO domain" },
-    { "QUIT", ST_ANY, 0, POOL_FAST, 0, 0, cmd_quit, NULL, "QUIT" },
-    { "RSET", ST_ANY, 0, POOL_FAST, 0, 0, cmd_rset, NULL, "RSET" },
-    { "STARTTLS", ST_IDLE, 0, POOL_FAST, 0, 0, smtp_cmd_starttls, tls_on, "STARTTLS" },
-    { "AUTH", ST_IDLE, F_TX, POOL_SLOW, 1, 2, smtp_cmd_auth, NULL,
+    { "DATA", ST_RCPT, F_TX, POOL_FAST, 0, 0, smtp_cmd_data, 0, NULL, "DATA" },
+    { "BDAT", ST_ANY, 0, POOL_FAST, 0, 99, smtp_cmd_bdat, 0, NULL, "BDAT size [LAST]" },
+    { "EHLO", ST_ANY, 0, POOL_FAST, 0, 99, smtp_cmd_ehlo, 0, NULL, "EHLO domain" },
+    { "HELO", ST_ANY, 0, POOL_FAST, 0, 99, smtp_cmd_helo, 0, NULL, "HELO domain" },
+    { "QUIT", ST_ANY, 0, POOL_FAST, 0, 0, cmd_quit, 0, NULL, "QUIT" },
+    { "RSET", ST_ANY, 0, POOL_FAST, 0, 0, cmd_rset, 0, NULL, "RSET" },
+    { "STARTTLS", ST_IDLE, 0, POOL_FAST, 0, 0, smtp_cmd_starttls, 0, tls_on, "STARTTLS" },
+    { "AUTH", ST_IDLE, F_TX, POOL_SLOW, 1, 2, smtp_cmd_auth, EVT_smtp_auth_refused, NULL,
       "AUTH mechanism [initial-response]" },
-    { "NOOP", ST_ANY, 0, POOL_FAST, 0, 99, cmd_noop, NULL, "NOOP" },
-    { "HELP", ST_ANY, 0, POOL_FAST, 0, 1, smtp_cmd_help, NULL, "HELP [command]" },
-    { "VRFY", ST_ANY, F_LOGIN, POOL_FAST, 1, 99, smtp_cmd_vrfy, vrfy_on, "VRFY address" },
-    { "EXPN", ST_ANY, F_LOGIN, POOL_FAST, 1, 99, smtp_cmd_expn, expn_on, "EXPN list" },
-    { "ETRN", ST_ANY, 0, POOL_FAST, 0, 99, NULL, never, NULL },
-    { "ATRN", ST_ANY, 0, POOL_FAST, 0, 99, NULL, never, NULL },
+    { "NOOP", ST_ANY, 0, POOL_FAST, 0, 99, cmd_noop, 0, NULL, "NOOP" },
+    { "HELP", ST_ANY, 0, POOL_FAST, 0, 1, smtp_cmd_help, 0, NULL, "HELP [command]" },
+    { "VRFY", ST_ANY, F_LOGIN, POOL_FAST, 1, 99, smtp_cmd_vrfy, 0, vrfy_on, "VRFY address" },
+    { "EXPN", ST_ANY, F_LOGIN, POOL_FAST, 1, 99, smtp_cmd_expn, 0, expn_on, "EXPN list" },
+    { "ETRN", ST_ANY, 0, POOL_FAST, 0, 99, NULL, 0, never, NULL },
+    { "ATRN", ST_ANY, 0, POOL_FAST, 0, 99, NULL, 0, never, NULL },
 };
 const size_t smtp_cmds_count = ARRAY_LEN(smtp_cmds);
 
@@ -96,7 +96,7 @@ static struct sv mask(struct sv line, char ret[128])
 void smtp_log_line(struct smtp_session *s, struct sv line)
 {
     char masked[128];
-    if (!log_on(LOG_SMTP, LOG_DEBUG))
+    if (!log_wanted(&s->log, LOG_DEBUG))
         return;
     struct sv shown = mask(line, masked);
     log_in(&s->log, shown.p ? shown : line);
@@ -117,6 +117,12 @@ static struct sv state_refusal(const struct smtp_session *s, const struct smtp_c
     return SV_NULL;
 }
 
+static void refuse_command(struct smtp_session *s, struct sv reply)
+{
+    event(smtp_command_refused, &s->log, F_STR(reply, reply));
+    smtp_reply(s, reply);
+}
+
 void smtp_run_line(struct smtp_session *s, struct sv line)
 {
     struct sv args;
@@ -126,16 +132,15 @@ void smtp_run_line(struct smtp_session *s, struct sv line)
         log_in(&s->log, SV("****"));
     else
         smtp_log_line(s, line);
+    s->commands++;
     if (!cmd) {
-        ctr_inc(CTR_smtp_bad_commands);
-        smtp_reply_lit(s, "500 5.5.1 Command unrecognized");
+        refuse_command(s, SV("500 5.5.1 Command unrecognized"));
         return;
     }
     conn_set_state(s->c, sv_c(cmd->verb));
     s->auth_refused = cmd->run == smtp_cmd_auth;
     if (cmd->enabled && !cmd->enabled(s)) {
-        ctr_inc(CTR_smtp_bad_commands);
-        smtp_reply_lit(s, "502 5.5.1 Sorry, we do not support this operation");
+        refuse_command(s, SV("502 5.5.1 Sorry, we do not support this operation"));
         return;
     }
     struct sv refusal = state_refusal(s, cmd);
@@ -149,5 +154,8 @@ void smtp_run_line(struct smtp_session *s, struct sv line)
         smtp_reply_arg(s, SMTP_ARG_SYNTAX);
         return;
     }
+    s->refusal = cmd->refusal;
+    s->subject = cmd->run == smtp_cmd_auth ? SV_NULL : args;
     cmd->run(s, args);
+    s->refusal = 0;
 }

@@ -13,6 +13,19 @@ static void send_reply(struct smtp_session *s, struct sv line)
         smtp_close(s); /* a peer that sends commands and reads no replies */
 }
 
+/* What the command that runs asked for is refused. */
+static void tell_refusal(struct smtp_session *s, struct sv line)
+{
+    bool names_sender = s->refusal == EVT_smtp_mail_refused;
+    uint64_t code = 0;
+    (void)sv_to_u64(sv_take(line, 3), &code);
+    struct event_arg args[] = { F_ADDR(rcpt, s->subject), F_CODE(code, code),
+                                F_STR(reply, sv_trim(line)) };
+    if (names_sender)
+        args[0] = (struct event_arg)F_ADDR(sender, s->subject);
+    event_emit(s->refusal, &s->log, args, ARRAY_LEN(args));
+}
+
 /* A session of errors only is not worth keeping. */
 static void count_error(struct smtp_session *s, char digit)
 {
@@ -34,6 +47,8 @@ void smtp_replyv(struct smtp_session *s, const struct sv *parts, size_t n)
     }
     line[len++] = '\r';
     line[len++] = '\n';
+    if (line[0] >= '4' && s->refusal)
+        tell_refusal(s, sv_n(line, len));
     send_reply(s, sv_n(line, len));
     count_error(s, line[0]);
 }
@@ -71,6 +86,8 @@ void smtp_reply_421(struct smtp_session *s, struct sv enhanced, struct sv reason
     smtp_hostname(s->cf, host);
     int n = snprintf(line, sizeof(line), "421 " SV_FMT " %s " SV_FMT "\r\n", SV_ARG(enhanced), host,
                      SV_ARG(reason));
+    event(smtp_session_closed, &s->log, F_CODE(code, 421),
+          F_STR(reply, sv_trim(sv_n(line, (size_t)n))));
     send_reply(s, sv_n(line, (size_t)n));
     smtp_close(s);
 }

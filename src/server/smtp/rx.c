@@ -176,7 +176,8 @@ static struct sv refusal(const struct smtp_session *s)
 
 static void refuse(struct smtp_session *s, struct sv reply)
 {
-    ctr_inc(CTR_smtp_messages_refused);
+    event(smtp_message_refused, &s->log, F_ADDR(sender, s->tx->m->sender),
+          F_ADDR(rcpt, s->tx->first_rcpt), F_STR(reply, reply));
     smtp_tx_end(s, "INCOMPLETE-SESSION");
     smtp_idle(s);
     smtp_reply(s, reply);
@@ -230,7 +231,6 @@ static void accepted(struct smtp_session *s)
     int64_t seconds = (clock_mono_us() - tx->rx.started_us) / 1000000;
     memcpy(id, tx->m->id, sizeof(id));
     s->messages++;
-    ctr_inc(CTR_smtp_messages_in);
     ctr_add(CTR_smtp_bytes_in, tx->rx.content);
     for (size_t i = 0; i < tx->m->n_rcpts; i++)
         if (tx->m->rcpts[i].kind == RCPT_LOCAL)

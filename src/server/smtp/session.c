@@ -84,13 +84,6 @@ bool smtp_trusted(const struct smtp_session *s)
     return s->cf->smtp.relay_trusted && conn_peer_trusted(s->c);
 }
 
-static void session_log_init(struct logctx *log, struct conn *c)
-{
-    *log = (struct logctx){ .type = LOG_SMTP, .id = conn_id(c), .prefix = "" };
-    (void)sv_copy(log->source, sizeof(log->source), sv_c(conn_peer_ip(c)));
-    log_line(log, LOG_DEBUG, "Connected, local IP=%s", conn_local_ip(c));
-}
-
 static struct smtp_session *session_new(struct conn *c, const struct smtp_server *srv,
                                         const struct conf *cf)
 {
@@ -101,7 +94,8 @@ static struct smtp_session *session_new(struct conn *c, const struct smtp_server
     s->state = ST_WAIT;
     s->active_ms = clock_mono_ms();
     s->max_line = (uint32_t)cf->smtp.max_line;
-    session_log_init(&s->log, c);
+    conn_logctx(c, &s->log);
+    event(smtp_session_start, &s->log, F_IP(local, conn_local_ip(c)));
     return s;
 }
 
@@ -123,7 +117,6 @@ static void *smtp_open(struct conn *c, void *arg)
     _cleanup_(conf_unrefp) const struct conf *cf = conf_pin();
     struct smtp_session *s = session_new(c, arg, cf);
     bool watch = cf->smtp.early_talkers == 1 /* reject */ && !conn_is_tls(c);
-    ctr_inc(CTR_smtp_sessions);
     if (watch && conn_has_input(c)) {
         refuse_early_talker(s);
     } else if (watch && cf->smtp.greeting_delay > 0 && !s->srv->submission &&
@@ -189,7 +182,7 @@ static void bad_line(struct smtp_session *s, struct sv line, struct sv reply)
     } else {
         smtp_log_line(s, sv_take(line, 200));
     }
-    ctr_inc(CTR_smtp_bad_commands);
+    event(smtp_command_refused, &s->log, F_STR(reply, reply));
     smtp_reply(s, reply);
 }
 
@@ -198,10 +191,14 @@ static void run_piece(struct smtp_session *s, enum smtp_piece_kind kind, unsigne
 {
     switch (kind) {
     case SMTP_LINE:
-        if (s->state == ST_AUTH)
+        if (s->state == ST_AUTH) {
+            s->refusal = EVT_smtp_auth_refused;
+            s->subject = SV_NULL;
             smtp_auth_line(s, f->data);
-        else
+            s->refusal = 0;
+        } else {
             smtp_run_line(s, f->data);
+        }
         return;
     case SMTP_LONG:
         s->swallowed = f->used;
@@ -278,6 +275,7 @@ static void forget_peer(struct smtp_session *s)
     free(s->helo);
     s->helo = NULL;
     if (s->account) {
+        s->log.account = NULL;
         account_unref(s->account);
         s->account = NULL;
         conn_set_account(s->c, SV(""));
@@ -295,6 +293,26 @@ static void smtp_secured(void *session)
     smtp_set_state(s, ST_NEW);
 }
 
+/* Green, red and brown of the list of sessions: success, failed, disconnected. */
+static const char *outcome_of(const struct smtp_session *s, enum close_why why)
+{
+    if (s->timed_out || why == CLOSE_TIMEOUT || why == CLOSE_PEER)
+        return "disconnected";
+    return why == CLOSE_QUIT && (s->messages || !s->errors) ? "success" : "failed";
+}
+
+static void tell_totals(struct smtp_session *s, enum close_why why)
+{
+    uint64_t in, out;
+    conn_totals(s->c, &in, &out);
+    event(session_end, &s->log, F_STR(outcome, outcome_of(s, why)),
+          F_STR(why, close_why_names[s->timed_out ? CLOSE_TIMEOUT : why]),
+          F_MS(duration, MAX(clock_wall_ms() - conn_started_ms(s->c), 0)), F_BYTES(bytes_in, in),
+          F_BYTES(bytes_out, out), F_INT(commands, s->commands), F_INT(messages, s->messages),
+          F_INT(errors, s->errors), F_STR(helo, s->helo),
+          F_STR(tls, conn_is_tls(s->c) ? conn_tls_info(s->c) : NULL));
+}
+
 static void smtp_closed(void *session, enum close_why why)
 {
     struct smtp_session *s = session;
@@ -302,10 +320,11 @@ static void smtp_closed(void *session, enum close_why why)
     if (s->tx)
         smtp_tx_end(s, outcome);
     else if (!s->summarised)
-        log_summary(&s->log, SV(""), SV(""), 0, 0, 0, outcome, "");
+        event(smtp_session_empty, &s->log, F_INT(rcpts, 0), F_BYTES(bytes, 0), F_MS(duration, 0),
+              F_STR(outcome, outcome));
     if (why == CLOSE_PEER || why == CLOSE_ERROR)
         ctr_inc(CTR_smtp_terminations);
-    log_line(&s->log, LOG_DEBUG, "Disconnected");
+    tell_totals(s, why);
     smtp_auth_free(s);
     if (s->account)
         account_unref(s->account);
@@ -318,7 +337,8 @@ void smtp_refuse(struct conn *c, const char *reason)
 {
     _cleanup_(conf_unrefp) const struct conf *cf = conf_pin();
     struct smtp_session s = { .c = c, .cf = cf, .state = ST_WAIT };
-    session_log_init(&s.log, c);
+    conn_logctx(c, &s.log);
+    log_line(&s.log, LOG_DEBUG, "Connected, local IP=%s", conn_local_ip(c));
     if (!strcmp(reason, "access"))
         smtp_reply_lit(&s, "554 5.7.1 Permission denied");
     else if (!strcmp(reason, "ip"))
@@ -326,7 +346,8 @@ void smtp_refuse(struct conn *c, const char *reason)
                            "reached");
     else
         smtp_reply_421(&s, SV("4.3.2"), SV("Too many connections, try again later"));
-    log_summary(&s.log, SV(""), SV(""), 0, 0, 0, "INCOMPLETE-SESSION", "");
+    event(smtp_session_empty, &s.log, F_INT(rcpts, 0), F_BYTES(bytes, 0), F_MS(duration, 0),
+          F_STR(outcome, "INCOMPLETE-SESSION"));
     log_line(&s.log, LOG_DEBUG, "Disconnected");
 }
 

@@ -5,7 +5,7 @@
 #include "base/buf.h"
 #include "base/hash.h"
 #include "conf/conf.h"
-#include "log/log.h"
+#include "event/event.h"
 #include "mail/account/auth.h"
 #include "mail/message/message.h"
 #include "proto/smtp_args.h"
@@ -93,7 +93,9 @@ struct smtp_session {
     bool auth_refused; /* the last command was AUTH, and it is over */
     uint64_t chunk_size;
     uint64_t swallowed; /* bytes of the refused line */
-    unsigned errors, auth_failures, messages;
+    unsigned errors, auth_failures, messages, commands;
+    enum event_type refusal; /* what a refusing reply to this command is; 0 = no event */
+    struct sv subject;       /* whom the command names; valid while it runs */
     enum rdns rdns;
     char *peer_host;               /* PTR name or NULL */
     char *helo;                    /* NULL before HELO */
@@ -133,6 +135,7 @@ struct smtp_cmd {
     enum pool pool;
     uint8_t min_args, max_args;
     void (*run)(struct smtp_session *s, struct sv args);
+    enum event_type refusal;                       /* event of a 4xx or 5xx to it; 0 = none */
     bool (*enabled)(const struct smtp_session *s); /* NULL = always */
     const char *help;                              /* syntax; NULL = not in HELP */
 };

@@ -12,6 +12,8 @@ void smtp_tx_begin(struct smtp_session *s, const struct smtp_mail_args *a)
     tx->rx.fd = -1;
     tx->declared = a->has_size ? a->size : 0;
     m->session_id = conn_id(s->c);
+    s->log.message = m->key;
+    s->log.message_id = m->id; /* "" until the content begins */
     (void)sv_copy(m->peer_ip, sizeof(m->peer_ip), sv_c(conn_peer_ip(s->c)));
     message_set(&m->sender, a->from.address);
     if (a->envid.p)
@@ -48,12 +50,23 @@ void smtp_tx_end(struct smtp_session *s, const char *outcome)
     if (!tx)
         return;
     bool ok = !strcmp(outcome, "OK");
+    enum event_type type = ok                            ? EVT_smtp_message_accepted
+                           : !strcmp(outcome, "TIMEOUT") ? EVT_smtp_message_timeout
+                                                         : EVT_smtp_message_incomplete;
     if (tx->rx.started && !tx->rx.logged)
         smtp_rx_log_bytes(s, &tx->rx);
     /* As in the logs people compare with: what is incomplete counts no bytes and no time. */
-    log_summary(&s->log, sv_c(tx->m->sender), sv_c(tx->first_rcpt), tx->n_rcpts,
-                ok ? tx->rx.content : 0, ok ? (clock_mono_us() - tx->rx.started_us) / 1000000 : 0,
-                outcome, tx->m->id);
+    const struct event_arg args[] = {
+        F_ADDR(sender, tx->m->sender),
+        F_ADDR(rcpt, tx->first_rcpt),
+        F_INT(rcpts, tx->n_rcpts),
+        F_BYTES(bytes, ok ? tx->rx.content : 0),
+        F_MS(duration, ok ? (clock_mono_us() - tx->rx.started_us) / 1000 : 0),
+        F_STR(outcome, outcome),
+    };
+    event_emit(type, &s->log, args, ARRAY_LEN(args));
+    s->log.message = 0;
+    s->log.message_id = NULL;
     s->summarised = true;
     tx_free(tx);
 }

@@ -105,7 +105,7 @@ static void test_server_id(void **state)
     c.server_id = "b2";
     log_sink_configure(sink, &c);
     log_line(&smtp, LOG_SUMMARY, "one");
-    log_maint("root", "x");
+    log_write(log_here(), LOG_MAINTENANCE, LOG_SUMMARY, SV("x 'root'"));
     log_flush();
     wait_for("sb220261121-00.log", "one\n");
     wait_for("maintenance/b220261121-00.log", "x 'root'\n");

@@ -1,5 +1,5 @@
-/* Tests of the form of log lines, against the transcripts that administrators know (features.md
- * section F): each kind of line once, and what peers may not do to it. */
+/* Tests of the form of log lines, of events too, against the transcripts that administrators know
+ *: each kind of line once, and what peers may not do to it. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -8,9 +8,27 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
-#include "log/log.h"
+#include "event/event.h"
 
 static struct buf got;
+
+static void summary(struct logctx *c, struct sv from, struct sv rcpt, unsigned n, uint64_t bytes,
+                    int64_t seconds, const char *outcome, const char *id)
+{
+    c->message_id = id;
+    event(smtp_message_incomplete, c, F_ADDR(sender, from), F_ADDR(rcpt, rcpt), F_INT(rcpts, n),
+          F_BYTES(bytes, bytes), F_MS(duration, seconds * 1000), F_STR(outcome, outcome));
+}
+
+static void login(const char *service, bool ok, const char *user, int method)
+{
+    if (ok)
+        event(auth_succeeded, log_here(), F_STR(proto, service), F_ADDR(user, user),
+              F_INT(method, method));
+    else
+        event(auth_failed, log_here(), F_STR(proto, service), F_ADDR(user, user),
+              F_INT(method, method));
+}
 
 static int setup(void **state)
 {
@@ -61,7 +79,7 @@ static void test_client_session(void **state)
     log_in(&c, S("220 mail.fastflow.it ESMTP; Wed, 05 Oct 2011 10:47:12 +0200\r\n"));
     log_out(&c, S("EHLO localhost\r\n"));
     log_line(&c, LOG_DEBUG, ">>> %d bytes (overall data transfer speed=%d B/s)", 589, 293275);
-    log_summary(&c, S("admin@icewarpdemo.com"), S("test@icewarp.it"), 1, 589, 0, "OK", "OSA88513");
+    summary(&c, S("admin@icewarpdemo.com"), S("test@icewarp.it"), 1, 589, 0, "OK", "OSA88513");
     log_line(&c, LOG_DEBUG, "Disconnected");
     expect("SYSTEM          [1140] 10:47:14 Client session Message id OSA88513 item "
            "201110051047140042.tms\n"
@@ -87,10 +105,10 @@ static void test_server_session(void **state)
     log_out(&c, S("250-smtp.example.it Hello localhost [79.38.14.7], pleased to meet you.\r\n"
                   "250-ENHANCEDSTATUSCODES\r\n250-SIZE\r\n250 HELP\r\n"));
     log_line(&c, LOG_DEBUG, "Start of mail processing");
-    log_summary(&c, S("admin@icewarpdemo.com"), S("test@icewarpdemo.com"), 1, 382, 12, "OK",
-                "OSA88513");
-    log_summary(&c, SV_NULL, SV_NULL, 0, 0, 0, "INCOMPLETE-SESSION", "");
-    log_summary(&c, S("a@b"), S("c@d"), 1, 0, 86400 + 3661, "TIMEOUT", "IYG80904");
+    summary(&c, S("admin@icewarpdemo.com"), S("test@icewarpdemo.com"), 1, 382, 12, "OK",
+            "OSA88513");
+    summary(&c, SV_NULL, SV_NULL, 0, 0, 0, "INCOMPLETE-SESSION", "");
+    summary(&c, S("a@b"), S("c@d"), 1, 0, 86400 + 3661, "TIMEOUT", "IYG80904");
     log_line(&c, LOG_DEBUG, "Disconnected");
     expect("79.38.14.7      [0EC4] 10:47:14 Connected, local IP=10.0.0.20\n"
            "79.38.14.7      [0EC4] 10:47:14 <<< EHLO localhost\n"
@@ -123,12 +141,13 @@ static void test_auth(void **state)
     (void)state;
     struct logctx c = { .type = LOG_IMAP, .id = 0x1d14, .source = "194.188.6.143" };
     assert_null(log_thread_session(&c));
-    log_auth_policy("IMAP", "increased failed login count to %d, user=%s", 1, "b@t.com");
-    log_auth_policy("IMAP", "cleared failed login count, user=%s", "b@t.com");
-    log_auth_result("IMAP", false, S("b"), 0);
-    log_auth_result("IMAP", true, S("b@t.com"), 0);
+    event(auth_failure_counted, log_here(), F_STR(proto, "IMAP"), F_INT(count, 1),
+          F_ADDR(user, "b@t.com"));
+    event(auth_failures_cleared, log_here(), F_STR(proto, "IMAP"), F_ADDR(user, "b@t.com"));
+    login("IMAP", false, "b", 0);
+    login("IMAP", true, "b@t.com", 0);
     assert_ptr_equal(log_thread_session(NULL), &c);
-    log_auth_result("Control", true, S("a@t.com"), 9);
+    login("Control", true, "a@t.com", 9);
     expect("194.188.6.143   [1D14] 10:47:14:874 Login policy [IMAP] - increased failed login count "
            "to 1, user=b@t.com\n"
            "194.188.6.143   [1D14] 10:47:14:874 Login policy [IMAP] - cleared failed login count, "
@@ -143,16 +162,17 @@ static void test_auth(void **state)
 
 static void auth_lines(void)
 {
-    log_auth_policy("IMAP", "p");
-    log_auth_result("IMAP", false, S("f"), 0);
-    log_auth_result("IMAP", true, S("s"), 0);
+    event(auth_user_locked, log_here(), F_STR(proto, "IMAP"), F_INT(minutes, 30),
+          F_ADDR(user, "p"));
+    login("IMAP", false, "f", 0);
+    login("IMAP", true, "s", 0);
 }
 
 static void test_auth_levels(void **state)
 {
     (void)state;
 #define AT   "SYSTEM          [0000] 10:47:14:874 "
-#define POL  AT "Login policy [IMAP] - p\n"
+#define POL  AT "Login policy [IMAP] - locked for 30 min, user=p\n"
 #define FAIL AT "Authentication [IMAP] - Result=0, User=f, Method=0\n"
 #define GOOD AT "Authentication [IMAP] - Result=1, User=s, Method=0\n"
     static const char *const want[] = { "", POL FAIL, POL FAIL GOOD, POL FAIL GOOD };
@@ -173,9 +193,11 @@ static void test_maint_levels(void **state)
     static const char *const want[] = { "", CHANGE SET, DENIED, CHANGE SET DENIED };
     for (int l = LOG_NONE; l <= LOG_EXTENDED; l++) {
         log_set_level(LOG_MAINTENANCE, (enum log_level)l);
-        log_maint("123@icewarpdemo.com", "'%s' updated", "System");
-        log_maint_set("root", "smtp.max_errors", "20", "50");
-        log_maint_denied("eve", "tool %s", "set");
+        event(object_changed, log_here(), F_STR(object, "System"),
+              F_STR(admin, "123@icewarpdemo.com"));
+        event(setting_changed, log_here(), F_STR(object, "smtp.max_errors"), F_STR(admin, "root"),
+              F_STR(old, "20"), F_STR(new, "50"));
+        event(access_denied, log_here(), F_STR(admin, "eve"), F_STR(what, "tool set"));
         expect(want[l]);
     }
 }
@@ -201,7 +223,7 @@ static void test_levels(void **state)
         assert_true(log_on(LOG_POP3, LOG_SUMMARY) == (l >= LOG_SUMMARY));
         assert_true(log_on(LOG_POP3, LOG_EXTENDED) == (l >= LOG_EXTENDED));
         log_in(&c, S("QUIT"));
-        log_summary(&c, SV_NULL, SV_NULL, 0, 0, 0, "OK", NULL);
+        summary(&c, SV_NULL, SV_NULL, 0, 0, 0, "OK", NULL);
         log_line(&c, LOG_EXTENDED, "x");
         size_t lines = 0;
         for (size_t i = 0; i < got.n; i++)
@@ -288,7 +310,7 @@ static void test_huge_entry(void **state)
     log_line(&c, LOG_DEBUG, "%s", big);
     assert_true(got.n < 70 * KiB);
     buf_reset(&got);
-    log_summary(&c, sv_n(big, 4 * MiB), sv_n(big, 4 * MiB), 1, 1, 1, "OK", "x");
+    summary(&c, sv_n(big, 4 * MiB), sv_n(big, 4 * MiB), 1, 1, 1, "OK", "x");
     assert_true(got.n < 140 * KiB && got.p[got.n - 1] == '\n');
 }
 

@@ -1,0 +1,13 @@
+/* Shared by the files that print answers. */
+#pragma once
+
+#include "cli/tool.h"
+
+/* Text for a terminal: what peers have sent must not steer it. */
+void print_safe(const char *s, char *out, size_t cap);
+const char *print_text(json_t *o, const char *key); /* "" when it is not there */
+
+/* print_events.c */
+void print_events(json_t *rows);
+void print_trace(json_t *reply); /* a message with its events, or several messages */
+void print_transcript(json_t *reply);

@@ -1,0 +1,419 @@
+/* Accounts. */
+#include "mail/account/address.h"
+#include "server/api/api_priv.h"
+#include "server/api/directory.h"
+#include "server/api/import.h"
+#include "server/api/operations.h"
+#include "server/api/page.h"
+
+#define ROLES "user|domain-admin|system-admin"
+
+#define ACCOUNT_FIELDS                                                                                \
+    { "name", API_TEXT, 0, 0, 200, NULL, NULL, "Name for people." },                                  \
+        { "password", API_TEXT, API_WRITEONLY, 0,                                                     \
+          1024,       NULL,     NULL,          "Empty: receives mail, cannot log in." },              \
+        { "enabled", API_BOOL, 0, 0, 0, NULL, NULL, NULL },                                           \
+        { "quota", API_INT, 0, 0, INT64_MAX, NULL, NULL, "Bytes; 0 = the domain's." },                \
+        { "soft_quota", API_INT, 0,    0,                                                             \
+          INT64_MAX,    NULL,    NULL, "Bytes above which it receives but may not send; 0 = none." }, \
+        { "max_message", API_INT, 0, 0, INT64_MAX, NULL, NULL, "Bytes; 0 = the domain's." },          \
+        { "local_only", API_BOOL, 0, 0, 0, NULL, NULL, "May send to local domains only." },           \
+        { "aliases", API_TEXTS, 0, 0, 500, NULL, NULL, "Replaces all." },                             \
+        { "role", API_ENUM, 0, 0, 0, ROLES, NULL, "Set by system admins." },                          \
+        { "admin_domains",                                                                            \
+          API_TEXTS,                                                                                  \
+          0,                                                                                          \
+          0,                                                                                          \
+          1000,                                                                                       \
+          NULL,                                                                                       \
+          NULL,                                                                                       \
+          "What a domain admin administers; set by system admins." },                                 \
+    {                                                                                                 \
+        0                                                                                             \
+    }
+static const struct api_field patch_fields[] = { ACCOUNT_FIELDS };
+static const struct api_field create_fields[] = {
+    { "address", API_TEXT, API_REQUIRED, 3, 400, NULL, NULL, "user@example.org" }, ACCOUNT_FIELDS
+};
+static const struct api_schema patch_schema = { "AccountPatch", "What changes.", patch_fields };
+static const struct api_schema create_schema = { "AccountNew", "A new account.", create_fields };
+
+static const struct api_field row_fields[] = {
+    { "address", API_TEXT, API_REQUIRED, 0, 0, NULL, NULL, NULL },
+    { "name", API_TEXT, API_REQUIRED, 0, 0, NULL, NULL, NULL },
+    { "enabled", API_BOOL, API_REQUIRED, 0, 0, NULL, NULL, NULL },
+    { "quota", API_INT, API_REQUIRED, 0, 0, NULL, NULL, "Bytes in effect; 0 = none." },
+    { "soft_quota", API_INT, API_REQUIRED, 0, 0, NULL, NULL, "Bytes; 0 = none." },
+    { "max_message", API_INT, API_REQUIRED, 0, 0, NULL, NULL,
+      "Bytes in effect; 0 = the server's." },
+    { "local_only", API_BOOL, API_REQUIRED, 0, 0, NULL, NULL, NULL },
+    { "role", API_ENUM, API_REQUIRED, 0, 0, ROLES, NULL, NULL },
+    { "actions", API_TEXTS, API_REQUIRED, 0, 0, NULL, NULL, "What the caller may do." },
+    { 0 },
+};
+static const struct api_schema row_schema = { "AccountRow", "An account in a list.", row_fields };
+static const struct api_field account_fields[] = {
+    { "address", API_TEXT, API_REQUIRED, 0, 0, NULL, NULL, NULL },
+    { "name", API_TEXT, API_REQUIRED, 0, 0, NULL, NULL, NULL },
+    { "enabled", API_BOOL, API_REQUIRED, 0, 0, NULL, NULL, NULL },
+    { "quota", API_INT, API_REQUIRED, 0, 0, NULL, NULL, "Bytes in effect; 0 = none." },
+    { "soft_quota", API_INT, API_REQUIRED, 0, 0, NULL, NULL, "Bytes; 0 = none." },
+    { "max_message", API_INT, API_REQUIRED, 0, 0, NULL, NULL,
+      "Bytes in effect; 0 = the server's." },
+    { "local_only", API_BOOL, API_REQUIRED, 0, 0, NULL, NULL, NULL },
+    { "role", API_ENUM, API_REQUIRED, 0, 0, ROLES, NULL, NULL },
+    { "admin_domains", API_TEXTS, API_REQUIRED, 0, 0, NULL, NULL, NULL },
+    { "aliases", API_TEXTS, API_REQUIRED, 0, 0, NULL, NULL, NULL },
+    { "actions", API_TEXTS, API_REQUIRED, 0, 0, NULL, NULL, "What the caller may do." },
+    { 0 },
+};
+static const struct api_schema account_schema = { "Account", "An account.", account_fields };
+static const struct api_field usage_fields[] = {
+    { "used", API_INT, API_REQUIRED, 0, 0, NULL, NULL, "Bytes." },
+    { "messages", API_INT, API_REQUIRED, 0, 0, NULL, NULL, NULL },
+    { 0 },
+};
+static const struct api_schema usage_schema = { "AccountUsage", "What a mailbox holds.",
+                                                usage_fields };
+
+static json_t *with_actions(struct api_call *c, json_t *row, const struct account *acc)
+{
+    bool may =
+        c->caller->scopes & SCOPE_BIT(SCOPE_DIRECTORY_WRITE) && api_may_change(c->caller, acc);
+
+    json_object_set_new(row, "actions",
+                        may ? json_pack("[s, s]", "change", "delete") : json_array());
+    return row;
+}
+
+/* --- list --- */
+
+struct listing {
+    struct api_call *c;
+    json_t *items;
+    size_t limit, seen;
+    char last[ADDR_MAX + 1];
+};
+
+static bool add_account(const struct account *acc, void *arg)
+{
+    struct listing *l = arg;
+
+    if (l->seen++ >= l->limit) /* the one more that tells of a next page */
+        return false;
+    json_array_append_new(l->items, with_actions(l->c, admin_account_row(acc), acc));
+    sv_copy(l->last, sizeof(l->last), sv_c(acc->address));
+    return true;
+}
+
+static const struct api_field list_params[] = {
+    { "domain", API_TEXT, 0, 1, 253, NULL, NULL, "Accounts of this domain only." },
+    { 0 },
+};
+
+static void list(struct api_call *c)
+{
+    const char *domain = api_query(c, "domain"), *text = api_query(c, "q");
+    struct listing l = { .c = c, .limit = api_page_limit(c) };
+    char name[ADDR_DOMAIN_MAX + 1], after[ADDR_MAX + 1];
+    struct account_query q = { .q = text ? text : "", .after = after, .max = l.limit + 1 };
+    struct errinfo ei = { 0 };
+    int64_t total = 0;
+    size_t n = 0;
+    int r;
+
+    if (!api_page_cursor(c, after, sizeof(after)))
+        return;
+    if (domain) {
+        if (addr_parse_domain(sv_c(domain), name, &n, NULL) < 0 ||
+            !api_sees_domain(c->caller, sv_n(name, n))) {
+            api_fail_gone(c, "domain", domain);
+            return;
+        }
+        q.domain = sv_n(name, n);
+    } else if (!api_sees_all(c->caller)) {
+        q.admin_id = c->caller->account_id;
+    }
+    l.items = json_array();
+    r = account_page(api_admin_of(c)->accounts, &q, add_account, &l, &ei);
+    if (r == 0)
+        r = account_count(api_admin_of(c)->accounts, &q, &total, &ei);
+    if (r < 0) {
+        json_decref(l.items);
+        api_fail_err(c, r, ei.text);
+        return;
+    }
+    api_page_answer(c, l.items, l.seen > l.limit ? l.last : NULL, total, true);
+}
+
+/* --- one --- */
+
+const struct account *api_account_of(struct api_call *c, bool to_change)
+{
+    const struct account *acc = NULL;
+    const char *name = api_param(c, "account");
+    struct errinfo ei = { 0 };
+    int r = account_find_address(api_admin_of(c)->accounts, sv_c(name), &acc, &ei);
+
+    if (r < 0 && r != E_NOTFOUND && r != E_PARSE && r != E_RANGE) {
+        api_fail_err(c, r, ei.text);
+        return NULL;
+    }
+    if (r < 0 || !api_sees_address(c->caller, sv_c(acc->address))) {
+        api_fail_gone(c, "account", name);
+    } else if (to_change && !api_may_change(c->caller, acc)) {
+        api_fail(c, 403, "not_allowed", NULL, "account '%.150s' has a role that is not below yours",
+                 acc->address);
+    } else {
+        return acc;
+    }
+    account_unref(acc);
+    return NULL;
+}
+
+static void show_as(struct api_call *c, const struct account *acc, int status)
+{
+    bool dry = c->dry_run;
+    json_t *j;
+
+    c->dry_run = false;
+    j = api_admin(c, "account.show", json_pack("{s:s}", "address", acc->address));
+    c->dry_run = dry;
+    if (!j)
+        return;
+    json_object_set_new(j, "aliases",
+                        api_split_list(json_string_value(json_object_get(j, "aliases"))
+                                           ? json_string_value(json_object_get(j, "aliases"))
+                                           : ""));
+    json_object_del(j, "ok");
+    json_object_del(j, "used_bytes"); /* would change the ETag with each mail: see /usage */
+    json_object_del(j, "messages");
+    api_reply(c, status, with_actions(c, j, acc));
+}
+
+static void show(struct api_call *c)
+{
+    _cleanup_(account_unrefp) const struct account *acc = api_account_of(c, false);
+
+    if (acc)
+        show_as(c, acc, 200);
+}
+
+static void usage(struct api_call *c)
+{
+    _cleanup_(account_unrefp) const struct account *acc = api_account_of(c, false);
+    json_t *j =
+        acc ? api_admin(c, "account.show", json_pack("{s:s}", "address", acc->address)) : NULL;
+
+    if (j)
+        api_reply(c, 200,
+                  json_pack("{s:O, s:O}", "used", json_object_get(j, "used_bytes"), "messages",
+                            json_object_get(j, "messages")));
+    json_decref(j);
+}
+
+bool api_may_set(const struct api_caller *who, json_t *spec, const char *domain,
+                 const char **ret_field)
+{
+    json_t *aliases = json_object_get(spec, "aliases"), *alias;
+    size_t i;
+
+    if (api_sees_all(who))
+        return true;
+    *ret_field = json_object_get(spec, "role") ? "role" : "admin_domains";
+    if (json_object_get(spec, "role") || json_object_get(spec, "admin_domains"))
+        return false;
+    *ret_field = "aliases";
+    json_array_foreach(aliases, i, alias)
+    {
+        struct addr a;
+        struct sv d;
+
+        if (addr_parse(sv_c(json_string_value(alias)), &a, NULL) < 0)
+            continue; /* refused by its own rule */
+        d = addr_domain(&a).n ? addr_domain(&a) : sv_c(domain);
+        if (!api_sees_domain(who, d))
+            return false;
+    }
+    return true;
+}
+
+static bool check_fields(struct api_call *c, const char *domain)
+{
+    const char *field = NULL;
+
+    if (api_may_set(c->caller, c->body, domain, &field))
+        return true;
+    api_fail(c, 403, "not_allowed", field, "%s: is not yours to set", field);
+    return false;
+}
+
+/* The body as arguments of admin/: lists become texts with ; between. */
+json_t *api_account_args(json_t *body, const char *address)
+{
+    static const char *const lists[] = { "aliases", "admin_domains" };
+    json_t *args = json_copy(body);
+
+    for (size_t i = 0; i < ARRAY_LEN(lists); i++)
+        if (json_is_array(json_object_get(args, lists[i]))) {
+            char *text = api_join_list(json_object_get(args, lists[i]));
+
+            json_object_set_new(args, lists[i], json_string(text));
+            free(text);
+        }
+    json_object_set_new(args, "address", json_string(address));
+    return args;
+}
+
+static void create(struct api_call *c)
+{
+    const struct account *acc = NULL;
+    struct errinfo ei = { 0 };
+    struct addr a;
+    json_t *reply;
+    char *domain;
+
+    if (addr_parse(sv_trim(sv_c(api_body_text(c, "address"))), &a, &ei) < 0) {
+        api_fail(c, 422, "invalid_field", "address", "address: %s", ei.text);
+        return;
+    }
+    if (!addr_domain(&a).n) {
+        api_fail(c, 422, "invalid_field", "address", "address: write user@domain");
+        return;
+    }
+    if (!api_sees_domain(c->caller, addr_domain(&a))) {
+        api_fail(c, 403, "not_allowed", "address", "address: the domain is not yours");
+        return;
+    }
+    domain = sv_dup(addr_domain(&a));
+    reply = check_fields(c, domain)
+                ? api_admin(c, "account.create", api_account_args(c->body, a.text))
+                : NULL;
+    free(domain);
+    if (reply && !api_answer_dry_run(c, reply)) {
+        if (account_find_address(api_admin_of(c)->accounts, addr_sv(&a), &acc, &ei) == 0)
+            show_as(c, acc, 201);
+        else
+            api_fail_err(c, ei.code, ei.text);
+        account_unref(acc);
+    }
+    json_decref(reply);
+}
+
+static void update(struct api_call *c)
+{
+    const struct account *acc = api_account_of(c, true), *now = NULL;
+    struct errinfo ei = { 0 };
+    json_t *reply;
+
+    if (!acc)
+        return;
+    reply = check_fields(c, acc->domain)
+                ? api_admin(c, "account.update", api_account_args(c->body, acc->address))
+                : NULL;
+    if (reply && !api_answer_dry_run(c, reply)) {
+        if (account_find_address(api_admin_of(c)->accounts, sv_c(acc->address), &now, &ei) == 0)
+            show_as(c, now, 200);
+        else
+            api_fail_err(c, ei.code, ei.text);
+        account_unref(now);
+    }
+    json_decref(reply);
+    account_unref(acc);
+}
+
+static const struct api_field delete_params[] = {
+    { "keep_mail", API_BOOL, 0, 0, 0, NULL, NULL, "Without its mail." },
+    { 0 },
+};
+
+static void drop(struct api_call *c)
+{
+    _cleanup_(account_unrefp) const struct account *acc = api_account_of(c, true);
+    bool keep = json_is_true(json_object_get(c->query, "keep_mail"));
+    json_t *reply;
+
+    if (!acc)
+        return;
+    if (acc->id == c->caller->account_id) {
+        api_fail(c, 409, "own_account", NULL, "this is the account that you have signed in with");
+        return;
+    }
+    reply = api_admin(c, "account.delete",
+                      json_pack("{s:s, s:b}", "address", acc->address, "keep_mail", (int)keep));
+    if (reply && !api_answer_dry_run(c, reply))
+        api_reply(c, 204, NULL);
+    json_decref(reply);
+}
+
+const struct api_route api_account_routes[] = {
+    { .method = "GET",
+      .path = "/accounts",
+      .scope = SCOPE_DIRECTORY_READ,
+      .flags = ROUTE_PAGED,
+      .id = "listAccounts",
+      .query = list_params,
+      .status = 200,
+      .response = &row_schema,
+      .run = list,
+      .help = "Accounts in order of their addresses." },
+    { .method = "POST",
+      .path = "/accounts",
+      .scope = SCOPE_DIRECTORY_WRITE,
+      .flags = ROUTE_DRY_RUN | ROUTE_IDEMPOTENT,
+      .id = "createAccount",
+      .body = &create_schema,
+      .status = 201,
+      .response = &account_schema,
+      .run = create,
+      .help = "A new account." },
+    { .method = "POST",
+      .path = "/accounts/import",
+      .scope = SCOPE_DIRECTORY_WRITE,
+      .flags = ROUTE_DRY_RUN | ROUTE_IDEMPOTENT,
+      .id = "importAccounts",
+      .body = &api_import_schema,
+      .body_max = 8 * MiB,
+      .status = 202,
+      .response = &api_operation_schema,
+      .preview = &api_import_preview_schema,
+      .run = api_import,
+      .help = "Accounts from CSV text; a dry run gives a preview (ImportPreview)." },
+    { .method = "GET",
+      .path = "/accounts/{account}",
+      .scope = SCOPE_DIRECTORY_READ,
+      .flags = ROUTE_ETAG,
+      .id = "getAccount",
+      .status = 200,
+      .response = &account_schema,
+      .run = show,
+      .help = "One account." },
+    { .method = "PATCH",
+      .path = "/accounts/{account}",
+      .scope = SCOPE_DIRECTORY_WRITE,
+      .flags = ROUTE_DRY_RUN | ROUTE_IF_MATCH,
+      .id = "updateAccount",
+      .body = &patch_schema,
+      .status = 200,
+      .response = &account_schema,
+      .run = update,
+      .help = "Changes an account." },
+    { .method = "DELETE",
+      .path = "/accounts/{account}",
+      .scope = SCOPE_DIRECTORY_WRITE,
+      .flags = ROUTE_DRY_RUN | ROUTE_IF_MATCH,
+      .id = "deleteAccount",
+      .query = delete_params,
+      .status = 204,
+      .run = drop,
+      .help = "Deletes an account and its mail." },
+    { .method = "GET",
+      .path = "/accounts/{account}/usage",
+      .scope = SCOPE_DIRECTORY_READ,
+      .id = "getAccountUsage",
+      .status = 200,
+      .response = &usage_schema,
+      .run = usage,
+      .help = "What the mailbox holds." },
+    { 0 },
+};

@@ -1,0 +1,30 @@
+/* What the console sees live: topics, each with one producer whatever the number of streams; events
+ * are made once and shared. A stream keeps only its place. */
+#pragma once
+
+#include "server/api/route.h"
+
+struct feed;
+
+enum topic { TOPIC_SESSIONS, TOPIC_QUEUE, TOPIC_STATISTICS, TOPIC_OPERATIONS, TOPIC_COUNT };
+extern const char *const topic_names[TOPIC_COUNT]; /* "sessions", "queue.outgoing", ... */
+
+struct feed *feed_new(struct api *api);
+void feed_free(struct feed *f); /* all streams must be freed */
+/* Opens a stream for the call: c->res->stream. False: answered. topics: bits. */
+bool feed_open(struct api_call *c, unsigned topics, uint64_t last_id);
+/* An event of a topic; data: taken. Dropped when nobody listens. Any thread. */
+void feed_publish(struct feed *f, enum topic t, const char *type, json_t *data);
+bool feed_wanted(struct feed *f, enum topic t); /* does anybody listen? */
+
+/* --- producers, feed_topics.c; called by the feed's thread only --- */
+
+struct feed_rows; /* what a topic's rows were at the last look */
+struct feed_rows *feed_rows_new(void);
+void feed_rows_free(struct feed_rows *r);
+/* Looks at the topic and publishes what has changed. True: something has. */
+bool feed_look_sessions(struct api *api, struct feed *f, struct feed_rows *r);
+bool feed_look_queue(struct api *api, struct feed *f, struct feed_rows *r);
+bool feed_look_statistics(struct api *api, struct feed *f, uint64_t *values);
+/* Rows as they were at the last look: {"topic", "items", "total"}. New reference. */
+json_t *feed_snapshot(struct api *api, enum topic t);

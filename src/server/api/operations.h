@@ -1,0 +1,27 @@
+/* Work that the server does by itself after the request: bulk changes after their time to undo,
+ * imports. Kept in memory, an hour after their end at most. */
+#pragma once
+
+#include "server/api/route.h"
+
+struct operations;
+
+/* One item of an operation: does it, tells why not. who: whose operation. item: borrowed. Another
+ * thread than the request's. 0 or a code and ei. */
+typedef int operation_fn(struct api *api, const char *who, const char *action, json_t *item,
+                         struct errinfo *ei);
+
+struct operation_spec {
+    const char *kind;   /* "queue.delete": for people and events */
+    const char *action; /* handed to run */
+    int64_t undo_ms;    /* nothing is done before; 0 = at once */
+    json_t *items;      /* array; taken */
+    operation_fn *run;
+};
+
+struct operations *operations_new(struct api *api);
+void operations_free(struct operations *o); /* waits for the item at hand; drops the rest */
+/* Answers 202 with the operation, or an error. */
+void operation_start(struct api_call *c, const struct operation_spec *s);
+extern const struct api_schema api_operation_schema;
+#define OPERATION_UNDO_MAX_S 300

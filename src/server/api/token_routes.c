@@ -1,0 +1,185 @@
+/* Bearer tokens. */
+#include "server/api/api_priv.h"
+#include "server/api/page.h"
+
+static const struct api_field token_fields[] = {
+    { "id", API_TEXT, API_REQUIRED, 0, 0, NULL, NULL, NULL },
+    { "account", API_TEXT, API_REQUIRED, 0, 0, NULL, NULL, "Whose rights it has at most." },
+    { "name", API_TEXT, API_REQUIRED, 0, 0, NULL, NULL, NULL },
+    { "scopes", API_TEXTS, API_REQUIRED, 0, 0, NULL, NULL, "None: all of the account." },
+    { "created_at", API_TIME, API_REQUIRED | API_NULL, 0, 0, NULL, NULL, NULL },
+    { "expires_at", API_TIME, API_REQUIRED | API_NULL, 0, 0, NULL, NULL, "null: never." },
+    { "used_at", API_TIME, API_REQUIRED | API_NULL, 0, 0, NULL, NULL, NULL },
+    { 0 },
+};
+static const struct api_schema token_schema = { "Token", "A token, without its secret.",
+                                                token_fields };
+static const struct api_field new_fields[] = {
+    { "name", API_TEXT, API_REQUIRED, 1, 100, NULL, NULL, "Which program." },
+    { "scopes", API_TEXTS, 0, 1, SCOPE_COUNT, NULL, NULL, "At most the caller's own." },
+    { "expires_days", API_INT, 0, 1, 3650, NULL, NULL, "Without it: never." },
+    { 0 },
+};
+static const struct api_schema new_schema = { "TokenNew", "A new token.", new_fields };
+static const struct api_field shown_fields[] = {
+    { "id", API_TEXT, API_REQUIRED, 0, 0, NULL, NULL, NULL },
+    { "token", API_TEXT, API_REQUIRED, 0, 0, NULL, NULL, "Shown this once." },
+    { 0 },
+};
+static const struct api_schema shown_schema = { "TokenShown", "A token.", shown_fields };
+
+static json_t *words(const char *text)
+{
+    json_t *a = json_array();
+    struct sv rest = *text ? sv_c(text) : SV_NULL;
+
+    while (rest.p) {
+        struct sv w = sv_split(&rest, ' ');
+
+        if (w.n)
+            json_array_append_new(a, json_stringn(w.p, w.n));
+    }
+    return a;
+}
+
+/* Domain admins see and withdraw their own tokens only. */
+static bool mine(struct api_call *c, json_t *row)
+{
+    const char *account = json_string_value(json_object_get(row, "account"));
+
+    return api_sees_all(c->caller) || (account && !strcmp(account, c->caller->who));
+}
+
+static json_t *time_of(json_t *row, const char *name)
+{
+    return api_time(json_integer_value(json_object_get(row, name)));
+}
+
+static void list(struct api_call *c)
+{
+    json_t *reply = api_admin(c, "token.list", NULL), *items, *row;
+    size_t i;
+
+    if (!reply)
+        return;
+    items = json_array();
+    json_array_foreach(json_object_get(reply, "rows"), i, row) if (mine(c, row))
+        json_array_append_new(
+            items, json_pack("{s:O, s:O, s:O, s:o, s:o, s:o, s:o}", "id",
+                             json_object_get(row, "id"), "account", json_object_get(row, "account"),
+                             "name", json_object_get(row, "name"), "scopes",
+                             words(json_string_value(json_object_get(row, "scopes"))), "created_at",
+                             time_of(row, "created_ms"), "expires_at", time_of(row, "expires_ms"),
+                             "used_at", time_of(row, "used_ms")));
+    api_page_answer(c, items, NULL, (int64_t)json_array_size(items), true);
+    json_decref(reply);
+}
+
+/* The wanted scopes as words; NULL: answered. free() it. */
+static char *scopes_of(struct api_call *c)
+{
+    json_t *want = json_object_get(c->body, "scopes"), *s;
+    struct errinfo ei = { 0 };
+    uint32_t bits = 0;
+    struct buf b;
+    size_t i;
+
+    buf_init(&b, 700);
+    json_array_foreach(want, i, s) buf_addf(&b, "%s%s", i ? " " : "", json_string_value(s));
+    /* Without a list a token would grow with its account's rights, or outgrow the caller's. */
+    for (int k = SCOPE_SELF; !want && k < SCOPE_COUNT; k++)
+        if (c->caller->scopes & SCOPE_BIT(k))
+            buf_addf(&b, "%s%s", b.n ? " " : "", api_scope_names[k]);
+    if (b.overflow || buf_terminate(&b) < 0 || api_scopes_parse(buf_sv(&b), &bits, &ei) < 0) {
+        api_fail(c, 422, "invalid_field", "scopes", "%s",
+                 b.overflow ? "scopes: too many" : ei.text);
+        buf_done(&b);
+        return NULL;
+    }
+    if (bits & ~c->caller->scopes) {
+        api_fail(c, 403, "not_allowed", "scopes", "scopes: a token cannot have more than you");
+        buf_done(&b);
+        return NULL;
+    }
+    return buf_take(&b, NULL);
+}
+
+static void create(struct api_call *c)
+{
+    int64_t days = api_body_int(c, "expires_days", 0);
+    char *scopes;
+    json_t *args, *reply;
+
+    if (!c->caller->account_id) {
+        api_fail(c, 409, "no_account", NULL,
+                 "'%.60s' is a local user without an account; posthorn tool create token ACCOUNT "
+                 "NAME",
+                 c->caller->who);
+        return;
+    }
+    scopes = scopes_of(c);
+    if (!scopes)
+        return;
+    args = json_pack("{s:s, s:s, s:s}", "account", c->caller->who, "name", api_body_text(c, "name"),
+                     "scopes", scopes);
+    free(scopes);
+    if (days)
+        json_object_set_new(args, "days", json_integer(days));
+    reply = api_admin(c, "token.create", args);
+    if (reply)
+        api_reply(c, 201,
+                  json_pack("{s:O, s:O}", "id", json_object_get(reply, "id"), "token",
+                            json_object_get(reply, "token")));
+    json_decref(reply);
+}
+
+static void drop(struct api_call *c)
+{
+    json_t *reply = api_admin(c, "token.list", NULL), *row;
+    bool found = false;
+    size_t i;
+
+    if (!reply)
+        return;
+    json_array_foreach(json_object_get(reply, "rows"), i, row) found =
+        found || (mine(c, row) &&
+                  !strcmp(json_string_value(json_object_get(row, "id")), api_param(c, "id")));
+    json_decref(reply);
+    if (!found) {
+        api_fail_gone(c, "token", api_param(c, "id"));
+        return;
+    }
+    reply = api_admin(c, "token.delete", json_pack("{s:s}", "id", api_param(c, "id")));
+    if (reply)
+        api_reply(c, 204, NULL);
+    json_decref(reply);
+}
+
+const struct api_route api_token_routes[] = {
+    { .method = "GET",
+      .path = "/tokens",
+      .scope = SCOPE_TOKENS_READ,
+      .flags = ROUTE_PAGED,
+      .id = "listTokens",
+      .status = 200,
+      .response = &token_schema,
+      .run = list,
+      .help = "Tokens for programs." },
+    { .method = "POST",
+      .path = "/tokens",
+      .scope = SCOPE_TOKENS_WRITE,
+      .id = "createToken",
+      .body = &new_schema,
+      .status = 201,
+      .response = &shown_schema,
+      .run = create,
+      .help = "A new token of the caller's, shown this once." },
+    { .method = "DELETE",
+      .path = "/tokens/{id}",
+      .scope = SCOPE_TOKENS_WRITE,
+      .id = "deleteToken",
+      .status = 204,
+      .run = drop,
+      .help = "Withdraws a token." },
+    { 0 },
+};

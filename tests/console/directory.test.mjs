@@ -1,0 +1,96 @@
+import assert from "node:assert/strict";
+import { after, test } from "node:test";
+import { base, go, open, quit, shot } from "./browser.mjs";
+import { Imap } from "./mail.mjs";
+
+after(quit);
+
+test("a domain and an account are made, changed and deleted", async () => {
+  const b = await open();
+  await go(b.page, "/domains");
+  await b.page.getByRole("button", { name: "New domain" }).click();
+  await b.page.getByLabel("Domain", { exact: true }).fill("not a domain");
+  await b.page.getByRole("button", { name: "Create domain" }).click();
+  await b.page.getByRole("dialog").getByRole("alert").first().waitFor();
+  await b.page.getByLabel("Domain", { exact: true }).fill("fresh.example");
+  await b.page.getByRole("button", { name: "Create domain" }).click();
+  await b.page.getByRole("heading", { name: "fresh.example" }).waitFor();
+
+  await go(b.page, "/accounts?q=domain:fresh.example&dialog=new");
+  const dialog = b.page.getByRole("dialog");
+  await dialog.getByLabel("Address").fill("eva@fresh.example");
+  await dialog.getByLabel("Name").fill("Eva");
+  await dialog.getByLabel("Password", { exact: true }).fill("secret-eva-1");
+  await dialog.getByLabel("Quota").fill("2 GB");
+  await dialog.getByRole("button", { name: "Create account" }).click();
+  await b.page.getByRole("heading", { name: "eva@fresh.example" }).waitFor();
+  (await Imap.open("eva@fresh.example", "secret-eva-1")).close();
+
+  await b.page.getByLabel("Name").fill("Eva Nova");
+  await b.page.getByLabel("Aliases").fill("info@fresh.example");
+  await b.page.getByRole("button", { name: "Save", exact: true }).click();
+  await b.page.getByText("Saved.").waitFor();
+  const stored = await (await b.page.request.get(`${base}/api/v1/accounts/eva%40fresh.example`)).json();
+  assert.equal(stored.name, "Eva Nova");
+  assert.equal(stored.quota, 2_000_000_000);
+  assert.deepEqual(stored.aliases, ["info@fresh.example"]);
+
+  await b.page.getByRole("textbox", { name: "Program that will use the password" }).fill("phone");
+  await b.page.getByRole("button", { name: "New app password" }).click();
+  const secret = await b.page.locator(".secret").innerText();
+  await b.page.getByRole("button", { name: "I have noted it" }).click();
+  (await Imap.open("eva@fresh.example", secret)).close();
+  await b.page.getByRole("button", { name: "Withdraw" }).click();
+  await b.page.getByText("There is no app password.").waitFor();
+  await assert.rejects(Imap.open("eva@fresh.example", secret));
+
+  await b.page.getByRole("button", { name: "Delete" }).click();
+  const confirm = b.page.getByRole("alertdialog");
+  assert.equal(await confirm.getByRole("button", { name: "Delete account and mail" }).isDisabled(), true);
+  await confirm.getByRole("textbox").fill("eva@fresh.example");
+  await confirm.getByRole("button", { name: "Delete account and mail" }).click();
+  await b.page.getByText("Account eva@fresh.example deleted.").waitFor();
+  b.calm();
+  await b.close();
+});
+
+test("accounts are imported after a preview that names the wrong rows", async () => {
+  const b = await open();
+  await go(b.page, "/accounts?dialog=import");
+  const csv = ["address,name,password", ...Array.from({ length: 20 }, (_, i) => `imp${i}@other.example,Imported ${i},secret-${i}-abc`), "broken,Nobody,x", "anna@demo.example,Twice,x"].join("\n");
+  await b.page.getByLabel("or paste the rows here").fill(csv);
+  await b.page.getByRole("button", { name: "Check rows" }).click();
+  await b.page.getByText("20 accounts will be created, 2 rows are wrong and left out.").waitFor();
+  await shot(b.page, "import-preview");
+  await b.page.getByRole("button", { name: "Create 20 accounts" }).click();
+  await b.page.getByText("20 accounts created, 2 failed.").waitFor({ timeout: 60_000 });
+  await b.page.getByRole("button", { name: "Close" }).last().click();
+  await go(b.page, "/accounts?q=imp1");
+  await b.page.getByRole("link", { name: "imp11@other.example" }).waitFor();
+  b.calm();
+  await b.close();
+});
+
+test("two people change an account: nothing is lost", async () => {
+  const b = await open();
+  await go(b.page, "/accounts/anna%40demo.example");
+  await b.page.getByLabel("Name").fill("Anna Mine");
+  await b.page.getByLabel("Largest message").fill("20 MB");
+  // Somebody else saves first: the quota, and the name too.
+  const me = await (await b.page.request.get(`${base}/api/v1/me`)).json();
+  const r = await b.page.request.patch(`${base}/api/v1/accounts/anna%40demo.example`, { data: { name: "Anna Theirs", quota: 5_000_000_000 }, headers: { "X-CSRF-Token": me.csrf_token, Origin: base } });
+  assert.equal(r.status(), 200, await r.text());
+  await b.page.getByRole("button", { name: "Save", exact: true }).click();
+  const dialog = b.page.getByRole("alertdialog");
+  await dialog.getByText("Anna Theirs").waitFor();
+  await shot(b.page, "conflict");
+  await dialog.getByRole("radio").last().click();
+  await dialog.getByRole("button", { name: "Save this choice" }).click();
+  await b.page.getByText("Saved.").waitFor();
+  const now = await (await b.page.request.get(`${base}/api/v1/accounts/anna%40demo.example`)).json();
+  assert.equal(now.name, "Anna Theirs");
+  assert.equal(now.quota, 5_000_000_000);
+  assert.equal(now.max_message, 20_000_000);
+  b.calm();
+  await b.close();
+});

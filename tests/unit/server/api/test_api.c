@@ -1,0 +1,429 @@
+/* The API without sockets: what is refused before a handler runs and how, pages, dry runs, rights.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "conf/conf.h"
+#include "log/log.h"
+#include "mail/account/web_auth.h"
+#include "mail/mailbox/mailbox.h"
+#include "os/file.h"
+#include "server/api/auth.h"
+#include "server/api/import.h"
+#include "server/api/log_reader.h"
+#include "server/api/page.h"
+#include "server/api/web.h"
+
+static char dir[64];
+static struct admin admin;
+static struct api *api;
+static struct buf log_text;
+static struct api_caller *root, *dom;
+
+static void run_op(const char *text)
+{
+    json_error_t je;
+    json_t *req = json_loads(text, 0, &je), *reply = admin_run(&admin, "setup", req);
+    if (!json_object_get(reply, "ok"))
+        fail_msg("%s: %s", text, json_dumps(reply, 0));
+    json_decref(req);
+    json_decref(reply);
+}
+
+static int begin(void **state _unused_)
+{
+    struct errinfo ei = { 0 };
+    static const struct conf_pair pairs[] = { { "auth.argon2_memory", "1MiB" } };
+    struct conf *cf;
+    assert_int_equal(conf_build(pairs, 1, &cf, &ei), 0);
+    conf_publish(cf);
+    snprintf(dir, sizeof(dir), "/tmp/posthorn-api-XXXXXX");
+    assert_non_null(mkdtemp(dir));
+    _cleanup_(freep) char *dsn = xasprintf("sqlite:%s/system.db?sync=off", dir);
+    _cleanup_(freep) char *mail = xasprintf("%s/mail", dir), *temp = xasprintf("%s/temp", dir);
+    assert_int_equal(os_mkdirs(mail, 0700, &ei), 0);
+    assert_int_equal(os_mkdirs(temp, 0700, &ei), 0);
+    assert_int_equal(db_open(dsn, &admin.db, &ei), 0);
+    assert_int_equal(db_migrate(admin.db, account_migrations, account_migrations_count, &ei), 0);
+    assert_int_equal(accounts_open(admin.db, &admin.accounts, &ei), 0);
+    assert_int_equal(
+        mailstore_open(&(struct mailstore_opts){ .root = mail, .temp_dir = temp, .alpha_group = 2 },
+                       &admin.store, &ei),
+        0);
+    admin.shm = shm_current();
+    buf_init(&log_text, 16 * MiB);
+    log_test_capture(&log_text);
+    run_op("{\"op\":\"domain.create\",\"args\":{\"domain\":\"a.test\"}}");
+    run_op("{\"op\":\"domain.create\",\"args\":{\"domain\":\"b.test\"}}");
+    run_op("{\"op\":\"account.create\",\"args\":{\"address\":\"root@a.test\",\"password\":"
+           "\"{PLAIN}pw\",\"role\":\"system-admin\"}}");
+    run_op("{\"op\":\"account.create\",\"args\":{\"address\":\"dom@b.test\",\"password\":"
+           "\"{PLAIN}pw\",\"role\":\"domain-admin\",\"admin_domains\":\"b.test\"}}");
+    run_op("{\"op\":\"account.create\",\"args\":{\"address\":\"u@b.test\"}}");
+    api = api_new(&(struct api_opts){ .admin = &admin, .log_dir = dir, .hostname = "mx.test" });
+    const struct account *acc = NULL;
+    assert_int_equal(account_find_address(admin.accounts, SV("root@a.test"), &acc, &ei), 0);
+    assert_int_equal(api_caller_account(admin.accounts, acc->id, &root, &ei), 0);
+    account_unref(acc);
+    assert_int_equal(account_find_address(admin.accounts, SV("dom@b.test"), &acc, &ei), 0);
+    assert_int_equal(api_caller_account(admin.accounts, acc->id, &dom, &ei), 0);
+    account_unref(acc);
+    root->proof = dom->proof = PROOF_TOKEN;
+    return 0;
+}
+
+static int end(void **state _unused_)
+{
+    api_caller_free(root);
+    api_caller_free(dom);
+    api_free(api);
+    log_test_capture(NULL);
+    buf_done(&log_text);
+    mailstore_close(admin.store);
+    accounts_close(admin.accounts);
+    db_close(admin.db);
+    os_remove_tree(dir, NULL);
+    return 0;
+}
+
+/* The last answer, as text and JSON. */
+static struct {
+    int status;
+    char etag[24], allow[48];
+    json_t *body;
+    bool replayed;
+} got;
+
+static struct api_request request(const struct api_caller *who, const char *method,
+                                  const char *path, const char *body)
+{
+    struct sv rest = sv_c(path), p = sv_split(&rest, '?');
+    return (struct api_request){ .method = method,
+                                 .path = p,
+                                 .query = rest,
+                                 .body = sv_c(body ? body : ""),
+                                 .content_type = body ? "application/json" : NULL,
+                                 .peer = "192.0.2.1",
+                                 .tls = true,
+                                 .caller = who };
+}
+
+static int send(const struct api_request *req)
+{
+    struct api_response res;
+    json_error_t je;
+    api_handle(api, req, &res);
+    json_decref(got.body);
+    got.status = res.status;
+    got.replayed = res.replayed;
+    memcpy(got.etag, res.etag, sizeof(got.etag));
+    memcpy(got.allow, res.allow, sizeof(got.allow));
+    got.body = res.type ? json_loadb(res.body.p, res.body.n, 0, &je) : NULL;
+    if (res.type)
+        assert_non_null(got.body);
+    api_response_done(&res);
+    return got.status;
+}
+
+static int ask(const struct api_caller *who, const char *method, const char *path, const char *body)
+{
+    struct api_request r = request(who, method, path, body);
+    return send(&r);
+}
+
+static const char *text(const char *name)
+{
+    const char *s = json_string_value(json_object_get(got.body, name));
+    return s ? s : "";
+}
+
+static const char *field(void)
+{
+    json_t *f = json_array_get(json_object_get(got.body, "fields"), 0);
+    const char *s = json_string_value(json_object_get(f, "name"));
+    return s ? s : "";
+}
+
+static void refusals_before_a_handler(void **state _unused_)
+{
+    static const struct {
+        const char *method, *path, *body;
+        int status;
+        const char *code, *field;
+    } cases[] = {
+        { "GET", "/nothing", NULL, 404, "no_such_path", "" },
+        { "GET", "/accounts/", NULL, 404, "no_such_path", "" },
+        { "PUT", "/me", NULL, 405, "method_not_allowed", "" },
+        { "GET", "/accounts?limit=0", NULL, 400, "invalid_parameter", "limit" },
+        { "GET", "/accounts?limit=1&limit=1", NULL, 400, "repeated_parameter", "limit" },
+        { "GET", "/accounts?colour=red", NULL, 400, "unknown_parameter", "colour" },
+        { "GET", "/accounts?q=%zz", NULL, 400, "malformed_query", "" },
+        { "GET", "/accounts?q=%00", NULL, 400, "malformed_query", "" },
+        { "GET", "/accounts?cursor=zzz", NULL, 400, "invalid_parameter", "cursor" },
+        { "GET", "/search", NULL, 400, "missing_parameter", "q" },
+        { "GET", "/me", "{}", 400, "body_not_expected", "" },
+        { "POST", "/accounts", "{", 400, "malformed_json", "" },
+        { "POST", "/accounts", "[]", 422, "invalid_field", "" },
+        { "POST", "/accounts", "{}", 422, "invalid_field", "address" },
+        { "POST", "/accounts", "{\"address\":\"x@a.test\",\"quota\":-1}", 422, "invalid_field",
+          "quota" },
+        { "POST", "/accounts", "{\"address\":\"x@a.test\",\"quota\":\"1\"}", 422, "invalid_field",
+          "quota" },
+        { "POST", "/accounts", "{\"address\":\"x@a.test\",\"role\":\"king\"}", 422, "invalid_field",
+          "role" },
+        { "POST", "/accounts", "{\"address\":\"x@a.test\",\"aliases\":[1]}", 422, "invalid_field",
+          "aliases[0]" },
+        { "POST", "/queue/outgoing/messages/actions",
+          "{\"action\":\"delete\",\"filter\":{\"colour\":1}}", 422, "invalid_field",
+          "filter.colour" },
+        { "PATCH", "/settings/smtp.vrfy", "{\"value\":\"maybe\"}", 422, "invalid_field",
+          "smtp.vrfy" },
+        { "PATCH", "/settings/smtp.nonsense", "{\"value\":\"yes\"}", 404, "not_found", "" },
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        ask(root, cases[i].method, cases[i].path, cases[i].body);
+        if (got.status != cases[i].status || strcmp(text("code"), cases[i].code) ||
+            strcmp(field(), cases[i].field))
+            fail_msg("%s %s: %s", cases[i].method, cases[i].path, json_dumps(got.body, 0));
+    }
+    ask(root, "PUT", "/me", NULL);
+    assert_string_equal(got.allow, "GET");
+    struct api_request r = request(root, "POST", "/accounts", "{\"address\":\"x@a.test\"}");
+    r.content_type = "text/plain";
+    assert_int_equal(send(&r), 415);
+}
+
+static void rights(void **state _unused_)
+{
+    assert_int_equal(ask(NULL, "GET", "/accounts", NULL), 401);
+    assert_int_equal(ask(NULL, "GET", "/openapi.json", NULL), 200);
+    assert_int_equal(ask(dom, "GET", "/settings", NULL), 403);
+    assert_string_equal(text("code"), "missing_scope");
+    struct api_caller session = *root;
+    session.proof = PROOF_SESSION;
+    assert_int_equal(ask(&session, "GET", "/me", NULL), 200);
+    assert_int_equal(ask(&session, "PATCH", "/domains/a.test", "{}"), 403);
+    assert_string_equal(text("code"), "csrf");
+    session.csrf_ok = true;
+    assert_int_equal(ask(&session, "PATCH", "/domains/a.test", "{}"), 200);
+}
+
+static void a_domain_admin_sees_his_domains(void **state _unused_)
+{
+    json_t *items, *row;
+    size_t i;
+    ask(dom, "GET", "/accounts", NULL);
+    items = json_object_get(got.body, "items");
+    assert_int_equal(json_array_size(items), 2);
+    json_array_foreach(items, i, row)
+        assert_non_null(strstr(json_string_value(json_object_get(row, "address")), "@b.test"));
+    assert_int_equal(ask(dom, "GET", "/accounts/root@a.test", NULL), 404);
+    assert_int_equal(ask(dom, "GET", "/accounts/nobody@a.test", NULL), 404);
+    assert_int_equal(ask(dom, "GET", "/accounts?domain=a.test", NULL), 404);
+    assert_int_equal(ask(dom, "GET", "/domains/a.test", NULL), 404);
+    ask(dom, "GET", "/domains", NULL);
+    assert_int_equal(json_array_size(json_object_get(got.body, "items")), 1);
+    assert_int_equal(ask(dom, "POST", "/accounts", "{\"address\":\"x@a.test\"}"), 403);
+    assert_int_equal(ask(dom, "PATCH", "/accounts/u@b.test", "{\"role\":\"system-admin\"}"), 403);
+    assert_int_equal(ask(dom, "PATCH", "/accounts/u@b.test", "{\"aliases\":[\"x@a.test\"]}"), 403);
+    assert_int_equal(ask(dom, "PATCH", "/accounts/u@b.test", "{\"name\":\"U\"}"), 200);
+    assert_int_equal(ask(dom, "PUT", "/aliases/x@a.test", "{\"targets\":[\"u@b.test\"]}"), 404);
+    /* Nobody changes one of higher rank, even in his own domain. */
+    run_op("{\"op\":\"account.create\",\"args\":{\"address\":\"boss@b.test\",\"role\":"
+           "\"system-admin\"}}");
+    assert_int_equal(ask(dom, "PATCH", "/accounts/boss@b.test", "{\"password\":\"mine12345\"}"),
+                     403);
+    assert_int_equal(
+        ask(dom, "POST", "/accounts/boss@b.test/app-passwords", "{\"label\":\"mine\"}"), 403);
+    run_op("{\"op\":\"account.delete\",\"args\":{\"address\":\"boss@b.test\"}}");
+}
+
+static void dry_runs_change_nothing(void **state _unused_)
+{
+    int64_t before = 0, after = 0;
+    struct dbc *c = NULL;
+    assert_int_equal(db_get(admin.db, &c, NULL), 0);
+    assert_int_equal(db_value(c, &before, NULL, "SELECT COUNT(*) FROM audit", ""), 0);
+    assert_int_equal(
+        ask(root, "POST", "/accounts?dry_run=true", "{\"address\":\"d@a.test\",\"quota\":5}"), 200);
+    assert_true(json_array_size(json_object_get(got.body, "effect")) >= 2);
+    assert_int_equal(ask(root, "GET", "/accounts/d@a.test", NULL), 404);
+    assert_int_equal(ask(root, "DELETE", "/domains/b.test?with_accounts=true&dry_run=true", NULL),
+                     200);
+    assert_int_equal(ask(root, "GET", "/accounts/u@b.test", NULL), 200);
+    assert_int_equal(ask(root, "PATCH", "/settings/smtp.vrfy?dry_run=true", "{\"value\":true}"),
+                     200);
+    json_t *effect = json_array_get(json_object_get(got.body, "effect"), 0);
+    assert_string_equal(json_string_value(json_object_get(effect, "new")), "yes");
+    assert_int_equal(db_value(c, &after, NULL, "SELECT COUNT(*) FROM audit", ""), 0);
+    assert_int_equal(before, after);
+    db_put(c);
+}
+
+static void writes_are_guarded(void **state _unused_)
+{
+    struct api_request r = request(root, "PATCH", "/accounts/u@b.test", "{\"name\":\"One\"}");
+    char etag[24];
+    ask(root, "GET", "/accounts/u@b.test", NULL);
+    memcpy(etag, got.etag, sizeof(etag));
+    assert_true(*etag);
+    r.if_match = etag;
+    assert_int_equal(send(&r), 200);
+    r.body = SV("{\"name\":\"Two\"}");
+    assert_int_equal(send(&r), 412);
+    ask(root, "GET", "/accounts/u@b.test", NULL);
+    assert_string_equal(text("name"), "One");
+
+    r = request(root, "POST", "/accounts", "{\"address\":\"i@a.test\"}");
+    r.idempotency_key = "k";
+    assert_int_equal(send(&r), 201);
+    assert_false(got.replayed);
+    assert_int_equal(send(&r), 201);
+    assert_true(got.replayed);
+    r.body = SV("{\"address\":\"j@a.test\"}");
+    assert_int_equal(send(&r), 422);
+    assert_string_equal(text("code"), "key_reused");
+    assert_int_equal(ask(root, "DELETE", "/accounts/i@a.test", NULL), 204);
+}
+
+static void sign_in(void **state _unused_)
+{
+    struct api_request r = request(NULL, "POST", "/login",
+                                   "{\"user\":\"root@a.test\","
+                                   "\"password\":\"pw\"}");
+    struct api_response res;
+    struct api_caller *who = NULL;
+    api_handle(api, &r, &res);
+    assert_int_equal(res.status, 200);
+    assert_int_equal(res.effect, API_EFFECT_SIGNED_IN);
+    assert_int_equal(api_caller_session(admin.accounts, sv_c(res.secret), &who, NULL), 0);
+    assert_string_equal(who->who, "root@a.test");
+    assert_int_equal(strlen(who->csrf), 32);
+    /* The database does not hold what opens the door. */
+    assert_string_not_equal(who->session, res.secret);
+    assert_int_equal(ask(who, "POST", "/logout", NULL), 403);
+    who->csrf_ok = true;
+    assert_int_equal(ask(who, "POST", "/logout", NULL), 204);
+    api_caller_free(take_ptr(who));
+    assert_int_equal(api_caller_session(admin.accounts, sv_c(res.secret), &who, NULL), E_NOTFOUND);
+    api_response_done(&res);
+    r.body = SV("{\"user\":\"root@a.test\",\"password\":\"no\"}");
+    api_handle(api, &r, &res);
+    assert_int_equal(res.status, 401);
+    assert_true(res.delay_ms > 0);
+    assert_string_equal(res.secret, "");
+    api_response_done(&res);
+    r.tls = false; /* no clear-text password from an address that is not trusted */
+    api_handle(api, &r, &res);
+    assert_int_equal(res.status, 403);
+    api_response_done(&res);
+}
+
+static void looks_are_recorded(void **state _unused_)
+{
+    ask(root, "GET", "/queue/outgoing/messages/OSA00001/content", NULL);
+    ask(root, "GET", "/audit?limit=1", NULL);
+    json_t *row = json_array_get(json_object_get(got.body, "items"), 0);
+    assert_string_equal(json_string_value(json_object_get(row, "field")), "looked at");
+    assert_non_null(strstr(json_string_value(json_object_get(row, "object")), "OSA00001"));
+}
+
+static void every_route_is_documented_once(void **state _unused_)
+{
+    json_t *doc = api_openapi(), *paths = json_object_get(doc, "paths"), *item, *op, *ids;
+    const char *path, *method;
+    ids = json_object();
+    json_object_foreach(paths, path, item)
+    {
+        json_object_foreach(item, method, op)
+        {
+            const char *id = json_string_value(json_object_get(op, "operationId"));
+            assert_non_null(id);
+            assert_null(json_object_get(ids, id));
+            json_object_set_new(ids, id, json_true());
+            assert_true(strlen(json_string_value(json_object_get(op, "summary"))) > 3);
+        }
+    }
+    assert_true(json_object_size(ids) > 40);
+    json_decref(ids);
+    json_decref(doc);
+}
+
+static void csv_fields(void **state _unused_)
+{
+    struct sv rest = SV("a,\"b \"\"c\"\", d\",\r\n\"x\ny\"");
+    struct buf b;
+    buf_init(&b, 100);
+    assert_int_equal(api_csv_field(&rest, ',', &b), 1);
+    assert_string_equal(b.p, "a");
+    assert_int_equal(api_csv_field(&rest, ',', &b), 1);
+    assert_string_equal(b.p, "b \"c\", d");
+    assert_int_equal(api_csv_field(&rest, ',', &b), 0);
+    assert_int_equal(b.n, 0);
+    assert_int_equal(api_csv_field(&rest, ',', &b), 0);
+    assert_string_equal(b.p, "x\ny");
+    rest = SV("\"never");
+    assert_int_equal(api_csv_field(&rest, ',', &b), E_PARSE);
+    buf_done(&b);
+}
+
+static void log_lines(void **state _unused_)
+{
+    struct log_row r;
+    assert_true(log_row_parse(SV("127.0.0.1       [1B6C] 10:31:02 >>> 250 ok"), &r));
+    assert_true(sv_eq(r.source, SV("127.0.0.1")) && sv_eq(r.session, SV("1B6C")) &&
+                sv_eq(r.time, SV("10:31:02")) && sv_eq(r.text, SV(">>> 250 ok")));
+    assert_true(log_row_parse(SV("SYSTEM          [0000] 10:31:02"), &r));
+    assert_false(log_row_parse(SV("250-PIPELINING"), &r));
+    assert_false(log_row_parse(SV(""), &r));
+    assert_false(log_row_parse(SV("x [1B6C] 1:31:02 text"), &r));
+}
+
+static void origins_and_cookies(void **state _unused_)
+{
+    assert_true(api_origin_is_own(NULL, NULL, "a.test", true));
+    assert_true(api_origin_is_own("https://a.test", "same-origin", "a.test", true));
+    assert_false(api_origin_is_own("http://a.test", NULL, "a.test", true));
+    assert_false(api_origin_is_own("https://a.test:8443", NULL, "a.test", true));
+    assert_false(api_origin_is_own("null", NULL, "a.test", true));
+    assert_false(api_origin_is_own("https://a.test", "same-site", "a.test", true));
+    assert_true(sv_eq(api_cookie("a=1; posthorn=x; b=2", "posthorn"), SV("x")));
+    assert_null(api_cookie("xposthorn=x", "posthorn").p);
+    assert_null(api_cookie(NULL, "posthorn").p);
+}
+
+static void times(void **state _unused_)
+{
+    int64_t ms;
+    assert_true(api_parse_time("1970-01-01T00:00:01Z", 0, &ms) && ms == 1000);
+    assert_true(api_parse_time("1970-01-01T01:00:00.250+01:00", 0, &ms) && ms == 250);
+    assert_true(api_parse_time("2h", 7200001, &ms) && ms == 1);
+    assert_false(api_parse_time("2026-13-01T00:00:00Z", 0, &ms));
+    assert_false(api_parse_time("2026-01-01", 0, &ms));
+    assert_false(api_parse_time("h", 0, &ms));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(refusals_before_a_handler),
+        cmocka_unit_test(rights),
+        cmocka_unit_test(a_domain_admin_sees_his_domains),
+        cmocka_unit_test(dry_runs_change_nothing),
+        cmocka_unit_test(writes_are_guarded),
+        cmocka_unit_test(sign_in),
+        cmocka_unit_test(looks_are_recorded),
+        cmocka_unit_test(every_route_is_documented_once),
+        cmocka_unit_test(csv_fields),
+        cmocka_unit_test(log_lines),
+        cmocka_unit_test(origins_and_cookies),
+        cmocka_unit_test(times),
+    };
+    int r = cmocka_run_group_tests(tests, begin, end);
+    json_decref(got.body);
+    return r;
+}

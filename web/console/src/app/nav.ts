@@ -1,0 +1,49 @@
+import type { Key } from "../i18n";
+import type { IconName } from "../ui/icons";
+
+export interface NavItem {
+  to: string;
+  icon: IconName;
+  label: Key;
+  /** The screen is shown to those who may read this. */
+  scope: string;
+  /** The letter after g. */
+  key?: string;
+  /** A counter of waiting work. */
+  count?: "queue" | "sessions";
+  /** Stands in the bar at the foot of the phone, by this name. */
+  foot?: Key;
+}
+
+/** The tree of screens; only those whose API exists. */
+export const navigation: readonly { label?: Key; items: readonly NavItem[] }[] = [
+  { items: [{ to: "/overview", icon: "overview", label: "nav.overview", scope: "metrics:read", key: "o", foot: "nav.overview" }] },
+  {
+    label: "nav.status",
+    items: [
+      { to: "/status/queue", icon: "queue", label: "nav.queue", scope: "queue:read", key: "q", count: "queue", foot: "nav.queue.short" },
+      { to: "/status/sessions", icon: "sessions", label: "nav.sessions", scope: "sessions:read", key: "s", count: "sessions", foot: "nav.sessions" },
+      { to: "/status/logs", icon: "logs", label: "nav.logs", scope: "logs:read", key: "l", foot: "nav.logs" },
+      { to: "/status/statistics", icon: "stats", label: "nav.statistics", scope: "metrics:read", key: "t" },
+    ],
+  },
+  {
+    label: "nav.directory",
+    items: [
+      { to: "/domains", icon: "at", label: "nav.domains", scope: "directory:read", key: "d" },
+      { to: "/accounts", icon: "users", label: "nav.accounts", scope: "directory:read", key: "a" },
+    ],
+  },
+  {
+    label: "nav.system",
+    items: [
+      { to: "/system/services", icon: "server", label: "nav.services", scope: "services:read", key: "v" },
+      { to: "/system/settings", icon: "sliders", label: "nav.settings", scope: "settings:read", key: "e" },
+      { to: "/system/audit", icon: "report", label: "nav.audit", scope: "audit:read", key: "u" },
+    ],
+  },
+];
+
+export function isCurrent(item: NavItem, path: string): boolean {
+  return path === item.to || path.startsWith(`${item.to}/`);
+}

@@ -1,0 +1,22 @@
+import type { ComponentType } from "react";
+
+export type Screen = () => Promise<{ default: ComponentType<{ params: Record<string, string> }> }>;
+
+/** Each screen is loaded when it is first opened. */
+export const routes: readonly { path: string; scope: string; load: Screen }[] = [
+  { path: "/overview", scope: "metrics:read", load: () => import("../screens/overview/Overview") },
+  { path: "/status/queue", scope: "queue:read", load: () => import("../screens/queue/Queue") },
+  { path: "/status/sessions", scope: "sessions:read", load: () => import("../screens/sessions/Sessions") },
+  { path: "/status/logs", scope: "logs:read", load: () => import("../screens/logs/Logs") },
+  { path: "/status/logs/{service}", scope: "logs:read", load: () => import("../screens/logs/Logs") },
+  { path: "/status/statistics", scope: "metrics:read", load: () => import("../screens/statistics/Statistics") },
+  { path: "/status/statistics/{service}", scope: "metrics:read", load: () => import("../screens/statistics/Statistics") },
+  { path: "/domains", scope: "directory:read", load: () => import("../screens/directory/Domains") },
+  { path: "/domains/{domain}", scope: "directory:read", load: () => import("../screens/directory/Domain") },
+  { path: "/accounts", scope: "directory:read", load: () => import("../screens/directory/Accounts") },
+  { path: "/accounts/{account}", scope: "directory:read", load: () => import("../screens/directory/Account") },
+  { path: "/system/services", scope: "services:read", load: () => import("../screens/services/Services") },
+  { path: "/system/settings", scope: "settings:read", load: () => import("../screens/settings/Settings") },
+  { path: "/system/settings/{area}", scope: "settings:read", load: () => import("../screens/settings/Settings") },
+  { path: "/system/audit", scope: "audit:read", load: () => import("../screens/audit/Audit") },
+];

@@ -1,0 +1,82 @@
+// Signed in or not. The cookie is the server's; the console only holds the token that writes must carry.
+import { createContext, useCallback, useContext, useEffect, useMemo, useState, type ReactNode } from "react";
+import { api, ApiError, onSignedOut, setCsrfToken } from "../api/client";
+import type { Me } from "../api/schema";
+import { forgetResources } from "../lib/resource";
+
+export interface Session {
+  state: "asking" | "in" | "out" | "failed";
+  me: Me | undefined;
+  error: ApiError | undefined;
+  /** The session ended while the console was open. */
+  ended: boolean;
+  signIn: (account: string, password: string) => Promise<void>;
+  signOut: () => void;
+  ask: () => void;
+}
+
+const Context = createContext<Session | undefined>(undefined);
+
+export function useSession(): Session {
+  const s = useContext(Context);
+  if (!s) throw new Error("used outside of SessionProvider");
+  return s;
+}
+
+export function SessionProvider({ children }: { children: ReactNode }) {
+  const [state, setState] = useState<Session["state"]>("asking");
+  const [me, setMe] = useState<Me>();
+  const [error, setError] = useState<ApiError>();
+  const [ended, setEnded] = useState(false);
+
+  const leave = useCallback(() => {
+    setMe(undefined);
+    setCsrfToken("");
+    forgetResources();
+    setState("out");
+  }, []);
+  const enter = useCallback((who: Me) => {
+    setCsrfToken(who.csrf_token ?? "");
+    setMe(who);
+    setState("in");
+  }, []);
+  const ask = useCallback(() => {
+    api.get("/me").then(
+      enter,
+      (e: unknown) => {
+        if (e instanceof ApiError && e.status === 401) leave();
+        else {
+          setError(e instanceof ApiError ? e : undefined);
+          setState("failed");
+        }
+      },
+    );
+  }, [enter, leave]);
+  useEffect(ask, [ask]);
+  useEffect(() => {
+    onSignedOut(() => {
+      setEnded((old) => old || state === "in");
+      leave();
+    });
+  }, [leave, state]);
+
+  const value = useMemo<Session>(
+    () => ({
+      state,
+      me,
+      error,
+      ended,
+      ask,
+      signIn: async (account, password) => {
+        const who = await api.post("/login", { body: { user: account, password } });
+        setEnded(false);
+        if (who) enter(who);
+      },
+      signOut: () => {
+        api.post("/logout").then(leave, leave);
+      },
+    }),
+    [state, me, error, ended, ask, enter, leave],
+  );
+  return <Context value={value}>{children}</Context>;
+}

@@ -1,0 +1,102 @@
+import { useMemo } from "react";
+import { api } from "../../api/client";
+import type { AuditEntry } from "../../api/schema";
+import { useText, type Text } from "../../i18n";
+import { formatMoment, utcTitle } from "../../lib/format";
+import { useKeys } from "../../lib/keys";
+import { usePaged, type PageOf } from "../../lib/paged";
+import { Link, useParam } from "../../lib/router";
+import { toast } from "../../lib/toast";
+import { asText, useFilter, type FilterFields } from "../../lib/usefilter";
+import { FilterLine } from "../../ui/FilterLine";
+import { Icon } from "../../ui/Icon";
+import { PageHead } from "../../ui/Page";
+import { Raw } from "../../ui/Raw";
+import { Empty, ErrorNote, failed, Skeleton } from "../../ui/States";
+import type { Column } from "../../ui/table/columns";
+import { DataTable } from "../../ui/table/DataTable";
+
+const fields: FilterFields = { who: asText("admin"), object: asText("object") };
+const idOf = (e: AuditEntry) => e.id;
+
+/** "account a@b" leads to the account, "setting smtp.vrfy" to the setting. */
+function placeOf(object: string): string | undefined {
+  const [kind, name = ""] = object.split(/ (.*)/s);
+  if (kind === "account") return `/accounts/${encodeURIComponent(name)}`;
+  if (kind === "domain") return `/domains/${encodeURIComponent(name)}`;
+  if (kind === "setting") return `/system/settings/${encodeURIComponent(name.split(".")[0] ?? "")}?q=${encodeURIComponent(name)}`;
+  return undefined;
+}
+
+function Value({ text, t }: { text: string | null; t: Text }) {
+  return text === null ? <span className="t3">{t("none")}</span> : text === "" ? <span className="t3">{t("audit.empty.value")}</span> : <Raw>{text}</Raw>;
+}
+
+export default function Audit() {
+  const t = useText();
+  const filter = useFilter(fields);
+  const [, setText] = useParam("q");
+  const list = usePaged<AuditEntry>(
+    `audit ${JSON.stringify(filter.params)}`,
+    (cursor, signal) => api.get("/audit", { query: { ...filter.params, limit: 100, ...(cursor ? { cursor } : {}) }, signal }) as Promise<PageOf<AuditEntry>>,
+    idOf,
+  );
+  useKeys({ r: list.refresh });
+  const { refresh } = list;
+  const columns = useMemo<Column<AuditEntry>[]>(() => {
+    const revert = (e: AuditEntry) => {
+      api.post("/audit/{id}/revert", { path: { id: e.id } }).then(
+        () => {
+          toast(t("audit.reverted", { field: e.field, object: e.object }));
+          refresh();
+        },
+        (x: unknown) => { failed(x, t); },
+      );
+    };
+    return [
+      { id: "at", head: t("audit.at"), size: 170, phone: "r", className: "num t2", title: (e) => utcTitle(e.at), cell: (e) => formatMoment(e.at, t.locale) },
+      { id: "admin", head: t("audit.who"), size: 190, phone: "u", cell: (e) => <Raw>{e.admin}</Raw> },
+      {
+        id: "object",
+        head: t("audit.object"),
+        phone: "t",
+        fixed: true,
+        title: (e) => e.object,
+        cell: (e) => {
+          const to = placeOf(e.object);
+          return to ? <Link to={to}><Raw>{e.object}</Raw></Link> : <Raw>{e.object}</Raw>;
+        },
+      },
+      { id: "field", head: t("audit.field"), size: 140, className: "mono t2", cell: (e) => <Raw>{e.field}</Raw> },
+      { id: "old", head: t("audit.old"), phone: "m", className: "t2", title: (e) => e.old ?? "", cell: (e) => <Value text={e.old} t={t} /> },
+      { id: "new", head: t("audit.new"), title: (e) => e.new ?? "", cell: (e) => <Value text={e.new} t={t} /> },
+      {
+        id: "actions",
+        head: t("audit.actions"),
+        quiet: true,
+        size: 150,
+        right: true,
+        phone: "q",
+        cell: (e) => e.actions.includes("revert") && <button type="button" className="btn sm" onClick={() => { revert(e); }}><Icon name="bounce" small />{t("audit.revert")}</button>,
+      },
+    ];
+  }, [t, refresh]);
+  return (
+    <>
+      <PageHead title={t("nav.audit")} />
+      <div className="bar line"><FilterLine label={t("audit.filter")} placeholder={t("audit.filter.hint")} fields={fields} /></div>
+      {list.error && list.items && <div className="page-note"><ErrorNote error={list.error} retryAt={list.retryAt} onRetry={list.refresh} /></div>}
+      <DataTable name="audit" label={t("nav.audit")} columns={columns} rows={list.items} idOf={idOf} onMore={list.more}>
+        {!list.items && list.loading && !list.error && <Skeleton />}
+        {!list.items && list.error && <div className="page-note"><ErrorNote error={list.error} retryAt={list.retryAt} onRetry={list.refresh} /></div>}
+        {list.items?.length === 0 &&
+          (filter.text ? (
+            <Empty icon="filter" title={t("filter.none")}><button type="button" className="btn" onClick={() => { setText(""); }}>{t("filter.reset")}</button></Empty>
+          ) : (
+            <Empty icon="report" title={t("audit.empty")} />
+          ))}
+      </DataTable>
+      <div className="foot"><span>{t("audit.foot")}</span></div>
+    </>
+  );
+}

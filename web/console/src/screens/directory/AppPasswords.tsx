@@ -1,0 +1,74 @@
+import { useState } from "react";
+import { api } from "../../api/client";
+import { useText } from "../../i18n";
+import { formatDateTime, utcTitle } from "../../lib/format";
+import { useResource } from "../../lib/resource";
+import { toast } from "../../lib/toast";
+import { CopyButton } from "../../ui/Copy";
+import { Dialog } from "../../ui/Dialog";
+import { Icon } from "../../ui/Icon";
+import { Raw } from "../../ui/Raw";
+import { ErrorNote, failed, Skeleton } from "../../ui/States";
+
+/** A password of one program: it can be withdrawn alone. */
+export function AppPasswords({ address, mayChange }: { address: string; mayChange: boolean }) {
+  const t = useText();
+  const path = { account: address };
+  const [label, setLabel] = useState("");
+  const [shown, setShown] = useState<{ label: string; password: string }>();
+  const list = useResource(`app passwords ${address}`, (signal) => api.get("/accounts/{account}/app-passwords", { path, query: { limit: 2000 }, signal }));
+  const create = () => {
+    api.post("/accounts/{account}/app-passwords", { path, body: { label: label.trim() } }).then(
+      (made) => {
+        setShown(made);
+        setLabel("");
+        list.refresh();
+      },
+      (e: unknown) => { failed(e, t); },
+    );
+  };
+  const withdraw = (name: string) => {
+    api.delete("/accounts/{account}/app-passwords/{label}", { path: { account: address, label: name } }).then(
+      () => {
+        toast(t("app.withdrawn", { label: name }));
+        list.refresh();
+      },
+      (e: unknown) => { failed(e, t); },
+    );
+  };
+  return (
+    <section aria-labelledby="apps">
+      <h2 className="s" id="apps">{t("app.title")}</h2>
+      <p className="t2">{t("app.text")}</p>
+      {list.error && <ErrorNote error={list.error} retryAt={list.retryAt} onRetry={list.refresh} />}
+      {!list.data && !list.error && <Skeleton rows={2} />}
+      {list.data?.items.length === 0 && <p className="t3">{t("app.none")}</p>}
+      <ul className="plain-list">
+        {list.data?.items.map((a) => (
+          <li key={a.label}>
+            <Icon name="key" />
+            <Raw className="med">{a.label}</Raw>
+            <span className="grow" />
+            <span className="t3" title={a.used_at ? utcTitle(a.used_at) : ""}>{a.used_at ? t("app.used", { at: formatDateTime(a.used_at, t.locale) }) : t("app.unused")}</span>
+            {mayChange && <button type="button" className="btn sm danger" onClick={() => { withdraw(a.label); }}>{t("app.withdraw")}</button>}
+          </li>
+        ))}
+      </ul>
+      {mayChange && (
+        <form className="row app-new" onSubmit={(e) => { e.preventDefault(); create(); }}>
+          <input className="inp" value={label} onChange={(e) => { setLabel(e.target.value); }} aria-label={t("app.label")} placeholder={t("app.label.hint")} maxLength={100} required autoComplete="off" />
+          <button type="submit" className="btn" disabled={!label.trim()}><Icon name="plus" />{t("app.new")}</button>
+        </form>
+      )}
+      {shown && (
+        <Dialog title={t("app.shown", { label: shown.label })} onClose={() => { setShown(undefined); }} alert>
+          <div className="form">
+            <p>{t("app.once")}</p>
+            <div className="row"><div className="secret grow" translate="no">{shown.password}</div><CopyButton text={shown.password} label={t("account.password.copy")} /></div>
+            <div className="acts-row"><button type="button" className="btn pri" onClick={() => { setShown(undefined); }}>{t("app.noted")}</button></div>
+          </div>
+        </Dialog>
+      )}
+    </section>
+  );
+}

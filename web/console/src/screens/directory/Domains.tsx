@@ -1,0 +1,107 @@
+import { useMemo, useState } from "react";
+import { api, ApiError } from "../../api/client";
+import type { Domain } from "../../api/schema";
+import { useMay, useMe } from "../../app/me";
+import { useText, type Text } from "../../i18n";
+import { formatBytes } from "../../lib/format";
+import { useKeys } from "../../lib/keys";
+import { usePaged, type PageOf } from "../../lib/paged";
+import { Link, navigate, useParam } from "../../lib/router";
+import { toast } from "../../lib/toast";
+import { useFilter, type FilterFields } from "../../lib/usefilter";
+import { Badge } from "../../ui/Badge";
+import { Dialog } from "../../ui/Dialog";
+import { Field } from "../../ui/Field";
+import { FilterLine } from "../../ui/FilterLine";
+import { Icon } from "../../ui/Icon";
+import { PageHead } from "../../ui/Page";
+import { Raw } from "../../ui/Raw";
+import { Empty, ErrorNote, Skeleton } from "../../ui/States";
+import type { Column } from "../../ui/table/columns";
+import { DataTable } from "../../ui/table/DataTable";
+import { EnabledBadge } from "./Accounts";
+import { faultOf, generalFault } from "./fields";
+
+const fields: FilterFields = {};
+const idOf = (d: Domain) => d.domain;
+export const domainPath = (name: string) => `/domains/${encodeURIComponent(name)}`;
+
+function domainColumns(t: Text): Column<Domain>[] {
+  return [
+    { id: "domain", head: t("domain.name"), sort: "domain", fixed: true, phone: "t", cell: (d) => <><Link to={domainPath(d.domain)}><Raw>{d.domain}</Raw></Link> {d.primary && <Badge tone="line">{t("domain.primary")}</Badge>}</> },
+    { id: "state", head: t("account.state"), size: 130, phone: "q", cell: (d) => <EnabledBadge enabled={d.enabled} t={t} /> },
+    { id: "unknown", head: t("domain.unknown"), size: 260, phone: "u", className: "t2", cell: (d) => (d.unknown === "forward" ? t.rich("domain.unknown.forwardto", { to: <Raw>{d.unknown_to}</Raw> }) : t(`domain.unknown.${d.unknown}`)) },
+    { id: "quota", head: t("domain.quota"), size: 150, right: true, phone: "r", cell: (d) => (d.quota ? formatBytes(d.quota, t.locale) : <span className="t3">{t("account.nolimit")}</span>) },
+    { id: "max", head: t("account.maxmessage"), size: 150, right: true, cell: (d) => (d.max_message ? formatBytes(d.max_message, t.locale) : <span className="t3">{t("account.servers")}</span>) },
+    { id: "accounts", head: t("nav.accounts"), size: 120, right: true, cell: (d) => <Link to={`/accounts?q=${encodeURIComponent(`domain:${d.domain}`)}`}>{t("domain.accounts")}</Link> },
+  ];
+}
+
+function NewDomain({ onClose }: { onClose: () => void }) {
+  const t = useText();
+  const [domain, setDomain] = useState("");
+  const [error, setError] = useState<ApiError>();
+  const submit = async () => {
+    setError(undefined);
+    try {
+      const made = await api.post("/domains", { body: { domain: domain.trim() } });
+      toast(t("domain.made", { domain }));
+      navigate(domainPath(made?.domain ?? domain.trim()));
+    } catch (e) {
+      if (e instanceof ApiError) setError(e);
+    }
+  };
+  const general = generalFault(error, ["domain"]);
+  return (
+    <Dialog title={t("domain.new")} onClose={onClose}>
+      <form className="form" onSubmit={(e) => { e.preventDefault(); void submit(); }}>
+        {general && <ErrorNote error={general} />}
+        <Field label={t("domain.name")} hint={t("domain.name.hint")} error={faultOf(error, "domain")} value={domain} onChange={(e) => { setDomain(e.target.value); }} required autoFocus autoComplete="off" spellCheck={false} />
+        <div className="acts-row">
+          <button type="button" className="btn" onClick={onClose}>{t("cancel")}</button>
+          <button type="submit" className="btn pri">{t("domain.create")}</button>
+        </div>
+      </form>
+    </Dialog>
+  );
+}
+
+export default function Domains() {
+  const t = useText();
+  const me = useMe();
+  const mayWrite = useMay("directory:write") && me.role !== "domain-admin";
+  const filter = useFilter(fields);
+  const [sort, setSort] = useParam("sort");
+  const [, setText] = useParam("q");
+  const [dialog, setDialog] = useParam("dialog");
+  const [current, setCurrent] = useState<Domain>();
+  const columns = useMemo(() => domainColumns(t), [t]);
+  const order = sort || "domain";
+  const list = usePaged<Domain>(
+    `domains ${JSON.stringify(filter.params)} ${order}`,
+    (cursor, signal) => api.get("/domains", { query: { ...filter.params, sort: order as "domain", limit: 200, ...(cursor ? { cursor } : {}) }, signal }) as Promise<PageOf<Domain>>,
+    idOf,
+  );
+  useKeys({ r: list.refresh, ...(current && { Enter: () => { navigate(domainPath(current.domain)); }, o: () => { navigate(domainPath(current.domain)); } }) });
+  return (
+    <>
+      <PageHead title={t("nav.domains")}>
+        {mayWrite && <button type="button" className="btn pri" onClick={() => { setDialog("new"); }}><Icon name="plus" />{t("domain.new")}</button>}
+      </PageHead>
+      <div className="bar line"><FilterLine label={t("domain.filter")} placeholder={t("domain.filter.hint")} fields={fields} /></div>
+      {list.error && list.items && <div className="page-note"><ErrorNote error={list.error} retryAt={list.retryAt} onRetry={list.refresh} /></div>}
+      <DataTable name="domains" label={t("nav.domains")} columns={columns} rows={list.items} idOf={idOf} total={list.total} sort={order} onSort={setSort} onMore={list.more} onCurrent={setCurrent}>
+        {!list.items && list.loading && !list.error && <Skeleton />}
+        {!list.items && list.error && <div className="page-note"><ErrorNote error={list.error} retryAt={list.retryAt} onRetry={list.refresh} /></div>}
+        {list.items?.length === 0 &&
+          (filter.text ? (
+            <Empty icon="filter" title={t("filter.none")}><button type="button" className="btn" onClick={() => { setText(""); }}>{t("filter.reset")}</button></Empty>
+          ) : (
+            <Empty icon="at" title={t("domain.empty")}>{mayWrite && <button type="button" className="btn" onClick={() => { setDialog("new"); }}>{t("domain.new")}</button>}</Empty>
+          ))}
+      </DataTable>
+      <div className="foot"><span>{t("domain.count", { n: list.total ?? 0 })}</span></div>
+      {dialog === "new" && mayWrite && <NewDomain onClose={() => { setDialog("", true); }} />}
+    </>
+  );
+}

@@ -1,0 +1,257 @@
+import { useVirtualizer } from "@tanstack/react-virtual";
+import { useCallback, useEffect, useMemo, useRef, useState } from "react";
+import { api } from "../../api/client";
+import type { LogLine } from "../../api/schema";
+import { useMay } from "../../app/me";
+import { useText } from "../../i18n";
+import { formatBytes } from "../../lib/format";
+import { useKeys } from "../../lib/keys";
+import { append, bodyOf, hitsIn, hue, tone } from "../../lib/loglines";
+import { useResource } from "../../lib/resource";
+import { Link, navigate, useParam } from "../../lib/router";
+import { toast } from "../../lib/toast";
+import { download } from "../../ui/Copy";
+import { Icon } from "../../ui/Icon";
+import { LiveBadge, PageHead } from "../../ui/Page";
+import { Empty, ErrorNote, failed, Skeleton } from "../../ui/States";
+import { TimeField } from "../../ui/TimeField";
+import { Marked } from "./Marked";
+
+const most = 10_000;
+const groups = [
+  { label: "logs.group.mail", services: ["smtp", "imap", "pop3", "mailflow"] },
+  { label: "logs.group.server", services: ["control", "errors", "auth", "maintenance", "dns", "sql"] },
+] as const;
+type Levels = "none" | "summary" | "debug" | "extended";
+
+export function logLabel(service: string, t: ReturnType<typeof useText>): string {
+  const key = `log.${service}`;
+  return t.has(key) ? t(key) : service.toUpperCase();
+}
+
+/** Words of the filter that lines are marked by. */
+function wordsOf(filter: string): string[] {
+  return filter.split(";").map((w) => w.trim()).filter((w) => w && !w.startsWith("-"));
+}
+
+interface View {
+  key: string;
+  lines: LogLine[];
+  cursor: string | null;
+  done: boolean;
+}
+
+export default function Logs({ params }: { params: Record<string, string> }) {
+  const t = useText();
+  const service = params["service"] ?? "smtp";
+  const mayWrite = useMay("settings:write");
+  const [q, setQ] = useParam("q");
+  const [date, setDate] = useParam("date");
+  const [from, setFrom] = useParam("from");
+  const [to, setTo] = useParam("to");
+  const [follow, setFollow] = useParam("follow");
+  const [wrap, setWrap] = useParam("wrap");
+  const [text, setText] = useState(q);
+  const [find, setFind] = useState("");
+  const [hit, setHit] = useState(0);
+  const [current, setCurrent] = useState(-1);
+  const scroll = useRef<HTMLDivElement>(null);
+  const filterInput = useRef<HTMLInputElement>(null);
+  const findInput = useRef<HTMLInputElement>(null);
+  const logs = useResource("logs", (signal) => api.get("/logs", { query: { limit: 100 }, signal }), 60);
+  const log = logs.data?.items.find((l) => l.service === service);
+  const days = log?.days ?? [];
+  const newest = days[0]?.date ?? "";
+  const day = date || newest;
+  const live = follow !== "" && !to && (!date || date === newest);
+
+  useEffect(() => {
+    setText(q);
+  }, [q]);
+  useEffect(() => {
+    if (text === q) return;
+    const timer = setTimeout(() => { setQ(text); }, 250);
+    return () => { clearTimeout(timer); };
+  }, [text, q, setQ]);
+
+  // Lines are read from the start of the span on; following reads the last second again and adds what is new.
+  const query = useMemo(() => ({ ...(date && { date }), ...(from && { from }), ...(to && { to }), ...(q && { filter: q }) }), [date, from, to, q]);
+  const key = `lines ${service} ${JSON.stringify(query)}`;
+  const [view, setView] = useState<View>({ key: "", lines: [], cursor: null, done: false });
+  const page = useResource(key, (signal) => api.get("/logs/{service}/lines", { path: { service }, query: { ...query, limit: 2000 }, signal }));
+  useEffect(() => {
+    if (page.data) setView({ key, lines: page.data.items, cursor: page.data.next_cursor, done: page.data.next_cursor === null });
+  }, [page.data, key]);
+  const lines = view.key === key ? view.lines : [];
+  const cursor = view.key === key ? view.cursor : null;
+  const busy = useRef(false);
+  const more = useCallback(async () => {
+    if (!cursor || busy.current) return;
+    busy.current = true;
+    try {
+      const next = await api.get("/logs/{service}/lines", { path: { service }, query: { ...query, limit: 2000, cursor } });
+      setView((v) => (v.key === key ? { ...v, lines: [...v.lines, ...next.items].slice(-most), cursor: next.next_cursor, done: next.next_cursor === null } : v));
+    } catch (e) {
+      failed(e, t);
+    }
+    busy.current = false;
+  }, [cursor, key, query, service, t]);
+  // A search stops after two seconds and goes on from there: an empty page with a cursor is no end.
+  useEffect(() => {
+    if (cursor && (lines.length < 500 || live)) void more();
+  }, [cursor, lines.length, live, more]);
+
+  const lastTime = lines.findLast((l) => l.time)?.time;
+  useEffect(() => {
+    if (!live || !view.done || view.key !== key) return;
+    const stop = new AbortController();
+    const timer = setTimeout(() => {
+      api.get("/logs/{service}/lines", { path: { service }, query: { ...query, ...(lastTime && { from: lastTime }), limit: 2000 }, signal: stop.signal }).then(
+        (next) => { setView((v) => (v.key === key ? { ...v, lines: append(v.lines, next.items, most) } : v)); },
+        () => { setView((v) => ({ ...v })); },
+      );
+    }, 1500);
+    return () => {
+      clearTimeout(timer);
+      stop.abort();
+    };
+  }, [live, view, key, lastTime, query, service]);
+
+  const virtualizer = useVirtualizer({ count: lines.length, getScrollElement: () => scroll.current, estimateSize: () => 24, overscan: 30 });
+  useEffect(() => {
+    if (live && lines.length) virtualizer.scrollToIndex(lines.length - 1);
+  }, [live, lines.length, virtualizer]);
+
+  const words = useMemo(() => wordsOf(q), [q]);
+  const hits = useMemo(() => (find ? lines.flatMap((l, i) => (hitsIn(bodyOf(l), [find]).length ? [i] : [])) : []), [lines, find]);
+  const goHit = (by: number) => {
+    if (!hits.length) return;
+    const at = (hit + by + hits.length) % hits.length;
+    setHit(at);
+    const line = hits[at] ?? 0;
+    setCurrent(line);
+    virtualizer.scrollToIndex(line, { align: "center" });
+  };
+  const onlyThread = (session: string | null) => {
+    if (session) setQ(session, false);
+  };
+  const setLive = (on: boolean) => {
+    setFollow(on ? "1" : "");
+  };
+  useKeys({
+    n: () => { goHit(1); },
+    N: () => { goHit(-1); },
+    t: () => { onlyThread(lines[current]?.session ?? null); },
+    f: () => { setLive(!live); },
+    ".": () => { setLive(!live); },
+    r: page.refresh,
+    j: () => { setCurrent((c) => Math.min(lines.length - 1, c + 1)); },
+    k: () => { setCurrent((c) => Math.max(0, c - 1)); },
+  });
+
+  const save = (kind: "txt" | "ndjson") => {
+    const name = `posthorn-${service}-${day}.${kind}`;
+    if (kind === "txt") download(name, "text/plain", lines.map((l) => (l.time ? `${(l.source ?? "").padEnd(15)} [${l.session ?? ""}] ${l.time} ${l.text}` : l.text)).join("\n") + "\n");
+    else download(name, "application/x-ndjson", lines.map((l) => JSON.stringify(l)).join("\n") + "\n");
+  };
+  const raise = () => {
+    const setting = log?.setting;
+    if (!setting) return;
+    api.patch("/settings/{name}", { path: { name: setting }, body: { value: "debug" } }).then(
+      () => {
+        toast(t("service.levelset", { service: logLabel(service, t), level: t("level.debug") }));
+        logs.refresh();
+      },
+      (e: unknown) => { failed(e, t); },
+    );
+  };
+  const low = log && (log.level === "none" || log.level === "summary");
+  const bytes = lines.reduce((n, l) => n + l.text.length + 32, 0);
+  const all = logs.data?.items.map((l) => l.service) ?? [];
+
+  return (
+    <>
+      <PageHead title={t("nav.logs")} live={live && <LiveBadge state={page.error ? "reconnecting" : "live"} />}>
+        <button type="button" className="btn" aria-pressed={live} disabled={!!to || (!!date && date !== newest)} onClick={() => { setLive(!live); }}>
+          <Icon name={live ? "pause" : "play"} />{live ? t("logs.pause") : t("logs.follow")}
+        </button>
+        <button type="button" className="btn deskonly" disabled={!lines.length} onClick={() => { save("ndjson"); }}><Icon name="download" /><span translate="no">NDJSON</span></button>
+        <button type="button" className="btn" disabled={!lines.length} onClick={() => { save("txt"); }}><Icon name="download" />{t("logs.save")}</button>
+      </PageHead>
+      <div className="bar">
+        <label className="field">
+          <span className="lb">{t("sessions.service")}</span>
+          <select value={service} aria-label={t("sessions.service")} onChange={(e) => { navigate(`/status/logs/${e.target.value}${location.search}`); }}>
+            {groups.map((g) => (
+              <optgroup key={g.label} label={t(g.label)}>
+                {g.services.filter((s) => all.length === 0 || all.includes(s)).map((s) => <option key={s} value={s}>{logLabel(s, t)}</option>)}
+              </optgroup>
+            ))}
+          </select>
+        </label>
+        <label className="field">
+          <span className="lb">{t("logs.date")}</span>
+          <select value={day} aria-label={t("logs.date")} onChange={(e) => { setDate(e.target.value === newest ? "" : e.target.value); }}>
+            {days.length === 0 && <option value="">{t("none")}</option>}
+            {days.map((d) => <option key={d.date} value={d.date}>{d.date} ({formatBytes(d.size, t.locale)})</option>)}
+          </select>
+        </label>
+        <TimeField label={t("from")} value={from} onChange={setFrom} />
+        <TimeField label={t("logs.to")} value={to} onChange={setTo} />
+        <label className="field q">
+          <Icon name="filter" />
+          <input ref={filterInput} value={text} onChange={(e) => { setText(e.target.value); }} placeholder={t("logs.filter.hint")} aria-label={t("logs.filter")} autoComplete="off" spellCheck={false} />
+          {text && <button type="button" className="ib sm" aria-label={t("filter.reset")} onClick={() => { setText(""); setQ(""); }}><Icon name="x" small /></button>}
+        </label>
+      </div>
+      <div className="bar line">
+        <span className="t2 num" role="status">{view.done || !cursor ? t("logs.count", { n: lines.length }) : t("logs.searching", { n: lines.length })}</span>
+        <span className="grow" />
+        <label className="row deskonly"><input type="checkbox" checked={wrap !== ""} onChange={(e) => { setWrap(e.target.checked ? "1" : ""); }} /> {t("logs.wrap")}</label>
+        <span className="findbar deskonly">
+          <label className="field">
+            <Icon name="search" small />
+            <input ref={findInput} value={find} size={14} onChange={(e) => { setFind(e.target.value); setHit(-1); }} onKeyDown={(e) => { if (e.key === "Enter") goHit(e.shiftKey ? -1 : 1); }} aria-label={t("logs.find")} placeholder={t("logs.find")} />
+            {find && <span className="t3 num">{t("logs.hit", { n: hits.length ? Math.max(0, hit) + 1 : 0, of: hits.length })}</span>}
+          </label>
+          <button type="button" className="ib sm" aria-label={t("logs.previoushit")} disabled={!hits.length} onClick={() => { goHit(-1); }}><Icon name="up" /></button>
+          <button type="button" className="ib sm" aria-label={t("logs.nexthit")} disabled={!hits.length} onClick={() => { goHit(1); }}><Icon name="down" /></button>
+        </span>
+      </div>
+      {low && (
+        <div className="page-note">
+          <div className="call warn"><Icon name="info" /><div className="grow">{t("logs.low", { level: t(`level.${log.level as Levels}`) })}</div>{mayWrite && log.setting && <button type="button" className="btn sm" onClick={raise}>{t("logs.raise")}</button>}</div>
+        </div>
+      )}
+      {page.error && <div className="page-note"><ErrorNote error={page.error} retryAt={page.retryAt} onRetry={page.refresh} /></div>}
+      <div className="scroll" ref={scroll} tabIndex={0} role="region" aria-label={t("logs.lines")} onScroll={(e) => { const x = e.currentTarget; if (x.scrollHeight - x.scrollTop - x.clientHeight < 800) void more(); }}>
+        {!page.data && !page.error && <Skeleton />}
+        {page.data && lines.length === 0 && !cursor && (
+          <Empty icon="logs" title={q || from || to ? t("logs.nothing.filter") : t("logs.nothing")}>
+            {q && <button type="button" className="btn" onClick={() => { setText(""); setQ(""); }}>{t("filter.reset")}</button>}
+          </Empty>
+        )}
+        <div className={`lg-l ${wrap ? "wrapped" : ""}`} style={{ height: lines.length ? virtualizer.getTotalSize() + 24 : 0, position: "relative" }}>
+          {virtualizer.getVirtualItems().map((item) => {
+            const l = lines[item.index];
+            if (!l) return null;
+            return (
+              <div key={item.key} data-index={item.index} ref={virtualizer.measureElement} className={`ln ${l.kind === "summary" ? "sum" : l.kind} ${tone(l)} ${hue(l.session ?? "")} ${item.index === current ? "cur" : ""}`} style={{ position: "absolute", top: 0, left: 0, right: 0, transform: `translateY(${item.start}px)` }} onClick={() => { setCurrent(item.index); }}>
+                <span className="tm" translate="no">{l.time}</span>
+                {l.session ? <button type="button" className="thr" title={t("logs.thread")} translate="no" onClick={() => { onlyThread(l.session); }}>{l.session}</button> : <span />}
+                <span className="ip" translate="no">{l.source && l.source !== "SYSTEM" ? <Link to={`/status/sessions?q=${encodeURIComponent(`ip:${l.source}`)}`} tabIndex={-1}>{l.source}</Link> : l.source}</span>
+                <span className="ar" aria-hidden="true" translate="no">{l.kind === "in" ? "<<<" : l.kind === "out" ? ">>>" : ""}</span>
+                <span className="tx" translate="no" dir="auto"><Marked text={bodyOf(l)} words={words} find={find} /></span>
+              </div>
+            );
+          })}
+        </div>
+      </div>
+      <div className="foot">
+        <span>{t("logs.foot", { log: logLabel(service, t), day, n: lines.length, size: formatBytes(bytes, t.locale) })}</span>
+        <span className="grow" />
+        <span className="deskonly"><kbd>n</kbd> <kbd>N</kbd> {t("logs.hits")} &nbsp; <kbd>t</kbd> {t("logs.thread")} &nbsp; <kbd>f</kbd> {t("logs.follow")}</span>
+      </div>
+    </>
+  );
+}

@@ -1,0 +1,36 @@
+import { Fragment, type ReactNode } from "react";
+import { hitsIn } from "../../lib/loglines";
+import { Link } from "../../lib/router";
+
+// Message ids and addresses lead on: three capitals and five digits, and what stands between < and >.
+const links = /\b([A-Z]{3}\d{5})\b|<([^<>\s@]+@[^<>\s]+)>/g;
+
+function marked(text: string, words: readonly string[], find: string): ReactNode[] {
+  const out: ReactNode[] = [];
+  const hits = hitsIn(text, find ? [find, ...words] : words);
+  let at = 0;
+  for (const [a, b] of hits) {
+    out.push(text.slice(at, a));
+    const found = find && text.slice(a, b).toLowerCase() === find.toLowerCase();
+    out.push(<mark key={a} className={found ? "hit" : undefined}>{text.slice(a, b)}</mark>);
+    at = b;
+  }
+  out.push(text.slice(at));
+  return out;
+}
+
+/** A line with its hits marked and its ids linked. Text of peers: never markup. */
+export function Marked({ text, words, find }: { text: string; words: readonly string[]; find: string }) {
+  const out: ReactNode[] = [];
+  let at = 0;
+  for (const m of text.matchAll(links)) {
+    const what = m[1] ?? m[2] ?? "";
+    const from = m.index + (m[2] ? 1 : 0);
+    out.push(...marked(text.slice(at, from), words, find));
+    const to = m[1] ? `/status/logs/smtp?q=${what}` : `/status/logs/smtp?q=${encodeURIComponent(what)}`;
+    out.push(<Link key={from} to={to} tabIndex={-1}>{marked(what, words, find)}</Link>);
+    at = from + what.length;
+  }
+  out.push(...marked(text.slice(at), words, find));
+  return <>{out.map((x, i) => <Fragment key={i}>{x}</Fragment>)}</>;
+}

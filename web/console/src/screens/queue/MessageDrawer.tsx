@@ -1,0 +1,95 @@
+import { useState } from "react";
+import { api } from "../../api/client";
+import type { QueueMessage } from "../../api/schema";
+import { useMay } from "../../app/me";
+import { useText } from "../../i18n";
+import { useNow } from "../../lib/clock";
+import { formatBytes, formatDuration, formatMoment, utcTitle } from "../../lib/format";
+import { useResource } from "../../lib/resource";
+import { Link } from "../../lib/router";
+import { CopyButton } from "../../ui/Copy";
+import { Dialog } from "../../ui/Dialog";
+import { Drawer } from "../../ui/Drawer";
+import { Icon } from "../../ui/Icon";
+import { Raw } from "../../ui/Raw";
+import { Empty, ErrorNote, Skeleton } from "../../ui/States";
+import { nextTry, StateBadge, waitedFor } from "./columns";
+
+/** The message as it will be sent, as text: markup in it stays text. The look is recorded in the audit. */
+function Content({ id, onClose }: { id: string; onClose: () => void }) {
+  const t = useText();
+  const r = useResource(`content ${id}`, (signal) => api.get("/queue/{name}/messages/{id}/content", { path: { name: "outgoing", id }, signal }));
+  const text = r.data ? new TextDecoder().decode(Uint8Array.from(atob(r.data.content), (c) => c.charCodeAt(0))) : "";
+  return (
+    <Dialog title={t("queue.content", { id })} onClose={onClose} wide>
+      <div className="form">
+        <p className="t3">{t("queue.content.audited")}</p>
+        {r.error && <ErrorNote error={r.error} onRetry={r.refresh} />}
+        {r.data ? <pre className="tr message-text" translate="no" tabIndex={0} aria-label={t("queue.content", { id })}>{text}</pre> : !r.error && <Skeleton rows={6} />}
+      </div>
+    </Dialog>
+  );
+}
+
+export function MessageDrawer({ id, known, onClose, onAct }: {
+  id: string;
+  known: QueueMessage | undefined;
+  onClose: () => void;
+  onAct: ((action: "send_now" | "delete") => void) | undefined;
+}) {
+  const t = useText();
+  const now = useNow();
+  const mayRead = useMay("messages:content");
+  const [content, setContent] = useState(false);
+  const r = useResource(`queue message ${id}`, (signal) => api.get("/queue/{name}/messages/{id}", { path: { name: "outgoing", id }, signal }), 5);
+  const m = r.data ?? known;
+  const gone = r.error?.status === 404;
+  return (
+    <Drawer
+      label={t("queue.message", { id })}
+      title={<Raw mono>{id}</Raw>}
+      sub={m && <Raw>{m.recipient}</Raw>}
+      onClose={onClose}
+      foot={
+        m && !gone && (
+          <>
+            {onAct && <button type="button" className="btn" onClick={() => { onAct("send_now"); }}><Icon name="send" />{t("queue.send")}</button>}
+            {mayRead && <button type="button" className="btn" onClick={() => { setContent(true); }}><Icon name="code" />{t("queue.open")}</button>}
+            <Link className="btn" to={`/status/logs/smtp?q=${encodeURIComponent(id)}`}><Icon name="logs" />{t("nav.logs")}</Link>
+            <span className="grow" />
+            {onAct && m.actions.includes("delete") && <button type="button" className="btn danger" onClick={() => { onAct("delete"); onClose(); }}><Icon name="trash" />{t("delete")}</button>}
+          </>
+        )
+      }
+    >
+      {gone && <Empty title={t("queue.gone")}>{t("queue.gone.sub")}</Empty>}
+      {r.error && !gone && <div className="pad"><ErrorNote error={r.error} retryAt={r.retryAt} onRetry={r.refresh} /></div>}
+      {m && !gone && (
+        <div className="pad">
+          <div className={`call ${m.state === "overdue" ? "bad" : m.state === "waiting" ? "warn" : ""}`}>
+            <Icon name={m.state === "sending" ? "send" : "clock"} />
+            <div className="grow">
+              <p>{t.rich(`queue.verdict.${m.state}`, { recipient: <b className="strong" translate="no">{m.recipient}</b>, n: m.attempts, next: nextTry(m, t, now) })}</p>
+              {m.answer && <p className="mono" translate="no">{m.answer}</p>}
+            </div>
+          </div>
+          <h3 className="s">{t("details")}</h3>
+          <dl className="kv">
+            <dt>{t("queue.state")}</dt><dd><StateBadge state={m.state} t={t} /></dd>
+            <dt>{t("queue.from")}</dt><dd>{m.sender ? <Raw>{m.sender}</Raw> : t("queue.bounce.sender")}</dd>
+            <dt>{t("queue.recipients")}</dt><dd>{t("queue.recipients.of", { waiting: m.waiting, all: m.recipients })}</dd>
+            <dt>{t("queue.destination")}</dt><dd><Link to={`/status/queue?q=${encodeURIComponent(`host:${m.destination}`)}`}><Raw>{m.destination}</Raw></Link></dd>
+            <dt>{t("queue.size")}</dt><dd>{formatBytes(m.size, t.locale)}</dd>
+            {m.received_at && <><dt>{t("queue.received")}</dt><dd title={utcTitle(m.received_at)}>{formatMoment(m.received_at, t.locale)}, {t("dur.ago", { time: formatDuration(waitedFor(m, now), t) })}</dd></>}
+            <dt>{t("queue.next")}</dt><dd>{nextTry(m, t, now)}</dd>
+            <dt>{t("queue.attempts")}</dt><dd>{m.attempts}</dd>
+            <dt>{t("queue.id")}</dt><dd><Raw mono>{m.id}</Raw> <CopyButton text={m.id} label={t("queue.copyid")} /></dd>
+            <dt>{t("queue.item")}</dt><dd><Raw mono>{m.item}</Raw></dd>
+          </dl>
+        </div>
+      )}
+      {!m && !r.error && <Skeleton rows={6} />}
+      {content && <Content id={id} onClose={() => { setContent(false); }} />}
+    </Drawer>
+  );
+}
