@@ -127,7 +127,7 @@ static void list(struct api_call *c)
     struct admin *a = api_admin_of(c);
     struct listing l = { .c = c, .items = json_array() };
     struct errinfo ei = { 0 };
-    int r = samples_starts(a->data_dir, from / 1000, to / 1000, add_start, &l, &ei);
+    int r = samples_starts(a->data_dir, from / 1000, (to + 999) / 1000, add_start, &l, &ei);
 
     if (r >= 0)
         r = annotation_each(a->db, from, to, MOST, add_note, &l, &ei);

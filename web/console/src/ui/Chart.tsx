@@ -143,6 +143,7 @@ export function Chart(p: ChartProps) {
       onKeyDown={key}
     >
       {size.w > 60 && (
+        <div className="drawing" translate="no">
         <svg width={size.w} height={size.h} viewBox={`0 0 ${size.w} ${size.h}`} aria-hidden="true">
           <defs><clipPath id={clip}><rect x={scale.box.left} y={0} width={scale.box.right - scale.box.left} height={scale.box.bottom + 1} /></clipPath></defs>
           {Array.from({ length: rows + 1 }, (_, i) => (max / rows) * i).map((v) => (
@@ -188,10 +189,11 @@ export function Chart(p: ChartProps) {
           )}
           {drag && <rect className="br" x={Math.min(drag.x0, drag.x1)} y={Math.min(drag.y0, drag.y1)} width={Math.abs(drag.x1 - drag.x0)} height={Math.abs(drag.y1 - drag.y0)} fill="var(--brush)" stroke="var(--c1)" strokeDasharray="4 3" />}
         </svg>
+        </div>
       )}
       {cursor >= 0 && (
         <div className="tip" aria-hidden="true" style={tipLeft > size.w / 2 ? { right: `${size.w - tipLeft + 14}px`, top: "14px" } : { left: `${tipLeft + 14}px`, top: "14px" }}>
-          <div className="strong num">{p.timeLabel(cursor)}</div>
+          <div className="strong num" translate="no">{p.timeLabel(cursor)}</div>
           {p.series.map((s) => {
             const v = s.values[cursor];
             return <div key={s.name} className="k"><span className="sw-l" style={{ background: `var(${s.color})` }} />{s.label}<b>{v === null || v === undefined ? p.gapLabel : p.format(v)}</b></div>;
