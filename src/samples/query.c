@@ -84,7 +84,8 @@ static int add_present(const char *data_dir, const struct samples_query *q, stru
         series_now(q->shm, false, now.v);
         for (int k = 0; k < CTR_COUNT; k++)
             now.v[k] -= MIN(now.v[k], last.sums[k]);
-        now.covered_s = (uint32_t)(ret->now_s - slot * ring_defs[RING_1M].step_s);
+        int64_t since_s = MAX(slot * ring_defs[RING_1M].step_s, (int64_t)last.boot);
+        now.covered_s = (uint32_t)MAX(ret->now_s - since_s, 0);
         add(q, ret, ret->now_s, &now);
         break;
     }
@@ -131,7 +132,7 @@ int samples_read(const char *data_dir, const struct samples_query *q, struct sam
     e = read_ring(r, &ring_defs[step], q, ret, kept_s);
     if (e < 0)
         return err_set_errno(ei, e, "%s/status/traffic/%s", data_dir, ring_defs[step].name);
-    return q->shm && data_dir ? add_present(data_dir, q, ret, ei) : 0;
+    return q->shm ? add_present(data_dir, q, ret, ei) : 0;
 }
 
 void samples_done(struct samples *s)

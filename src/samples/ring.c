@@ -146,22 +146,34 @@ static int64_t place_of(const struct ring *r, int64_t slot)
     return slot % r->def->slots;
 }
 
+/* 1 = b holds a whole record. It is read twice before it counts as torn: it may just be written. */
+static int read_record(struct ring *r, int64_t place, char *b)
+{
+    uint32_t crc;
+    for (int i = 0; i < 2; i++) {
+        int e = read_all(r->fd, b, record_size(r), offset_of(r, place));
+        if (e == E_CORRUPT)
+            return 0; /* the file is not that long yet */
+        if (e < 0)
+            return e;
+        memcpy(&crc, b, 4);
+        if (crc == crc32c(0, b + 4, record_size(r) - 4))
+            return 1;
+    }
+    return 0;
+}
+
 int ring_read_place(struct ring *r, int64_t place, struct sample *ret)
 {
     char b[RECORD_HEAD + 8 * COLUMNS_MAX];
-    uint32_t crc;
-    int e = read_all(r->fd, b, record_size(r), offset_of(r, place));
-    if (e == E_CORRUPT)
-        return 0; /* not that long yet */
-    if (e < 0)
+    int e = read_record(r, place, b);
+    if (e <= 0)
         return e;
     memset(ret, 0, sizeof(*ret));
-    memcpy(&crc, b, 4);
     memcpy(&ret->covered_s, b + 4, 4);
     memcpy(&ret->slot, b + 8, 8);
     memcpy(&ret->boot, b + 16, 8);
-    if (ret->slot <= 0 || place_of(r, ret->slot) != place ||
-        crc != crc32c(0, b + 4, record_size(r) - 4))
+    if (ret->slot <= 0 || place_of(r, ret->slot) != place)
         return 0;
     for (size_t i = 0; i < columns_of(r->def); i++)
         if (r->at[i] >= 0)

@@ -176,6 +176,39 @@ test("what was refused just now comes into the open chart by itself", async () =
   await b.close();
 });
 
+/** A day as the server would tell it, with two hours in which it did not run. */
+function day(url) {
+  const step = 300;
+  const to = Math.floor(Date.now() / 1000 / step) * step + step;
+  const wave = (i, top, shift) => Math.round(top * (0.55 - 0.45 * Math.cos(((i + shift) / 288) * 2 * Math.PI)) + ((i * 7919) % 11));
+  const off = (i) => i >= 100 && i < 124;
+  const series = url.searchParams.get("metric").split(",").map((name, k) => ({
+    name, kind: "counter", unit: "count", values: Array.from({ length: 288 }, (_, i) => (off(i) ? null : wave(i, 120 / (k * 2 + 1), 120))),
+  }));
+  return {
+    from: new Date((to - 288 * step) * 1000).toISOString(), step_seconds: step, covered_seconds: Array.from({ length: 288 }, (_, i) => (off(i) ? 0 : step)),
+    series, since: "2026-01-01T00:00:00.000Z", as_of: new Date().toISOString(),
+  };
+}
+
+test("a gap is drawn as a gap", async () => {
+  const b = await open();
+  await b.page.route("**/api/v1/metrics/query*", (route) => route.fulfill({ json: day(new URL(route.request().url())) }));
+  await go(b.page, "/status/traffic");
+  const lines = b.page.locator('polyline[data-series="smtp_messages_in"]');
+  await lines.first().waitFor();
+  assert.equal(await lines.count(), 2);
+  const [first, second] = await lines.evaluateAll((list) => list.map((e) => e.getAttribute("points").split(" ").map((x) => Number(x.split(",")[0]))));
+  const width = second[0] - first.at(-1);
+  const whole = second.at(-1) - first[0];
+  assert.ok(Math.abs(width / whole - 25 / 287) < 0.005, "as wide as it was long");
+  await chart(b.page).hover({ position: { x: 900, y: 150 } });
+  await b.page.locator(".tip").waitFor();
+  await shot(b.page, "traffic-charts");
+  b.calm();
+  await b.close();
+});
+
 test("on a phone: a tap tells the values", async () => {
   const b = await open({ width: 390, height: 844, language: "it" });
   await go(b.page, "/status/traffic");

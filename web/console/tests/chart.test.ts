@@ -7,7 +7,7 @@ const minute = 60_000;
 const hour = 60 * minute;
 
 test("an axis ends at a number that divides well, at or above the largest value", () => {
-  expect([0, 3, 5, 11, 99, 101, 1700, 81_000].map(niceMax)).toEqual([4, 4, 5, 12, 100, 120, 2000, 100_000]);
+  expect([0, 3, 5, 11, 99, 101, 1700, 81_000].map(niceMax)).toEqual([4, 4, 8, 12, 100, 120, 2000, 100_000]);
 });
 test("a gap ends a line", () => {
   expect(pieces([1, 2, null, null, 3, null])).toEqual([[[0, 1], [1, 2]], [[4, 3]]]);

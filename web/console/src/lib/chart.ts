@@ -21,12 +21,12 @@ const minute = 60_000;
 const hour = 60 * minute;
 const day = 24 * hour;
 
-/** The least value at or above `m` that divides well. */
+/** The least value at or above `m` that divides well by four: the grid stands at whole numbers. */
 export function niceMax(m: number): number {
-  if (m <= 4) return 4;
+  if (m <= 12) return Math.max(4, Math.ceil(m / 4) * 4);
   const e = 10 ** Math.floor(Math.log10(m));
   const f = m / e;
-  return ([1, 1.2, 1.6, 2, 3, 4, 5, 6, 8].find((x) => f <= x) ?? 10) * e;
+  return ([1, 1.2, 1.6, 2, 2.4, 3.2, 4, 6, 8].find((x) => f <= x) ?? 10) * e;
 }
 
 export function xOf(s: Scale, at: number): number {

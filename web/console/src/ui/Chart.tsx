@@ -145,7 +145,7 @@ export function Chart(p: ChartProps) {
       {size.w > 60 && (
         <div className="drawing" translate="no">
         <svg width={size.w} height={size.h} viewBox={`0 0 ${size.w} ${size.h}`} aria-hidden="true">
-          <defs><clipPath id={clip}><rect x={scale.box.left} y={0} width={scale.box.right - scale.box.left} height={scale.box.bottom + 1} /></clipPath></defs>
+          <defs><clipPath id={clip}><rect x={scale.box.left} y={0} width={scale.box.right - scale.box.left + 4} height={scale.box.bottom + 4} /></clipPath></defs>
           {Array.from({ length: rows + 1 }, (_, i) => (max / rows) * i).map((v) => (
             <g key={v}>
               <line x1={scale.box.left} x2={scale.box.right} y1={yOf(scale, v)} y2={yOf(scale, v)} stroke="var(--grid)" />

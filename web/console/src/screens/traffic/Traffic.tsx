@@ -22,6 +22,7 @@ import { counterLabel, groupLabel } from "../statistics/Statistics";
 import { NoteDialog } from "./NoteDialog";
 import { chosen, localInput, spanOf, stepName, styleOf, toggled, zoomOf, zoomText, type SpanName } from "./view";
 
+const few = 8; // annotations shown before somebody asks for more
 const live = 15; // seconds between two looks at what runs now
 
 /** Changes of the address: what one would take back with Back adds an entry to the history. */
@@ -36,6 +37,8 @@ function timeText(at: number, step: number, locale: string): string {
 
 function Marks({ groups, locale, mayDelete, onDeleted }: { groups: readonly { index: number; items: Annotation[] }[]; locale: string; mayDelete: boolean; onDeleted: () => void }) {
   const t = useText();
+  const [all, setAll] = useState(false);
+  const rows = groups.flatMap((g, n) => g.items.map((a, i) => ({ a, n: i === 0 ? n + 1 : 0 })));
   const remove = (id: string) => {
     api.delete("/annotations/{id}", { path: { id } }).then(
       () => {
@@ -47,19 +50,20 @@ function Marks({ groups, locale, mayDelete, onDeleted }: { groups: readonly { in
   };
   const words = (a: Annotation) => {
     if (a.kind === "restart") return t("traffic.restart");
-    if (a.kind === "setting") return t.rich("traffic.setting", { who: <Raw>{a.who ?? ""}</Raw>, name: <Raw>{a.text}</Raw>, old: <Raw>{a.old ?? "–"}</Raw>, new: <Raw>{a.new ?? "–"}</Raw> });
+    if (a.kind === "setting") return t.rich("traffic.setting", { who: <Raw>{a.who ?? ""}</Raw>, name: <Raw>{a.text}</Raw>, old: <Raw>{a.old || "–"}</Raw>, new: <Raw>{a.new || "–"}</Raw> });
     return <><Raw>{a.text}</Raw>{a.who && <span className="t3"> <Raw>{a.who}</Raw></span>}</>;
   };
   return (
     <ul className="ann t2" aria-label={t("traffic.happened")}>
-      {groups.flatMap((g, n) => g.items.map((a, i) => (
+      {(all ? rows : rows.slice(0, few)).map(({ a, n }) => (
         <li key={a.id}>
-          <b className="strong num">{i === 0 ? n + 1 : ""}</b>
+          <b className="strong num">{n || ""}</b>
           <span className="num nowrap" translate="no">{formatDateTime(a.at, locale)}</span>
           <span className="grow">{words(a)}</span>
           {mayDelete && a.actions.includes("delete") && <button type="button" className="ib sm" aria-label={t("traffic.note.delete", { text: a.text })} onClick={() => { remove(a.id); }}><Icon name="trash" small /></button>}
         </li>
-      )))}
+      ))}
+      {!all && rows.length > few && <li><button type="button" className="btn sm" onClick={() => { setAll(true); }}>{t("traffic.more", { n: rows.length - few })}</button></li>}
     </ul>
   );
 }
@@ -164,7 +168,7 @@ export default function Traffic() {
   return (
     <>
       <PageHead title={t("nav.traffic")} live={moving && <LiveBadge state={data.error ? "reconnecting" : "live"} />}>
-        <button type="button" className="btn deskonly" aria-pressed={table} onClick={() => { change({ view: table ? "" : "table" }, true); }}><Icon name="table" />{t("traffic.table")}</button>
+        <button type="button" className="btn" aria-pressed={table} onClick={() => { change({ view: table ? "" : "table" }, true); }}><Icon name="table" />{t("traffic.table")}</button>
         <MenuButton
           label={t("traffic.save")}
           className="btn"
