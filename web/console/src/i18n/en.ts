@@ -408,7 +408,7 @@ export const en = {
   "traffic.help": "Draw a rectangle to zoom in, double-click to zoom out. With the keyboard: arrows move the cursor, + and - zoom, Esc shows the whole span.",
   "traffic.help.touch": "Tap for values. From, to gives a shorter span.",
   "traffic.interval": "Interval",
-  "traffic.more": "{n, plural, one {# more} other {# more}}",
+  "traffic.more": "{n, plural, one {# more changed setting} other {# more changed settings}}",
   "traffic.note.add": "Add note",
   "traffic.note.at": "Time",
   "traffic.note.delete": "Delete note {text}",

@@ -394,7 +394,7 @@ export const it: Catalogue = {
   "traffic.help": "Disegna un rettangolo per ingrandire, doppio clic per tornare indietro. Con la tastiera: le frecce muovono il cursore, + e - cambiano l’ingrandimento, Esc mostra tutto il periodo.",
   "traffic.help.touch": "Tocca per i valori. Da, a dà un periodo più breve.",
   "traffic.interval": "Intervallo",
-  "traffic.more": "{n, plural, one {Un altro} other {Altri #}}",
+  "traffic.more": "{n, plural, one {Un’altra impostazione cambiata} other {Altre # impostazioni cambiate}}",
   "traffic.note.add": "Aggiungi nota",
   "traffic.note.at": "Ora",
   "traffic.note.delete": "Elimina la nota {text}",

@@ -22,7 +22,7 @@ import { counterLabel, groupLabel } from "../statistics/Statistics";
 import { NoteDialog } from "./NoteDialog";
 import { chosen, localInput, spanOf, stepName, styleOf, toggled, zoomOf, zoomText, type SpanName } from "./view";
 
-const few = 8; // annotations shown before somebody asks for more
+const few = 5; // changed settings shown before somebody asks for more
 const live = 15; // seconds between two looks at what runs now
 
 /** Changes of the address: what one would take back with Back adds an entry to the history. */
@@ -38,7 +38,9 @@ function timeText(at: number, step: number, locale: string): string {
 function Marks({ groups, locale, mayDelete, onDeleted }: { groups: readonly { index: number; items: Annotation[] }[]; locale: string; mayDelete: boolean; onDeleted: () => void }) {
   const t = useText();
   const [all, setAll] = useState(false);
-  const rows = groups.flatMap((g, n) => g.items.map((a, i) => ({ a, n: i === 0 ? n + 1 : 0 })));
+  const rows = groups.flatMap((g, n) => g.items.map((a) => ({ a, n: n + 1 })));
+  // Settings come in dozens; notes and restarts are always shown.
+  const hidden = new Set(all ? [] : rows.filter((r) => r.a.kind === "setting").slice(few));
   const remove = (id: string) => {
     api.delete("/annotations/{id}", { path: { id } }).then(
       () => {
@@ -55,15 +57,15 @@ function Marks({ groups, locale, mayDelete, onDeleted }: { groups: readonly { in
   };
   return (
     <ul className="ann t2" aria-label={t("traffic.happened")}>
-      {(all ? rows : rows.slice(0, few)).map(({ a, n }) => (
+      {rows.filter((r) => !hidden.has(r)).map(({ a, n }) => (
         <li key={a.id}>
-          <b className="strong num">{n || ""}</b>
+          <b className="strong num">{n}</b>
           <span className="num nowrap" translate="no">{formatDateTime(a.at, locale)}</span>
           <span className="grow">{words(a)}</span>
           {mayDelete && a.actions.includes("delete") && <button type="button" className="ib sm" aria-label={t("traffic.note.delete", { text: a.text })} onClick={() => { remove(a.id); }}><Icon name="trash" small /></button>}
         </li>
       ))}
-      {!all && rows.length > few && <li><button type="button" className="btn sm" onClick={() => { setAll(true); }}>{t("traffic.more", { n: rows.length - few })}</button></li>}
+      {hidden.size > 0 && <li><button type="button" className="btn sm" onClick={() => { setAll(true); }}>{t("traffic.more", { n: hidden.size })}</button></li>}
     </ul>
   );
 }
