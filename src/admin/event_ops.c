@@ -1,5 +1,5 @@
-/* What happened: events, messages, sessions, and why. Reads files only: works the same with and
- * without a running server. */
+/* What happened: events, messages, sessions, and why. Reads files, which work the same with and
+ * without a running server; a running one first writes what it has in memory. */
 #include "admin/admin_priv.h"
 
 #include "admin/event_json.h"
@@ -56,6 +56,16 @@ static int index_of(const char *v, const char *const *names, int n)
     return -1;
 }
 
+/* What was acknowledged before the question is part of the answer. */
+static void write_latest(const struct admin_call *c)
+{
+    static const enum module recording[] = { MOD_SMTP, MOD_ACCESS };
+
+    event_flush();
+    for (size_t i = 0; i < ARRAY_LEN(recording) && c->a->ask; i++)
+        json_decref(c->a->ask(c->a->arg, recording[i], "events.flush", NULL));
+}
+
 /* --- events --- */
 
 static bool add_event(const struct event_view *e, void *rows)
@@ -107,6 +117,7 @@ static json_t *list_events(const struct admin_call *c)
         error = bad("cursor", from, "one of an answer before");
     if (error)
         return error;
+    write_latest(c);
     rows = json_array();
     r = event_query(c->a->data_dir, &q, &cursor, add_event, rows, &more, &ei);
     if (r < 0)
@@ -152,6 +163,7 @@ static json_t *message_by_id(const struct admin_call *c, const char *id, bool wi
     json_t *verdict, *rows = json_array();
     uint64_t key;
 
+    write_latest(c);
     event_timeline(c->a->data_dir, sv_c(id), 0, &t);
     key = own_key(&t, sv_c(id));
     if (!key) {
@@ -192,7 +204,10 @@ static json_t *messages_of(const struct admin_call *c, const struct event_query 
     struct keys k = { .limit = MIN(limit, (size_t)MAX_MESSAGES) };
     json_t *rows = json_array();
     struct errinfo ei = { 0 };
-    int r = event_query(c->a->data_dir, q, NULL, add_key, &k, NULL, &ei);
+    int r;
+
+    write_latest(c);
+    r = event_query(c->a->data_dir, q, NULL, add_key, &k, NULL, &ei);
 
     for (size_t i = 0; i < k.n && r >= 0; i++) {
         struct event_timeline t;
@@ -315,9 +330,12 @@ static bool keep_event(const struct event_view *e, void *arg)
 static json_t *show_session(const struct admin_call *c)
 {
     const char *text = admin_arg(c, "id");
-    uint64_t key = find_session(c, text);
-    struct event_query q = { .name = SV("session.end"), .session = key, .limit = 1 };
+    struct event_query q = { .name = SV("session.end"), .limit = 1 };
     json_t *rows, *end = NULL;
+    uint64_t key;
+
+    write_latest(c);
+    q.session = key = find_session(c, text);
 
     if (!key)
         return admin_error(E_NOTFOUND,

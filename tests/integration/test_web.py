@@ -16,7 +16,7 @@ ADMIN, ALICE, DOM = "root@example.test", "alice@example.test", "dom@other.test"
 
 @pytest.fixture(scope="module")
 def web(make_module_server):
-    s = make_module_server(start=False, settings={"web.idle_timeout": "3s", "web.request_timeout": "3s", "auth.failure_delay": "200ms"})
+    s = make_module_server(start=False, settings={"web.console_path": "/nonexistent", "web.idle_timeout": "3s", "web.request_timeout": "3s", "auth.failure_delay": "200ms"})
     setup = s.dir / "more.txt"
     setup.write_text(f"""create domain other.test
 create account {ADMIN} password={{PLAIN}}{PASSWORD} role=system-admin
