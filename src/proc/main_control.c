@@ -18,6 +18,7 @@
 #include "os/file.h"
 #include "os/proc.h"
 #include "proc/module.h"
+#include "proc/sampling.h"
 #include "proc/web.h"
 
 #define MAX_CLIENTS      32
@@ -43,6 +44,7 @@ struct control {
     struct list list; /* of clients */
     unsigned clients;
     struct web *web;
+    struct sampling *sampling;
 };
 
 struct client {
@@ -336,7 +338,10 @@ static int start(struct module_ctx *m, struct errinfo *ei)
     r = open_socket(c, ei);
     if (r == 0)
         r = -pthread_create(&c->thread, NULL, accept_clients, c);
-    return r < 0 ? r : web_start(m, &c->admin, &c->web, ei);
+    if (r < 0)
+        return r;
+    c->sampling = sampling_start(m->boot.data);
+    return web_start(m, &c->admin, &c->web, ei);
 }
 
 /* Waits until no client is left. False when the time is over. */
@@ -357,6 +362,7 @@ static void stop(struct module_ctx *m, int64_t deadline_ms)
     bool all;
 
     web_stop(c->web);
+    sampling_stop(c->sampling);
     unlink(c->path);
     if (write(c->wake[1], "x", 1) < 0)
         log_error("control: stop: %s", strerror(errno));

@@ -109,6 +109,15 @@ static void unclaim(struct shm_layout *l, int32_t slot)
     atomic_store_explicit(&l->slots[slot].owner, 0, memory_order_release);
 }
 
+static void count_open(struct shm_layout *l, enum service svc)
+{
+    _Atomic uint32_t *peak = &l->peak[shm_self()][svc];
+    uint32_t n = 1 + atomic_fetch_add_explicit(&l->open[shm_self()][svc], 1, memory_order_relaxed);
+    uint32_t was = atomic_load_explicit(peak, memory_order_relaxed);
+    while (was < n && !atomic_compare_exchange_weak(peak, &was, n))
+        ;
+}
+
 int32_t shm_session_open(enum service svc, uint32_t id, const char *peer, const char *local)
 {
     struct shm_layout *l = shm_here();
@@ -128,6 +137,7 @@ int32_t shm_session_open(enum service svc, uint32_t id, const char *peer, const 
     put_text(s->account, ACCOUNT_WORDS, SV_NULL);
     put_text(s->state, STATE_WORDS, SV_NULL);
     write_end(s);
+    count_open(l, svc);
     return slot;
 }
 
@@ -176,8 +186,12 @@ void shm_session_bytes(int32_t slot, uint64_t in, uint64_t out)
 
 void shm_session_close(int32_t slot)
 {
-    if (slot_at(slot))
-        unclaim(shm_here(), slot);
+    struct shm_slot *s = slot_at(slot);
+    if (!s)
+        return;
+    unsigned svc = relaxed(&s->head) >> 8 & 0xff;
+    unclaim(shm_here(), slot);
+    atomic_fetch_sub_explicit(&shm_here()->open[shm_self()][svc], 1, memory_order_relaxed);
 }
 
 uint32_t shm_session_new_id(void)
@@ -257,6 +271,8 @@ void shm_module_reset(struct shm *s, enum module m)
         if (owner != 0 && OWNER_MODULE(owner) == (unsigned)m)
             unclaim(l, i);
     }
+    for (unsigned svc = 0; svc < SVC_COUNT; svc++)
+        atomic_store(&l->open[m][svc], 0);
     for (unsigned b = 0; b < INTEREST_BUCKETS; b++)
         atomic_store(&l->interest[m][b], 0);
     atomic_store(&l->applied[m], 0);

@@ -11,7 +11,7 @@
 #include "base/clock.h"
 
 /* Changes when the meaning of a field does; CTR_COUNT covers new counters. */
-#define SHM_VERSION ((uint64_t)2 << 32 | CTR_COUNT)
+#define SHM_VERSION ((uint64_t)3 << 32 | CTR_COUNT)
 
 const char *const module_names[MOD_COUNT] = { "supervisor", "smtp", "access", "control" };
 const char *const service_names[SVC_COUNT] = { "smtp", "submission", "smtp-client",
@@ -167,6 +167,32 @@ uint64_t ctr_get(struct shm *s, enum counter c)
     for (enum module m = 0; m < MOD_COUNT; m++)
         sum += ctr_get_module(s, m, c);
     return sum;
+}
+
+uint32_t shm_sessions_open(struct shm *s, enum service svc)
+{
+    uint32_t n = 0;
+    for (enum module m = 0; m < MOD_COUNT; m++)
+        n += atomic_load_explicit(&s->m->open[m][svc], memory_order_relaxed);
+    return n;
+}
+
+/* Several modules do not serve the same service at the same time but while one is replaced: the sum
+ * of their peaks is the peak. */
+uint32_t shm_sessions_peak(struct shm *s, enum service svc, bool take)
+{
+    uint32_t n = 0;
+    for (enum module m = 0; m < MOD_COUNT; m++) {
+        uint32_t now = atomic_load_explicit(&s->m->open[m][svc], memory_order_relaxed);
+        n += take ? atomic_exchange_explicit(&s->m->peak[m][svc], now, memory_order_relaxed)
+                  : atomic_load_explicit(&s->m->peak[m][svc], memory_order_relaxed);
+    }
+    return n;
+}
+
+uint64_t shm_started_s(struct shm *s)
+{
+    return s->m->started_s;
 }
 
 /* Epochs and applied are sequentially consistent: of two processes that each write one and then

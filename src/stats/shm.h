@@ -94,6 +94,10 @@ void shm_session_totals(int32_t slot, uint64_t *ret_in, uint64_t *ret_out);
 void shm_session_each(struct shm *s, bool (*fn)(const struct shm_session_info *, void *arg),
                       void *arg);
 void shm_module_reset(struct shm *s, enum module m);
+uint32_t shm_sessions_open(struct shm *s, enum service svc);
+/* Most sessions open at once since somebody took the peak: take begins anew. */
+uint32_t shm_sessions_peak(struct shm *s, enum service svc, bool take);
+uint64_t shm_started_s(struct shm *s); /* wall clock at which the server was started */
 
 /* Interest: how many sessions wait for news of an account (hashed: false positives happen). Lets
  * delivery skip the hint when nobody listens. */

@@ -55,6 +55,9 @@ struct shm_layout {
     _Atomic uint64_t applied[MOD_COUNT]; /* EPOCH_SETTINGS that is in force; 0 = not serving */
     struct shm_stripe counters[MOD_COUNT][CTR_STRIPES];
     _Atomic int32_t interest[MOD_COUNT][INTEREST_BUCKETS];
+    /* Sessions open now, and most at once since the peak was last taken. */
+    _Alignas(64) _Atomic uint32_t open[MOD_COUNT][SVC_COUNT];
+    _Atomic uint32_t peak[MOD_COUNT][SVC_COUNT];
     /* Bit set: the slot is (or was a moment ago) in use. A hint that makes claiming and listing
      * fast; a wrong bit costs a failed claim, the owner word decides. */
     _Alignas(64) _Atomic uint64_t used[SLOT_WORDS];

@@ -4,6 +4,8 @@ export const routes = [
   { name: "queue", path: "/status/queue" },
   { name: "sessions", path: "/status/sessions" },
   { name: "logs", path: "/status/logs/smtp" },
+  { name: "traffic", path: "/status/traffic" },
+  { name: "traffic-table", path: "/status/traffic?view=table&span=1w" },
   { name: "statistics", path: "/status/statistics/smtp" },
   { name: "domains", path: "/domains" },
   { name: "domain", path: "/domains/demo.example" },

@@ -91,6 +91,24 @@ int audit_before(struct db *db, int64_t before, bool (*fn)(const struct audit_ro
     return r < 0 ? r : 0;
 }
 
+int audit_settings(struct db *db, int64_t from_ms, int64_t to_ms, size_t limit,
+                   bool (*fn)(const struct audit_row *, void *arg), void *arg, struct errinfo *ei)
+{
+    _cleanup_(db_putp) struct dbc *c = NULL;
+    int r = db_get(db, &c, ei);
+    if (r < 0)
+        return r;
+    _cleanup_(db_resetp) struct db_stmt *s = NULL;
+    r = db_query(c, &s, ei,
+                 "SELECT id, at_ms, admin, object, field, old_value, new_value FROM audit"
+                 " WHERE at_ms >= ? AND at_ms < ? AND object LIKE 'setting %'"
+                 " ORDER BY at_ms DESC, id DESC LIMIT ?",
+                 "iii", from_ms, to_ms, (int64_t)limit);
+    while (r == 0 && (r = db_step(s, ei)) == 1)
+        r = call(s, fn, arg) ? 0 : 1;
+    return r < 0 ? r : 0;
+}
+
 int audit_write_alone(struct db *db, const char *admin, const char *object, const char *field,
                       const char *old_value, const char *new_value, struct errinfo *ei)
 {

@@ -26,6 +26,9 @@ int audit_each(struct db *db, size_t limit, bool (*fn)(const struct audit_row *,
 /* The same with entries whose id is less than before, as many as fn wants. */
 int audit_before(struct db *db, int64_t before, bool (*fn)(const struct audit_row *, void *arg),
                  void *arg, struct errinfo *ei);
+/* Changes of settings with from_ms <= at < to_ms, the newest first, at most limit. */
+int audit_settings(struct db *db, int64_t from_ms, int64_t to_ms, size_t limit,
+                   bool (*fn)(const struct audit_row *, void *arg), void *arg, struct errinfo *ei);
 /* One row in a transaction of its own: for what is no change of the database (a look, an order to
  * another part). */
 int audit_write_alone(struct db *db, const char *admin, const char *object, const char *field,

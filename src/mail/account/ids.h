@@ -4,6 +4,6 @@
 
 #include "db/db.h"
 
-/* The next id of "domain", "account", "alias", "app_password" or "audit". Inside a transaction,
- * which then holds the sequence's row until it ends. */
+/* The next id of "domain", "account", "alias", "app_password", "audit" and so on. Inside a
+ * transaction, which then holds the sequence's row until it ends. */
 int id_next(struct dbc *c, const char *sequence, int64_t *ret, struct errinfo *ei);

@@ -125,8 +125,21 @@ static const char admins_v2[] =
     "CREATE INDEX api_token_account ON api_token (account_id);"
     "INSERT INTO id_sequence (name, last_id) VALUES ('api_token', 0)";
 
+static const char charts_v3[] =
+    /* What people write beside the charts. */
+    "CREATE TABLE annotation ("
+    " id {BIGINT_PK},"
+    " at_ms BIGINT NOT NULL,"
+    " text {TEXT} NOT NULL,"
+    " who {TEXT} NOT NULL,"
+    " created_ms BIGINT NOT NULL);"
+    "CREATE INDEX annotation_at ON annotation (at_ms);"
+    "CREATE INDEX audit_at ON audit (at_ms);"
+    "INSERT INTO id_sequence (name, last_id) VALUES ('annotation', 0)";
+
 const struct db_migration account_migrations[] = {
     { 1, "domains, accounts, credentials, audit, settings", accounts_v1 },
     { 2, "administrators, signed-in consoles, tokens", admins_v2 },
+    { 3, "annotations of charts", charts_v3 },
 };
 const size_t account_migrations_count = ARRAY_LEN(account_migrations);

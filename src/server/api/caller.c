@@ -14,6 +14,7 @@ const char *const api_scope_names[SCOPE_COUNT] = {
     [SCOPE_SESSIONS_READ] = "sessions:read",
     [SCOPE_SESSIONS_WRITE] = "sessions:write",
     [SCOPE_METRICS_READ] = "metrics:read",
+    [SCOPE_METRICS_WRITE] = "metrics:write",
     [SCOPE_LOGS_READ] = "logs:read",
     [SCOPE_DIRECTORY_READ] = "directory:read",
     [SCOPE_DIRECTORY_WRITE] = "directory:write",

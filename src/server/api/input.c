@@ -155,6 +155,16 @@ const char *api_query(const struct api_call *c, const char *name)
     return json_string_value(json_object_get(c->query, name));
 }
 
+int64_t api_query_time(const struct api_call *c, const char *name, int64_t now_ms, int64_t dflt)
+{
+    const char *text = api_query(c, name);
+    int64_t ms = dflt;
+
+    if (text)
+        api_parse_time(text, now_ms, &ms);
+    return ms;
+}
+
 int64_t api_query_int(const struct api_call *c, const char *name, int64_t dflt)
 {
     json_t *v = json_object_get(c->query, name);

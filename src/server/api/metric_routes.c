@@ -1,17 +1,20 @@
 /* Counters: the catalogue, and a service's figures. */
 #include "base/clock.h"
+#include "samples/series.h"
 #include "server/api/api_priv.h"
 #include "server/api/page.h"
 
 static const struct api_field metric_fields[] = {
     { "name", API_TEXT, API_REQUIRED, 0, 0, NULL, NULL, NULL },
     { "service", API_TEXT, API_REQUIRED, 0, 0, NULL, NULL, NULL },
+    { "kind", API_ENUM, API_REQUIRED, 0, 0, "counter|peak", NULL,
+      "counter: a sum; peak: what is open at once." },
     { "unit", API_ENUM, API_REQUIRED, 0, 0, "count|bytes", NULL, NULL },
     { "help", API_TEXT, API_REQUIRED, 0, 0, NULL, NULL, "What one more of it means." },
-    { "value", API_INT, API_REQUIRED, 0, 0, NULL, NULL, "Since the start." },
+    { "value", API_INT, API_REQUIRED, 0, 0, NULL, NULL, "Since the start; of a peak: now." },
     { 0 },
 };
-static const struct api_schema metric_schema = { "Metric", "A counter.", metric_fields };
+static const struct api_schema metric_schema = { "Metric", "A figure.", metric_fields };
 static const struct api_field stat_fields[] = {
     { "service", API_TEXT, API_REQUIRED, 0, 0, NULL, NULL, NULL },
     { "sessions", API_INT, API_REQUIRED, 0, 0, NULL, NULL, "Active now." },
@@ -21,32 +24,14 @@ static const struct api_field stat_fields[] = {
 };
 static const struct api_schema stat_schema = { "Statistics", "A service's figures.", stat_fields };
 
-/* Counters are grouped by the beginning of their names. */
-static const struct {
-    const char *prefix, *service;
-} groups[] = {
-    { "smtp_", "smtp" },    { "queue_", "queue" }, { "deliver_", "delivery" },
-    { "pop3_", "pop3" },    { "imap_", "imap" },   { "mailbox_", "mailboxes" },
-    { "conn_", "network" }, { "tls_", "network" }, { "bytes_", "network" },
-    { "auth_", "logins" },  { "log_", "logs" },    { "db_", "database" },
-    { "web_", "control" },
-};
-
-static const char *service_of(const char *counter)
-{
-    for (size_t i = 0; i < ARRAY_LEN(groups); i++)
-        if (sv_starts(sv_c(counter), sv_c(groups[i].prefix)))
-            return groups[i].service;
-    return "server";
-}
-
 static json_t *metric_json(struct shm *shm, int i)
 {
-    const char *name = counter_names[i];
+    uint64_t v = i < CTR_COUNT ? ctr_get(shm, (enum counter)i)
+                               : shm_sessions_open(shm, (enum service)(i - CTR_COUNT));
 
-    return json_pack("{s:s, s:s, s:s, s:s, s:I}", "name", name, "service", service_of(name), "unit",
-                     sv_find_sv(sv_c(name), SV("bytes")) >= 0 ? "bytes" : "count", "help",
-                     counter_helps[i], "value", (json_int_t)ctr_get(shm, (enum counter)i));
+    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:I}", "name", series_name(i), "service",
+                     series_group(i), "kind", series_kind_names[series_kind(i)], "unit",
+                     series_unit(i), "help", series_help(i), "value", (json_int_t)v);
 }
 
 static struct shm *shm_of(struct api_call *c)
@@ -64,9 +49,9 @@ static void list(struct api_call *c)
     if (!shm)
         return;
     items = json_array();
-    for (int i = 0; i < CTR_COUNT; i++)
+    for (int i = 0; i < SERIES_COUNT; i++)
         if (api_q_matches(api_query(c, "q"),
-                          (const char *const[]){ counter_names[i], counter_helps[i] }, 2))
+                          (const char *const[]){ series_name(i), series_help(i) }, 2))
             json_array_append_new(items, metric_json(shm, i));
     api_page_answer(c, items, NULL, (int64_t)json_array_size(items), true);
 }
@@ -95,7 +80,7 @@ static void show(struct api_call *c)
         return;
     counters = json_array();
     for (int i = 0; i < CTR_COUNT; i++)
-        if (!strcmp(service_of(counter_names[i]), service))
+        if (!strcmp(series_group(i), service))
             json_array_append_new(counters, metric_json(shm, i));
     if (!json_array_size(counters)) {
         json_decref(counters);
@@ -117,7 +102,7 @@ const struct api_route api_metric_routes[] = {
       .status = 200,
       .response = &metric_schema,
       .run = list,
-      .help = "All counters with their meaning." },
+      .help = "All figures with their meaning." },
     { .method = "GET",
       .path = "/statistics/{service}",
       .scope = SCOPE_METRICS_READ,

@@ -55,6 +55,9 @@ static json_t *plain_schema(const struct api_field *f)
         o = json_pack("{s:s, s:{s:s}}", "type", "array", "items", "type", "string");
         put_bounds(o, f, "minItems", "maxItems", API_ITEMS_MAX);
         return o;
+    case API_INTS:
+        return json_pack("{s:s, s:{s:[s, s]}}", "type", "array", "items", "type", "integer",
+                         "null");
     case API_OBJECT:
         return reference(f->of);
     case API_LIST:

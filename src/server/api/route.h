@@ -49,8 +49,8 @@ struct api_route {
 extern const struct api_route api_self_routes[], api_queue_routes[], api_session_routes[],
     api_domain_routes[], api_alias_routes[], api_account_routes[], api_app_password_routes[],
     api_setting_routes[], api_service_routes[], api_log_routes[], api_audit_routes[],
-    api_token_routes[], api_metric_routes[], api_search_routes[], api_health_routes[],
-    api_event_routes[], api_operation_routes[];
+    api_token_routes[], api_metric_routes[], api_series_routes[], api_annotation_routes[],
+    api_search_routes[], api_health_routes[], api_event_routes[], api_operation_routes[];
 extern const struct api_route *const api_tables[];
 extern const size_t api_tables_count;
 
@@ -77,6 +77,8 @@ bool api_audit(struct api_call *c, const char *object, const char *field, const 
 const char *api_param(const struct api_call *c, const char *name); /* of the path; never NULL */
 const char *api_query(const struct api_call *c, const char *name); /* a text; NULL = absent */
 int64_t api_query_int(const struct api_call *c, const char *name, int64_t dflt);
+/* A time of the query, or dflt; ages count back from now. */
+int64_t api_query_time(const struct api_call *c, const char *name, int64_t now_ms, int64_t dflt);
 const char *api_body_text(const struct api_call *c, const char *name);
 int64_t api_body_int(const struct api_call *c, const char *name, int64_t dflt);
 

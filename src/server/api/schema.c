@@ -228,6 +228,8 @@ static bool check_value(const struct api_field *f, json_t *v, struct api_fault *
     case API_TEXTS:
     case API_LIST:
         return check_items(f, v, ret);
+    case API_INTS:
+        return json_is_array(v) ? true : fault(ret, "must be an array");
     case API_OBJECT:
         return check_object(f->of, v, ret);
     case API_MAP:
@@ -274,6 +276,7 @@ json_t *api_check_text(const struct api_field *f, const char *text, struct api_f
         break;
     case API_TEXT:
     case API_TEXTS:
+    case API_INTS:
     case API_OBJECT:
     case API_LIST:
     case API_MAP:

@@ -13,6 +13,7 @@ enum api_type {
     API_TIME,   /* RFC 3339; in queries also an age such as "2h" */
     API_ENUM,   /* one of choices "a|b" */
     API_TEXTS,  /* array of strings, min to max of them */
+    API_INTS,   /* array of integers, with null among them (responses) */
     API_OBJECT, /* of */
     API_LIST,   /* array of objects: of; min to max of them */
     API_MAP,    /* object with free names */

@@ -370,12 +370,35 @@ static void test_cost(void **state)
     assert_int_equal(ctr_get(seg, CTR_imap_commands), ROUNDS);
 }
 
+static void open_sessions_and_their_peak(void **state)
+{
+    (void)state;
+    int32_t a = shm_session_open(SVC_IMAP, 1, "192.0.2.1", "192.0.2.2");
+    int32_t b = shm_session_open(SVC_IMAP, 2, "192.0.2.1", "192.0.2.2");
+    int32_t c = shm_session_open(SVC_POP3, 3, "192.0.2.1", "192.0.2.2");
+    shm_session_close(a);
+    assert_int_equal(shm_sessions_open(seg, SVC_IMAP), 1);
+    assert_int_equal(shm_sessions_peak(seg, SVC_IMAP, true), 2);
+    assert_int_equal(shm_sessions_peak(seg, SVC_IMAP, true), 1);
+    assert_int_equal(shm_sessions_peak(seg, SVC_POP3, false), 1);
+    shm_session_close(b);
+    shm_session_close(c);
+    assert_int_equal(shm_sessions_open(seg, SVC_IMAP), 0);
+    /* A module that died has none. */
+    shm_session_open(SVC_IMAP, 4, "192.0.2.1", "192.0.2.2");
+    shm_module_reset(seg, MOD_ACCESS);
+    assert_int_equal(shm_sessions_open(seg, SVC_IMAP), 0);
+    shm_session_close(shm_session_open(SVC_IMAP, 5, "192.0.2.1", "192.0.2.2"));
+    assert_int_equal(shm_sessions_open(seg, SVC_IMAP), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_private),
         cmocka_unit_test(test_names),
         cmocka_unit_test_setup_teardown(test_counters, setup, teardown),
+        cmocka_unit_test_setup_teardown(open_sessions_and_their_peak, setup, teardown),
         cmocka_unit_test_setup_teardown(test_epochs, setup, teardown),
         cmocka_unit_test_setup_teardown(test_applied, setup, teardown),
         cmocka_unit_test_setup_teardown(test_interest, setup, teardown),

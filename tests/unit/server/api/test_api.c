@@ -7,11 +7,13 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "conf/conf.h"
 #include "log/log.h"
 #include "mail/account/web_auth.h"
 #include "mail/mailbox/mailbox.h"
 #include "os/file.h"
+#include "samples/sampler.h"
 #include "server/api/auth.h"
 #include "server/api/import.h"
 #include "server/api/log_reader.h"
@@ -55,6 +57,7 @@ static int begin(void **state _unused_)
                        &admin.store, &ei),
         0);
     admin.shm = shm_current();
+    admin.data_dir = dir;
     buf_init(&log_text, 16 * MiB);
     log_test_capture(&log_text);
     run_op("{\"op\":\"domain.create\",\"args\":{\"domain\":\"a.test\"}}");
@@ -407,9 +410,136 @@ static void times(void **state _unused_)
     assert_false(api_parse_time("h", 0, &ms));
 }
 
+/* A day, an hour and a minute begin: 2026-03-12 00:00:00 UTC. */
+#define DAY INT64_C(1773273600)
+
+static json_t *series(size_t i)
+{
+    return json_array_get(json_object_get(got.body, "series"), i);
+}
+
+static json_t *value(size_t of, size_t i)
+{
+    return json_array_get(json_object_get(series(of), "values"), i);
+}
+
+static void figures_over_time(void **state _unused_)
+{
+    struct sampler *s = NULL;
+    clock_test_freeze(DAY * 1000);
+    assert_int_equal(sampler_open(dir, admin.shm, &s, NULL), 0);
+    ctr_add(CTR_smtp_rcpt_refused, 3);
+    ctr_add(CTR_smtp_messages_refused, 4);
+    clock_test_advance(60000);
+    assert_int_equal(sampler_tick(s, NULL), 0);
+    clock_test_advance(15000);
+    ctr_add(CTR_smtp_rcpt_refused, 2);
+#define SPAN "&from=2026-03-12T00:00:00Z&to=2026-03-12T00:03:00Z"
+    ask(root, "GET", "/metrics/query?metric=smtp_rcpt_refused,smtp_messages_refused" SPAN, NULL);
+    assert_int_equal(got.status, 200);
+    assert_int_equal(json_integer_value(json_object_get(got.body, "step_seconds")), 60);
+    assert_string_equal(text("from"), "2026-03-12T00:00:00.000Z");
+    assert_string_equal(text("since"), "2026-03-12T00:00:00.000Z");
+    assert_int_equal(json_integer_value(value(0, 0)), 3);
+    assert_int_equal(json_integer_value(value(0, 1)), 2); /* not sampled yet */
+    assert_true(json_is_null(value(0, 2)));
+    assert_int_equal(json_integer_value(value(1, 0)), 4);
+    assert_string_equal(json_string_value(json_object_get(series(1), "name")),
+                        "smtp_messages_refused");
+    ask(root, "GET",
+        "/metrics/query?metric=smtp_rcpt_refused,smtp_messages_refused&by=total&step=1h" SPAN,
+        NULL);
+    assert_int_equal(json_array_size(json_object_get(got.body, "series")), 1);
+    assert_int_equal(json_integer_value(value(0, 0)), 9);
+    ask(root, "GET", "/metrics/query?metric=sessions_imap" SPAN, NULL);
+    assert_string_equal(json_string_value(json_object_get(series(0), "kind")), "peak");
+    static const struct {
+        const char *path, *field;
+    } wrong[] = {
+        { "/metrics/query", "metric" },
+        { "/metrics/query?metric=nothing", "metric" },
+        { "/metrics/query?metric=", "metric" },
+        { "/metrics/query?metric=auth_ok,", "metric" },
+        { "/metrics/query?metric=auth_ok&step=7m", "step" },
+        { "/metrics/query?metric=auth_ok&from=30d&step=1m", "step" },
+        { "/metrics/query?metric=auth_ok&from=1h&to=2h", "to" },
+        { "/metrics/query?metric=auth_ok&from=yesterday", "from" },
+        { "/metrics/query?metric=auth_ok,bytes_in&by=total", "by" },
+        { "/metrics/query?metric=sessions_imap&by=total", "by" },
+    };
+    for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
+        ask(root, "GET", wrong[i].path, NULL);
+        if (got.status != 400 || strcmp(field(), wrong[i].field))
+            fail_msg("%s: %s", wrong[i].path, json_dumps(got.body, 0));
+    }
+    assert_int_equal(ask(dom, "GET", "/metrics/query?metric=auth_ok", NULL), 403);
+    assert_int_equal(ask(NULL, "GET", "/metrics/query?metric=auth_ok", NULL), 401);
+    sampler_close(s);
+    clock_test_freeze(0);
+}
+
+static json_t *annotation(size_t i)
+{
+    return json_array_get(json_object_get(got.body, "items"), i);
+}
+
+static const char *annotation_text(size_t i, const char *name)
+{
+    const char *s = json_string_value(json_object_get(annotation(i), name));
+    return s ? s : "";
+}
+
+static void annotations(void **state _unused_)
+{
+    char path[80];
+    assert_int_equal(ask(root, "POST", "/annotations",
+                         "{\"text\":\"new line\",\"at\":\"2026-03-12T00:01:00Z\"}"),
+                     201);
+    snprintf(path, sizeof(path), "/annotations/%s", text("id"));
+    assert_string_equal(text("who"), "root@a.test");
+    run_op("{\"op\":\"setting.set\",\"args\":{\"name\":\"smtp.max_errors\",\"value\":\"9\"}}");
+    ask(root, "GET", "/annotations?from=2026-03-12T00:00:00Z&to=2026-03-12T00:03:00Z", NULL);
+    size_t n = json_array_size(json_object_get(got.body, "items"));
+    assert_true(n > 0); /* a start may stand beside it */
+    assert_string_equal(annotation_text(n - 1, "kind"), "note");
+    assert_string_equal(annotation_text(n - 1, "text"), "new line");
+    assert_int_equal(json_array_size(json_object_get(annotation(n - 1), "actions")), 1);
+    ask(root, "GET", "/annotations?from=1h", NULL);
+    n = json_array_size(json_object_get(got.body, "items"));
+    assert_true(n > 0);
+    assert_string_equal(annotation_text(n - 1, "kind"), "setting");
+    assert_string_equal(annotation_text(n - 1, "text"), "smtp.max_errors");
+    assert_string_equal(annotation_text(n - 1, "new"), "9");
+    assert_int_equal(ask(root, "POST", "/annotations", "{\"text\":\"a\\nb\"}"), 422);
+    assert_int_equal(ask(root, "POST", "/annotations", "{\"text\":\"\"}"), 422);
+    assert_int_equal(
+        ask(root, "POST", "/annotations", "{\"text\":\"x\",\"at\":\"2999-01-01T00:00:00Z\"}"), 422);
+    assert_int_equal(ask(dom, "GET", "/annotations", NULL), 403);
+    assert_int_equal(ask(dom, "POST", "/annotations", "{\"text\":\"x\"}"), 403);
+    assert_int_equal(ask(dom, "DELETE", path, NULL), 403);
+    assert_int_equal(ask(root, "DELETE", path, NULL), 204);
+    assert_int_equal(ask(root, "DELETE", path, NULL), 404);
+    assert_int_equal(ask(root, "DELETE", "/annotations/start-1", NULL), 404);
+    ask(root, "GET", "/audit?object=annotation", NULL);
+    assert_int_equal(json_array_size(json_object_get(got.body, "items")), 2);
+}
+
+/* The server's start, which the samples know. */
+static void restarts_are_annotations(void **state _unused_)
+{
+    struct sampler *s = NULL;
+    assert_int_equal(sampler_open(dir, admin.shm, &s, NULL), 0);
+    sampler_close(s);
+    ask(root, "GET", "/annotations?from=10m", NULL);
+    assert_string_equal(annotation_text(0, "kind"), "restart");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(figures_over_time),
+        cmocka_unit_test(annotations),
+        cmocka_unit_test(restarts_are_annotations),
         cmocka_unit_test(refusals_before_a_handler),
         cmocka_unit_test(rights),
         cmocka_unit_test(a_domain_admin_sees_his_domains),

@@ -9,6 +9,7 @@ export const routes: readonly { path: string; scope: string; load: Screen }[] = 
   { path: "/status/sessions", scope: "sessions:read", load: () => import("../screens/sessions/Sessions") },
   { path: "/status/logs", scope: "logs:read", load: () => import("../screens/logs/Logs") },
   { path: "/status/logs/{service}", scope: "logs:read", load: () => import("../screens/logs/Logs") },
+  { path: "/status/traffic", scope: "metrics:read", load: () => import("../screens/traffic/Traffic") },
   { path: "/status/statistics", scope: "metrics:read", load: () => import("../screens/statistics/Statistics") },
   { path: "/status/statistics/{service}", scope: "metrics:read", load: () => import("../screens/statistics/Statistics") },
   { path: "/domains", scope: "directory:read", load: () => import("../screens/directory/Domains") },

@@ -17,8 +17,14 @@ export interface Metrics {
 /** A sample at most every so many milliseconds. */
 const pace = 2000;
 
+/** Peaks go down too: they are no sums, and only the charts show them. */
+async function countersOf(signal: AbortSignal) {
+  const all = await api.get("/metrics", { query: { limit: 2000 }, signal });
+  return { ...all, items: all.items.filter((m) => m.kind === "counter") };
+}
+
 export function useMetrics(): Metrics {
-  const catalogue = useResource("metrics", (signal) => api.get("/metrics", { query: { limit: 2000 }, signal }), 60);
+  const catalogue = useResource("counters", (signal) => countersOf(signal), 60);
   const [live, setLive] = useState<Readonly<Record<string, number>>>({});
   const [at, setAt] = useState<Date>();
   useTopic("statistics", (e) => {
