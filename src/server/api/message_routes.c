@@ -375,13 +375,15 @@ static uint64_t key_of(struct api_call *c, const char *id)
 static void show(struct api_call *c)
 {
     const char *id = api_param(c, "id");
-    uint64_t key = key_of(c, id);
+    uint64_t key;
     struct event_timeline tl = { 0 };
     struct trace_scope room;
     const struct trace_scope *scope = api_trace_scope(c->caller, &room);
     struct trace t = { 0 };
     json_t *m;
 
+    admin_write_events(api_admin_of(c));
+    key = key_of(c, id);
     if (key)
         event_timeline(api_admin_of(c)->data_dir, strlen(id) == 16 ? SV_NULL : sv_c(id), key, &tl);
     if (tl.n)
