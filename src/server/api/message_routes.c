@@ -69,7 +69,8 @@ static const struct api_field list_params[] = {
           NULL,                                                                                    \
           NULL,                                                                                    \
           "That brought it, when the caller may see it." },                                        \
-        { "account", API_TEXT, API_REQUIRED, 0, 0, NULL, NULL, "That had logged in." },            \
+        { "account", API_TEXT, API_REQUIRED, 0,                                                    \
+          0,         NULL,     NULL,         "That had logged in, when the caller may see it." },  \
         { "size", API_INT, API_REQUIRED | API_NULL, 0, 0, NULL, NULL, "Bytes." },                  \
         { "status", API_ENUM, API_REQUIRED, 0, 0, STATUSES, NULL, NULL },                          \
     {                                                                                              \
