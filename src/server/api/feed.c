@@ -7,7 +7,7 @@
 #define MAX_STREAMS 20000
 
 const char *const topic_names[TOPIC_COUNT] = { "sessions", "queue.outgoing", "statistics",
-                                               "operations" };
+                                               "operations", "messages" };
 
 struct feed *feed_new(struct api *api)
 {
@@ -37,7 +37,8 @@ static void drop_oldest(struct feed *f, size_t n)
         f->bytes -= f->ring[i].blob->n;
         blob_unref(f->ring[i].blob);
     }
-    memmove(f->ring, f->ring + n, (f->n - n) * sizeof(*f->ring));
+    if (n < f->n) /* an empty ring has no memory */
+        memmove(f->ring, f->ring + n, (f->n - n) * sizeof(*f->ring));
     f->n -= n;
 }
 
