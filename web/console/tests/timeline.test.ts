@@ -1,9 +1,9 @@
 import { describe, expect, test } from "vitest";
 import { timeScale } from "../src/lib/timescale";
-import { foldEvents, linkParts, lookOf, sessionsOf, startOf, stepsOf, type TimelineEvent } from "../src/screens/messages/steps";
+import { foldEvents, linkParts, lookOf, ownEvents, sessionsOf, startOf, stepsOf, troubles, type TimelineEvent } from "../src/screens/messages/steps";
 
 const event = (time: string, name: string, fields: Record<string, unknown> = {}, session: string | null = null, sentence = name): TimelineEvent => ({
-  time: `2026-03-12T10:${time}Z`, name, severity: "info", sentence, module: "smtp", session, fields,
+  time: `2026-03-12T10:${time}Z`, name, severity: "info", sentence, module: "smtp", session, message: null, fields,
 });
 
 describe("axis of time", () => {
@@ -36,9 +36,9 @@ describe("lanes", () => {
     event("31:14", "delivery.local.done", { rcpt: "anna@demo.example", msgid: "WTQ78139" }),
     event("31:35", "delivery.remote.deferred", { rcpt: "a@x.example", duration: 21_000 }, "00000000000000bb"),
     event("41:35", "delivery.remote.done", { rcpt: "A@x.example", duration: 2000, host: "mx.x.example" }, "00000000000000cc"),
-    event("41:36", "delivery.remote.done", { rcpt: "a@x.example", msgid: "VYQ07722" }, "00000000000000dd"),
+    { ...event("41:36", "delivery.remote.done", { rcpt: "a@x.example" }, "00000000000000dd"), message: "00000000000000A2" },
   ];
-  const steps = stepsOf(events, [{ recipient: "a@x.example", status: "delivered" }, { recipient: "anna@demo.example", status: "delivered" }], "WTQ78139");
+  const steps = stepsOf(ownEvents(events, "00000000000000a1"), [{ recipient: "a@x.example", status: "delivered" }, { recipient: "anna@demo.example", status: "delivered" }]);
   test("begin with how the message came in", () => {
     expect(startOf(events)).toBe(Date.parse("2026-03-12T10:31:12Z"));
     expect(steps[0]).toMatchObject({ kind: "received", label: "192.0.2.1", session: "00000000000000aa", seconds: 1 });
@@ -50,11 +50,19 @@ describe("lanes", () => {
   });
   test("are grouped by destination and state when they are many", () => {
     const many = Array.from({ length: 250 }, (_, i) => ({ recipient: `u${i}@${i % 2 ? "x" : "y"}.example`, status: i % 5 ? "delivered" : "waiting" }));
-    const groups = stepsOf([], many, null);
+    const groups = stepsOf([], many);
     expect(groups.map((s) => [s.label, s.status, s.recipients])).toEqual([["y.example", "waiting", 25], ["x.example", "delivered", 100], ["y.example", "delivered", 100], ["x.example", "waiting", 25]]);
   });
   test("of a refused message show the refusal", () => {
-    expect(stepsOf([event("31:12", "smtp.rcpt.refused", { rcpt: "n@x.example", peer: "192.0.2.9" }, "1")], [], null)).toMatchObject([{ status: "refused", label: "192.0.2.9", segments: [{ kind: "fail" }] }]);
+    expect(stepsOf([event("31:12", "smtp.rcpt.refused", { rcpt: "n@x.example", peer: "192.0.2.9" }, "1")], [])).toMatchObject([{ status: "refused", label: "192.0.2.9", segments: [{ kind: "fail" }] }]);
+  });
+});
+
+describe("troubles", () => {
+  const lane = (recipient: string, status: string, answer: string) => ({ recipient, status, answer, cause: null, remedy: null, setting: null, next_try_at: null });
+  test("are told once for the same answer, without what the verdict tells", () => {
+    const found = troubles([lane("a@x", "delivered", "250"), lane("b@x", "waiting", "451"), lane("c@x", "waiting", "451"), lane("d@x", "bounced", "550")], "550");
+    expect(found.map((f) => [f.answer, f.recipients])).toEqual([["451", ["b@x", "c@x"]]]);
   });
 });
 

@@ -16,6 +16,7 @@ import { LiveBadge, PageHead } from "../../ui/Page";
 import { Empty, ErrorNote, failed, Skeleton } from "../../ui/States";
 import { TimeField } from "../../ui/TimeField";
 import { Marked } from "./Marked";
+import { logLabel } from "./names";
 
 const most = 10_000;
 const groups = [
@@ -23,11 +24,6 @@ const groups = [
   { label: "logs.group.server", services: ["control", "errors", "auth", "maintenance", "dns", "sql"] },
 ] as const;
 type Levels = "none" | "summary" | "debug" | "extended";
-
-export function logLabel(service: string, t: ReturnType<typeof useText>): string {
-  const key = `log.${service}`;
-  return t.has(key) ? t(key) : service.toUpperCase();
-}
 
 /** Words of the filter that lines are marked by. */
 function wordsOf(filter: string): string[] {

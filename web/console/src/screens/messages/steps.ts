@@ -9,6 +9,8 @@ export interface TimelineEvent {
   sentence: string;
   module: string;
   session: string | null;
+  /** Key of the message that it tells of: also of a notice about ours. */
+  message: string | null;
   fields: Fields;
 }
 
@@ -86,11 +88,15 @@ function domainOf(address: string): string {
   return address.slice(address.lastIndexOf("@") + 1);
 }
 
-/** The lanes: how the message came in, then each recipient with its attempts. Events of notices about it do not count. */
-export function stepsOf(events: readonly TimelineEvent[], lanes: readonly LaneOf[], id: string | null): Step[] {
-  const start = startOf(events);
+/** Without what happened to the notices about it. */
+export function ownEvents(events: readonly TimelineEvent[], key: string): TimelineEvent[] {
+  return events.filter((e) => !e.message || e.message.toUpperCase() === key.toUpperCase());
+}
+
+/** The lanes: how the message came in, then each recipient with its attempts; from its own events. */
+export function stepsOf(own: readonly TimelineEvent[], lanes: readonly LaneOf[]): Step[] {
+  const start = startOf(own);
   const after = (iso: string) => Math.max(0, (Date.parse(iso) - start) / 1000);
-  const own = events.filter((e) => !id || !textField(e, "msgid") || textField(e, "msgid") === id);
   const steps: Step[] = [];
 
   const arrival = own.find((e) => /^(smtp\.message\.(accepted|refused|incomplete|timeout)|notice\.accepted)$/.test(e.name)) ?? own.findLast((e) => e.name.startsWith("smtp."));
@@ -217,4 +223,47 @@ export function linkParts(text: string, targets: readonly (readonly [value: stri
   }
   if (plain) out.push(plain);
   return out;
+}
+
+export interface Trouble {
+  status: string;
+  answer: string;
+  cause: string | null;
+  remedy: string | null;
+  setting: string | null;
+  next: string | null;
+  recipients: string[];
+}
+
+export interface TroubledLane extends LaneOf {
+  answer: string;
+  cause: string | null;
+  remedy: string | null;
+  setting: string | null;
+  next_try_at: string | null;
+}
+
+/** What else went wrong, the same answer once; the one that the verdict speaks of is left out. */
+export function troubles(lanes: readonly TroubledLane[], told: string, most = 5): Trouble[] {
+  const found = new Map<string, Trouble>();
+  for (const l of lanes) {
+    if (l.status !== "waiting" && l.status !== "bounced" && l.status !== "refused") continue;
+    const key = `${l.status} ${l.answer}`;
+    const known = found.get(key);
+    if (known) known.recipients.push(l.recipient);
+    else found.set(key, { status: l.status, answer: l.answer, cause: l.cause, remedy: l.remedy, setting: l.setting, next: l.next_try_at, recipients: [l.recipient] });
+  }
+  return [...found.values()].filter((x) => x.answer !== told).slice(0, most);
+}
+
+/** The days on which something happened, in the reader's zone and in UTC: the server names its logs by its own. At most six. */
+export function daysOf(events: readonly Pick<TimelineEvent, "time">[]): string[] {
+  const two = (n: number) => String(n).padStart(2, "0");
+  const days = new Set<string>();
+  for (const e of events) {
+    const at = new Date(e.time);
+    days.add(at.toISOString().slice(0, 10));
+    days.add(`${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())}`);
+  }
+  return [...days].sort().slice(0, 6);
 }
