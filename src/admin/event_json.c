@@ -23,7 +23,7 @@ json_t *event_text_json(struct sv s)
     return j;
 }
 
-static json_t *key_json(uint64_t key)
+json_t *event_key_json(uint64_t key)
 {
     return key ? json_sprintf("%016" PRIX64, key) : json_null();
 }
@@ -47,7 +47,7 @@ static json_t *value_json(const struct event_value *v)
     if (!v->number)
         return event_text_json(v->text);
     if (type == FT_HEX)
-        return key_json(v->n);
+        return event_key_json(v->n);
     if (type == FT_TIME)
         return event_time_json((int64_t)v->n * 1000);
     return json_integer((json_int_t)v->n);
@@ -78,7 +78,7 @@ json_t *event_json(const struct event_view *e)
                   "severity", event_severities[e->def ? e->def->severity : SEV_INFO], "module",
                   module_names[e->module], "service",
                   h->service ? service_names[h->service - 1] : NULL, "session",
-                  key_json(h->session), "message", key_json(h->message), "sentence",
+                  event_key_json(h->session), "message", event_key_json(h->message), "sentence",
                   event_text_json(buf_sv(&sentence)), "fields", fields_json(&e->record));
     buf_done(&sentence);
     return j;

@@ -4,10 +4,11 @@
 
 #include <jansson.h>
 
-#include "event/reader.h"
+#include "admin/trace.h"
 
 /* {"time", "name", "severity", "module", "service", "session", "message", "sentence", "fields"}. */
 json_t *event_json(const struct event_view *e);
+json_t *event_key_json(uint64_t key); /* null for 0 */
 json_t *event_time_json(int64_t time_us);
 json_t *event_text_json(struct sv s); /* escaped when it is not UTF-8 */
 /* {"time", "type": "in" | "out" | "note", "text"} */
@@ -15,8 +16,6 @@ json_t *event_line_json(const struct transcript_line *l);
 /* What a reply means: {"id", "cause", "remedy", "setting"}; JSON null when no row knows it. */
 json_t *event_explanation_json(struct sv reply);
 
-/* The state of a message from its timeline: what became of each recipient, why, and what it waits
- * for: {"id", "message", "sender", "state", "verdict", "recipients": [{"address", "state", "reply",
- * "host", "explanation"}], "next_try", "decisive": event, "explanation"}. state: accepted, waiting,
- * delivered, partly, failed, refused, incomplete, timeout, lost, deleted. */
-json_t *event_verdict_json(const struct event_timeline *t, uint64_t key);
+/* {"id", "message", "sender", "state", "verdict", "recipients": [{"address", "state", "reply",
+ * "host", "explanation"}], "next_try", "decisive": event, "explanation", "time"}. */
+json_t *event_verdict_json(const struct trace *t);

@@ -1,5 +1,6 @@
 /* What needs the running server: sessions, queue, statistics. */
 #include "admin/admin_priv.h"
+#include "admin/trace.h"
 
 #include "event/event.h"
 
@@ -125,8 +126,11 @@ static json_t *tell_queue(const struct admin_call *c, enum event_type type, json
                         .message_id = which && strlen(which) <= 8 ? which : NULL };
     const struct event_arg args[] = { F_STR(object, which ? which : ""), F_STR(admin, c->who) };
 
-    if (json_object_get(reply, "ok"))
+    if (json_object_get(reply, "ok")) {
+        if (m.message_id)
+            m.message = trace_key(c->a->data_dir, sv_c(m.message_id));
         event_emit(type, &m, args, ARRAY_LEN(args));
+    }
     return reply;
 }
 

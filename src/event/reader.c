@@ -51,6 +51,21 @@ struct filter {
     bool all_types;
 };
 
+static bool is_one_of(uint64_t key, const uint64_t *keys, size_t n)
+{
+    size_t from = 0;
+    while (from < n) {
+        size_t middle = from + (n - from) / 2;
+        if (keys[middle] == key)
+            return true;
+        if (keys[middle] < key)
+            from = middle + 1;
+        else
+            n = middle;
+    }
+    return false;
+}
+
 static bool is_name(struct sv want, const char *name)
 {
     bool prefix = want.n && want.p[want.n - 1] == '.';
@@ -92,6 +107,7 @@ static bool keep(void *arg, const struct event_head *h, struct sv raw)
     struct record r;
     if ((q->from_us && h->time_us < q->from_us) || (q->to_us && h->time_us >= q->to_us) ||
         (q->session && h->session != q->session) || (q->message && h->message != q->message) ||
+        (q->n_messages && !is_one_of(h->message, q->messages, q->n_messages)) ||
         (q->service && h->service != q->service) ||
         (!f->all_types && (h->type >= EVT_END || !f->types[h->type])))
         return false;
@@ -105,6 +121,9 @@ static bool keep(void *arg, const struct event_head *h, struct sv raw)
     return !q->match || q->match(&e, q->match_arg);
 }
 
+enum { TYPES_BY_INDEX = 8 }; /* more are found by reading on */
+_Static_assert((int)EVENT_MESSAGES_MAX <= (int)WALK_HASHES, "one lookup for all");
+
 /* The key that leaves the fewest candidates. */
 static void choose_key(const struct filter *f, struct walk_opts *o)
 {
@@ -112,6 +131,10 @@ static void choose_key(const struct filter *f, struct walk_opts *o)
     o->n_hashes = 1;
     if (q->message) {
         o->hashes[0] = key_hash_number(KEY_MESSAGE, q->message);
+    } else if (q->n_messages) {
+        o->n_hashes = (unsigned)q->n_messages;
+        for (size_t i = 0; i < q->n_messages; i++)
+            o->hashes[i] = key_hash_number(KEY_MESSAGE, q->messages[i]);
     } else if (q->session) {
         o->hashes[0] = key_hash_number(KEY_SESSION, q->session);
     } else if (q->msgid.n) {
@@ -125,7 +148,7 @@ static void choose_key(const struct filter *f, struct walk_opts *o)
         for (unsigned t = 0; t < EVT_END && !f->all_types; t++) {
             if (!f->types[t])
                 continue;
-            if (o->n_hashes == WALK_HASHES) {
+            if (o->n_hashes == TYPES_BY_INDEX) {
                 o->n_hashes = 0; /* so many: rather all */
                 return;
             }

@@ -34,10 +34,13 @@ struct event_cursor {
 void event_cursor_text(const struct event_cursor *c, char ret[EVENT_CURSOR_TEXT]);
 int event_cursor_parse(struct sv text, struct event_cursor *ret); /* E_PARSE */
 
+enum { EVENT_MESSAGES_MAX = 64 };
 struct event_query {
     bool oldest_first;
     int64_t from_us, to_us; /* wall clock, [from, to); 0 = open */
     uint64_t session, message;
+    const uint64_t *messages; /* any of these, in ascending order, at most EVENT_MESSAGES_MAX */
+    size_t n_messages;
     struct sv msgid;              /* as in the logs, any case */
     struct sv address;            /* sender, recipient, account, user name */
     struct sv ip;                 /* of the peer, or of the server that we called */
@@ -80,6 +83,10 @@ struct event_timeline {
     void *memory;
 };
 enum { EVENT_TIMELINE_MAX = 20000 };
-/* key 0: by id alone. */
+/* key 0: by id alone. Both: what the key has, and events that name the id and have no key. */
 int event_timeline(const char *data_dir, struct sv msgid, uint64_t key, struct event_timeline *ret);
+/* The events of several messages at once, by time; without their notices'. keys as
+ * event_query.messages. */
+int event_timelines(const char *data_dir, const uint64_t *keys, size_t n,
+                    struct event_timeline *ret);
 void event_timeline_done(struct event_timeline *t);

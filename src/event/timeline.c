@@ -55,6 +55,11 @@ static bool take_key(const struct event_view *e, void *arg)
     return e->record.head.message || take_event(e, g);
 }
 
+static bool has_no_key(const struct event_view *e, void *arg _unused_)
+{
+    return e->record.head.message == 0;
+}
+
 static int by_time(const void *a, const void *b)
 {
     const struct event_view *x = a, *y = b;
@@ -92,13 +97,27 @@ int event_timeline(const char *data_dir, struct sv msgid, uint64_t key, struct e
     int r = 0;
     buf_init(&g.memory, MEMORY_MAX);
     add_key(&g, key);
-    if (!key && msgid.n)
-        r = event_query(data_dir, &(struct event_query){ .msgid = msgid }, NULL, take_key, &g, NULL,
-                        NULL);
+    if (msgid.n) {
+        struct event_query q = { .msgid = msgid, .match = key ? has_no_key : NULL };
+        r = event_query(data_dir, &q, NULL, take_key, &g, NULL, NULL);
+    }
     for (size_t i = 0; i < g.n_keys && r >= 0; i++) {
         struct event_query q = { .oldest_first = true, .message = g.keys[i] };
         r = event_query(data_dir, &q, NULL, take_event, &g, NULL, NULL);
     }
+    give(&g, ret);
+    return r;
+}
+
+int event_timelines(const char *data_dir, const uint64_t *keys, size_t n,
+                    struct event_timeline *ret)
+{
+    struct gather g = { 0 };
+    struct event_query q = { .oldest_first = true, .messages = keys, .n_messages = n };
+    int r = 0;
+    buf_init(&g.memory, MEMORY_MAX);
+    if (n)
+        r = event_query(data_dir, &q, NULL, take_event, &g, NULL, NULL);
     give(&g, ret);
     return r;
 }

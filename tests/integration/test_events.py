@@ -235,7 +235,7 @@ def test_a_bounce_and_its_message_belong_together(make_server):
     s.tool("queue", "retry", check=False)
     wait_for("the notice", lambda: s.tool("queue", "retry", check=False) and message_count(s, "alice") == 1)
     got = s.tool_json("trace", msgid)
-    assert got["message"]["state"] == "failed"
+    assert got["message"]["state"] == "bounced"
     names = [r["name"] for r in got["rows"]]
     assert {"delivery.failed", "notice.queued", "notice.accepted", "delivery.local.done"} <= set(names)
     child = next(r["fields"]["child"] for r in got["rows"] if r["name"] == "notice.queued")

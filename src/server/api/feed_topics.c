@@ -167,7 +167,7 @@ bool feed_look_sessions(struct api *api, struct feed *f, struct feed_rows *r)
     for (size_t i = 0; i < s.n; i++) {
         k.now[i].key = api_session_key(&s.v[i]);
         k.now[i].hash = hash_session(&s.v[i]);
-        snprintf(k.now[i].id, sizeof(k.now[i].id), "%016" PRIx64, k.now[i].key);
+        snprintf(k.now[i].id, sizeof(k.now[i].id), "%016" PRIX64, k.now[i].key);
     }
     changed = compare(r, &k);
     free(s.v);

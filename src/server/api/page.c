@@ -162,14 +162,18 @@ static void answer(struct api_call *c, json_t *items, json_t *cursor, int64_t to
                         api_time(clock_wall_ms())));
 }
 
-void api_page_answer(struct api_call *c, json_t *items, const char *last_id, int64_t total,
-                     bool exact)
+json_t *api_cursor_json(const char *id)
 {
     struct api_key k = { 0 };
 
-    if (last_id)
-        sv_copy(k.id, sizeof(k.id), sv_c(last_id));
-    answer(c, items, last_id ? cursor_of(&k) : NULL, total, exact);
+    sv_copy(k.id, sizeof(k.id), sv_c(id));
+    return cursor_of(&k);
+}
+
+void api_page_answer(struct api_call *c, json_t *items, const char *last_id, int64_t total,
+                     bool exact)
+{
+    answer(c, items, last_id ? api_cursor_json(last_id) : NULL, total, exact);
 }
 
 void api_page_end(struct api_page *p, json_t *(*row)(struct api_call *c, const void *payload))

@@ -75,7 +75,7 @@ static bool add_session(const struct shm_session_info *i, void *arg)
         (!sv_ieq(sv_c(log_id), sv_c(s->q)) && !sv_istarts(sv_c(i->account), sv_c(s->q)) &&
          !(api_sees_all(s->c->caller) && sv_istarts(sv_c(i->peer), sv_c(s->q)))))
         return true;
-    snprintf(id, sizeof(id), "%016" PRIx64, api_session_key(i));
+    snprintf(id, sizeof(id), "%016" PRIX64, api_session_key(i));
     return hit(s, "session", id, log_id, i->account);
 }
 

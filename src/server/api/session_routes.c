@@ -1,15 +1,24 @@
 /* Live sessions, read from shared memory: the sessions do not notice. */
 #include "server/api/session.h"
 
+#include "admin/session_find.h"
 #include "base/clock.h"
 #include "server/api/api_priv.h"
+#include "server/api/message.h"
 #include "server/api/page.h"
 
+#define FIND_BUDGET_MS 1500
+
 static const struct api_field list_params[] = {
-    { "state", API_ENUM, 0, 0, 0, "active", NULL, NULL },
+    { "state", API_ENUM, 0, 0, 0, "active|history", NULL, "active without it." },
     { "service", API_ENUM, 0, 0, 0, "smtp|submission|smtp-client|pop3|imap|control", NULL, NULL },
-    { "account", API_TEXT, 0, 1, 320, NULL, NULL, "Part of the account." },
-    { "peer", API_TEXT, 0, 1, 64, NULL, NULL, "Beginning of the address." },
+    { "account", API_TEXT, 0, 1, 320, NULL, NULL,
+      "Part of the account; of the history the whole address." },
+    { "peer", API_TEXT, 0, 1, 64, NULL, NULL,
+      "Beginning of the address; of the history the whole address." },
+    { "outcome", API_ENUM, 0, 0, 0, "success|failed|disconnected", NULL, "Of the history." },
+    { "from", API_TIME, 0, 0, 0, NULL, NULL, "Of the history: ended not before." },
+    { "to", API_TIME, 0, 0, 0, NULL, NULL, "Of the history: ended before." },
     { 0 },
 };
 
@@ -18,8 +27,9 @@ static const struct api_field session_fields[] = {
     { "log_id", API_TEXT, API_REQUIRED, 0, 0, NULL, NULL, "The 4 hex digits of log lines." },
     { "service", API_TEXT, API_REQUIRED, 0, 0, NULL, NULL, NULL },
     { "direction", API_ENUM, API_REQUIRED, 0, 0, "in|out", NULL, "Who called whom." },
-    { "state", API_ENUM, API_REQUIRED, 0, 0, "active", NULL, NULL },
-    { "doing", API_TEXT, API_REQUIRED, 0, 0, NULL, NULL, "Current or last command." },
+    { "state", API_ENUM, API_REQUIRED, 0, 0, "active|ended", NULL, NULL },
+    { "doing", API_TEXT, API_REQUIRED, 0, 0, NULL, NULL,
+      "Current or last command; empty when it has ended." },
     { "peer", API_TEXT, API_REQUIRED, 0, 0, NULL, NULL,
       "Address; its first half for a domain admin." },
     { "local", API_TEXT, API_REQUIRED, 0, 0, NULL, NULL, "Our address and port." },
@@ -29,14 +39,27 @@ static const struct api_field session_fields[] = {
     { "active_at", API_TIME, API_REQUIRED | API_NULL, 0, 0, NULL, NULL, "Last command." },
     { "bytes_in", API_INT, API_REQUIRED, 0, 0, NULL, NULL, NULL },
     { "bytes_out", API_INT, API_REQUIRED, 0, 0, NULL, NULL, NULL },
+    { "ended_at", API_TIME, API_REQUIRED | API_NULL, 0, 0, NULL, NULL,
+      "Also null when a crash ended it." },
+    { "outcome", API_ENUM, API_REQUIRED | API_NULL, 0, 0, "success|failed|disconnected", NULL,
+      "success: the peer took its leave; disconnected: it was silent or left without a word." },
+    { "why", API_TEXT, API_REQUIRED | API_NULL, 0, 0, NULL, NULL,
+      "quit, peer, timeout, error, killed, shutdown, limit" },
+    { "duration_ms", API_INT, API_REQUIRED | API_NULL, 0, 0, NULL, NULL, NULL },
+    { "commands", API_INT, API_REQUIRED | API_NULL, 0, 0, NULL, NULL, NULL },
+    { "messages", API_INT, API_REQUIRED | API_NULL, 0, 0, NULL, NULL, NULL },
+    { "errors", API_INT, API_REQUIRED | API_NULL, 0, 0, NULL, NULL, "Refused commands." },
+    { "helo", API_TEXT, API_REQUIRED | API_NULL, 0, 0, NULL, NULL, "Name that the peer gave." },
+    { "tls_info", API_TEXT, API_REQUIRED | API_NULL, 0, 0, NULL, NULL, "Protocol and cipher." },
+    { "host", API_TEXT, API_REQUIRED | API_NULL, 0, 0, NULL, NULL, "Server that we called." },
     { "actions", API_TEXTS, API_REQUIRED, 0, 0, NULL, NULL, NULL },
     { 0 },
 };
-static const struct api_schema session_schema = { "Session", "A connection.", session_fields };
+const struct api_schema api_session_schema = { "Session", "A connection.", session_fields };
 
 uint64_t api_session_key(const struct shm_session_info *s)
 {
-    return (uint64_t)s->started_ms << 16 | (s->id & 0xffff);
+    return shm_session_key(s->id);
 }
 
 bool api_sees_session(const struct api_caller *who, const struct shm_session_info *s)
@@ -44,38 +67,27 @@ bool api_sees_session(const struct api_caller *who, const struct shm_session_inf
     return api_sees_all(who) || (*s->account && api_sees_address(who, sv_c(s->account)));
 }
 
-/* The first half of an address: a domain admin sees from which network, not from which house. */
-static void shorten(const char *peer, char *ret, size_t cap)
-{
-    bool v6 = strchr(peer, ':') != NULL;
-    unsigned parts = 0;
-    size_t n = 0;
-
-    for (; peer[n] && n + 4 < cap; n++)
-        if (peer[n] == (v6 ? ':' : '.') && ++parts == 2)
-            break;
-    snprintf(ret, cap, "%.*s%s", (int)n, peer, v6 ? "::*" : ".*.*");
-}
-
 json_t *api_session_json(const struct api_caller *who, const struct shm_session_info *s)
 {
     char id[20], log_id[8], peer[56];
     bool may_end = who->scopes & SCOPE_BIT(SCOPE_SESSIONS_WRITE);
 
-    snprintf(id, sizeof(id), "%016" PRIx64, api_session_key(s));
+    snprintf(id, sizeof(id), "%016" PRIX64, api_session_key(s));
     snprintf(log_id, sizeof(log_id), "%04X", s->id & 0xffff);
     if (api_sees_all(who))
         snprintf(peer, sizeof(peer), "%s", s->peer);
     else
-        shorten(s->peer, peer, sizeof(peer));
-    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:o, s:s, s:s, s:o, s:b, s:o, s:o, s:I, s:I, s:o}",
-                     "id", id, "log_id", log_id, "service", service_names[s->service], "direction",
-                     s->service == SVC_SMTP_CLIENT ? "out" : "in", "state", "active", "doing",
-                     api_text(s->state), "peer", peer, "local", s->local, "account",
-                     api_text(s->account), "tls", (int)s->tls, "started_at",
-                     api_time(s->started_ms), "active_at", api_time(s->active_ms), "bytes_in",
-                     (json_int_t)s->bytes_in, "bytes_out", (json_int_t)s->bytes_out, "actions",
-                     may_end ? json_pack("[s]", "end") : json_array());
+        api_shorten_peer(s->peer, peer, sizeof(peer));
+    return json_pack(
+        "{s:s, s:s, s:s, s:s, s:s, s:o, s:s, s:s, s:o, s:b, s:o, s:o, s:I, s:I, s:n, "
+        "s:n, s:n, s:n, s:n, s:n, s:n, s:n, s:n, s:n, s:o}",
+        "id", id, "log_id", log_id, "service", service_names[s->service], "direction",
+        s->service == SVC_SMTP_CLIENT ? "out" : "in", "state", "active", "doing",
+        api_text(s->state), "peer", peer, "local", s->local, "account", api_text(s->account), "tls",
+        (int)s->tls, "started_at", api_time(s->started_ms), "active_at", api_time(s->active_ms),
+        "bytes_in", (json_int_t)s->bytes_in, "bytes_out", (json_int_t)s->bytes_out, "ended_at",
+        "outcome", "why", "duration_ms", "commands", "messages", "errors", "helo", "tls_info",
+        "host", "actions", may_end ? json_pack("[s]", "end") : json_array());
 }
 
 struct want {
@@ -132,7 +144,7 @@ static bool add(const struct shm_session_info *s, void *arg)
         k.n = -s->active_ms;
     else
         k.n = (int64_t)(s->bytes_in + s->bytes_out);
-    snprintf(k.id, sizeof(k.id), "%016" PRIx64, api_session_key(s));
+    snprintf(k.id, sizeof(k.id), "%016" PRIX64, api_session_key(s));
     api_page_add(w->page, &k, s);
     return true;
 }
@@ -155,6 +167,10 @@ static void list(struct api_call *c)
     struct api_page page;
     struct want w;
 
+    if (api_query(c, "state") && !strcmp(api_query(c, "state"), "history")) {
+        api_session_history(c);
+        return;
+    }
     if (!running(c) || !api_page_begin(&page, c, sizeof(struct shm_session_info), "age"))
         return;
     want_init(&w, c, c->query);
@@ -182,31 +198,51 @@ static bool look(const struct shm_session_info *s, void *arg)
     return !l->found;
 }
 
+bool api_session_live(struct api_call *c, uint64_t key, struct shm_session_info *ret)
+{
+    struct lookup l = { .who = c->caller, .key = key };
+
+    if (api_admin_of(c)->shm && key)
+        shm_session_each(api_admin_of(c)->shm, look, &l);
+    if (l.found)
+        *ret = l.info;
+    return l.found;
+}
+
+uint64_t api_session_param(struct api_call *c)
+{
+    const char *id = api_param(c, "id");
+    size_t n = strlen(id);
+
+    return n == 16 || n == 8 || n == 4 ? session_find(api_admin_of(c)->data_dir, id, FIND_BUDGET_MS)
+                                       : 0;
+}
+
 /* False: answered. */
 static bool find(struct api_call *c, struct shm_session_info *ret)
 {
     const char *id = api_param(c, "id");
-    struct lookup l = { .who = c->caller };
+    uint64_t key = 0;
 
     if (!running(c))
         return false;
-    if (strlen(id) == 16 && strspn(id, "0123456789abcdefABCDEF") == 16) {
-        l.key = strtoull(id, NULL, 16);
-        shm_session_each(api_admin_of(c)->shm, look, &l);
-    }
-    if (l.found)
-        *ret = l.info;
-    else
-        api_fail(c, 404, "not_found", NULL, "session '%.60s' does not exist or has ended", id);
-    return l.found;
+    if (strlen(id) == 16 && session_parse(id, &key) && api_session_live(c, key, ret))
+        return true;
+    api_fail(c, 404, "not_found", NULL, "session '%.60s' does not exist or has ended", id);
+    return false;
 }
 
 static void show(struct api_call *c)
 {
+    uint64_t key = api_session_param(c);
     struct shm_session_info s;
+    json_t *j =
+        api_session_live(c, key, &s) ? api_session_json(c->caller, &s) : api_session_ended(c, key);
 
-    if (find(c, &s))
-        api_reply(c, 200, api_session_json(c->caller, &s));
+    if (j)
+        api_reply(c, 200, j);
+    else
+        api_fail_gone(c, "session", api_param(c, "id"));
 }
 
 static json_t *kill_args(uint32_t id)
@@ -222,7 +258,7 @@ static void end(struct api_call *c)
 
     if (!find(c, &s))
         return;
-    snprintf(object, sizeof(object), "session %016" PRIx64, api_session_key(&s));
+    snprintf(object, sizeof(object), "session %016" PRIX64, api_session_key(&s));
     if (!api_audit(c, object, "ended", *s.account ? s.account : s.peer))
         return;
     reply = api_admin(c, "session.kill", kill_args(s.id));
@@ -319,10 +355,11 @@ const struct api_route api_session_routes[] = {
       .id = "listSessions",
       .query = list_params,
       .status = 200,
-      .response = &session_schema,
+      .response = &api_session_schema,
       .sort = "age|-age|idle|-idle|bytes|-bytes|account|-account|peer|-peer",
       .run = list,
-      .help = "Sessions, the newest first." },
+      .help = "Sessions, the newest first. A page of the history may be short, or empty, with a "
+              "next_cursor: then the search goes on there." },
     { .method = "POST",
       .path = "/sessions/actions",
       .scope = SCOPE_SESSIONS_WRITE,
@@ -337,9 +374,9 @@ const struct api_route api_session_routes[] = {
       .scope = SCOPE_SESSIONS_READ,
       .id = "getSession",
       .status = 200,
-      .response = &session_schema,
+      .response = &api_session_schema,
       .run = show,
-      .help = "One session." },
+      .help = "One session, also an ended one; 4 or 8 digits: the latest that ends in them." },
     { .method = "DELETE",
       .path = "/sessions/{id}",
       .scope = SCOPE_SESSIONS_WRITE,

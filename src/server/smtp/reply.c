@@ -3,6 +3,7 @@
 #include "server/smtp/smtp_priv.h"
 
 #include "base/clock.h"
+#include "base/rand.h"
 
 enum { MAX_REPLY = 2048 };
 
@@ -23,7 +24,12 @@ static void tell_refusal(struct smtp_session *s, struct sv line)
                                 F_STR(reply, sv_trim(line)) };
     if (names_sender)
         args[0] = (struct event_arg)F_ADDR(sender, s->subject);
+    /* No transaction has begun; for those who look for it, it was a message nevertheless. */
+    if (names_sender)
+        s->log.message = rand_u64() | 1;
     event_emit(s->refusal, &s->log, args, ARRAY_LEN(args));
+    if (names_sender)
+        s->log.message = 0;
 }
 
 /* A session of errors only is not worth keeping. */

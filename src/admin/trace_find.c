@@ -1,0 +1,266 @@
+/* Messages by address, session, time. Candidates are events that name what is looked for; a message
+ * is given where its first such event is, which no later event moves: pages neither repeat nor miss
+ * one. */
+#include "admin/trace.h"
+
+#include "base/clock.h"
+
+bool trace_is_id(struct sv s)
+{
+    uint64_t n;
+
+    for (size_t i = 0; i < 3 && i < s.n; i++)
+        if (ascii_upper(s.p[i]) < 'A' || ascii_upper(s.p[i]) > 'Z')
+            return false;
+    return s.n == 8 && sv_to_u64(sv_skip(s, 3), &n) == 0;
+}
+
+static bool is_own(const struct event_view *e, void *id)
+{
+    return e->record.head.message &&
+           sv_ieq(record_text(&e->record, FIELD_msgid), *(const struct sv *)id);
+}
+
+static bool keep_key(const struct event_view *e, void *arg)
+{
+    *(uint64_t *)arg = e->record.head.message;
+    return false;
+}
+
+uint64_t trace_key(const char *data_dir, struct sv id)
+{
+    uint64_t key = 0;
+    struct event_query q = { .msgid = id, .match = is_own, .match_arg = &id, .limit = 1 };
+
+    event_query(data_dir, &q, NULL, keep_key, &key, NULL, NULL);
+    return key;
+}
+
+/* --- candidates --- */
+
+enum { BATCH = EVENT_MESSAGES_MAX };
+
+struct candidate {
+    uint64_t key;
+    int64_t time_us;
+    enum module module;
+    unsigned type;
+};
+
+struct finding {
+    const struct trace_query *q;
+    struct event_query by; /* the key that leads */
+    struct candidate found[BATCH];
+    size_t n, left; /* left: messages that are still wanted */
+    void (*fn)(void *arg, const struct trace *t);
+    void *arg;
+};
+
+/* One of each message, except that a client may be refused after it. */
+static bool stands_for_message(enum event_type t)
+{
+    return t == EVT_smtp_message_accepted || t == EVT_notice_accepted ||
+           t == EVT_smtp_message_incomplete || t == EVT_smtp_message_timeout ||
+           t == EVT_smtp_mail_refused;
+}
+
+static bool names_recipient(enum event_type t)
+{
+    return t == EVT_smtp_rcpt_accepted || t == EVT_smtp_rcpt_refused || t == EVT_delivery_local ||
+           t == EVT_delivery_remote || t == EVT_delivery_deferred ||
+           t == EVT_delivery_local_failed || t == EVT_delivery_failed;
+}
+
+static bool sees_event(const struct trace_query *q, const struct record *r)
+{
+    static const enum event_field fields[] = { FIELD_sender, FIELD_rcpt, FIELD_original };
+
+    for (size_t i = 0; i < ARRAY_LEN(fields); i++) {
+        struct sv s = record_text(r, fields[i]);
+
+        if (s.n && q->scope->sees(q->scope->arg, s))
+            return true;
+    }
+    return false;
+}
+
+static bool is_candidate(const struct event_view *e, void *arg)
+{
+    const struct finding *f = arg;
+    enum event_type t = (enum event_type)e->record.head.type;
+    const struct event_query *by = &f->by;
+
+    if (!e->record.head.message)
+        return false;
+    if (by->session)
+        return stands_for_message(t) || t == EVT_delivery_transaction;
+    if (by->address.n)
+        return stands_for_message(t) || names_recipient(t);
+    if (by->ip.n)
+        return stands_for_message(t) || t == EVT_delivery_transaction;
+    if (!f->q->scope)
+        return stands_for_message(t);
+    return (stands_for_message(t) || names_recipient(t)) && sees_event(f->q, &e->record);
+}
+
+/* As event_query looks at it: the leading key and the span. */
+static bool leads(const struct finding *f, const struct event_view *e)
+{
+    const struct event_query *by = &f->by;
+    const struct record *r = &e->record;
+
+    return (!by->from_us || r->head.time_us >= by->from_us) &&
+           (!by->session || r->head.session == by->session) &&
+           (!by->address.n || record_has(r, KEY_ADDRESS, by->address, 0)) &&
+           (!by->ip.n || record_has(r, KEY_IP, by->ip, 0)) && is_candidate(e, (void *)f);
+}
+
+static bool add(const struct event_view *e, void *arg)
+{
+    struct finding *f = arg;
+
+    f->found[f->n++] = (struct candidate){ e->record.head.message, e->record.head.time_us,
+                                           e->module, e->record.head.type };
+    return true;
+}
+
+/* --- messages --- */
+
+static bool is_sender(const struct trace *t, struct sv s)
+{
+    return sv_ieq(t->sender, s);
+}
+
+static bool is_recipient(const struct trace *t, struct sv s)
+{
+    for (size_t i = 0; i < t->n; i++)
+        if (sv_ieq(t->rcpts[i].address, s) || sv_ieq(t->rcpts[i].original, s))
+            return true;
+    return false;
+}
+
+static bool any_has(const struct event_timeline *tl, uint64_t key, const struct event_query *q)
+{
+    for (size_t i = 0; i < tl->n; i++) {
+        const struct record *r = &tl->events[i].record;
+
+        if (r->head.message == key && (!q->session || r->head.session == q->session) &&
+            (!q->ip.n || record_has(r, KEY_IP, q->ip, 0)) &&
+            (!q->address.n || record_has(r, KEY_ADDRESS, q->address, 0)))
+            return true;
+    }
+    return false;
+}
+
+/* All that was asked, also beside the key that leads. */
+static bool fits(const struct finding *f, const struct event_timeline *tl, const struct trace *t)
+{
+    const struct trace_query *q = f->q;
+
+    return trace_in_scope(t, q->scope) && (!q->sender.n || is_sender(t, q->sender)) &&
+           (!q->recipient.n || is_recipient(t, q->recipient)) &&
+           (!q->address.n || any_has(tl, t->key, &(struct event_query){ .address = q->address })) &&
+           (!q->ip.n || any_has(tl, t->key, &(struct event_query){ .ip = q->ip })) &&
+           (!q->session || any_has(tl, t->key, &(struct event_query){ .session = q->session })) &&
+           (!q->want || q->want(q->arg, t));
+}
+
+static bool is_first(const struct finding *f, const struct event_timeline *tl,
+                     const struct candidate *c)
+{
+    for (size_t i = 0; i < tl->n; i++) {
+        const struct event_view *e = &tl->events[i];
+
+        if (e->record.head.message == c->key && leads(f, e))
+            return e->record.head.time_us == c->time_us && e->module == c->module &&
+                   e->record.head.type == c->type;
+    }
+    return false;
+}
+
+static bool was_before(const struct finding *f, size_t i)
+{
+    for (size_t k = 0; k < i; k++)
+        if (f->found[k].key == f->found[i].key && f->found[k].time_us == f->found[i].time_us)
+            return true;
+    return false;
+}
+
+static int by_value(const void *a, const void *b)
+{
+    const uint64_t *x = a, *y = b;
+
+    return *x < *y ? -1 : *x > *y;
+}
+
+static int give(struct finding *f, const char *data_dir)
+{
+    uint64_t keys[BATCH];
+    struct event_timeline tl;
+    size_t n = 0;
+    int r;
+
+    for (size_t i = 0; i < f->n; i++)
+        keys[i] = f->found[i].key;
+    qsort(keys, f->n, sizeof(keys[0]), by_value);
+    for (size_t i = 0; i < f->n; i++)
+        if (!n || keys[n - 1] != keys[i])
+            keys[n++] = keys[i];
+    r = event_timelines(data_dir, keys, n, &tl);
+    for (size_t i = 0; i < f->n && r >= 0; i++) {
+        struct trace t;
+
+        if (!is_first(f, &tl, &f->found[i]) || was_before(f, i))
+            continue;
+        trace_make(&tl, f->found[i].key, f->q->scope, &t);
+        if (fits(f, &tl, &t)) {
+            f->fn(f->arg, &t);
+            f->left--;
+        }
+        trace_done(&t);
+    }
+    event_timeline_done(&tl);
+    return r;
+}
+
+static void choose(struct finding *f)
+{
+    const struct trace_query *q = f->q;
+
+    f->by = (struct event_query){
+        .from_us = q->from_us, .to_us = q->to_us, .match = is_candidate, .match_arg = f
+    };
+    if (q->session)
+        f->by.session = q->session;
+    else if (q->address.n || q->recipient.n || q->sender.n)
+        f->by.address = q->address.n ? q->address : q->recipient.n ? q->recipient : q->sender;
+    else
+        f->by.ip = q->ip;
+}
+
+int trace_find(const char *data_dir, const struct trace_query *q, struct event_cursor *cursor,
+               void (*fn)(void *arg, const struct trace *t), void *arg, bool *ret_more,
+               struct errinfo *ei)
+{
+    struct finding *f = xcalloc(1, sizeof(*f));
+    struct event_cursor own = { 0 };
+    int64_t until = q->budget_ms ? clock_mono_ms() + q->budget_ms : 0;
+    bool more = true;
+    int r = 0;
+
+    *f = (struct finding){ .q = q, .left = q->limit ? q->limit : SIZE_MAX, .fn = fn, .arg = arg };
+    cursor = cursor ? cursor : &own;
+    choose(f);
+    while (more && r >= 0 && f->left && (!until || clock_mono_ms() < until)) {
+        f->n = 0;
+        f->by.limit = MIN(f->left, (size_t)BATCH);
+        f->by.budget_ms = until ? MAX(until - clock_mono_ms(), 1) : 0;
+        r = event_query(data_dir, &f->by, cursor, add, f, &more, ei);
+        if (r >= 0)
+            r = give(f, data_dir);
+    }
+    if (ret_more)
+        *ret_more = more;
+    free(f);
+    return r;
+}

@@ -1,0 +1,22 @@
+/* Messages and events as the API shows them, to those who see all and to others. */
+#pragma once
+
+#include <jansson.h>
+
+#include "admin/trace.h"
+#include "server/api/caller.h"
+
+/* For struct trace_query and trace_make; NULL for who sees all. ret lives as long as who. */
+const struct trace_scope *api_trace_scope(const struct api_caller *who, struct trace_scope *ret);
+
+/* New references. */
+json_t *api_message_json(const struct api_caller *who, const struct trace *t);
+/* Addresses of others and sessions that are not the caller's are left out. NULL: the caller does
+ * not see it. */
+json_t *api_message_event_json(const struct api_caller *who, const struct trace *t,
+                               const struct event_view *e);
+/* Adds cause, remedy, setting and, with its id, explanation of a reply; null where nothing is
+ * known. */
+void api_add_explanation(json_t *o, struct sv reply, bool with_id);
+/* The first half of an address: a domain admin sees from which network, not from which house. */
+void api_shorten_peer(const char *peer, char *ret, size_t cap);

@@ -1,0 +1,424 @@
+/* Finding messages, and what became of one: from the events. */
+#include "server/api/message.h"
+
+#include "admin/event_json.h"
+#include "admin/session_find.h"
+#include "event/text.h"
+#include "server/api/api_priv.h"
+#include "server/api/event_page.h"
+#include "server/api/page.h"
+
+#define BUDGET_MS 1500
+#define STATUSES  "accepted|waiting|delivered|mixed|bounced|refused|incomplete|timeout|lost|deleted"
+
+static const struct api_field list_params[] = {
+    { "address", API_TEXT, 0, 1, 320, NULL, NULL,
+      "Whole address: sender, recipient, before or behind an alias, account." },
+    { "sender", API_TEXT, 0, 1, 320, NULL, NULL, "Whole address." },
+    { "recipient", API_TEXT, 0, 1, 320, NULL, NULL, "Whole address." },
+    { "ip", API_TEXT, 0, 1, 64, NULL, NULL, "Of the client, or of the server that was called." },
+    { "session", API_TEXT, 0, 16, 16, NULL, NULL, "16 hex digits." },
+    { "status", API_ENUM, 0, 0, 0, STATUSES, NULL, NULL },
+    { "direction", API_ENUM, 0, 0, 0, "in|out|local", NULL, NULL },
+    { "from", API_TIME, 0, 0, 0, NULL, NULL, "Not before." },
+    { "to", API_TIME, 0, 0, 0, NULL, NULL, "Before." },
+    { 0 },
+};
+
+#define MESSAGE_FIELDS                                                                             \
+    { "id",                                                                                        \
+      API_TEXT,                                                                                    \
+      API_REQUIRED | API_NULL,                                                                     \
+      0,                                                                                           \
+      0,                                                                                           \
+      NULL,                                                                                        \
+      NULL,                                                                                        \
+      "As the logs show it: OSA88513; null: refused before it had one." },                         \
+        { "key", API_TEXT, API_REQUIRED, 0, 0, NULL, NULL, "16 hex digits." },                     \
+        { "time", API_TIME, API_REQUIRED, 0, 0, NULL, NULL, "When it was accepted or refused." },  \
+        { "sender", API_TEXT, API_REQUIRED, 0, 0, NULL, NULL, "Empty: a notice." },                \
+        { "recipients",                                                                            \
+          API_TEXTS,                                                                               \
+          API_REQUIRED,                                                                            \
+          0,                                                                                       \
+          0,                                                                                       \
+          NULL,                                                                                    \
+          NULL,                                                                                    \
+          "The first 20 that the caller sees." },                                                  \
+        { "recipients_total", API_INT, API_REQUIRED, 0, 0, NULL, NULL, NULL },                     \
+        { "direction",                                                                             \
+          API_ENUM,                                                                                \
+          API_REQUIRED,                                                                            \
+          0,                                                                                       \
+          0,                                                                                       \
+          "in|out|local",                                                                          \
+          NULL,                                                                                    \
+          "out: to another server; local: from an account, or made here." },                       \
+        { "peer",                                                                                  \
+          API_TEXT,                                                                                \
+          API_REQUIRED,                                                                            \
+          0,                                                                                       \
+          0,                                                                                       \
+          NULL,                                                                                    \
+          NULL,                                                                                    \
+          "Address of the client, its first half for a domain admin; empty: made here." },         \
+        { "session",                                                                               \
+          API_TEXT,                                                                                \
+          API_REQUIRED | API_NULL,                                                                 \
+          0,                                                                                       \
+          0,                                                                                       \
+          NULL,                                                                                    \
+          NULL,                                                                                    \
+          "That brought it, when the caller may see it." },                                        \
+        { "account", API_TEXT, API_REQUIRED, 0, 0, NULL, NULL, "That had logged in." },            \
+        { "size", API_INT, API_REQUIRED | API_NULL, 0, 0, NULL, NULL, "Bytes." },                  \
+        { "status", API_ENUM, API_REQUIRED, 0, 0, STATUSES, NULL, NULL },                          \
+    {                                                                                              \
+        "answer", API_TEXT, API_REQUIRED, 0, 0, NULL, NULL, "The line that decided."               \
+    }
+
+static const struct api_field message_fields[] = { MESSAGE_FIELDS, { 0 } };
+static const struct api_schema message_schema = { "Message", "A message and what became of it.",
+                                                  message_fields };
+
+#define EXPLANATION_FIELDS                                                                         \
+    { "cause", API_TEXT, API_REQUIRED | API_NULL, 0, 0, NULL, NULL, NULL },                        \
+        { "remedy", API_TEXT, API_REQUIRED | API_NULL, 0, 0, NULL, NULL, NULL },                   \
+    {                                                                                              \
+        "setting", API_TEXT, API_REQUIRED | API_NULL, 0, 0, NULL, NULL, "That decides."            \
+    }
+
+static const struct api_field verdict_fields[] = {
+    { "status", API_ENUM, API_REQUIRED, 0, 0, STATUSES, NULL, NULL },
+    { "text", API_TEXT, API_REQUIRED, 0, 0, NULL, NULL, "In words." },
+    { "line", API_TEXT, API_REQUIRED, 0, 0, NULL, NULL, "The line that decided." },
+    { "explanation", API_TEXT, API_REQUIRED | API_NULL, 0, 0, NULL, NULL,
+      "Row of /reference/reply-codes." },
+    EXPLANATION_FIELDS,
+    { "next_try_at", API_TIME, API_REQUIRED | API_NULL, 0, 0, NULL, NULL, NULL },
+    { 0 },
+};
+static const struct api_schema verdict_schema = { "Verdict", "What became of a message, and why.",
+                                                  verdict_fields };
+
+static const struct api_field event_fields[] = {
+    { "time", API_TIME, API_REQUIRED, 0, 0, NULL, NULL, NULL },
+    { "name", API_TEXT, API_REQUIRED, 0, 0, NULL, NULL, "docs/events.md has them all." },
+    { "severity", API_ENUM, API_REQUIRED, 0, 0, "info|notice|warning|error", NULL, NULL },
+    { "module", API_TEXT, API_REQUIRED, 0, 0, NULL, NULL, NULL },
+    { "service", API_TEXT, API_REQUIRED | API_NULL, 0, 0, NULL, NULL, NULL },
+    { "session", API_TEXT, API_REQUIRED | API_NULL, 0, 0, NULL, NULL, "16 hex digits." },
+    { "message", API_TEXT, API_REQUIRED | API_NULL, 0, 0, NULL, NULL,
+      "Key: of the message, or of a notice about it." },
+    { "sentence", API_TEXT, API_REQUIRED, 0, 0, NULL, NULL, "For people." },
+    { "fields", API_MAP, API_REQUIRED, 0, 0, NULL, NULL, NULL },
+    { 0 },
+};
+static const struct api_schema event_schema = { "MessageEvent", "An event.", event_fields };
+
+static const struct api_field lane_fields[] = {
+    { "recipient", API_TEXT, API_REQUIRED, 0, 0, NULL, NULL, NULL },
+    { "original", API_TEXT, API_REQUIRED | API_NULL, 0, 0, NULL, NULL, "Before an alias." },
+    { "status", API_ENUM, API_REQUIRED, 0, 0, "accepted|refused|waiting|delivered|bounced", NULL,
+      NULL },
+    { "answer", API_TEXT, API_REQUIRED, 0, 0, NULL, NULL, "The last." },
+    { "host", API_TEXT, API_REQUIRED, 0, 0, NULL, NULL, "That gave it; empty: we." },
+    { "attempts", API_INT, API_REQUIRED, 0, 0, NULL, NULL, NULL },
+    { "next_try_at", API_TIME, API_REQUIRED | API_NULL, 0, 0, NULL, NULL, NULL },
+    { "ended_at", API_TIME, API_REQUIRED | API_NULL, 0, 0, NULL, NULL, NULL },
+    EXPLANATION_FIELDS,
+    { 0 },
+};
+static const struct api_schema lane_schema = { "MessageLane", "What became of a recipient.",
+                                               lane_fields };
+
+static const struct api_field related_fields[] = {
+    { "id", API_TEXT, API_REQUIRED | API_NULL, 0, 0, NULL, NULL, NULL },
+    { "key", API_TEXT, API_REQUIRED | API_NULL, 0, 0, NULL, NULL, NULL },
+    { "relation", API_ENUM, API_REQUIRED, 0, 0, "notice|parent", NULL,
+      "notice: tells the sender about this message; parent: this message tells about it." },
+    { 0 },
+};
+static const struct api_schema related_schema = { "RelatedMessage",
+                                                  "A message that belongs to this one.",
+                                                  related_fields };
+
+static const struct api_field detail_fields[] = {
+    MESSAGE_FIELDS,
+    { "verdict", API_OBJECT, API_REQUIRED, 0, 0, NULL, &verdict_schema, NULL },
+    { "events", API_LIST, API_REQUIRED, 0, 0, NULL, &event_schema, "The oldest first." },
+    { "lanes", API_LIST, API_REQUIRED, 0, 0, NULL, &lane_schema, NULL },
+    { "related", API_LIST, API_REQUIRED, 0, 0, NULL, &related_schema, NULL },
+    { "missing", API_TEXTS, API_REQUIRED, 0, 0, NULL, NULL, "What is not kept any more." },
+    { 0 },
+};
+static const struct api_schema detail_schema = { "MessageDetail", "A message with its timeline.",
+                                                 detail_fields };
+
+/* --- the list --- */
+
+struct listing {
+    struct api_call *c;
+    const char *q, *status, *direction;
+    json_t *items;
+};
+
+static bool q_fits(const char *q, json_t *m)
+{
+    static const char *const texts[] = { "id", "sender", "answer", "peer", "account" };
+    struct buf b;
+    json_t *to;
+    size_t i;
+    bool fits;
+
+    if (!q || !*q)
+        return true;
+    buf_init(&b, 64 * KiB);
+    for (i = 0; i < ARRAY_LEN(texts); i++) {
+        const char *s = json_string_value(json_object_get(m, texts[i]));
+
+        buf_addf(&b, "%s\n", s ? s : "");
+    }
+    json_array_foreach(json_object_get(m, "recipients"), i, to)
+        buf_addf(&b, "%s\n", json_string_value(to));
+    fits = api_q_fits(q, buf_sv(&b));
+    buf_done(&b);
+    return fits;
+}
+
+static bool is_choice(json_t *m, const char *name, const char *want)
+{
+    return !want || !strcmp(json_string_value(json_object_get(m, name)), want);
+}
+
+static bool want(void *arg, const struct trace *t)
+{
+    const struct listing *l = arg;
+    json_t *m = api_message_json(l->c->caller, t);
+    bool ok = is_choice(m, "status", l->status) && is_choice(m, "direction", l->direction) &&
+              q_fits(l->q, m);
+
+    json_decref(m);
+    return ok;
+}
+
+static void add(void *arg, const struct trace *t)
+{
+    struct listing *l = arg;
+
+    json_array_append_new(l->items, api_message_json(l->c->caller, t));
+}
+
+static void list(struct api_call *c)
+{
+    struct listing l = { .c = c,
+                         .q = api_query(c, "q"),
+                         .status = api_query(c, "status"),
+                         .direction = api_query(c, "direction") };
+    struct trace_scope scope;
+    struct trace_query q = { .address = sv_c(api_query(c, "address")),
+                             .sender = sv_c(api_query(c, "sender")),
+                             .recipient = sv_c(api_query(c, "recipient")),
+                             .ip = sv_c(api_query(c, "ip")),
+                             .from_us = api_query_time_us(c, "from"),
+                             .to_us = api_query_time_us(c, "to"),
+                             .scope = api_trace_scope(c->caller, &scope),
+                             .want = want,
+                             .arg = &l,
+                             .limit = api_page_limit(c),
+                             .budget_ms = BUDGET_MS };
+    const char *session = api_query(c, "session");
+    struct event_cursor cursor;
+    struct errinfo ei = { 0 };
+    bool more = false;
+    int r;
+
+    if (session && !session_parse(session, &q.session)) {
+        api_fail(c, 400, "invalid_parameter", "session",
+                 "session: '%.16s' is not a session's 16 hex digits", session);
+        return;
+    }
+    if (!api_event_cursor(c, &cursor))
+        return;
+    l.items = json_array();
+    r = trace_find(api_admin_of(c)->data_dir, &q, &cursor, add, &l, &more, &ei);
+    api_event_page(c, r, &ei, l.items, more ? &cursor : NULL);
+}
+
+/* --- one message --- */
+
+static json_t *verdict_json(const struct trace *t)
+{
+    struct buf text, line;
+    json_t *v;
+
+    buf_init(&text, 4 * KiB);
+    buf_init(&line, 64 * KiB);
+    trace_sentence(t, &text);
+    if (t->answer.n)
+        buf_add_sv(&line, t->answer);
+    else if (t->decisive && t->whole)
+        text_sentence(&line, &t->decisive->record);
+    v = json_pack("{s:s, s:o, s:o, s:o}", "status", trace_statuses[t->status], "text",
+                  event_text_json(buf_sv(&text)), "line", event_text_json(buf_sv(&line)),
+                  "next_try_at",
+                  t->next_try_ms ? event_time_json(t->next_try_ms * 1000) : json_null());
+    api_add_explanation(v, t->answer, true);
+    buf_done(&text);
+    buf_done(&line);
+    return v;
+}
+
+static json_t *lanes_json(const struct trace *t)
+{
+    json_t *list = json_array();
+
+    for (size_t i = 0; i < t->n; i++) {
+        const struct trace_rcpt *r = &t->rcpts[i];
+        bool waits = r->fate == FATE_WAITING, open = waits || r->fate == FATE_ACCEPTED;
+        json_t *o = json_pack(
+            "{s:o, s:o, s:s, s:o, s:o, s:i, s:o, s:o}", "recipient", event_text_json(r->address),
+            "original", r->original.n ? event_text_json(r->original) : json_null(), "status",
+            trace_fates[r->fate], "answer", event_text_json(r->reply), "host",
+            event_text_json(r->host), "attempts", (int)r->attempts, "next_try_at",
+            waits && t->next_try_ms ? event_time_json(t->next_try_ms * 1000) : json_null(),
+            "ended_at", open ? json_null() : event_time_json(r->at_us));
+
+        api_add_explanation(o, r->reply, false);
+        json_array_append_new(list, o);
+    }
+    return list;
+}
+
+static json_t *events_json(struct api_call *c, const struct event_timeline *tl,
+                           const struct trace *t)
+{
+    json_t *list = json_array();
+
+    for (size_t i = 0; i < tl->n; i++) {
+        json_t *e = api_message_event_json(c->caller, t, &tl->events[i]);
+
+        if (e)
+            json_array_append_new(list, e);
+    }
+    return list;
+}
+
+/* A notice goes to the sender: who sees him sees it. */
+static json_t *related_json(struct api_call *c, const struct event_timeline *tl,
+                            const struct trace *t)
+{
+    json_t *list = json_array();
+
+    for (size_t i = 0; i < tl->n && t->whole; i++) {
+        const struct record *r = &tl->events[i].record;
+
+        if (r->head.message == t->key && r->head.type == EVT_notice_queued)
+            json_array_append_new(list,
+                                  json_pack("{s:o, s:o, s:s}", "id",
+                                            event_text_json(record_text(r, FIELD_child)), "key",
+                                            event_key_json(record_number(r, FIELD_child_key)),
+                                            "relation", "notice"));
+    }
+    if (t->parent.n)
+        json_array_append_new(
+            list, json_pack("{s:o, s:o, s:s}", "id", event_text_json(t->parent), "key",
+                            event_key_json(trace_key(api_admin_of(c)->data_dir, t->parent)),
+                            "relation", "parent"));
+    return list;
+}
+
+static bool any_line(const struct transcript_line *l _unused_, void *arg)
+{
+    *(bool *)arg = true;
+    return false;
+}
+
+static json_t *missing_json(struct api_call *c, const struct event_timeline *tl,
+                            const struct trace *t, json_t *m)
+{
+    json_t *list = json_array();
+    bool any = false;
+
+    if (tl->cut)
+        json_array_append_new(
+            list, json_sprintf("Only the first %d events are shown.", EVENT_TIMELINE_MAX));
+    if (!t->begins)
+        json_array_append_new(
+            list, json_string("Its beginning is not kept: it is older than events.retention_days, "
+                              "or the message is arriving just now."));
+    if (!json_is_string(json_object_get(m, "session")))
+        return list;
+    event_transcript(api_admin_of(c)->data_dir, t->session, NULL, any_line, &any);
+    if (!any)
+        json_array_append_new(
+            list, json_string("The transcript of its session is not kept: it is older than "
+                              "events.transcript_days, or events.transcripts was off."));
+    return list;
+}
+
+static uint64_t key_of(struct api_call *c, const char *id)
+{
+    uint64_t key = 0;
+
+    if (strlen(id) == 16)
+        session_parse(id, &key);
+    else if (trace_is_id(sv_c(id)))
+        key = trace_key(api_admin_of(c)->data_dir, sv_c(id));
+    return key;
+}
+
+static void show(struct api_call *c)
+{
+    const char *id = api_param(c, "id");
+    uint64_t key = key_of(c, id);
+    struct event_timeline tl = { 0 };
+    struct trace_scope room;
+    const struct trace_scope *scope = api_trace_scope(c->caller, &room);
+    struct trace t = { 0 };
+    json_t *m;
+
+    if (key)
+        event_timeline(api_admin_of(c)->data_dir, strlen(id) == 16 ? SV_NULL : sv_c(id), key, &tl);
+    if (tl.n)
+        trace_make(&tl, key, scope, &t);
+    if (tl.n && trace_in_scope(&t, scope)) {
+        m = api_message_json(c->caller, &t);
+        json_object_set_new(m, "verdict", verdict_json(&t));
+        json_object_set_new(m, "events", events_json(c, &tl, &t));
+        json_object_set_new(m, "lanes", lanes_json(&t));
+        json_object_set_new(m, "related", related_json(c, &tl, &t));
+        json_object_set_new(m, "missing", missing_json(c, &tl, &t, m));
+        api_reply(c, 200, m);
+    } else {
+        api_fail(c, 404, "not_found", NULL,
+                 "nothing is known of message '%.40s': mistyped, or older than "
+                 "events.retention_days",
+                 id);
+    }
+    trace_done(&t);
+    event_timeline_done(&tl);
+}
+
+const struct api_route api_message_routes[] = {
+    { .method = "GET",
+      .path = "/messages",
+      .scope = SCOPE_MESSAGES_READ,
+      .flags = ROUTE_PAGED,
+      .id = "listMessages",
+      .query = list_params,
+      .status = 200,
+      .response = &message_schema,
+      .run = list,
+      .help = "Messages that came or were refused, the newest first. A page may be short, or "
+              "empty, with a next_cursor: then the search goes on there." },
+    { .method = "GET",
+      .path = "/messages/{id}",
+      .scope = SCOPE_MESSAGES_READ,
+      .id = "getMessage",
+      .status = 200,
+      .response = &detail_schema,
+      .run = show,
+      .help = "A message by its id or key: what became of it, why, and all its events." },
+    { 0 },
+};
