@@ -50,7 +50,8 @@ export function Lanes({ message, events }: { message: MessageDetail; events: rea
     i === 0 ? t("message.start") : i === scale.ticks.length - 1 ? (open ? t("message.now") : shortTime(s, t)) : formatDuration(s, t);
   const words = (step: Step) => {
     const tries = step.segments.length;
-    const state = t.has(`lane.${step.status}`) ? t(`lane.${step.status}`) : step.status;
+    const key = `lane.${step.status}`;
+    const state = t.has(key) ? t(key) : step.status;
     return t("message.step.words", { state, n: tries, time: shortTime(step.seconds, t) });
   };
   if (steps.length === 0) return <p className="t3">{t("message.nosteps")}</p>;

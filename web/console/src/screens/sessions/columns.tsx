@@ -42,6 +42,12 @@ export function lasted(s: Session, now: number): number {
   return s.started_at ? Math.max(0, (end - Date.parse(s.started_at)) / 1000) : 0;
 }
 
+/** How it ended, in words. */
+export function whyText(s: Pick<Session, "why">, t: Text): string {
+  const key = `why.${s.why ?? ""}`;
+  return t.has(key) ? t(key) : (s.why ?? "");
+}
+
 function shared(t: Text, open: (s: Session) => void) {
   const column = {
     mark: { id: "mark", head: t("sessions.mark"), quiet: true, fixed: true, size: 58, phone: "s", cell: (s) => <SessionMark session={s} t={t} /> },
@@ -84,7 +90,7 @@ export function sessionColumns(t: Text, now: number, open: (s: Session) => void)
 export function historyColumns(t: Text, open: (s: Session) => void): Column<Session>[] {
   const c = shared(t, open);
   const number = (n: number | null) => (n === null ? "" : new Intl.NumberFormat(t.locale).format(n));
-  return [
+  const columns: Column<Session>[] = [
     c.mark,
     { id: "ended", head: t("sessions.endedat"), size: 148, phone: "r", className: "num t2", title: (s) => (s.ended_at ? utcTitle(s.ended_at) : ""), cell: (s) => (s.ended_at ? formatMoment(s.ended_at, t.locale) : <span className="t3">{t("outcome.unknown")}</span>) },
     c.service,
@@ -92,7 +98,7 @@ export function historyColumns(t: Text, open: (s: Session) => void): Column<Sess
     c.peer,
     c.account,
     { id: "outcome", head: t("sessions.outcome"), size: 128, phone: "u", cell: (s) => <OutcomeBadge outcome={s.outcome} t={t} /> },
-    { id: "why", head: t("sessions.why"), give: "y", className: "t2", cell: (s) => (s.why && t.has(`why.${s.why}`) ? t(`why.${s.why}`) : "") },
+    { id: "why", head: t("sessions.why"), give: "y", className: "t2", cell: (s) => whyText(s, t) },
     { id: "age", head: t("sessions.duration"), size: 92, right: true, give: "y", title: (s) => (s.started_at ? utcTitle(s.started_at) : ""), cell: (s) => formatClock(lasted(s, 0)) },
     { id: "messages", head: t("sessions.messages"), size: 86, right: true, give: "x", cell: (s) => number(s.messages) },
     { id: "commands", head: t("sessions.commands"), size: 92, right: true, hidden: true, cell: (s) => number(s.commands) },
@@ -100,5 +106,8 @@ export function historyColumns(t: Text, open: (s: Session) => void): Column<Sess
     c.bytes,
     c.tls,
     c.local,
-  ].map(({ sort: _, ...column }: Column<Session>) => column);
+  ];
+  // What is stored has one order: the newest first.
+  for (const column of columns) delete column.sort;
+  return columns;
 }

@@ -10,7 +10,7 @@ import { Icon } from "../../ui/Icon";
 import { Raw } from "../../ui/Raw";
 import { api } from "../../api/client";
 import { addressOf } from "../messages/columns";
-import { lasted, OutcomeBadge } from "./columns";
+import { lasted, OutcomeBadge, whyText } from "./columns";
 
 /** Where a session leads: its account, the address, the messages that it brought. */
 export function SessionLinks({ session: s }: { session: Session }) {
@@ -36,7 +36,7 @@ export function SessionFacts({ session: s }: { session: Session }) {
   const number = (n: number) => new Intl.NumberFormat(t.locale).format(n);
   return (
     <dl className="kv">
-      {s.outcome && <><dt>{t("sessions.outcome")}</dt><dd className="row"><OutcomeBadge outcome={s.outcome} t={t} />{s.why && t.has(`why.${s.why}`) ? <span className="t2">{t(`why.${s.why}`)}</span> : null}</dd></>}
+      {s.outcome && <><dt>{t("sessions.outcome")}</dt><dd className="row"><OutcomeBadge outcome={s.outcome} t={t} />{s.why && <span className="t2">{whyText(s, t)}</span>}</dd></>}
       {s.doing && <><dt>{t("sessions.doing")}</dt><dd className="mono"><Raw>{s.doing}</Raw></dd></>}
       {s.started_at && <><dt>{t("sessions.began")}</dt><dd title={utcTitle(s.started_at)}>{formatMoment(s.started_at, t.locale)}</dd></>}
       {s.ended_at && <><dt>{t("sessions.endedat")}</dt><dd title={utcTitle(s.ended_at)}>{formatMoment(s.ended_at, t.locale)}</dd></>}
