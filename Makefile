@@ -27,7 +27,8 @@ run: build ## a server with a demo domain on unprivileged ports, in the foregrou
 	@tools/console.sh try
 	@tools/demo.sh build/posthorn "$(DEMO)"
 
-test: deps-test ## layout, clang, unit, wire scripts, fuzz corpora, integration with real clients
+test: deps-test ## layout, clang, unit, wire scripts, fuzz corpora, integration with real clients, the console in Chromium
+	@tools/install-deps.sh console browser
 	@tools/test.sh all
 
 unit: deps-test ## unit tests, wire scripts and fuzz corpora
@@ -35,7 +36,7 @@ unit: deps-test ## unit tests, wire scripts and fuzz corpora
 integration: deps-test ## real servers and clients
 	@tools/test.sh integration
 test-console: deps-test ## the console: types, unit tests, and Chromium against a real server
-	@tools/install-deps.sh browser
+	@tools/install-deps.sh console browser
 	@tools/test.sh console
 slow: deps-test ## 200 kills, 40 power cuts, long load (15 minutes)
 	@tools/test.sh slow

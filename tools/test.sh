@@ -90,7 +90,7 @@ tsan() {
 
 case ${1:-all} in
 all)
-    for s in lint clang unit integration; do stage $s $s; done
+    for s in lint clang unit integration console; do stage $s $s; done
     ;;
 lint | unit | integration | console | slow | clang | asan | tsan) stage "$1" "$1" ;;
 *) echo "usage: $0 all|lint|unit|integration|console|slow|clang|asan|tsan" >&2; exit 2 ;;

@@ -30,6 +30,9 @@ struct admin {
 /* who: named in audit and maintenance log. request is borrowed. New reference, never NULL. Any
  * thread. */
 json_t *admin_run(struct admin *a, const char *who, json_t *request);
+/* Before reading events: what was acknowledged so far is written, so that it is part of the answer.
+ */
+void admin_write_events(struct admin *a);
 /* Names and help of all operations: [{"op", "args", "help"}]. New reference. */
 json_t *admin_describe(void);
 json_t *admin_error(int code, const char *fmt, ...) _printf_(2, 3);

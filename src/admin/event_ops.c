@@ -1,5 +1,5 @@
-/* What happened: events, messages, sessions, and why. Reads files only: works the same with and
- * without a running server. */
+/* What happened: events, messages, sessions, and why. Reads files, which work the same with and
+ * without a running server; a running one first writes what it has in memory. */
 #include "admin/admin_priv.h"
 
 #include "admin/event_json.h"
@@ -45,6 +45,15 @@ static int index_of(const char *v, const char *const *names, int n)
         if (!strcmp(v, names[i]))
             return i;
     return -1;
+}
+
+void admin_write_events(struct admin *a)
+{
+    static const enum module recording[] = { MOD_SMTP, MOD_ACCESS };
+
+    event_flush();
+    for (size_t i = 0; i < ARRAY_LEN(recording) && a->ask; i++)
+        json_decref(a->ask(a->arg, recording[i], "events.flush", NULL));
 }
 
 /* --- events --- */
@@ -98,6 +107,7 @@ static json_t *list_events(const struct admin_call *c)
         error = bad("cursor", from, "one of an answer before");
     if (error)
         return error;
+    admin_write_events(c->a);
     rows = json_array();
     r = event_query(c->a->data_dir, &q, &cursor, add_event, rows, &more, &ei);
     if (r < 0)
@@ -118,11 +128,13 @@ static json_t *not_known(const char *id)
 
 static json_t *message_by_id(const struct admin_call *c, const char *id, bool with_events)
 {
-    uint64_t key = trace_key(c->a->data_dir, sv_c(id));
     struct event_timeline t;
     struct trace m;
     json_t *verdict, *rows;
+    uint64_t key;
 
+    admin_write_events(c->a);
+    key = trace_key(c->a->data_dir, sv_c(id));
     if (!key)
         return not_known(id);
     rows = json_array();
@@ -146,7 +158,10 @@ static json_t *messages_of(const struct admin_call *c, const struct trace_query 
 {
     json_t *rows = json_array();
     struct errinfo ei = { 0 };
-    int r = trace_find(c->a->data_dir, q, NULL, add_message, rows, NULL, &ei);
+    int r;
+
+    admin_write_events(c->a);
+    r = trace_find(c->a->data_dir, q, NULL, add_message, rows, NULL, &ei);
 
     return admin_rows(r, rows, &ei);
 }
@@ -206,9 +221,12 @@ static bool keep_event(const struct event_view *e, void *arg)
 static json_t *show_session(const struct admin_call *c)
 {
     const char *text = admin_arg(c, "id");
-    uint64_t key = session_find(c->a->data_dir, text, 0);
-    struct event_query q = { .name = SV("session.end"), .session = key, .limit = 1 };
+    struct event_query q = { .name = SV("session.end"), .limit = 1 };
     json_t *rows, *end = NULL;
+    uint64_t key;
+
+    admin_write_events(c->a);
+    q.session = key = session_find(c->a->data_dir, text, 0);
 
     if (!key)
         return admin_error(E_NOTFOUND,

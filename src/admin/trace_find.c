@@ -4,6 +4,7 @@
 #include "admin/trace.h"
 
 #include "base/clock.h"
+#include "base/hash.h"
 
 bool trace_is_id(struct sv s)
 {
@@ -40,11 +41,12 @@ uint64_t trace_key(const char *data_dir, struct sv id)
 
 enum { BATCH = EVENT_MESSAGES_MAX };
 
+/* An event, told from others of its message: several may have the same microsecond. */
 struct candidate {
     uint64_t key;
     int64_t time_us;
     enum module module;
-    unsigned type;
+    uint64_t hash; /* of type and fields */
 };
 
 struct finding {
@@ -115,12 +117,25 @@ static bool leads(const struct finding *f, const struct event_view *e)
            (!by->ip.n || record_has(r, KEY_IP, by->ip, 0)) && is_candidate(e, (void *)f);
 }
 
+static struct candidate candidate_of(const struct event_view *e)
+{
+    const struct record *r = &e->record;
+
+    return (struct candidate){ r->head.message, r->head.time_us, e->module,
+                               fnv1a64(r->fields.p, r->fields.n) ^ r->head.type };
+}
+
+static bool is_same(const struct candidate *a, const struct candidate *b)
+{
+    return a->key == b->key && a->time_us == b->time_us && a->module == b->module &&
+           a->hash == b->hash;
+}
+
 static bool add(const struct event_view *e, void *arg)
 {
     struct finding *f = arg;
 
-    f->found[f->n++] = (struct candidate){ e->record.head.message, e->record.head.time_us,
-                                           e->module, e->record.head.type };
+    f->found[f->n++] = candidate_of(e);
     return true;
 }
 
@@ -171,9 +186,11 @@ static bool is_first(const struct finding *f, const struct event_timeline *tl,
     for (size_t i = 0; i < tl->n; i++) {
         const struct event_view *e = &tl->events[i];
 
-        if (e->record.head.message == c->key && leads(f, e))
-            return e->record.head.time_us == c->time_us && e->module == c->module &&
-                   e->record.head.type == c->type;
+        if (e->record.head.message == c->key && leads(f, e)) {
+            struct candidate first = candidate_of(e);
+
+            return is_same(&first, c);
+        }
     }
     return false;
 }
@@ -181,7 +198,7 @@ static bool is_first(const struct finding *f, const struct event_timeline *tl,
 static bool was_before(const struct finding *f, size_t i)
 {
     for (size_t k = 0; k < i; k++)
-        if (f->found[k].key == f->found[i].key && f->found[k].time_us == f->found[i].time_us)
+        if (is_same(&f->found[k], &f->found[i]))
             return true;
     return false;
 }

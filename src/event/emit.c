@@ -337,8 +337,12 @@ void event_flush(void)
 {
     struct timespec t = in_ms(FLUSH_MS);
     pthread_mutex_lock(&out.lock);
-    uint64_t target = out.rounds + 1 + out.writing; /* a round under way may not see the latest */
-    while (out.running && !all_empty() && (out.rounds < target || !out.failing)) {
+    uint64_t used = 0;
+    for (int i = 0; i < STREAM_COUNT && out.memory.map; i++)
+        used = MAX(used, ring_used(&out.memory.ring[i]));
+    /* What comes meanwhile is not waited for. A round under way may not see the latest. */
+    uint64_t target = out.rounds + out.writing + 1 + used / (BATCH_MAX / 2);
+    while (out.running && !all_empty() && out.rounds < target) {
         out.urgent = true;
         pthread_cond_signal(&out.data);
         if (!wait_until(&out.moved, &t))

@@ -166,6 +166,10 @@ static json_t *common_request(struct module_ctx *m, const char *op, json_t *args
 {
     if (!strcmp(op, "module.restart"))
         return restart(m);
+    if (!strcmp(op, "events.flush")) {
+        event_flush();
+        return json_pack("{s:b}", "ok", 1);
+    }
     if (!strcmp(op, "module.status"))
         return json_pack("{s:b, s:I, s:I, s:I}", "ok", 1, "pid", (json_int_t)getpid(), "started_ms",
                          (json_int_t)m->started_ms, "memory", (json_int_t)os_memory_resident());

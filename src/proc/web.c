@@ -82,7 +82,9 @@ int web_start(struct module_ctx *m, struct admin *admin, struct web **ret, struc
                                       .trusted = trusted },
                  &w->http, ei);
     *ret = w;
-    return r < 0 ? r : module_each_socket(m, SVC_CONTROL, serve, w, ei);
+    if (r == 0)
+        r = module_each_socket(m, SVC_CONTROL, serve, w, ei);
+    return r < 0 ? r : http_begin(w->http, ei);
 }
 
 void web_reload(struct web *w)

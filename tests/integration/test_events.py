@@ -177,7 +177,7 @@ def test_transcript_is_the_log(make_server):
     s.tool("set", "log.smtp", "none")
     first = send_one(s)
     session = s.tool_json("trace", first)["rows"][0]["session"]
-    wait_for("its transcript", lambda: any("MAIL FROM" in r["text"] for r in s.tool_json("session", session)["rows"]))
+    wait_for("its transcript", lambda: any("MAIL FROM" in r["text"].upper() for r in s.tool_json("session", session)["rows"]))
     assert first not in s.log_text("s")
     s.tool("set", "events.transcripts", "no")
     second = send_one(s)

@@ -4,6 +4,7 @@
 #include "mail/message/message.h"
 
 #include "base/clock.h"
+#include "base/rand.h"
 #include "os/file.h"
 
 #include <fcntl.h>
@@ -89,7 +90,9 @@ static int load(const char *path, uint64_t *ret_next, uint64_t *ret_second, stru
 
 int message_ids_open(const char *path, const char *server_id, struct errinfo *ei)
 {
-    uint64_t next = 0, second = 0;
+    /* Without a file anywhere: servers, and one whose file is gone, do not all begin with AAA00000.
+     */
+    uint64_t next = rand_u64() % PERIOD, second = 0;
     int r = load(path, &next, &second, ei);
     if (r < 0)
         return r;

@@ -13,6 +13,7 @@
 struct idempotency;
 struct operations;
 struct feed;
+struct looks;
 
 struct api {
     struct api_opts o;
@@ -21,6 +22,7 @@ struct api {
     char *hostname;
     pthread_mutex_t write_lock; /* held from the comparison of If-Match to the write's end */
     struct idempotency *idempotency;
+    struct looks *looks;
     struct operations *operations;
     struct feed *feed;
 };

@@ -17,6 +17,8 @@ bool api_event_cursor(struct api_call *c, struct event_cursor *ret)
     char text[EVENT_CURSOR_TEXT];
 
     *ret = (struct event_cursor){ 0 };
+    if (!api_query(c, "cursor"))
+        admin_write_events(api_admin_of(c));
     if (!api_page_cursor(c, text, sizeof(text)))
         return false;
     if (!*text || event_cursor_parse(sv_c(text), ret) == 0)

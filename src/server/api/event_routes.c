@@ -3,14 +3,13 @@
 #include "server/api/feed.h"
 
 static const enum api_scope topic_scopes[TOPIC_COUNT] = {
-    [TOPIC_SESSIONS] = SCOPE_SESSIONS_READ,
-    [TOPIC_QUEUE] = SCOPE_QUEUE_READ,
-    [TOPIC_STATISTICS] = SCOPE_METRICS_READ,
-    [TOPIC_OPERATIONS] = SCOPE_SELF,
+    [TOPIC_SESSIONS] = SCOPE_SESSIONS_READ,  [TOPIC_QUEUE] = SCOPE_QUEUE_READ,
+    [TOPIC_STATISTICS] = SCOPE_METRICS_READ, [TOPIC_OPERATIONS] = SCOPE_SELF,
+    [TOPIC_MESSAGES] = SCOPE_MESSAGES_READ,
 };
 static const struct api_field params[] = {
     { "topics", API_TEXT, API_REQUIRED, 1, 200, NULL, NULL,
-      "With commas: sessions, queue.outgoing, statistics, operations." },
+      "With commas: sessions, queue.outgoing, statistics, operations, messages." },
     { 0 },
 };
 
@@ -23,7 +22,7 @@ static bool add_topic(struct api_call *c, struct sv name, unsigned *topics)
     if (t == TOPIC_COUNT) {
         api_fail(c, 400, "invalid_parameter", "topics",
                  "topics: '" SV_FMT "' is not one of: sessions, queue.outgoing, statistics, "
-                 "operations",
+                 "operations, messages",
                  SV_ARG(sv_take(name, 40)));
         return false;
     }

@@ -7,7 +7,7 @@
 #define MAX_STREAMS 20000
 
 const char *const topic_names[TOPIC_COUNT] = { "sessions", "queue.outgoing", "statistics",
-                                               "operations" };
+                                               "operations", "messages" };
 
 struct feed *feed_new(struct api *api)
 {

@@ -2,11 +2,19 @@
  * are made once and shared. A stream keeps only its place. */
 #pragma once
 
+#include "event/reader.h"
 #include "server/api/route.h"
 
 struct feed;
 
-enum topic { TOPIC_SESSIONS, TOPIC_QUEUE, TOPIC_STATISTICS, TOPIC_OPERATIONS, TOPIC_COUNT };
+enum topic {
+    TOPIC_SESSIONS,
+    TOPIC_QUEUE,
+    TOPIC_STATISTICS,
+    TOPIC_OPERATIONS,
+    TOPIC_MESSAGES,
+    TOPIC_COUNT
+};
 extern const char *const topic_names[TOPIC_COUNT]; /* "sessions", "queue.outgoing", ... */
 
 struct feed *feed_new(struct api *api);
@@ -25,6 +33,8 @@ void feed_rows_free(struct feed_rows *r);
 /* Looks at the topic and publishes what has changed. True: something has. */
 bool feed_look_sessions(struct api *api, struct feed *f, struct feed_rows *r);
 bool feed_look_queue(struct api *api, struct feed *f, struct feed_rows *r);
+/* Messages came or moved since: the list is to be read again. */
+void feed_look_messages(struct api *api, struct feed *f, struct event_cursor *since);
 bool feed_look_statistics(struct api *api, struct feed *f, uint64_t *values);
 /* Rows as they were at the last look: {"topic", "items", "total"}. New reference. */
 json_t *feed_snapshot(struct api *api, enum topic t);

@@ -4,16 +4,18 @@
 #include "os/proc.h"
 #include "server/api/feed_priv.h"
 
-#define TICK_MS  250
-#define SLOW_MS  1000 /* looks at topics in which nothing moves */
-#define QUEUE_MS 1000 /* looks at the queue, which is another process */
-#define STATS_MS 2000
-#define BEAT_MS  10000
+#define TICK_MS     250
+#define SLOW_MS     1000 /* looks at topics in which nothing moves */
+#define QUEUE_MS    1000 /* looks at the queue, which is another process */
+#define STATS_MS    2000
+#define MESSAGES_MS 1000
+#define BEAT_MS     10000
 
 struct looks {
     struct feed_rows *sessions, *queue;
     uint64_t values[CTR_COUNT];
-    int64_t sessions_ms, queue_ms, stats_ms, beat_ms; /* when they are due */
+    struct event_cursor messages;
+    int64_t sessions_ms, queue_ms, stats_ms, messages_ms, beat_ms; /* when they are due */
 };
 
 /* Proofs of open streams, each once. */
@@ -106,6 +108,12 @@ static void look(struct feed *f, struct looks *k)
     if (now >= k->stats_ms && feed_wanted(f, TOPIC_STATISTICS)) {
         feed_look_statistics(f->api, f, k->values);
         k->stats_ms = now + STATS_MS;
+    }
+    if (!feed_wanted(f, TOPIC_MESSAGES)) {
+        k->messages.set = false;
+    } else if (now >= k->messages_ms) {
+        feed_look_messages(f->api, f, &k->messages);
+        k->messages_ms = now + MESSAGES_MS;
     }
     if (now >= k->beat_ms) {
         check_proofs(f);

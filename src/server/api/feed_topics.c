@@ -251,6 +251,36 @@ bool feed_look_statistics(struct api *api, struct feed *f, uint64_t *values)
     return changed != NULL;
 }
 
+/* --- messages --- */
+
+static bool is_of_message(const struct event_view *e, void *arg _unused_)
+{
+    return e->record.head.message != 0;
+}
+
+static bool take_one(const struct event_view *e _unused_, void *arg)
+{
+    *(bool *)arg = true;
+    return false;
+}
+
+void feed_look_messages(struct api *api, struct feed *f, struct event_cursor *since)
+{
+    const char *dir = api->o.admin->data_dir;
+    struct event_query q = { .oldest_first = true, .match = is_of_message };
+    struct event_cursor now;
+    bool any = false;
+
+    if (since->set && !event_any_since(dir, since))
+        return;
+    event_now(dir, &now);
+    if (since->set)
+        event_query(dir, &q, since, take_one, &any, NULL, NULL);
+    if (any)
+        feed_publish(f, TOPIC_MESSAGES, "resync", json_object());
+    *since = now;
+}
+
 /* --- snapshots --- */
 
 static json_t *snapshot_sessions(struct api *api)
@@ -301,6 +331,7 @@ json_t *feed_snapshot(struct api *api, enum topic t)
         j = json_pack("{s:o}", "values", values);
         break;
     case TOPIC_OPERATIONS:
+    case TOPIC_MESSAGES:
     case TOPIC_COUNT:
         break;
     }

@@ -2,6 +2,7 @@
 #include "base/hash.h"
 #include "server/api/api_priv.h"
 #include "server/api/feed.h"
+#include "server/api/looks.h"
 #include "server/api/operations.h"
 
 struct api *api_new(const struct api_opts *o)
@@ -14,6 +15,7 @@ struct api *api_new(const struct api_opts *o)
     pthread_mutex_init(&a->lock, NULL);
     pthread_mutex_init(&a->write_lock, NULL);
     a->idempotency = idempotency_new();
+    a->looks = looks_new();
     a->feed = feed_new(a);
     a->operations = operations_new(a);
     return a;
@@ -24,6 +26,7 @@ void api_free(struct api *a)
     operations_free(a->operations); /* its thread tells the feed */
     feed_free(a->feed);
     idempotency_free(a->idempotency);
+    looks_free(a->looks);
     pthread_mutex_destroy(&a->lock);
     pthread_mutex_destroy(&a->write_lock);
     free(a->log_dir);
@@ -192,7 +195,12 @@ static bool audit_look(struct api_call *c)
 
     json_object_foreach(c->params, name, v) n += (size_t)snprintf(
         object + n, n < sizeof(object) ? sizeof(object) - n : 0, " %.120s", json_string_value(v));
-    return api_audit(c, object, "looked at", c->req->peer);
+    if (api_query(c, "cursor") && looks_has(c->api->looks, c->caller->who, object))
+        return true; /* the next page of it */
+    if (!api_audit(c, object, "looked at", c->req->peer))
+        return false;
+    looks_add(c->api->looks, c->caller->who, object);
+    return true;
 }
 
 static void run_write(struct api_call *c)

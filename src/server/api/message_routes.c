@@ -3,7 +3,6 @@
 
 #include "admin/event_json.h"
 #include "admin/session_find.h"
-#include "event/text.h"
 #include "server/api/api_priv.h"
 #include "server/api/event_page.h"
 #include "server/api/page.h"
@@ -247,25 +246,30 @@ static void list(struct api_call *c)
 
 /* --- one message --- */
 
-static json_t *verdict_json(const struct trace *t)
+/* The reply that decided; else the event, in words. */
+static json_t *line_json(struct api_call *c, const struct trace *t)
 {
-    struct buf text, line;
+    json_t *e = NULL, *line;
+
+    if (!t->answer.n && t->decisive)
+        e = api_message_event_json(c->caller, t, t->decisive);
+    line = e ? json_incref(json_object_get(e, "sentence")) : event_text_json(t->answer);
+    json_decref(e);
+    return line;
+}
+
+static json_t *verdict_json(struct api_call *c, const struct trace *t)
+{
+    struct buf text;
     json_t *v;
 
     buf_init(&text, 4 * KiB);
-    buf_init(&line, 64 * KiB);
     trace_sentence(t, &text);
-    if (t->answer.n)
-        buf_add_sv(&line, t->answer);
-    else if (t->decisive && t->whole)
-        text_sentence(&line, &t->decisive->record);
     v = json_pack("{s:s, s:o, s:o, s:o}", "status", trace_statuses[t->status], "text",
-                  event_text_json(buf_sv(&text)), "line", event_text_json(buf_sv(&line)),
-                  "next_try_at",
+                  event_text_json(buf_sv(&text)), "line", line_json(c, t), "next_try_at",
                   t->next_try_ms ? event_time_json(t->next_try_ms * 1000) : json_null());
     api_add_explanation(v, t->answer, true);
     buf_done(&text);
-    buf_done(&line);
     return v;
 }
 
@@ -371,20 +375,22 @@ static uint64_t key_of(struct api_call *c, const char *id)
 static void show(struct api_call *c)
 {
     const char *id = api_param(c, "id");
-    uint64_t key = key_of(c, id);
+    uint64_t key;
     struct event_timeline tl = { 0 };
     struct trace_scope room;
     const struct trace_scope *scope = api_trace_scope(c->caller, &room);
     struct trace t = { 0 };
     json_t *m;
 
+    admin_write_events(api_admin_of(c));
+    key = key_of(c, id);
     if (key)
         event_timeline(api_admin_of(c)->data_dir, strlen(id) == 16 ? SV_NULL : sv_c(id), key, &tl);
     if (tl.n)
         trace_make(&tl, key, scope, &t);
     if (tl.n && trace_in_scope(&t, scope)) {
         m = api_message_json(c->caller, &t);
-        json_object_set_new(m, "verdict", verdict_json(&t));
+        json_object_set_new(m, "verdict", verdict_json(c, &t));
         json_object_set_new(m, "events", events_json(c, &tl, &t));
         json_object_set_new(m, "lanes", lanes_json(&t));
         json_object_set_new(m, "related", related_json(c, &tl, &t));

@@ -2,6 +2,7 @@
 #include "conf/conf.h"
 #include "server/api/api_priv.h"
 #include "server/api/page.h"
+#include "server/api/search.h"
 #include "server/api/session.h"
 
 static const struct api_field hit_fields[] = {
@@ -24,17 +25,24 @@ static const struct api_field params[] = {
     { 0 },
 };
 
-struct search {
-    struct api_call *c;
-    const char *q;
-    size_t limit, n; /* of the type that is looked for now */
-    json_t *items;
-};
+static bool is_there(const struct search *s, const char *type, const char *id)
+{
+    json_t *item;
+    size_t i;
 
-static bool hit(struct search *s, const char *type, const char *id, const char *title,
+    json_array_foreach(s->items, i, item)
+    {
+        if (!strcmp(json_string_value(json_object_get(item, "type")), type) &&
+            !strcmp(json_string_value(json_object_get(item, "id")), id))
+            return true;
+    }
+    return false;
+}
+
+bool search_hit(struct search *s, const char *type, const char *id, const char *title,
                 const char *detail)
 {
-    if (s->n++ < s->limit)
+    if (!is_there(s, type, id) && s->n++ < s->limit)
         json_array_append_new(s->items,
                               json_pack("{s:s, s:o, s:o, s:o}", "type", type, "id", api_text(id),
                                         "title", api_text(title), "detail", api_text(detail)));
@@ -43,7 +51,7 @@ static bool hit(struct search *s, const char *type, const char *id, const char *
 
 static bool add_account(const struct account *a, void *arg)
 {
-    return hit(arg, "account", a->address, a->address, a->name);
+    return search_hit(arg, "account", a->address, a->address, a->name);
 }
 
 static void find_accounts(struct search *s)
@@ -62,7 +70,7 @@ static bool add_domain(const struct domain *d, void *arg)
 
     if (!api_sees_domain(s->c->caller, sv_c(d->name)) || sv_ifind_sv(sv_c(d->name), sv_c(s->q)) < 0)
         return true;
-    return hit(s, "domain", d->name, d->name, d->enabled ? "" : "disabled");
+    return search_hit(s, "domain", d->name, d->name, d->enabled ? "" : "disabled");
 }
 
 static bool add_session(const struct shm_session_info *i, void *arg)
@@ -76,7 +84,7 @@ static bool add_session(const struct shm_session_info *i, void *arg)
          !(api_sees_all(s->c->caller) && sv_istarts(sv_c(i->peer), sv_c(s->q)))))
         return true;
     snprintf(id, sizeof(id), "%016" PRIX64, api_session_key(i));
-    return hit(s, "session", id, log_id, i->account);
+    return search_hit(s, "session", id, log_id, i->account);
 }
 
 static void find_settings(struct search *s)
@@ -87,7 +95,7 @@ static void find_settings(struct search *s)
     for (size_t i = 0; i < n && s->n < s->limit; i++)
         if (sv_ifind_sv(sv_c(all[i].name), sv_c(s->q)) >= 0 ||
             sv_ifind_sv(sv_c(all[i].help), sv_c(s->q)) >= 0)
-            hit(s, "setting", all[i].name, all[i].name, all[i].help);
+            search_hit(s, "setting", all[i].name, all[i].name, all[i].help);
 }
 
 static void find_messages(struct search *s)
@@ -107,9 +115,9 @@ static void find_messages(struct search *s)
                      "limit", (int)s->limit, "sort", "-age", "after", "");
     reply = a->ask(a->arg, MOD_SMTP, "queue.page", args);
     json_array_foreach(json_object_get(reply, "rows"), i, row)
-        hit(s, "message", json_string_value(json_object_get(row, "id")),
-            json_string_value(json_object_get(row, "id")),
-            json_string_value(json_object_get(row, "recipient")));
+        search_hit(s, "message", json_string_value(json_object_get(row, "id")),
+                   json_string_value(json_object_get(row, "id")),
+                   json_string_value(json_object_get(row, "recipient")));
     json_decref(args);
     json_decref(reply);
 }
@@ -133,6 +141,8 @@ static void search(struct api_call *c)
                         .limit = (size_t)api_query_int(c, "limit", 8),
                         .items = json_array() };
 
+    if (wanted(&s, "message", SCOPE_MESSAGES_READ))
+        search_past_messages(&s);
     if (wanted(&s, "message", SCOPE_QUEUE_READ))
         find_messages(&s);
     if (wanted(&s, "account", SCOPE_DIRECTORY_READ))
@@ -141,6 +151,8 @@ static void search(struct api_call *c)
         domain_each(api_admin_of(c)->accounts, add_domain, &s, NULL);
     if (wanted(&s, "session", SCOPE_SESSIONS_READ) && api_admin_of(c)->shm)
         shm_session_each(api_admin_of(c)->shm, add_session, &s);
+    if (wanted(&s, "session", SCOPE_SESSIONS_READ))
+        search_past_sessions(&s);
     if (wanted(&s, "setting", SCOPE_SETTINGS_READ))
         find_settings(&s);
     api_reply(c, 200, json_pack("{s:o}", "items", s.items));

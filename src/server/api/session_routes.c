@@ -44,7 +44,7 @@ static const struct api_field session_fields[] = {
     { "outcome", API_ENUM, API_REQUIRED | API_NULL, 0, 0, "success|failed|disconnected", NULL,
       "success: the peer took its leave; disconnected: it was silent or left without a word." },
     { "why", API_TEXT, API_REQUIRED | API_NULL, 0, 0, NULL, NULL,
-      "quit, peer, timeout, error, killed, shutdown, limit" },
+      "quit, peer, timeout, error, kill, shutdown, limit" },
     { "duration_ms", API_INT, API_REQUIRED | API_NULL, 0, 0, NULL, NULL, NULL },
     { "commands", API_INT, API_REQUIRED | API_NULL, 0, 0, NULL, NULL, NULL },
     { "messages", API_INT, API_REQUIRED | API_NULL, 0, 0, NULL, NULL, NULL },
@@ -214,6 +214,7 @@ uint64_t api_session_param(struct api_call *c)
     const char *id = api_param(c, "id");
     size_t n = strlen(id);
 
+    admin_write_events(api_admin_of(c));
     return n == 16 || n == 8 || n == 4 ? session_find(api_admin_of(c)->data_dir, id, FIND_BUDGET_MS)
                                        : 0;
 }

@@ -55,8 +55,11 @@ struct http_opts {
 };
 /* Limits come from the settings web.*. */
 int http_new(const struct http_opts *o, struct http **ret, struct errinfo *ei);
-/* Serves a listening socket; takes it. */
+/* A listening socket to be served; takes it. Before http_begin. */
 int http_listen(struct http *h, int fd, bool tls, struct errinfo *ei);
+/* From now on connections are served. Libraries, threads and certificates come with the first one:
+ * a server whose console nobody looks at does without their memory. */
+int http_begin(struct http *h, struct errinfo *ei);
 /* Certificates and the console's files are read again. */
 void http_reload(struct http *h);
 void http_stop(struct http *h); /* ends all connections; frees */

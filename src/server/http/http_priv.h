@@ -55,6 +55,19 @@ struct files;
 struct http {
     struct http_opts o;
     char *console_path, *cert_dir;
+
+    /* Until the first connection comes; then libraries, daemons and workers begin. */
+    struct {
+        int fd;
+        bool tls;
+    } waiting[HTTP_LISTEN_MAX];
+    size_t n_waiting;
+    int wake[2]; /* written to at stop */
+    pthread_t waiter;
+    bool waits;
+    pthread_mutex_t begin_lock; /* guards begun against a reload */
+    bool begun;
+
     struct MHD_Daemon *daemons[HTTP_LISTEN_MAX];
     size_t n_daemons;
     struct files *files;
@@ -73,6 +86,13 @@ struct http {
     size_t n_workers;
     bool timer_runs;
 };
+
+/* begin.c */
+int http_wait_begin(struct http *h, struct errinfo *ei);
+void http_wait_end(struct http *h); /* afterwards begun does not change */
+
+/* server.c: what the first connection starts. */
+void http_start(struct http *h);
 
 /* peers.c: limits by number and time. */
 enum MHD_Result http_accept(void *arg, const struct sockaddr *addr, socklen_t n);

@@ -1,4 +1,5 @@
 /* Starting and stopping: one libmicrohttpd daemon per listening socket, one set of workers. */
+#include <fcntl.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -19,18 +20,14 @@ static void drop_message(void *arg _unused_, const char *fmt _unused_, va_list a
 
 int http_new(const struct http_opts *o, struct http **ret, struct errinfo *ei)
 {
-    struct http *h;
+    struct http *h = xcalloc(1, sizeof(*h));
     pthread_condattr_t attr;
-    int r = http_libs_load(ei);
-
-    if (r < 0)
-        return r;
-    h = xcalloc(1, sizeof(*h));
 
     h->o = *o;
     h->console_path = xstrdup(o->console_path);
     h->cert_dir = o->cert_dir ? xstrdup(o->cert_dir) : NULL;
-    h->files = files_new(h->console_path);
+    h->wake[0] = h->wake[1] = -1;
+    pthread_mutex_init(&h->begin_lock, NULL);
     h->per_ip = map_new();
     list_init(&h->peers);
     list_init(&h->jobs);
@@ -42,16 +39,31 @@ int http_new(const struct http_opts *o, struct http **ret, struct errinfo *ei)
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
     pthread_cond_init(&h->timer_wakes, &attr);
     pthread_condattr_destroy(&attr);
-    if (h->cert_dir && http_certs_load(h->cert_dir, ei) < 0) {
-        log_error("%s; the web server offers no TLS", ei->text);
-        free(take_ptr(h->cert_dir));
-    }
-    r = http_workers_start(h, ei);
     *ret = h;
-    return r;
+    return pipe2(h->wake, O_CLOEXEC) < 0 ? err_set_errno(ei, -errno, "pipe") : 0;
 }
 
 int http_listen(struct http *h, int fd, bool tls, struct errinfo *ei)
+{
+    if (tls && !h->cert_dir) {
+        close(fd);
+        return 0;
+    }
+    if (h->n_waiting == HTTP_LISTEN_MAX) {
+        close(fd);
+        return err_set(ei, E_LIMIT, "web.listen: more than %d addresses", HTTP_LISTEN_MAX);
+    }
+    h->waiting[h->n_waiting].fd = fd;
+    h->waiting[h->n_waiting++].tls = tls;
+    return 0;
+}
+
+int http_begin(struct http *h, struct errinfo *ei)
+{
+    return http_wait_begin(h, ei);
+}
+
+static int serve(struct http *h, int fd, bool tls, struct errinfo *ei)
 {
     _cleanup_(conf_unrefp) const struct conf *cf = conf_pin();
     unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC |
@@ -70,10 +82,6 @@ int http_listen(struct http *h, int fd, bool tls, struct errinfo *ei)
         close(fd);
         return 0;
     }
-    if (h->n_daemons == HTTP_LISTEN_MAX) {
-        close(fd);
-        return err_set(ei, E_LIMIT, "web.listen: more than %d addresses", HTTP_LISTEN_MAX);
-    }
     d = lib_mhd.MHD_start_daemon(
         flags, 0, http_accept, h, http_access, h, MHD_OPTION_EXTERNAL_LOGGER, drop_message, NULL,
         MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_NOTIFY_COMPLETED, http_completed, h,
@@ -91,18 +99,53 @@ int http_listen(struct http *h, int fd, bool tls, struct errinfo *ei)
     return 0;
 }
 
+static int start_all(struct http *h, struct errinfo *ei)
+{
+    int r = http_libs_load(ei);
+
+    if (r < 0)
+        return r;
+    h->files = files_new(h->console_path);
+    if (h->cert_dir && http_certs_load(h->cert_dir, ei) < 0) {
+        log_error("%s; the web server offers no TLS", ei->text);
+        free(take_ptr(h->cert_dir));
+    }
+    h->begun = true;
+    r = http_workers_start(h, ei);
+    for (size_t i = 0; i < h->n_waiting && r == 0; i++)
+        r = serve(h, take_fd(&h->waiting[i].fd), h->waiting[i].tls, ei);
+    return r;
+}
+
+void http_start(struct http *h)
+{
+    struct errinfo ei = { 0 };
+    int r;
+
+    pthread_mutex_lock(&h->begin_lock);
+    r = start_all(h, &ei);
+    pthread_mutex_unlock(&h->begin_lock);
+    if (r < 0)
+        log_error("the web server cannot start: %s", ei.text);
+}
+
 void http_reload(struct http *h)
 {
     struct errinfo ei;
 
-    files_scan(h->files);
-    if (h->cert_dir && http_certs_load(h->cert_dir, &ei) < 0)
-        log_error("certificates of the web server were not reloaded: %s", ei.text);
+    pthread_mutex_lock(&h->begin_lock);
+    if (h->begun) {
+        files_scan(h->files);
+        if (h->cert_dir && http_certs_load(h->cert_dir, &ei) < 0)
+            log_error("certificates of the web server were not reloaded: %s", ei.text);
+    }
+    pthread_mutex_unlock(&h->begin_lock);
 }
 
 /* Nothing may be suspended when a daemon stops: first streams and jobs end, then connections. */
 void http_stop(struct http *h)
 {
+    http_wait_end(h);
     for (size_t i = 0; i < h->n_daemons; i++) {
         int fd = lib_mhd.MHD_quiesce_daemon(h->daemons[i]);
 
@@ -114,8 +157,15 @@ void http_stop(struct http *h)
     h->o.handler.end_streams(h->o.handler.arg); /* those that the last jobs opened */
     for (size_t i = 0; i < h->n_daemons; i++)
         lib_mhd.MHD_stop_daemon(h->daemons[i]);
-    http_certs_unload();
-    files_free(h->files);
+    if (h->begun) {
+        http_certs_unload();
+        files_free(h->files);
+    }
+    for (size_t i = 0; i < h->n_waiting; i++)
+        closep(&h->waiting[i].fd);
+    closep(&h->wake[0]);
+    closep(&h->wake[1]);
+    pthread_mutex_destroy(&h->begin_lock);
     map_free(h->per_ip, NULL);
     pthread_cond_destroy(&h->jobs_come);
     pthread_cond_destroy(&h->timer_wakes);

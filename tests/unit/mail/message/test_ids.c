@@ -56,6 +56,21 @@ static void test_form(void **state)
     assert_true(llabs(m->received_ms - clock_wall_ms()) < 1000);
 }
 
+/* Without a file of its own a server does not begin where all others do. */
+static void test_begins_anywhere(void **state)
+{
+    (void)state;
+    struct map *seen = map_new();
+    for (int i = 0; i < 3; i++) {
+        _cleanup_(message_unrefp) struct message *m = message_new();
+        unlink(path);
+        assert_int_equal(message_ids_open(path, "", NULL), 0);
+        message_assign_ids(m);
+        must_be_new(seen, m->id);
+    }
+    map_free(seen, NULL);
+}
+
 enum { THREADS = 4, EACH = 30000 };
 static struct message *made[THREADS][EACH];
 
@@ -164,6 +179,7 @@ int main(void)
     setenv("TZ", "Europe/Rome", 1);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_form, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_begins_anywhere, setup, teardown),
         cmocka_unit_test_setup_teardown(test_unique_over_threads, setup, teardown),
         cmocka_unit_test_setup_teardown(test_unique_over_kill, setup, teardown),
         cmocka_unit_test_setup_teardown(test_clock_goes_back, setup, teardown),
