@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { go, open, quit, shot } from "./browser.mjs";
+import { base, go, open, quit, shot } from "./browser.mjs";
 import { Imap, Smtp } from "./mail.mjs";
 import { prepare, release } from "./prepare.mjs";
 
@@ -42,9 +42,9 @@ test("a living session is followed: what is said comes by itself, also its end",
   const s = await Smtp.open();
   await s.say("MAIL FROM:<follow@elsewhere.example>");
   const b = await open();
-  await go(b.page, "/status/sessions?q=service:smtp");
-  const row = b.page.locator("tbody tr", { hasText: "follow@elsewhere.example" });
-  await row.first().locator(".lnk").click();
+  const now = await (await b.page.request.get(`${base}/api/v1/sessions?service=smtp&sort=age&limit=50`)).json();
+  const [mine] = now.items.toSorted((x, y) => y.started_at.localeCompare(x.started_at));
+  await go(b.page, `/status/sessions?q=service:smtp&open=${mine.id}`);
   const drawer = b.page.getByRole("complementary");
   await drawer.locator(".tr .ln", { hasText: "follow@elsewhere.example" }).first().waitFor();
   await drawer.getByText("Following").waitFor();

@@ -31,7 +31,7 @@ test("what was delivered, waits and was refused is found, each with its reason",
 test("three steps: find, open the drawer, read the timeline", async () => {
   const b = await open();
   await go(b.page, "/trace?span=24h&q=to:info@arrigonovelli.example");
-  await b.page.getByRole("button", { name: "info@arrigonovelli.example" }).click();
+  await b.page.getByRole("button", { name: "info@arrigonovelli.example", exact: true }).click();
   const drawer = b.page.getByRole("complementary");
   await drawer.locator(".verdicts .call").first().waitFor();
   assert.match(b.page.url(), /open=[0-9A-F]{16}/);
@@ -107,7 +107,7 @@ test("a refusal tells its cause, what to do and the setting, and has no id", asy
   const b = await open();
   await go(b.page, "/trace?q=to:refused-here@demo.example");
   await row(b.page, "refused-here@demo.example").first().waitFor({ timeout: 30_000 });
-  await b.page.getByRole("button", { name: "refused-here@demo.example" }).click();
+  await b.page.getByRole("button", { name: "refused-here@demo.example", exact: true }).click();
   await b.page.getByRole("link", { name: "Open on its own page" }).click();
   const verdict = b.page.locator(".verdicts .call[data-status=refused]");
   await verdict.getByText(/550/).waitFor();
@@ -133,7 +133,7 @@ test("markup in addresses stays text", async () => {
   await send({ to: "x@vendas.example", subject: "<b>bold</b>" });
   const b = await open();
   await go(b.page, "/trace?span=24h&q=to:contato@vendas.example");
-  await b.page.getByRole("button", { name: "contato@vendas.example" }).click();
+  await b.page.getByRole("button", { name: "contato@vendas.example", exact: true }).click();
   await b.page.locator(".drawer .ev li").first().waitFor();
   assert.equal(await b.page.locator(".drawer .ev b, .drawer .ev script").count(), 0);
   b.calm();
@@ -160,6 +160,21 @@ test("by keyboard: find, open, close, and the transcript of the last session", a
   await b.page.locator(".verdicts").waitFor();
   await b.page.keyboard.press("t");
   await heading(b.page, /^Session/).waitFor();
+  b.calm();
+  await b.close();
+});
+
+test("new messages come by themselves, and wait while one reads", async () => {
+  const b = await open();
+  await go(b.page, "/trace");
+  await b.page.getByText("Live", { exact: true }).waitFor();
+  const first = await send({ to: "anna@demo.example", subject: "comes" });
+  await row(b.page, first).waitFor({ timeout: 15_000 });
+  await row(b.page, first).locator(".lnk").click();
+  await b.page.getByRole("complementary").locator(".verdicts").waitFor();
+  const second = await send({ to: "anna@demo.example", subject: "waits" });
+  await b.page.locator(".newbar").click({ timeout: 15_000 });
+  await row(b.page, second).waitFor();
   b.calm();
   await b.close();
 });

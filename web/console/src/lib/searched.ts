@@ -1,6 +1,7 @@
-// Lists that the server searches among stored events: a page may be short or empty although there is more, and nothing tells
-// of new rows, so the newest are asked for now and then.
+// Lists that the server searches among stored events: a page may be short or empty although there is more. What is new is
+// asked for when the server tells that something moved, and now and then.
 import { useEffect, useRef } from "react";
+import { useTopic } from "../api/live";
 import type { Paged, PageOf } from "./paged";
 
 /** Fewer rows than this are not worth stopping for. */
@@ -17,10 +18,12 @@ export function useSearchOn<T>(list: Paged<T>): boolean {
   return on;
 }
 
-/** Asks for the newest rows while the page is seen; each new one is told to the list once. */
-export function useNewest<T>(list: Paged<T>, read: (signal: AbortSignal) => Promise<PageOf<T>>, idOf: (row: T) => string, active: boolean): void {
+/** Asks for the newest rows while the page is seen, and when `topic` tells of some; each new one is told to the list once. */
+export function useNewest<T>(list: Paged<T>, read: (signal: AbortSignal) => Promise<PageOf<T>>, active: boolean, topic = ""): void {
   const told = useRef(new Set<string>());
   const reader = useRef(read);
+  const soon = useRef<ReturnType<typeof setTimeout> | undefined>(undefined);
+  const ask = useRef<() => void>(() => undefined);
   const { upsert, asOf } = list;
   useEffect(() => {
     reader.current = read;
@@ -31,7 +34,7 @@ export function useNewest<T>(list: Paged<T>, read: (signal: AbortSignal) => Prom
   useEffect(() => {
     if (!active) return;
     const stop = new AbortController();
-    const timer = setInterval(() => {
+    ask.current = () => {
       if (document.hidden) return;
       reader.current(stop.signal).then(
         (page) => {
@@ -44,10 +47,20 @@ export function useNewest<T>(list: Paged<T>, read: (signal: AbortSignal) => Prom
         },
         () => undefined,
       );
-    }, every);
+    };
+    const timer = setInterval(() => { ask.current(); }, every);
     return () => {
       clearInterval(timer);
+      clearTimeout(soon.current);
+      soon.current = undefined;
       stop.abort();
     };
-  }, [active, upsert, idOf]);
+  }, [active, upsert]);
+  useTopic(active ? topic : "", (e) => {
+    if (e.type !== "resync") return;
+    soon.current ??= setTimeout(() => {
+      soon.current = undefined;
+      ask.current();
+    }, 500);
+  });
 }

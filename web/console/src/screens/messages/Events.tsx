@@ -76,7 +76,7 @@ export function Events({ events, own, level = 3 }: { events: readonly TimelineEv
         const head = date !== day;
         day = date;
         return [
-          head && <li key={`day ${date}`} className="day"><Day className="t3">{date}</Day></li>,
+          head && <li key={`day ${date}`} className="day"><Day className="t3" translate="no">{date}</Day></li>,
           <li key={r.index} className={look}>
             <time className="tm" dateTime={e.time} title={utcTitle(e.time)}>{formatTime(e.time, t.locale)}</time>
             <span className="ic"><Icon name={icons[look]} /></span>

@@ -60,7 +60,7 @@ export function Facts({ message, events }: { message: MessageDetail; events: rea
         <dl className="kv">
           <dt>{t("queue.id")}</dt><dd>{message.id ? <><Raw mono>{message.id}</Raw> <CopyButton text={message.id} label={t("queue.copyid")} /></> : <span className="t3">{t("message.noid")}</span>}</dd>
           <dt>{t("message.key")}</dt><dd><Raw mono>{message.key}</Raw></dd>
-          <dt>{t("message.time")}</dt><dd title={utcTitle(message.time)}>{formatDateTime(message.time, t.locale)}</dd>
+          <dt>{t("message.time")}</dt><dd translate="no" title={utcTitle(message.time)}>{formatDateTime(message.time, t.locale)}</dd>
           <dt>{t("queue.from")}</dt><dd>{message.sender ? <Link to={traceAddress("address", message.sender)}><Raw>{message.sender}</Raw></Link> : t("queue.bounce.sender")}</dd>
           {message.account && <><dt>{t("sessions.account")}</dt><dd>{mayDirectory ? <Link to={`/accounts/${encodeURIComponent(message.account)}`}><Raw>{message.account}</Raw></Link> : <Raw>{message.account}</Raw>}</dd></>}
           {message.peer && <><dt>{t("sessions.peer")}</dt><dd>{message.peer.includes("*") ? <Raw>{message.peer}</Raw> : <Link to={traceAddress("ip", message.peer)}><Raw>{message.peer}</Raw></Link>}</dd></>}

@@ -17,7 +17,7 @@ import { Verdict } from "./Verdict";
 export function MessageDrawer({ id, known, onClose }: { id: string; known: Message | undefined; onClose: () => void }) {
   const t = useText();
   const mayQueue = useMay("queue:read");
-  const r = useMessage(id, known?.status);
+  const r = useMessage(id);
   const head = r.data ?? known;
   const page = head ? addressOf(head) : `/messages/${id}`;
   return (

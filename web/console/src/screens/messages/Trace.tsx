@@ -1,6 +1,7 @@
 // Find messages: every message that came, was refused or left, with what became of it.
 import { useCallback, useMemo, useState } from "react";
 import { api } from "../../api/client";
+import { useLiveState } from "../../api/live";
 import { useText } from "../../i18n";
 import { withField } from "../../lib/filterline";
 import { useKeys } from "../../lib/keys";
@@ -11,7 +12,7 @@ import { isCustom, longer, readSpan, spanQuery } from "../../lib/span";
 import { asAddress, asChoice, asKey, asText, useFilter, type FilterFields } from "../../lib/usefilter";
 import { FilterLine } from "../../ui/FilterLine";
 import { Icon } from "../../ui/Icon";
-import { PageHead } from "../../ui/Page";
+import { LiveBadge, PageHead } from "../../ui/Page";
 import { SpanField } from "../../ui/SpanField";
 import { Empty, ErrorNote, Skeleton } from "../../ui/States";
 import { ColumnsButton } from "../../ui/table/ColumnsButton";
@@ -46,7 +47,8 @@ export default function Trace() {
     api.get("/messages", { query: { ...filter.params, ...spanQuery(choice, Date.now()), limit, ...(cursor ? { cursor } : {}) } as object, signal }) as Promise<PageOf<Message>>;
   const list = usePaged<Message>(`messages ${JSON.stringify([filter.params, choice])}`, read, idOf, !held && !open);
   const searching = useSearchOn(list);
-  useNewest(list, (signal) => read(undefined, signal, 50), idOf, !held && !choice.to);
+  useNewest(list, (signal) => read(undefined, signal, 50), !held && !choice.to, "messages");
+  const live = useLiveState(held);
   const openRow = useCallback((m: Message) => { setOpen(m.key); }, [setOpen]);
   const columns = useMemo(() => messageColumns(t, openRow), [t, openRow]);
   useKeys({ r: list.refresh, ".": () => { setHeld(!held); } });
@@ -60,7 +62,7 @@ export default function Trace() {
   const n = list.items?.length ?? 0;
   return (
     <>
-      <PageHead title={t("nav.trace")}>
+      <PageHead title={t("nav.trace")} live={!choice.to && <LiveBadge {...live} />}>
         <button type="button" className="btn ghost deskonly" aria-pressed={held} onClick={() => { setHeld(!held); }}>
           <Icon name={held ? "play" : "pause"} />{held ? t("live.goon") : t("live.hold")}
         </button>

@@ -38,7 +38,7 @@ export default function History() {
     api.get("/sessions", { query: { state: "history", ...filter.params, ...spanQuery(choice, Date.now()), limit, ...(cursor ? { cursor } : {}) }, signal }) as Promise<PageOf<Session>>;
   const list = usePaged<Session>(`session history ${JSON.stringify([filter.params, choice])}`, read, idOf, !held && !open);
   const searching = useSearchOn(list);
-  useNewest(list, (signal) => read(undefined, signal, 50), idOf, !held && !choice.to);
+  useNewest(list, (signal) => read(undefined, signal, 50), !held && !choice.to);
   const openRow = useCallback((s: Session) => { setOpen(s.id); }, [setOpen]);
   const columns = useMemo(() => historyColumns(t, openRow), [t, openRow]);
   useKeys({ r: list.refresh, ".": () => { setHeld(!held); } });
