@@ -72,7 +72,7 @@ export function Facts({ message, events }: { message: MessageDetail; events: rea
         <Fact title={t("message.together")}>
           <ul className="together">
             {sessions.map((s) => (
-              <li key={s.id}><Link className="row" to={sessionAddress(s.id)}><Icon name="sessions" small /><span>{t.rich(`message.sessionlink.${s.kind}`, { id: <Raw mono>{s.logId}</Raw>, host: <Raw>{s.host}</Raw> })}</span></Link></li>
+              <li key={s.id}><Link className="row" to={sessionAddress(s.id)}><Icon name="sessions" small /><span>{t.rich(s.host ? `message.sessionlink.${s.kind}` : "message.sessionlink", { id: <Raw mono>{s.logId}</Raw>, host: <Raw>{s.host}</Raw> })}</span></Link></li>
             ))}
             {message.related.map((r) => (
               <li key={r.id ?? r.key}><Link className="row" to={messageAddress(r.id ?? r.key ?? "")}><Icon name="mail" small /><span>{t.rich(`message.related.${r.relation}`, { id: <Raw mono>{r.id ?? r.key ?? ""}</Raw> })}</span></Link></li>

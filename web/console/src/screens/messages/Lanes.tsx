@@ -70,7 +70,7 @@ export function Lanes({ message, events }: { message: MessageDetail; events: rea
             <span className="sr">{words(step)}</span>
             <span className="mobonly t3 num" aria-hidden="true">{shortTime(step.seconds, t)}</span>
           </div>
-          <div className="ln" aria-hidden="true">
+          <div className="ln" aria-hidden="true" style={{ backgroundSize: `${100 / (scale.ticks.length - 1)}% 100%` }}>
             {step.segments.map((g, i) => <i key={i} className={`seg1 ${colours[g.kind]}`} style={{ left: `${scale.at(g.from)}%`, width: `${scale.at(g.to) - scale.at(g.from)}%` }} />)}
             {open && <i className="now" style={{ left: `${scale.at(end)}%` }} />}
           </div>

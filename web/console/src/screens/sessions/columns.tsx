@@ -61,7 +61,7 @@ function shared(t: Text, open: (s: Session) => void) {
       size: 190,
       phone: "t",
       title: (s) => s.peer,
-      cell: (s) => <button type="button" className="lnk" onClick={() => { open(s); }}><Raw>{s.host ?? (s.peer || s.local)}</Raw></button>,
+      cell: (s) => <button type="button" className="lnk" onClick={() => { open(s); }}>{s.host || s.peer || s.local ? <Raw>{s.host || s.peer || s.local}</Raw> : t("sessions.noconnection")}</button>,
     },
     account: { id: "account", head: t("sessions.account"), sort: "account", size: 200, give: "y", phone: "m", title: (s) => s.account, cell: (s) => (s.account ? <Raw>{s.account}</Raw> : <span className="t3">{t("sessions.nobody")}</span>) },
     bytes: { id: "bytes", head: t("sessions.data"), sort: "bytes", size: 84, right: true, give: "x", className: "t2", cell: (s) => formatBytes(s.bytes_in + s.bytes_out, t.locale) },
