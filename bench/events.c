@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <sys/resource.h>
 
+#include "admin/trace.h"
 #include "base/clock.h"
 #include "event/reader.h"
 #include "event/store.h"
@@ -181,6 +182,33 @@ static void bench_lookup(const char *data, unsigned messages)
     report("latest 100 of all", us, found);
 }
 
+static void count_message(void *arg, const struct trace *t _unused_)
+{
+    ++*(size_t *)arg;
+}
+
+/* Pages of messages with what became of each, as the console lists them. */
+static void bench_messages(const char *data)
+{
+    int64_t us[LOOKUPS];
+    size_t found = 0;
+    for (int by_address = 0; by_address < 2; by_address++) {
+        found = 0;
+        for (int i = 0; i < LOOKUPS; i++) {
+            char address[48];
+            struct trace_query q = { .limit = 100 };
+            snprintf(address, sizeof(address), "user%d@example.test", i);
+            if (by_address)
+                q.address = sv_c(address);
+            us[i] = clock_mono_us();
+            trace_find(data, &q, NULL, count_message, &found, NULL, NULL);
+            us[i] = clock_mono_us() - us[i];
+        }
+        report(by_address ? "page of 100 messages of an address" : "page of 100 messages", us,
+               found);
+    }
+}
+
 int main(int argc, char **argv)
 {
     if (argc < 2) {
@@ -192,5 +220,6 @@ int main(int argc, char **argv)
     generate(argv[1], messages);
     printf("            %u events\n", messages * 5);
     bench_lookup(argv[1], messages);
+    bench_messages(argv[1]);
     return os_remove_tree(argv[1], NULL) < 0;
 }

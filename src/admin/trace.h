@@ -87,6 +87,7 @@ struct trace_query {
     struct sv address; /* any of: sender, recipient, recipient before an alias, account */
     struct sv sender, recipient, ip;
     uint64_t session;
+    int status;             /* 1 + enum trace_status; 0 = any */
     int64_t from_us, to_us; /* as event_query; of the first event that fits */
     const struct trace_scope *scope;
     /* Further conditions. NULL = none. */

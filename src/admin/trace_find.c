@@ -39,7 +39,7 @@ uint64_t trace_key(const char *data_dir, struct sv id)
 
 /* --- candidates --- */
 
-enum { BATCH = EVENT_MESSAGES_MAX };
+enum { BATCH = EVENT_MESSAGES_MAX, CANDIDATES_MAX = 1024 };
 
 /* An event, told from others of its message: several may have the same microsecond. */
 struct candidate {
@@ -52,7 +52,7 @@ struct candidate {
 struct finding {
     const struct trace_query *q;
     struct event_query by; /* the key that leads */
-    struct candidate found[BATCH];
+    struct candidate found[CANDIDATES_MAX];
     size_t n, left; /* left: messages that are still wanted */
     void (*fn)(void *arg, const struct trace *t);
     void *arg;
@@ -71,6 +71,40 @@ static bool names_recipient(enum event_type t)
     return t == EVT_smtp_rcpt_accepted || t == EVT_smtp_rcpt_refused || t == EVT_delivery_local ||
            t == EVT_delivery_remote || t == EVT_delivery_deferred ||
            t == EVT_delivery_local_failed || t == EVT_delivery_failed;
+}
+
+/* Could the message that this event stands for have become that? */
+static bool can_become(enum event_type t, int status)
+{
+    bool came = t == EVT_smtp_message_accepted || t == EVT_notice_accepted;
+
+    switch (status - 1) {
+    case TRACE_REFUSED:
+        return !came;
+    case TRACE_INCOMPLETE:
+        return t == EVT_smtp_message_incomplete;
+    case TRACE_TIMEOUT:
+        return t == EVT_smtp_message_timeout;
+    default:
+        return came || !status;
+    }
+}
+
+/* The event without which no message has this status, when it is a rare one: then the index leads
+ * to them. NULL: none. */
+static const char *rare_event(int status)
+{
+    switch (status - 1) {
+    case TRACE_BOUNCED:
+    case TRACE_MIXED:
+        return event_defs[EVT_delivery_failed].name;
+    case TRACE_LOST:
+        return event_defs[EVT_message_lost].name;
+    case TRACE_DELETED:
+        return event_defs[EVT_queue_deleted].name;
+    default:
+        return NULL;
+    }
 }
 
 static bool sees_event(const struct trace_query *q, const struct record *r)
@@ -100,8 +134,10 @@ static bool is_candidate(const struct event_view *e, void *arg)
         return stands_for_message(t) || names_recipient(t);
     if (by->ip.n)
         return stands_for_message(t) || t == EVT_delivery_transaction;
+    if (by->name.n)
+        return sv_eq(by->name, sv_c(event_defs[t].name));
     if (!f->q->scope)
-        return stands_for_message(t);
+        return stands_for_message(t) && can_become(t, f->q->status);
     return (stands_for_message(t) || names_recipient(t)) && sees_event(f->q, &e->record);
 }
 
@@ -172,7 +208,8 @@ static bool fits(const struct finding *f, const struct event_timeline *tl, const
 {
     const struct trace_query *q = f->q;
 
-    return trace_in_scope(t, q->scope) && (!q->sender.n || is_sender(t, q->sender)) &&
+    return trace_in_scope(t, q->scope) && (!q->status || q->status == 1 + (int)t->status) &&
+           (!q->sender.n || is_sender(t, q->sender)) &&
            (!q->recipient.n || is_recipient(t, q->recipient)) &&
            (!q->address.n || any_has(tl, t->key, &(struct event_query){ .address = q->address })) &&
            (!q->ip.n || any_has(tl, t->key, &(struct event_query){ .ip = q->ip })) &&
@@ -195,10 +232,10 @@ static bool is_first(const struct finding *f, const struct event_timeline *tl,
     return false;
 }
 
-static bool was_before(const struct finding *f, size_t i)
+static bool was_before(const struct candidate *c, size_t i)
 {
     for (size_t k = 0; k < i; k++)
-        if (is_same(&f->found[k], &f->found[i]))
+        if (is_same(&c[k], &c[i]))
             return true;
     return false;
 }
@@ -210,26 +247,27 @@ static int by_value(const void *a, const void *b)
     return *x < *y ? -1 : *x > *y;
 }
 
-static int give(struct finding *f, const char *data_dir)
+/* Gives the messages of some candidates. Returns how many it has dealt with, or a code. */
+static int give_some(struct finding *f, const char *data_dir, const struct candidate *c, size_t n)
 {
     uint64_t keys[BATCH];
     struct event_timeline tl;
-    size_t n = 0;
+    size_t n_keys = 0, i = 0;
     int r;
 
-    for (size_t i = 0; i < f->n; i++)
-        keys[i] = f->found[i].key;
-    qsort(keys, f->n, sizeof(keys[0]), by_value);
-    for (size_t i = 0; i < f->n; i++)
-        if (!n || keys[n - 1] != keys[i])
-            keys[n++] = keys[i];
-    r = event_timelines(data_dir, keys, n, &tl);
-    for (size_t i = 0; i < f->n && r >= 0; i++) {
+    for (i = 0; i < n; i++)
+        keys[i] = c[i].key;
+    qsort(keys, n, sizeof(keys[0]), by_value);
+    for (i = 0; i < n; i++)
+        if (!n_keys || keys[n_keys - 1] != keys[i])
+            keys[n_keys++] = keys[i];
+    r = event_timelines(data_dir, keys, n_keys, &tl);
+    for (i = 0; i < n && r >= 0 && f->left; i++) {
         struct trace t;
 
-        if (!is_first(f, &tl, &f->found[i]) || was_before(f, i))
+        if (!is_first(f, &tl, &c[i]) || was_before(c, i))
             continue;
-        trace_make(&tl, f->found[i].key, f->q->scope, &t);
+        trace_make(&tl, c[i].key, f->q->scope, &t);
         if (fits(f, &tl, &t)) {
             f->fn(f->arg, &t);
             f->left--;
@@ -237,7 +275,20 @@ static int give(struct finding *f, const char *data_dir)
         trace_done(&t);
     }
     event_timeline_done(&tl);
-    return r;
+    return r < 0 ? r : (int)i;
+}
+
+/* All candidates, or those that were dealt with when enough was found or the time was up. */
+static int give(struct finding *f, const char *data_dir, int64_t until_ms)
+{
+    size_t done = 0;
+    int r = 0;
+
+    while (done < f->n && f->left && r >= 0 && (!done || !until_ms || clock_mono_ms() < until_ms)) {
+        r = give_some(f, data_dir, f->found + done, MIN(f->n - done, (size_t)BATCH));
+        done += r > 0 ? (size_t)r : 0;
+    }
+    return r < 0 ? r : (int)done;
 }
 
 static void choose(struct finding *f)
@@ -251,8 +302,36 @@ static void choose(struct finding *f)
         f->by.session = q->session;
     else if (q->address.n || q->recipient.n || q->sender.n)
         f->by.address = q->address.n ? q->address : q->recipient.n ? q->recipient : q->sender;
-    else
+    else if (q->ip.n)
         f->by.ip = q->ip;
+    else if (!q->scope && rare_event(q->status))
+        f->by.name = sv_c(rare_event(q->status));
+}
+
+static bool pass(const struct event_view *e _unused_, void *arg _unused_)
+{
+    return true;
+}
+
+/* One round: candidates, then their messages; the cursor ends behind what was dealt with. */
+static int go_on(struct finding *f, const char *data_dir, struct event_cursor *cursor,
+                 int64_t until_ms, bool *ret_more, struct errinfo *ei)
+{
+    struct event_cursor begin = *cursor;
+    int r;
+
+    f->n = 0;
+    f->by.limit = MIN(MAX(2 * f->left, (size_t)BATCH), (size_t)CANDIDATES_MAX);
+    f->by.budget_ms = until_ms ? MAX(until_ms - clock_mono_ms(), 1) : 0;
+    r = event_query(data_dir, &f->by, cursor, add, f, ret_more, ei);
+    if (r >= 0)
+        r = give(f, data_dir, until_ms);
+    if (r < 0 || (size_t)r == f->n)
+        return r;
+    f->by.limit = (size_t)r;
+    f->by.budget_ms = 0;
+    *cursor = begin;
+    return event_query(data_dir, &f->by, cursor, pass, NULL, ret_more, ei);
 }
 
 int trace_find(const char *data_dir, const struct trace_query *q, struct event_cursor *cursor,
@@ -261,21 +340,19 @@ int trace_find(const char *data_dir, const struct trace_query *q, struct event_c
 {
     struct finding *f = xcalloc(1, sizeof(*f));
     struct event_cursor own = { 0 };
-    int64_t until = q->budget_ms ? clock_mono_ms() + q->budget_ms : 0;
+    int64_t until_ms = q->budget_ms ? clock_mono_ms() + q->budget_ms : 0;
     bool more = true;
     int r = 0;
 
-    *f = (struct finding){ .q = q, .left = q->limit ? q->limit : SIZE_MAX, .fn = fn, .arg = arg };
+    *f = (struct finding){
+        .q = q, .left = q->limit ? q->limit : SIZE_MAX / 4, .fn = fn, .arg = arg
+    };
     cursor = cursor ? cursor : &own;
+    if (!cursor->set)
+        event_now(data_dir, cursor); /* each round begins at the same events */
     choose(f);
-    while (more && r >= 0 && f->left && (!until || clock_mono_ms() < until)) {
-        f->n = 0;
-        f->by.limit = MIN(f->left, (size_t)BATCH);
-        f->by.budget_ms = until ? MAX(until - clock_mono_ms(), 1) : 0;
-        r = event_query(data_dir, &f->by, cursor, add, f, &more, ei);
-        if (r >= 0)
-            r = give(f, data_dir);
-    }
+    while (more && r >= 0 && f->left && (!until_ms || clock_mono_ms() < until_ms))
+        r = go_on(f, data_dir, cursor, until_ms, &more, ei);
     if (ret_more)
         *ret_more = more;
     free(f);

@@ -145,7 +145,7 @@ static void open_segment(struct walk *w, uint32_t number)
     struct stat st;
     segment_path(index, w->o.dir, w->o.stream, number, true);
     w->end = (struct position){ number, UINT32_MAX };
-    if (!w->o.n_hashes && (w->o.from_us || w->o.to_us) && index_info(index, &info) == 0 &&
+    if ((w->o.from_us || w->o.to_us) && index_info(index, &info) == 0 &&
         outside(w, info.first_us, info.last_us))
         return;
     if (w->o.n_hashes && from_index(w, index) == 0) {

@@ -254,7 +254,8 @@ def test_the_feed_tells_that_messages_moved(web):
 
 def test_bad_questions_name_the_field(web):
     for path, field in (("/messages?status=lost%20forever", "status"), ("/messages?session=" + "z" * 16, "session"), ("/messages?from=yesterday", "from"),
-                        ("/messages?cursor=abc", "cursor"), ("/sessions?state=history&outcome=x", "outcome"), ("/sessions?state=history&cursor=MHwwfDE", "cursor"),
+                        ("/messages?cursor=abc", "cursor"), ("/sessions?state=history&outcome=x", "outcome"),
+                        ("/sessions?outcome=failed", "outcome"), ("/sessions?state=history&sort=idle", "sort"), ("/sessions?state=history&cursor=MHwwfDE", "cursor"),
                         ("/reference/reply-codes?code=1", "code")):
         a = admin(web, "GET", path)
         assert a.status == 400 and a.json()["fields"][0]["name"] == field, (path, a.body)

@@ -77,7 +77,7 @@ json_t *api_message_json(const struct api_caller *who, const struct trace *t)
                      "direction", direction_of(t), "peer",
                      event_text_json(shown_peer(who, t->peer, room)), "session",
                      event_key_json(sees_session(who, t->account) ? t->session : 0), "account",
-                     event_text_json(t->account), "size",
+                     event_text_json(sees_session(who, t->account) ? t->account : SV("")), "size",
                      t->bytes ? json_integer((json_int_t)t->bytes) : json_null(), "status",
                      trace_statuses[t->status], "answer", event_text_json(t->answer));
 }
@@ -98,6 +98,8 @@ static void redact(const struct api_caller *who, const struct trace *t, struct e
         bool is_rcpt = v.field == FIELD_rcpt || v.field == FIELD_original;
 
         if (!t->whole && ((is_rcpt && !api_sees_address(who, v.text)) || v.field == FIELD_rcpts))
+            continue;
+        if (v.field == FIELD_account && !api_sees_address(who, v.text))
             continue;
         if (v.field == FIELD_peer)
             v.text = shown_peer(who, v.text, peer);

@@ -19,7 +19,7 @@ static const struct api_field list_params[] = {
     { "session", API_TEXT, 0, 16, 16, NULL, NULL, "16 hex digits." },
     { "status", API_ENUM, 0, 0, 0, STATUSES, NULL, NULL },
     { "direction", API_ENUM, 0, 0, 0, "in|out|local", NULL, NULL },
-    { "from", API_TIME, 0, 0, 0, NULL, NULL, "Not before." },
+    { "from", API_TIME, 0, 0, 0, NULL, NULL, "Not before; of the event that fits." },
     { "to", API_TIME, 0, 0, 0, NULL, NULL, "Before." },
     { 0 },
 };
@@ -69,7 +69,8 @@ static const struct api_field list_params[] = {
           NULL,                                                                                    \
           NULL,                                                                                    \
           "That brought it, when the caller may see it." },                                        \
-        { "account", API_TEXT, API_REQUIRED, 0, 0, NULL, NULL, "That had logged in." },            \
+        { "account", API_TEXT, API_REQUIRED, 0,                                                    \
+          0,         NULL,     NULL,         "That had logged in, when the caller may see it." },  \
         { "size", API_INT, API_REQUIRED | API_NULL, 0, 0, NULL, NULL, "Bytes." },                  \
         { "status", API_ENUM, API_REQUIRED, 0, 0, STATUSES, NULL, NULL },                          \
     {                                                                                              \
@@ -158,7 +159,7 @@ static const struct api_schema detail_schema = { "MessageDetail", "A message wit
 
 struct listing {
     struct api_call *c;
-    const char *q, *status, *direction;
+    const char *q, *direction;
     json_t *items;
 };
 
@@ -185,17 +186,21 @@ static bool q_fits(const char *q, json_t *m)
     return fits;
 }
 
-static bool is_choice(json_t *m, const char *name, const char *want)
+/* 1 + its number; 0 = any */
+static int status_of(const char *name)
 {
-    return !want || !strcmp(json_string_value(json_object_get(m, name)), want);
+    for (int i = 0; name && i < TRACE_STATUS_COUNT; i++)
+        if (!strcmp(name, trace_statuses[i]))
+            return 1 + i;
+    return 0;
 }
 
 static bool want(void *arg, const struct trace *t)
 {
     const struct listing *l = arg;
     json_t *m = api_message_json(l->c->caller, t);
-    bool ok = is_choice(m, "status", l->status) && is_choice(m, "direction", l->direction) &&
-              q_fits(l->q, m);
+    const char *direction = json_string_value(json_object_get(m, "direction"));
+    bool ok = (!l->direction || !strcmp(l->direction, direction)) && q_fits(l->q, m);
 
     json_decref(m);
     return ok;
@@ -210,15 +215,13 @@ static void add(void *arg, const struct trace *t)
 
 static void list(struct api_call *c)
 {
-    struct listing l = { .c = c,
-                         .q = api_query(c, "q"),
-                         .status = api_query(c, "status"),
-                         .direction = api_query(c, "direction") };
+    struct listing l = { .c = c, .q = api_query(c, "q"), .direction = api_query(c, "direction") };
     struct trace_scope scope;
     struct trace_query q = { .address = sv_c(api_query(c, "address")),
                              .sender = sv_c(api_query(c, "sender")),
                              .recipient = sv_c(api_query(c, "recipient")),
                              .ip = sv_c(api_query(c, "ip")),
+                             .status = status_of(api_query(c, "status")),
                              .from_us = api_query_time_us(c, "from"),
                              .to_us = api_query_time_us(c, "to"),
                              .scope = api_trace_scope(c->caller, &scope),

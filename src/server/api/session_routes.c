@@ -162,12 +162,41 @@ static bool running(struct api_call *c)
     return false;
 }
 
+static bool is_history(const struct api_call *c)
+{
+    const char *state = api_query(c, "state");
+
+    return state && !strcmp(state, "history");
+}
+
+/* Some parameters are of one state only. False: answered. */
+static bool check_params(struct api_call *c)
+{
+    static const char *const of_history[] = { "outcome", "from", "to" };
+    bool history = is_history(c);
+
+    for (size_t i = 0; i < ARRAY_LEN(of_history) && !history; i++)
+        if (api_query(c, of_history[i])) {
+            api_fail(c, 400, "invalid_parameter", of_history[i],
+                     "%s: is known of ended sessions only; add state=history", of_history[i]);
+            return false;
+        }
+    if (history && api_query(c, "sort")) {
+        api_fail(c, 400, "invalid_parameter", "sort",
+                 "sort: the history is always ordered by the sessions' ends");
+        return false;
+    }
+    return true;
+}
+
 static void list(struct api_call *c)
 {
     struct api_page page;
     struct want w;
 
-    if (api_query(c, "state") && !strcmp(api_query(c, "state"), "history")) {
+    if (!check_params(c))
+        return;
+    if (is_history(c)) {
         api_session_history(c);
         return;
     }

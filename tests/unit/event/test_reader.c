@@ -181,6 +181,39 @@ static void test_timeline_with_notice(void **state)
     event_timeline_done(&t);
 }
 
+/* Several messages at once: all their events and no others, from the index and from what has none.
+ */
+static void test_timelines_of_several(void **state)
+{
+    (void)state;
+    struct event_timeline t, one;
+    uint64_t keys[3] = { 0 };
+    static const char *const ids[] = { "AAA00003", "AAA00250", "AAA00599" };
+    size_t sum = 0;
+    writer_open(&growing, MOD_SMTP);
+    put_messages(&growing, 0, 300, NOW_US);
+    put_messages(&growing, 300, 600, NOW_US + INT64_C(86400000000));
+    store_maintain(data_dir, MOD_SMTP, STREAM_EVENTS, &(struct store_limits){ 0 });
+    writer_close(&growing);
+    for (size_t i = 0; i < ARRAY_LEN(ids); i++) {
+        assert_int_equal(event_timeline(data_dir, sv_c(ids[i]), 0, &one), 0);
+        keys[i] = one.events[0].record.head.message;
+        sum += one.n;
+        event_timeline_done(&one);
+    }
+    assert_true(keys[0] < keys[1] && keys[1] < keys[2]);
+    assert_int_equal(event_timelines(data_dir, keys, 3, &t), 0);
+    assert_int_equal(t.n, sum);
+    for (size_t i = 0; i < t.n; i++) {
+        uint64_t k = t.events[i].record.head.message;
+        assert_true(k == keys[0] || k == keys[1] || k == keys[2]);
+    }
+    event_timeline_done(&t);
+    assert_int_equal(event_timelines(data_dir, keys, 0, &t), 0);
+    assert_int_equal(t.n, 0);
+    event_timeline_done(&t);
+}
+
 /* Looking at a candidate takes a millisecond. */
 static bool slowly(const struct event_view *e, void *arg)
 {
@@ -218,8 +251,9 @@ static void test_budget_goes_on_later(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(test_pages_are_stable), T(test_pages_survive_retention), T(test_following),
-        T(test_bad_questions),    T(test_timeline_with_notice),    T(test_budget_goes_on_later),
+        T(test_pages_are_stable),     T(test_pages_survive_retention), T(test_following),
+        T(test_bad_questions),        T(test_timeline_with_notice),    T(test_timelines_of_several),
+        T(test_budget_goes_on_later),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
