@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { go, open, quit, settled, shot, violations, widths } from "./browser.mjs";
 import { prepare, release } from "./prepare.mjs";
-import { routes } from "./routes.mjs";
+import { pathOf, routes } from "./routes.mjs";
 
 before(prepare);
 after(async () => {
@@ -17,9 +17,9 @@ describe("every screen is accessible and calm", () => {
         const b = await open({ theme, width });
         const found = [];
         for (const r of routes) {
-          await go(b.page, r.path);
+          await go(b.page, await pathOf(r, b.page));
           await b.page.waitForTimeout(150);
-          found.push(...(await violations(b.page, r.path)));
+          found.push(...(await violations(b.page, r.name)));
           await shot(b.page, `${r.name}-${theme}-${width}`);
         }
         assert.deepEqual(found, []);
@@ -32,6 +32,10 @@ describe("what opens over a screen is accessible", () => {
   const overlays = [
     ["queue drawer", "/status/queue", async (p) => p.locator("tbody tr .lnk").first().click()],
     ["sessions drawer", "/status/sessions", async (p) => p.locator("tbody tr .lnk").first().click()],
+    ["message drawer", "/trace?span=24h", async (p) => { await p.locator("tbody tr .lnk").first().click(); await p.locator(".drawer .verdicts").waitFor(); }],
+    ["ended session drawer", "/status/sessions/history?q=service:submission", async (p) => { await p.locator("tbody tr .lnk").first().click(); await p.locator(".drawer .tr").waitFor(); }],
+    ["reply code", "/status/sessions/history?q=service:submission", async (p) => { await p.locator("tbody tr .lnk").first().click(); await p.locator(".drawer .code").first().click(); await p.locator(".code-in h3").waitFor(); }],
+    ["no message", "/trace?q=nothing-of-this-name", async (p) => p.getByText("No message matches").waitFor()],
     ["services drawer", "/system/services", async (p) => p.locator("tbody tr .lnk").first().click()],
     ["new account", "/accounts?dialog=new", async () => undefined],
     ["import", "/accounts?dialog=import", async () => undefined],
@@ -53,7 +57,7 @@ describe("what opens over a screen is accessible", () => {
         await settled(b.page);
         await b.page.waitForTimeout(200);
         found.push(...(await violations(b.page, name)));
-        if (theme === "light") await shot(b.page, `over-${name.replace(" ", "-")}`);
+        if (theme === "light") await shot(b.page, `over-${name.replaceAll(" ", "-")}`);
         b.calm();
         await b.close();
       }

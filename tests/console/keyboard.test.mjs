@@ -21,7 +21,7 @@ test("sign in by keyboard, go by letters, skip to the content", async () => {
   await b.page.keyboard.type(process.env.CONSOLE_PASSWORD);
   await b.page.keyboard.press("Enter");
   await b.page.getByRole("heading", { name: "Overview" }).waitFor();
-  for (const [keys, title] of [["gq", "Message queue"], ["gs", "Sessions"], ["gl", "Logs"], ["gt", "Traffic charts"], ["gc", "Statistics"], ["gd", "Domains"], ["ga", "Accounts"], ["gv", "Services"], ["ge", "Settings"], ["gu", "Audit"], ["go", "Overview"]]) {
+  for (const [keys, title] of [["gf", "Find messages"], ["gq", "Message queue"], ["gs", "Sessions"], ["gl", "Logs"], ["gt", "Traffic charts"], ["gc", "Statistics"], ["gd", "Domains"], ["ga", "Accounts"], ["gv", "Services"], ["ge", "Settings"], ["gu", "Audit"], ["go", "Overview"]]) {
     await b.page.keyboard.press(keys[0]);
     await b.page.keyboard.press(keys[1]);
     await b.page.getByRole("heading", { name: title, exact: true, level: 1 }).waitFor();
@@ -69,7 +69,7 @@ test("a session is ended with K", async () => {
 test("search finds an account, a setting, a message and a screen; Esc gives the focus back", async () => {
   const id = await send({ to: "needle@haystack.example", subject: "needle" });
   const b = await open();
-  for (const [text, option, title] of [["anna@", "anna@demo.example", "anna@demo.example"], ["max_errors", "smtp.max_errors", "Settings"], [id, id, "Message queue"], ["statis", "Statistics", "Statistics"]]) {
+  for (const [text, option, title] of [["anna@", "anna@demo.example", "anna@demo.example"], ["max_errors", "smtp.max_errors", "Settings"], [id, id, `Message ${id}`], ["statis", "Statistics", "Statistics"]]) {
     await b.page.keyboard.press("/");
     await b.page.getByRole("combobox", { name: "Find" }).fill(text);
     await b.page.getByRole("option", { name: option }).first().waitFor();

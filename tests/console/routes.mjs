@@ -1,8 +1,15 @@
-/** Every screen; `ready` is what stands there with the data that prepare() makes. */
+/**
+ * Every screen; `path` may be asked of the server when an id is in it. What stands there is the data that prepare() makes.
+ */
 export const routes = [
   { name: "overview", path: "/overview" },
+  { name: "trace", path: "/trace?span=24h" },
+  { name: "message", path: async (api) => `/messages/${(await api("/messages?recipient=info@arrigonovelli.example&limit=1")).items[0].id}` },
+  { name: "message-log", path: async (api) => `/messages/${(await api("/messages?recipient=info@arrigonovelli.example&limit=1")).items[0].id}?tab=log` },
   { name: "queue", path: "/status/queue" },
   { name: "sessions", path: "/status/sessions" },
+  { name: "history", path: "/status/sessions/history" },
+  { name: "session", path: async (api) => `/status/sessions/${(await api("/sessions?state=history&service=submission&limit=1")).items[0].id}` },
   { name: "logs", path: "/status/logs/smtp" },
   { name: "traffic", path: "/status/traffic" },
   { name: "traffic-table", path: "/status/traffic?view=table&span=1w" },
@@ -15,3 +22,13 @@ export const routes = [
   { name: "settings", path: "/system/settings/smtp" },
   { name: "audit", path: "/system/audit" },
 ];
+
+/** Where a route leads in this run, for a page that has signed in. */
+export async function pathOf(route, page) {
+  if (typeof route.path === "string") return route.path;
+  return route.path(async (what) => {
+    const answer = await page.request.get(`${process.env.CONSOLE_URL}/api/v1${what}`);
+    if (!answer.ok()) throw new Error(`${what}: ${answer.status()} ${await answer.text()}`);
+    return answer.json();
+  });
+}

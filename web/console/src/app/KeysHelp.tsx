@@ -26,7 +26,8 @@ const common: readonly [string, Key][] = [
 ];
 const inQueue: readonly [string, Key][] = [["s", "queue.send"], ["#", "delete"]];
 const inSessions: readonly [string, Key][] = [["K", "sessions.end"]];
-const inLogs: readonly [string, Key][] = [["n", "logs.nexthit"], ["N", "logs.previoushit"], ["t", "logs.thread"], ["f", "logs.follow"]];
+const inMessage: readonly [string, Key][] = [["s", "queue.send"], ["t", "keys.transcript"]];
+const inLogs: readonly [string, Key][] = [["n", "logs.nexthit"], ["N", "logs.previoushit"], ["t", "logs.thread"], ["f", "logs.follow"], ["o", "logs.opensession"]];
 
 export function KeysHelp({ onClose }: { onClose: () => void }) {
   const t = useText();
@@ -51,6 +52,8 @@ export function KeysHelp({ onClose }: { onClose: () => void }) {
       <dl className="keys">
         {navigation.flatMap((g) => g.items).filter((i) => i.key && me.scopes.includes(i.scope)).map((i) => row([`g ${i.key}`, i.label]))}
       </dl>
+      <div className="form"><h3 className="s">{t("keys.message")}</h3></div>
+      <dl className="keys">{inMessage.map(row)}</dl>
       <div className="form"><h3 className="s">{t("nav.queue")}</h3></div>
       <dl className="keys">{inQueue.map(row)}</dl>
       <div className="form"><h3 className="s">{t("nav.sessions")}</h3></div>

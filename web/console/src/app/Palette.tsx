@@ -49,11 +49,14 @@ export function Palette({ onClose }: { onClose: () => void }) {
       .filter((i) => me.scopes.includes(i.scope) && t(i.label).toLowerCase().includes(words))
       .map((i) => ({ icon: i.icon, title: t(i.label), detail: "", to: i.to, raw: false }));
     if (screens.length) out.push({ label: t("find.screens"), entries: screens });
+    const actions: Group["entries"] = [];
+    if (me.scopes.includes("messages:read")) {
+      const to = `/trace?q=${encodeURIComponent(/^\S+@\S+$/.test(text.trim()) ? `address:${text.trim()}` : text.trim())}&span=7d`;
+      actions.push({ icon: "trace", title: t("find.trace", { text: text.trim() }), detail: "", to, raw: false });
+    }
     if (me.scopes.includes("logs:read"))
-      out.push({
-        label: t("find.actions"),
-        entries: [{ icon: "search", title: t("find.logs", { text: text.trim() }), detail: "", to: `/status/logs/smtp?q=${encodeURIComponent(text.trim())}`, raw: false }],
-      });
+      actions.push({ icon: "search", title: t("find.logs", { text: text.trim() }), detail: "", to: `/status/logs/smtp?q=${encodeURIComponent(text.trim())}`, raw: false });
+    if (actions.length) out.push({ label: t("find.actions"), entries: actions });
     return out;
   }, [text, found, t, me]);
 

@@ -7,6 +7,8 @@ export interface NavItem {
   label: Key;
   /** The screen is shown to those who may read this. */
   scope: string;
+  /** Pages elsewhere that belong to it. */
+  also?: string;
   /** The letter after g. */
   key?: string;
   /** A counter of waiting work. */
@@ -17,7 +19,12 @@ export interface NavItem {
 
 /** The tree of screens; only those whose API exists. */
 export const navigation: readonly { label?: Key; items: readonly NavItem[] }[] = [
-  { items: [{ to: "/overview", icon: "overview", label: "nav.overview", scope: "metrics:read", key: "o", foot: "nav.overview" }] },
+  {
+    items: [
+      { to: "/overview", icon: "overview", label: "nav.overview", scope: "metrics:read", key: "o", foot: "nav.overview" },
+      { to: "/trace", icon: "trace", label: "nav.trace", scope: "messages:read", key: "f", also: "/messages" },
+    ],
+  },
   {
     label: "nav.status",
     items: [
@@ -46,5 +53,5 @@ export const navigation: readonly { label?: Key; items: readonly NavItem[] }[] =
 ];
 
 export function isCurrent(item: NavItem, path: string): boolean {
-  return path === item.to || path.startsWith(`${item.to}/`);
+  return [item.to, item.also].some((to) => to !== undefined && (path === to || path.startsWith(`${to}/`)));
 }

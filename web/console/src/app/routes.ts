@@ -5,8 +5,12 @@ export type Screen = () => Promise<{ default: ComponentType<{ params: Record<str
 /** Each screen is loaded when it is first opened. */
 export const routes: readonly { path: string; scope: string; load: Screen }[] = [
   { path: "/overview", scope: "metrics:read", load: () => import("../screens/overview/Overview") },
+  { path: "/trace", scope: "messages:read", load: () => import("../screens/messages/Trace") },
+  { path: "/messages/{id}", scope: "messages:read", load: () => import("../screens/messages/Message") },
   { path: "/status/queue", scope: "queue:read", load: () => import("../screens/queue/Queue") },
   { path: "/status/sessions", scope: "sessions:read", load: () => import("../screens/sessions/Sessions") },
+  { path: "/status/sessions/history", scope: "sessions:read", load: () => import("../screens/sessions/History") },
+  { path: "/status/sessions/{id}", scope: "sessions:read", load: () => import("../screens/sessions/SessionPage") },
   { path: "/status/logs", scope: "logs:read", load: () => import("../screens/logs/Logs") },
   { path: "/status/logs/{service}", scope: "logs:read", load: () => import("../screens/logs/Logs") },
   { path: "/status/traffic", scope: "metrics:read", load: () => import("../screens/traffic/Traffic") },

@@ -1,6 +1,7 @@
 import { useEffect, useState } from "react";
 import { api } from "../api/client";
 import type { SearchHit } from "../api/schema";
+import { messageAddress, sessionAddress, settingAddress } from "../lib/places";
 import type { IconName } from "../ui/icons";
 
 export interface Found {
@@ -18,15 +19,15 @@ export function addressOfHit(hit: Pick<SearchHit, "type" | "id">): string {
   const id = encodeURIComponent(hit.id);
   switch (hit.type) {
     case "message":
-      return `/status/queue?open=${id}`;
+      return messageAddress(hit.id);
     case "account":
       return `/accounts/${id}`;
     case "domain":
       return `/domains/${id}`;
     case "session":
-      return `/status/sessions?open=${id}`;
+      return sessionAddress(hit.id);
     case "setting":
-      return `/system/settings/${encodeURIComponent(hit.id.split(".")[0] ?? "")}?q=${id}`;
+      return settingAddress(hit.id);
   }
 }
 

@@ -9,6 +9,10 @@ export type FieldReader = (value: string) => Record<string, string | number> | u
 export type FilterFields = Readonly<Record<string, FieldReader>>;
 
 export const asText = (name: string): FieldReader => (v) => (v.startsWith("-") || /^[<>]/.test(v) ? undefined : { [name]: v });
+/** Whole addresses only: what is stored is found by the whole address. */
+export const asAddress = (name: string): FieldReader => (v) => (/^[^\s@<>-][^\s<>]*@[^\s@<>]+$/.test(v) ? { [name]: v } : undefined);
+/** Sixteen hex digits. */
+export const asKey = (name: string): FieldReader => (v) => (/^[0-9a-f]{16}$/i.test(v) ? { [name]: v } : undefined);
 export const asChoice = (name: string, choices: readonly string[]): FieldReader => (v) => (choices.includes(v) ? { [name]: v } : undefined);
 export const asSeconds = (name: string): FieldReader => (v) => {
   const s = parseDuration(v.replace(/^>/, ""));

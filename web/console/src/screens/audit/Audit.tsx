@@ -5,6 +5,7 @@ import { useText, type Text } from "../../i18n";
 import { formatMoment, utcTitle } from "../../lib/format";
 import { useKeys } from "../../lib/keys";
 import { usePaged, type PageOf } from "../../lib/paged";
+import { messageAddress, sessionAddress, settingAddress } from "../../lib/places";
 import { Link, useParam } from "../../lib/router";
 import { toast } from "../../lib/toast";
 import { asText, useFilter, type FilterFields } from "../../lib/usefilter";
@@ -24,7 +25,9 @@ function placeOf(object: string): string | undefined {
   const [kind, name = ""] = object.split(/ (.*)/s);
   if (kind === "account") return `/accounts/${encodeURIComponent(name)}`;
   if (kind === "domain") return `/domains/${encodeURIComponent(name)}`;
-  if (kind === "setting") return `/system/settings/${encodeURIComponent(name.split(".")[0] ?? "")}?q=${encodeURIComponent(name)}`;
+  if (kind === "setting") return settingAddress(name);
+  if (kind === "session" && name) return sessionAddress(name);
+  if (kind === "message" && name) return messageAddress(name);
   return undefined;
 }
 

@@ -7,6 +7,7 @@ import { useText } from "../../i18n";
 import { formatBytes } from "../../lib/format";
 import { useKeys } from "../../lib/keys";
 import { append, bodyOf, hitsIn, hue, tone } from "../../lib/loglines";
+import { sessionAddress } from "../../lib/places";
 import { useResource } from "../../lib/resource";
 import { Link, navigate, useParam } from "../../lib/router";
 import { toast } from "../../lib/toast";
@@ -16,6 +17,7 @@ import { LiveBadge, PageHead } from "../../ui/Page";
 import { Empty, ErrorNote, failed, Skeleton } from "../../ui/States";
 import { TimeField } from "../../ui/TimeField";
 import { Marked } from "./Marked";
+import { logLabel } from "./names";
 
 const most = 10_000;
 const groups = [
@@ -23,11 +25,6 @@ const groups = [
   { label: "logs.group.server", services: ["control", "errors", "auth", "maintenance", "dns", "sql"] },
 ] as const;
 type Levels = "none" | "summary" | "debug" | "extended";
-
-export function logLabel(service: string, t: ReturnType<typeof useText>): string {
-  const key = `log.${service}`;
-  return t.has(key) ? t(key) : service.toUpperCase();
-}
 
 /** Words of the filter that lines are marked by. */
 function wordsOf(filter: string): string[] {
@@ -45,6 +42,7 @@ export default function Logs({ params }: { params: Record<string, string> }) {
   const t = useText();
   const service = params["service"] ?? "smtp";
   const mayWrite = useMay("settings:write");
+  const maySessions = useMay("sessions:read");
   const [q, setQ] = useParam("q");
   const [date, setDate] = useParam("date");
   const [from, setFrom] = useParam("from");
@@ -135,6 +133,9 @@ export default function Logs({ params }: { params: Record<string, string> }) {
   const onlyThread = (session: string | null) => {
     if (session) setQ(session, false);
   };
+  // Four digits name a session; of an earlier day, the one of that day.
+  const thread = maySessions ? (/^[0-9A-F]{4}$/.exec(q.trim())?.[0] ?? "") : "";
+  const threadAddress = day === newest ? sessionAddress(thread) : `/status/sessions/history?q=${thread}&from=${new Date(`${day}T00:00:00`).toISOString()}&to=${new Date(`${day}T23:59:59`).toISOString()}`;
   const setLive = (on: boolean) => {
     setFollow(on ? "1" : "");
   };
@@ -142,6 +143,7 @@ export default function Logs({ params }: { params: Record<string, string> }) {
     n: () => { goHit(1); },
     N: () => { goHit(-1); },
     t: () => { onlyThread(lines[current]?.session ?? null); },
+    ...(thread && { o: () => { navigate(threadAddress); } }),
     f: () => { setLive(!live); },
     ".": () => { setLive(!live); },
     r: page.refresh,
@@ -206,6 +208,7 @@ export default function Logs({ params }: { params: Record<string, string> }) {
       </div>
       <div className="bar line">
         <span className="t2 num" role="status">{view.done || !cursor ? t("logs.count", { n: lines.length }) : t("logs.searching", { n: lines.length })}</span>
+        {thread && <Link className="btn sm" to={threadAddress}><Icon name="sessions" small />{t.rich("logs.session", { id: <span className="mono" translate="no">{thread}</span> })}</Link>}
         <span className="grow" />
         <label className="row deskonly"><input type="checkbox" checked={wrap !== ""} onChange={(e) => { setWrap(e.target.checked ? "1" : ""); }} /> {t("logs.wrap")}</label>
         <span className="findbar deskonly">

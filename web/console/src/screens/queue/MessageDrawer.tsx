@@ -7,29 +7,14 @@ import { useNow } from "../../lib/clock";
 import { formatBytes, formatDuration, formatMoment, utcTitle } from "../../lib/format";
 import { useResource } from "../../lib/resource";
 import { Link } from "../../lib/router";
+import { messageAddress } from "../../lib/places";
 import { CopyButton } from "../../ui/Copy";
-import { Dialog } from "../../ui/Dialog";
 import { Drawer } from "../../ui/Drawer";
 import { Icon } from "../../ui/Icon";
 import { Raw } from "../../ui/Raw";
 import { Empty, ErrorNote, Skeleton } from "../../ui/States";
+import { Content } from "./Content";
 import { nextTry, StateBadge, waitedFor } from "./columns";
-
-/** The message as it will be sent, as text: markup in it stays text. The look is recorded in the audit. */
-function Content({ id, onClose }: { id: string; onClose: () => void }) {
-  const t = useText();
-  const r = useResource(`content ${id}`, (signal) => api.get("/queue/{name}/messages/{id}/content", { path: { name: "outgoing", id }, signal }));
-  const text = r.data ? new TextDecoder().decode(Uint8Array.from(atob(r.data.content), (c) => c.charCodeAt(0))) : "";
-  return (
-    <Dialog title={t("queue.content", { id })} onClose={onClose} wide>
-      <div className="form">
-        <p className="t3">{t("queue.content.audited")}</p>
-        {r.error && <ErrorNote error={r.error} onRetry={r.refresh} />}
-        {r.data ? <pre className="tr message-text" translate="no" tabIndex={0} aria-label={t("queue.content", { id })}>{text}</pre> : !r.error && <Skeleton rows={6} />}
-      </div>
-    </Dialog>
-  );
-}
 
 export function MessageDrawer({ id, known, onClose, onAct }: {
   id: string;
@@ -40,6 +25,7 @@ export function MessageDrawer({ id, known, onClose, onAct }: {
   const t = useText();
   const now = useNow();
   const mayRead = useMay("messages:content");
+  const mayTrace = useMay("messages:read");
   const [content, setContent] = useState(false);
   const r = useResource(`queue message ${id}`, (signal) => api.get("/queue/{name}/messages/{id}", { path: { name: "outgoing", id }, signal }), 5);
   const m = r.data ?? known;
@@ -49,20 +35,21 @@ export function MessageDrawer({ id, known, onClose, onAct }: {
       label={t("queue.message", { id })}
       title={<Raw mono>{id}</Raw>}
       sub={m && <Raw>{m.recipient}</Raw>}
+      {...(mayTrace && { page: messageAddress(id) })}
       onClose={onClose}
       foot={
         m && !gone && (
           <>
             {onAct && <button type="button" className="btn" onClick={() => { onAct("send_now"); }}><Icon name="send" />{t("queue.send")}</button>}
             {mayRead && <button type="button" className="btn" onClick={() => { setContent(true); }}><Icon name="code" />{t("queue.open")}</button>}
-            <Link className="btn" to={`/status/logs/smtp?q=${encodeURIComponent(id)}`}><Icon name="logs" />{t("nav.logs")}</Link>
+            {mayTrace ? <Link className="btn" to={messageAddress(id)}><Icon name="trace" />{t("message.timeline")}</Link> : <Link className="btn" to={`/status/logs/smtp?q=${encodeURIComponent(id)}`}><Icon name="logs" />{t("nav.logs")}</Link>}
             <span className="grow" />
             {onAct && m.actions.includes("delete") && <button type="button" className="btn danger" onClick={() => { onAct("delete"); onClose(); }}><Icon name="trash" />{t("delete")}</button>}
           </>
         )
       }
     >
-      {gone && <Empty title={t("queue.gone")}>{t("queue.gone.sub")}</Empty>}
+      {gone && <Empty title={t("queue.gone")}>{mayTrace ? <Link className="btn" to={messageAddress(id)}>{t("message.timeline")}</Link> : t("queue.gone.sub")}</Empty>}
       {r.error && !gone && <div className="pad"><ErrorNote error={r.error} retryAt={r.retryAt} onRetry={r.refresh} /></div>}
       {m && !gone && (
         <div className="pad">

@@ -18,7 +18,7 @@ import { Raw } from "../../ui/Raw";
 import { ErrorNote, failed, Skeleton } from "../../ui/States";
 import type { Column } from "../../ui/table/columns";
 import { DataTable } from "../../ui/table/DataTable";
-import { logOf } from "../sessions/SessionDrawer";
+import { logOf } from "../sessions/names";
 
 const idOf = (s: Service) => s.service;
 const levels = ["none", "summary", "debug", "extended"] as const;

@@ -2,37 +2,40 @@ import { useState } from "react";
 import { api } from "../../api/client";
 import type { Session } from "../../api/schema";
 import { useText } from "../../i18n";
-import { useNow } from "../../lib/clock";
-import { formatBytes, formatClock, formatMoment, utcTitle } from "../../lib/format";
+import { formatMoment } from "../../lib/format";
+import { sessionAddress } from "../../lib/places";
 import { useResource } from "../../lib/resource";
-import { Link } from "../../lib/router";
+import { Link, useParam } from "../../lib/router";
 import { toast } from "../../lib/toast";
 import { ConfirmDialog } from "../../ui/ConfirmDialog";
-import { Drawer } from "../../ui/Drawer";
+import { Drawer, InnerTabs } from "../../ui/Drawer";
 import { Icon } from "../../ui/Icon";
 import { MenuButton } from "../../ui/MenuButton";
 import { Raw } from "../../ui/Raw";
 import { Empty, ErrorNote, failed, Skeleton } from "../../ui/States";
-import { lasted, serviceNames, SessionMark } from "./columns";
+import { serviceNames, SessionMark } from "./columns";
+import { SessionFacts, SessionLinks } from "./facts";
+import { logOf } from "./names";
+import { Following, Transcript, TranscriptTools } from "./Transcript";
+import { useTranscript } from "./usetranscript";
 
-/** Which text log has the lines of a service. */
-export function logOf(service: string): string {
-  return service === "pop3" || service === "imap" ? service : service === "control" ? "control" : "smtp";
-}
-
-export function SessionDrawer({ id, known, onClose, onEnd, onChanged }: {
+export function SessionDrawer({ id, known, onClose, onEnd, onChanged, held = false }: {
   id: string;
   known: Session | undefined;
   onClose: () => void;
   onEnd: ((s: Session) => void) | undefined;
   onChanged: () => void;
+  held?: boolean;
 }) {
   const t = useText();
-  const now = useNow();
   const [all, setAll] = useState<{ field: "account" | "peer"; value: string }>();
-  const r = useResource(`session ${id}`, (signal) => api.get("/sessions/{id}", { path: { id }, signal }), 2);
+  const [part, setPart] = useParam("part");
+  const tab = part === "details" ? "details" : "transcript";
+  const r = useResource(`session ${id}`, (signal) => api.get("/sessions/{id}", { path: { id }, signal }), known?.state === "ended" ? 0 : 2);
+  const { state, retry } = useTranscript(id, held);
   const s = r.data ?? known;
-  const ended = r.error?.status === 404;
+  const gone = r.error?.status === 404;
+  const ended = gone || s?.state === "ended";
   const endAll = (field: "account" | "peer", value: string) => {
     api.post("/sessions/actions", { body: { action: "end", filter: { [field]: value } } }).then(
       (x) => {
@@ -45,17 +48,27 @@ export function SessionDrawer({ id, known, onClose, onEnd, onChanged }: {
   return (
     <Drawer
       label={t("sessions.session", { id: s?.log_id ?? id })}
-      mark={s && <SessionMark direction={s.direction} t={t} pulse={!ended} />}
+      mark={s && <SessionMark session={s} t={t} pulse={!ended} />}
       title={s ? t.rich(`sessions.title.${s.direction}`, { id: <Raw mono>{s.log_id}</Raw> }) : <Raw mono>{id}</Raw>}
       sub={s?.started_at && t("sessions.since", { service: serviceNames[s.service] ?? s.service, peer: s.peer, at: formatMoment(s.started_at, t.locale) })}
+      page={sessionAddress(id)}
       onClose={onClose}
+      tabs={
+        <InnerTabs
+          label={t("sessions.parts")}
+          value={tab}
+          tabs={[{ id: "transcript", label: t("transcript") }, { id: "details", label: t("details") }]}
+          onChange={(x) => { setPart(x === "details" ? x : ""); }}
+        />
+      }
       foot={
-        s && !ended && (
+        s && (
           <>
-            {onEnd && <button type="button" className="btn danger" onClick={() => { onEnd(s); }}><Icon name="kill" />{t("sessions.end")}</button>}
+            {onEnd && !ended && <button type="button" className="btn danger" onClick={() => { onEnd(s); }}><Icon name="kill" />{t("sessions.end")}</button>}
             <Link className="btn" to={`/status/logs/${logOf(s.service)}?q=${s.log_id}`}><Icon name="logs" />{t("sessions.lines")}</Link>
             <span className="grow" />
-            {onEnd && (
+            <TranscriptTools id={s.log_id} lines={state.lines} />
+            {onEnd && !ended && (
               <MenuButton
                 label={t("more")}
                 className="ib"
@@ -69,28 +82,19 @@ export function SessionDrawer({ id, known, onClose, onEnd, onChanged }: {
         )
       }
     >
-      {ended && <Empty icon="stop" title={t("sessions.over")} />}
-      {r.error && !ended && <div className="pad"><ErrorNote error={r.error} retryAt={r.retryAt} onRetry={r.refresh} /></div>}
       {s && (
-        <div className="pad">
-          <div className="row wrap">
-            {s.account && <Link className="b" to={`/accounts/${encodeURIComponent(s.account)}`}><Icon name="user" /><Raw>{s.account}</Raw></Link>}
-            {s.peer && <Link className="b" to={`/status/sessions?q=${encodeURIComponent(`ip:${s.peer}`)}`}><Icon name="globe" /><Raw>{s.peer}</Raw></Link>}
-          </div>
-          <h3 className="s">{t("details")}</h3>
-          <dl className="kv">
-            <dt>{t("sessions.doing")}</dt><dd className="mono"><Raw>{s.doing}</Raw></dd>
-            <dt>{t("sessions.duration")}</dt><dd className="num">{formatClock(lasted(s, now))}</dd>
-            {s.active_at && <><dt>{t("sessions.lastcommand")}</dt><dd title={utcTitle(s.active_at)}>{formatMoment(s.active_at, t.locale)}</dd></>}
-            <dt>{t("sessions.in")}</dt><dd>{formatBytes(s.bytes_in, t.locale)}</dd>
-            <dt>{t("sessions.out")}</dt><dd>{formatBytes(s.bytes_out, t.locale)}</dd>
-            <dt>{t("sessions.tls")}</dt><dd>{s.tls ? t("yes") : t("no")}</dd>
-            <dt>{t("sessions.local")}</dt><dd><Raw mono>{s.local}</Raw></dd>
-            <dt>{t("sessions.id")}</dt><dd><Raw mono>{s.id}</Raw></dd>
-          </dl>
+        <div className="bar drawer-links">
+          <SessionLinks session={s} />
+          <span className="grow" />
+          <Following state={state} held={held} />
         </div>
       )}
-      {!s && !r.error && <Skeleton rows={6} />}
+      {ended && onEnd && <p className="pad strong row" role="status"><Icon name="stop" />{t("sessions.over")}</p>}
+      {gone && !known && <Empty icon="sessions" title={t("sessions.gone")} />}
+      {r.error && !gone && <div className="pad"><ErrorNote error={r.error} retryAt={r.retryAt} onRetry={r.refresh} /></div>}
+      {tab === "transcript" && !(gone && !known) && <Transcript state={state} held={held} onRetry={retry} />}
+      {tab === "details" && s && <div className="pad"><SessionFacts session={s} /></div>}
+      {!s && !r.error && tab === "details" && <Skeleton rows={6} />}
       {all && (
         <ConfirmDialog title={t("sessions.endall")} verb={t("sessions.endall")} onClose={() => { setAll(undefined); }} onConfirm={() => { endAll(all.field, all.value); }}>
           {t.rich("sessions.endall.text", { of: <b className="strong" translate="no">{all.value}</b> })}

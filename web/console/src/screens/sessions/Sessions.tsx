@@ -19,9 +19,10 @@ import { Empty, ErrorNote, failed, Skeleton } from "../../ui/States";
 import { ColumnsButton } from "../../ui/table/ColumnsButton";
 import { DataTable } from "../../ui/table/DataTable";
 import { serviceNames, sessionColumns } from "./columns";
+import { services } from "./names";
 import { SessionDrawer } from "./SessionDrawer";
+import { SessionTabs } from "./SessionTabs";
 
-const services = ["smtp", "submission", "smtp-client", "pop3", "imap", "control"] as const;
 const fields: FilterFields = { service: asChoice("service", services), account: asText("account"), ip: asText("peer") };
 const idOf = (s: Session) => s.id;
 
@@ -66,6 +67,7 @@ export default function Sessions() {
           <Icon name={held ? "play" : "pause"} />{held ? t("live.goon") : t("live.hold")}
         </button>
       </PageHead>
+      <SessionTabs active={filter.text ? undefined : list.total} />
       <div className="bar line">
         <FilterLine label={t("sessions.filter")} placeholder={t("sessions.filter.hint")} fields={fields} />
         <label className="field">
@@ -115,7 +117,7 @@ export default function Sessions() {
             <span className="deskonly"><kbd>j</kbd> <kbd>k</kbd> {t("keys.move")} &nbsp; <kbd>K</kbd> {t("sessions.end")} &nbsp; <kbd>.</kbd> {t("keys.hold")} &nbsp; <kbd>?</kbd> {t("keys.all")}</span>
           </div>
         </div>
-        {open && <SessionDrawer id={open} known={shown} onClose={() => { setOpen(""); }} onEnd={mayEnd ? end : undefined} onChanged={list.refresh} />}
+        {open && <SessionDrawer id={open} known={shown} onClose={() => { setOpen(""); }} onEnd={mayEnd ? end : undefined} onChanged={list.refresh} held={held} />}
       </div>
     </>
   );

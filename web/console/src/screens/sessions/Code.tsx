@@ -1,0 +1,45 @@
+import { useState } from "react";
+import { Button, Dialog, DialogTrigger, Popover } from "react-aria-components";
+import { api } from "../../api/client";
+import { useMay } from "../../app/me";
+import { useText } from "../../i18n";
+import { settingAddress } from "../../lib/places";
+import { useResource } from "../../lib/resource";
+import { Link } from "../../lib/router";
+import { Raw } from "../../ui/Raw";
+
+type Class = "2" | "3" | "4" | "5";
+
+function Meaning({ code, reply }: { code: string; reply: string }) {
+  const t = useText();
+  const maySettings = useMay("settings:read");
+  const found = useResource(`reply ${reply}`, (signal) => api.get("/reference/reply-codes", { query: { reply: reply.slice(0, 500) }, signal }));
+  const row = found.data?.items[0];
+  return (
+    <>
+      <h3>{t.rich("code.title", { code: <span translate="no">{code}</span> })}</h3>
+      <p className="t2">{t(`code.${code.charAt(0) as Class}`)}</p>
+      {row && (
+        <>
+          <p translate="no" lang="en">{row.cause}</p>
+          {row.remedy && <p translate="no" lang="en">{row.remedy}</p>}
+          {row.setting && maySettings && <p><Link to={settingAddress(row.setting)}><Raw mono>{row.setting}</Raw></Link></p>}
+        </>
+      )}
+    </>
+  );
+}
+
+/** A reply code that tells what it means, and leads to the setting that decides. */
+export function Code({ code, reply }: { code: string; reply: string }) {
+  const t = useText();
+  const [open, setOpen] = useState(false);
+  return (
+    <DialogTrigger isOpen={open} onOpenChange={setOpen}>
+      <Button className="code" aria-label={t("code.label", { code })}><span translate="no">{code}</span></Button>
+      <Popover className="menu code-pop" placement="bottom start">
+        <Dialog aria-label={t("code.label", { code })} data-modal="" className="code-in">{open && <Meaning code={code} reply={reply} />}</Dialog>
+      </Popover>
+    </DialogTrigger>
+  );
+}
