@@ -328,6 +328,7 @@ static void serve(struct deliver *d, const struct conf *cf, struct destination *
             reachable = send_job(&s, j, key, &why);
         if (!reachable)
             fail_group(cf, j, key, &why);
+        s.log.message_id = NULL; /* the message may be gone before the connection is */
         if (!atomic_load(&d->stopping) && next_rcpt(j) < j->m->n_rcpts)
             push(rest, j);
         else
