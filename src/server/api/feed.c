@@ -37,7 +37,8 @@ static void drop_oldest(struct feed *f, size_t n)
         f->bytes -= f->ring[i].blob->n;
         blob_unref(f->ring[i].blob);
     }
-    memmove(f->ring, f->ring + n, (f->n - n) * sizeof(*f->ring));
+    if (n < f->n) /* an empty ring has no memory */
+        memmove(f->ring, f->ring + n, (f->n - n) * sizeof(*f->ring));
     f->n -= n;
 }
 
