@@ -5,6 +5,7 @@
 
 #include "admin/trace.h"
 #include "server/api/caller.h"
+#include "server/api/schema.h"
 
 /* For struct trace_query and trace_make; NULL for who sees all. ret lives as long as who. */
 const struct trace_scope *api_trace_scope(const struct api_caller *who, struct trace_scope *ret);
@@ -20,3 +21,6 @@ json_t *api_message_event_json(const struct api_caller *who, const struct trace 
 void api_add_explanation(json_t *o, struct sv reply, bool with_id);
 /* The first half of an address: a domain admin sees from which network, not from which house. */
 void api_shorten_peer(const char *peer, char *ret, size_t cap);
+
+extern const struct api_field api_message_params[]; /* of the list */
+extern const struct api_schema api_message_schema, api_message_detail_schema;
