@@ -26,8 +26,9 @@ function placeOf(object: string): string | undefined {
   if (kind === "account") return `/accounts/${encodeURIComponent(name)}`;
   if (kind === "domain") return `/domains/${encodeURIComponent(name)}`;
   if (kind === "setting") return settingAddress(name);
-  if (kind === "session" && name) return sessionAddress(name);
-  if (kind === "message" && name) return messageAddress(name);
+  // A look is recorded as the call that was made, with what it asked for.
+  if ((kind === "session" || kind === "getTranscript") && /^[0-9a-f]{16}$/i.test(name)) return sessionAddress(name);
+  if (kind === "getMessage" && name) return messageAddress(name);
   return undefined;
 }
 
