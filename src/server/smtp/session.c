@@ -136,6 +136,10 @@ static int smtp_frame(void *session, struct sv in, bool eof, struct frame *ret)
     struct smtp_piece p;
     (void)eof;
     s->framer_next = s->framer;
+    if (s->state == ST_WAIT) { /* one byte before the greeting is too early */
+        *ret = (struct frame){ .kind = SMTP_LINE, .data = in, .used = in.n };
+        return in.n > 0;
+    }
     size_t max_line = s->state == ST_AUTH ? MAX(s->max_line, SMTP_MAX_SASL) : s->max_line;
     int r = smtp_framer_next(&s->framer_next, in, max_line, &p);
     if (r <= 0)
