@@ -1,6 +1,4 @@
 """Samples of the counters with a real server: what was counted is in them once, over restarts and kills."""
-import os
-import signal
 import time
 
 import pytest
@@ -38,8 +36,7 @@ def test_nothing_is_lost_or_doubled_over_restarts(charts):
     deliver(charts, 3)
     assert counted(charts, "smtp_messages_in") == 3  # the running minute
     # The module that samples is killed: the next one goes on where the samples end.
-    old = charts.pids()["control"]
-    os.kill(old, signal.SIGKILL)
+    old = charts.kill("control")
     wait_for("a new module control", lambda: charts.pids().get("control", old) != old and reachable(charts.port["http"]))
     deliver(charts, 2)
     assert counted(charts, "smtp_messages_in") == 5
