@@ -96,18 +96,29 @@ int sampler_tick(struct sampler *s, struct errinfo *ei)
     return r;
 }
 
+/* Counters only grow: what is above them was written by another server, which began in the same
+ * second. */
+static bool may_be_ours(const struct sample *one, const uint64_t now[SERIES_COUNT])
+{
+    for (int i = 0; i < CTR_COUNT; i++)
+        if (one->sums[i] > now[i])
+            return false;
+    return true;
+}
+
 /* How far this server's counters are in the samples already: an earlier module control wrote them.
  */
 static int find_sums(struct sampler *s, struct errinfo *ei)
 {
     _cleanup_(ring_closep) struct ring *r = NULL;
     struct sample one;
-    uint64_t most = 0;
+    uint64_t most = 0, now[SERIES_COUNT];
+    series_now(s->shm, false, now);
     int e = ring_open(s->dir, RING_1M, true, &r, ei);
     for (int64_t place = 0; e >= 0 && place < ring_defs[RING_1M].slots; place++) {
         uint64_t all = 0;
         int got = ring_read_place(r, place, &one);
-        if (got != 1 || one.boot != shm_started_s(s->shm))
+        if (got != 1 || one.boot != shm_started_s(s->shm) || !may_be_ours(&one, now))
             continue;
         for (int i = 0; i < CTR_COUNT; i++)
             all += one.sums[i];
