@@ -83,10 +83,10 @@ test("a line of the log leads to its session and to its message", async () => {
 });
 
 test("the queue leads to the timeline, and the timeline sends now", async () => {
-  await send({ to: "now@arrigonovelli.example", subject: "now" });
+  await send({ to: "now@hurry.example", subject: "now" });
   const b = await open();
   await go(b.page, "/status/queue?q=to:now");
-  await b.page.getByRole("button", { name: "now@arrigonovelli.example" }).click();
+  await b.page.getByRole("button", { name: "now@hurry.example" }).click();
   await b.page.getByRole("complementary").getByRole("link", { name: "Timeline" }).click();
   await heading(b.page, /^Message/).waitFor();
   await b.page.getByRole("button", { name: "Send now" }).waitFor();
