@@ -25,17 +25,6 @@ stage() { # name, command...
         failed+=("$name")
     fi
 }
-# A stage that mostly waits, while the next ones compute; `await` shows its output and its result.
-beside() { # name, command...
-    local name=$1
-    echo "=== $name, beside the next"
-    (failed=(); trap - EXIT; stage "$@"; [ ${#failed[@]} = 0 ]) >"$scratch/$name.log" 2>&1 &
-    beside=$! beside_name=$name
-}
-await() {
-    wait "$beside" || failed+=("$beside_name")
-    tail -n +2 "$scratch/$beside_name.log"
-}
 
 configure() { # dir, cmake arguments...
     local dir=$1
@@ -103,10 +92,6 @@ case ${1:-all} in
 all)
     for s in lint clang unit integration console; do stage $s $s; done
     stage asan-unit asan_unit
-    beside asan-integration asan_integration
-    stage tsan-unit tsan_unit
-    await
-    stage tsan-integration tsan_integration
     ;;
 lint | unit | integration | console | slow | clang) stage "$1" "$1" ;;
 asan | tsan)

@@ -104,8 +104,9 @@ void shm_use(struct shm *s, enum module self)
     atomic_store_explicit(&current, s, memory_order_release);
 }
 
-/* What was counted before shm_use. Kept after it, as a thread may be counting there. */
-static struct shm *before_use;
+/* What was counted before shm_use. Kept after it, as a thread may be counting there. Volatile:
+ * nobody reads it but LeakSanitizer, for which the compiler would not keep it. */
+static struct shm *volatile before_use;
 
 static struct shm *make_private(void)
 {
