@@ -1,5 +1,6 @@
 /* Many commands from a file, one a line. A line that is refused is named with its number; the
  * others are done. */
+#include "cli/answer.h"
 #include "cli/tool.h"
 
 #include <stdio.h>
@@ -53,6 +54,10 @@ int tool_batch(struct tool *t, FILE *f, const char *name, bool json)
         fflush(stdout);
         fprintf(stderr, "%s: line %u: %s\n", b.name, b.line, ei.text);
         b.refused++;
+        if (ei.code == TOOL_UNREACHABLE) {
+            fprintf(stderr, "%s: the other lines were not tried\n", b.name);
+            break;
+        }
     }
     if (ferror(f)) {
         fprintf(stderr, "%s: line %u: %s\n", b.name, b.line + 1, strerror(errno));
