@@ -1,5 +1,6 @@
 /* `posthorn tool`: options, one command, its answer. */
 #include "cli/answer.h"
+#include "cli/print_priv.h"
 #include "cli/tool.h"
 
 #include <getopt.h>
@@ -108,8 +109,11 @@ static int exit_status(int r)
 
 static int fail(const struct errinfo *ei, int r)
 {
+    char text[sizeof(ei->text) * 2];
+
+    print_safe(ei->text, text, sizeof(text)); /* a server elsewhere may have said it */
     fflush(stdout);
-    fprintf(stderr, "posthorn tool: %s\n", ei->text);
+    fprintf(stderr, "posthorn tool: %s\n", text);
     return exit_status(r);
 }
 
