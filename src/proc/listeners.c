@@ -68,7 +68,7 @@ static void wanted(enum module m, const struct conf *c, const struct listen_rule
         _cleanup_(freep) char *text = NULL;
         bool alt = d->service == SVC_SUBMISSION && !d->tls;
 
-        if (d->module != m || (d->tls && !rules->tls) || !service_on(d->service))
+        if (d->module != m || (d->tls && !rules->tls) || !rules->on[d->service])
             continue;
         text = conf_text(c, conf_find(sv_c(d->setting)));
         add_list(ret, i, text, alt ? c->smtp.altport : 0, rules);

@@ -30,11 +30,12 @@ struct listeners {
 
 /* What decides about a module's sockets beside the addresses in the settings. */
 struct listen_rules {
-    bool tls, ipv6; /* as the server was started */
+    bool tls, ipv6;     /* as the server was started */
+    bool on[SVC_COUNT]; /* services that are wanted */
 };
 
-/* Makes the module's sockets those that the settings say, of the services that are wanted
- * (service_on): what is not in them any more is shut down and closed, what is new is bound. An
+/* Makes the module's sockets those that the settings say, of the services that are wanted:
+ * what is not in them any more is shut down and closed, what is new is bound. An
  * address that cannot be bound stays in the list with its fault, and is tried again by the next
  * call; ei names the first. With only == SVC_COUNT: all services. Needs the privilege to bind. */
 int listeners_sync(struct listeners *l, enum module m, enum service only, const struct conf *c,

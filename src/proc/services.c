@@ -5,17 +5,25 @@
 #include "log/log.h"
 #include "proc/module.h"
 
+/* The truth is here; what the modules see in the shared memory, which they could write, follows. */
+static void want(struct services *s, enum service svc, bool on)
+{
+    s->rules.on[svc] = on;
+    service_set(svc, on);
+}
+
 void services_begin(struct services *s)
 {
     _cleanup_(conf_unrefp) const struct conf *c = conf_pin();
 
-    s->rules = (struct listen_rules){ .tls = c->net.tls, .ipv6 = c->net.ipv6 };
-    service_set(SVC_SMTP, c->smtp.autostart);
-    service_set(SVC_SUBMISSION, c->smtp.autostart_submission);
-    service_set(SVC_SMTP_CLIENT, true);
-    service_set(SVC_POP3, c->pop3.autostart);
-    service_set(SVC_IMAP, c->imap.autostart);
-    service_set(SVC_CONTROL, true);
+    s->rules.tls = c->net.tls;
+    s->rules.ipv6 = c->net.ipv6;
+    want(s, SVC_SMTP, c->smtp.autostart);
+    want(s, SVC_SUBMISSION, c->smtp.autostart_submission);
+    want(s, SVC_SMTP_CLIENT, true);
+    want(s, SVC_POP3, c->pop3.autostart);
+    want(s, SVC_IMAP, c->imap.autostart);
+    want(s, SVC_CONTROL, true);
 }
 
 static bool has_listeners(enum service svc)
@@ -125,15 +133,15 @@ static json_t *start_service(struct services *s, struct child *c, enum service s
     struct errinfo ei = { 0 }, none = { 0 };
     int r;
 
-    if (service_on(svc))
+    if (s->rules.on[svc])
         return reply_error(E_EXISTS, "service %s runs already", service_names[svc]);
-    service_set(svc, true);
+    want(s, svc, true);
     r = sync_child(s, c, svc, &ei);
     if (r == 0) {
         log_warn("service %s starts: an administrator asked for it", service_names[svc]);
         return ok();
     }
-    service_set(svc, false);
+    want(s, svc, false);
     sync_child(s, c, svc, &none);
     return bind_error(r, &ei);
 }
@@ -142,9 +150,9 @@ static json_t *stop_service(struct services *s, struct child *c, enum service sv
 {
     struct errinfo none = { 0 };
 
-    if (!service_on(svc))
+    if (!s->rules.on[svc])
         return reply_error(E_NOTFOUND, "service %s does not run", service_names[svc]);
-    service_set(svc, false);
+    want(s, svc, false);
     sync_child(s, c, svc, &none);
     end_sessions(c, svc);
     log_warn("service %s stops: an administrator asked for it", service_names[svc]);
@@ -157,7 +165,7 @@ static json_t *restart_service(struct services *s, struct child *c, enum service
     struct errinfo ei = { 0 };
     int r;
 
-    if (!service_on(svc))
+    if (!s->rules.on[svc])
         return start_service(s, c, svc);
     end_sessions(c, svc);
     r = sync_child(s, c, svc, &ei);

@@ -30,7 +30,7 @@ test("a service is stopped for good and started again; the others go on; the aud
   const b = await open();
   await set(b.page, "net.drain_time", "0ms");
   await go(b.page, "/system/services");
-  const other = await Imap.open();
+  const other = await Imap.open("user@demo.example", "secret-user");
   await b.page.getByRole("button", { name: "Stop POP3" }).click();
   const dialog = b.page.getByRole("alertdialog");
   await dialog.getByText("Its ports are closed.").waitFor();
@@ -43,7 +43,8 @@ test("a service is stopped for good and started again; the others go on; the aud
   assert.equal(await greeting(POP3), undefined);
   assert.match(await greeting(IMAP), /^\* OK/);
   assert.equal(await value(b.page, "pop3.autostart"), "no");
-  await other.say?.("NOOP");
+  assert.match(await other.say("NOOP"), /OK/);
+  other.close();
   // The keyboard does it too.
   await b.page.getByRole("button", { name: "Start POP3" }).focus();
   await b.page.keyboard.press("Enter");

@@ -290,3 +290,11 @@ def test_a_domain_admin_sees_his_domain(host):
     everything = dom("api", "GET", "/accounts").stdout + dom("api", "GET", "/domains").stdout
     assert "zoe@other.test" in everything and "third.test" not in everything and "example.test" not in everything
     assert host.tool("get", "smtp.vrfy").stdout == "no\n"
+
+
+def test_every_operation_is_a_command(host):
+    operations = [r["op"] for r in host.tool_json("list", "operations")["rows"]]
+    assert len(operations) > 35
+    for op in operations:
+        r = remote(host, "api", "POST", f"/commands/{op}", '{"args": {"no such argument": 1}}')
+        assert r.returncode == REFUSED and "unknown argument" in r.stderr, (op, r)
