@@ -97,8 +97,8 @@ void shm_module_reset(struct shm *s, enum module m);
 uint32_t shm_sessions_open(struct shm *s, enum service svc);
 /* Most sessions open at once since somebody took the peak: take begins anew. */
 uint32_t shm_sessions_peak(struct shm *s, enum service svc, bool take);
-/* Which services are wanted, as the supervisor shows it; and how often the sessions of one were to end. A
- * new segment wants none. */
+/* Which services are wanted, as the supervisor shows it; and how often the sessions of one were to
+ * end. A new segment wants none. */
 void service_set(enum service svc, bool on);
 bool service_on(enum service svc);
 void service_end_sessions(enum service svc);

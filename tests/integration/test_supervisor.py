@@ -511,7 +511,7 @@ def test_hostile_requests_for_the_api(make_server):
                         ({"method": "GET", "path": "/../../etc/passwd"}, 404), ({"method": "GET", "path": "/me?" + "a=b&" * 5000}, 400),
                         ({"method": "GET", "path": "/accounts/%00"}, 404), ({"method": "GET", "path": "/accounts/%zz"}, 404),
                         ({"method": "POST", "path": "/domains", "body": [[]]}, 422), ({"method": "POST", "path": "/domains", "body": "x" * 500000}, 400),
-                        ({"method": "POST", "path": "/domains"}, 400), ({"method": "GET", "path": "/events?topics=queue"}, 422),
+                        ({"method": "POST", "path": "/domains"}, 415), ({"method": "GET", "path": "/events?topics=sessions"}, 422),
                         ({"method": "POST", "path": "/commands/none", "body": {}}, 404), ({"method": "POST", "path": "/commands/setting.get", "body": {"args": 5}}, 422),
                         ({"method": "POST", "path": "/commands/setting.get", "body": {"args": {"name": {"a": 1}}}}, 422)):
         reply = ask(c, bad)
