@@ -6,8 +6,16 @@
 #include "cli/tool.h"
 
 #define PREFIX   "/api/v1"
-#define MAX_BODY (1 * MiB)
+#define MAX_BODY (64 * MiB) /* the server says what it takes */
 #define USAGE    "usage: posthorn tool api METHOD PATH [JSON|-] [if-match=ETAG] [idempotency-key=KEY]"
+
+/* It would last until the time is over, and be lost then. */
+static bool is_stream(const char *path)
+{
+    size_t n = strlen("/events");
+
+    return !strncmp(path, "/events", n) && (path[n] == '\0' || path[n] == '?');
+}
 
 /* The body: JSON, or - for standard input. */
 static int read_body(const char *word, unsigned flags, json_t **ret, struct errinfo *ei)
@@ -24,11 +32,25 @@ static int read_body(const char *word, unsigned flags, json_t **ret, struct erri
     else
         while (buf_reserve(&b, 65536) == 0 && (n = fread(b.p + b.n, 1, 65536, stdin)) > 0)
             b.n += n;
+    if (!strcmp(word, "-") && !feof(stdin)) {
+        buf_done(&b);
+        return err_set(ei, E_RANGE, "the body is longer than %zu MiB", MAX_BODY / MiB);
+    }
     *ret = json_loadb(b.p ? b.p : "", b.n, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, &je);
     buf_done(&b);
     return *ret ? 0
                 : err_set(ei, E_PARSE, "the body is not JSON: %s (line %d, column %d)", je.text,
                           je.line, je.column);
+}
+
+/* The value of name=value, fit for a header. */
+static int read_header(const char *word, const char **ret, struct errinfo *ei)
+{
+    *ret = strchr(word, '=') + 1;
+    for (const char *p = *ret; *p; p++)
+        if (iscntrl((unsigned char)*p))
+            return err_set(ei, E_PARSE, "'%.40s': control characters cannot be sent", word);
+    return 0;
 }
 
 static int read_words(int argc, char *const *argv, unsigned flags, struct tool_request *q,
@@ -45,13 +67,17 @@ static int read_words(int argc, char *const *argv, unsigned flags, struct tool_r
         if (!isgraph((unsigned char)*p))
             return err_set(ei, E_PARSE, "path: '%.60s': write blanks and other characters as %%20",
                            argv[2]);
+    if (is_stream(q->path))
+        return err_set(ei, TOOL_REFUSED,
+                       "path: %.60s is a stream of events, for programs that read it by HTTP",
+                       q->path);
     for (int i = 3; i < argc; i++) {
         int r = 0;
 
-        if (!strncmp(argv[i], "if-match=", 9))
-            q->if_match = argv[i] + 9;
-        else if (!strncmp(argv[i], "idempotency-key=", 16))
-            q->idempotency_key = argv[i] + 16;
+        if (sv_starts(sv_c(argv[i]), SV("if-match=")))
+            r = read_header(argv[i], &q->if_match, ei);
+        else if (sv_starts(sv_c(argv[i]), SV("idempotency-key=")))
+            r = read_header(argv[i], &q->idempotency_key, ei);
         else if (!q->body)
             r = read_body(argv[i], flags, &q->body, ei);
         else
@@ -99,7 +125,9 @@ int tool_api(struct tool *t, int argc, char *const *argv, unsigned flags, struct
             method[n] = (char)toupper((unsigned char)argv[1][n]);
         method[n] = '\0';
         q.method = method;
-        r = tool_ask(t, &q, &a, ei);
+        r = strcmp(method, "HEAD")
+                ? tool_ask(t, &q, &a, ei)
+                : err_set(ei, E_PARSE, "HEAD has no answer to be printed; use GET");
     }
     if (r == 0) {
         print(&a, flags);

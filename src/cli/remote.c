@@ -1,7 +1,6 @@
 /* HTTPS by libcurl, which is loaded here: the server itself does not need it. Certificates are
  * always checked. */
-#define CURL_DISABLE_TYPECHECK  /* its macros would take the calls for calls of the library itself \
-                                 */
+#define CURL_DISABLE_TYPECHECK 1 /* its macros would call what is linked */
 #include "cli/remote.h"
 
 #include <ctype.h>
@@ -245,7 +244,6 @@ static void set_up(struct remote *r, const struct tool_request *q, const char *u
 
     cu.curl_easy_setopt(c, CURLOPT_URL, url);
     cu.curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, "https");
-    cu.curl_easy_setopt(c, CURLOPT_CUSTOMREQUEST, q->method);
     cu.curl_easy_setopt(c, CURLOPT_HTTPHEADER, list);
     cu.curl_easy_setopt(c, CURLOPT_POSTFIELDS, body);
     cu.curl_easy_setopt(c, CURLOPT_POSTFIELDSIZE, (long)(body ? strlen(body) : 0));

@@ -125,6 +125,10 @@ def test_raw_requests(host):
         assert r.returncode == REFUSED and "BREW" in r.stderr
         r = where("api", "GET", "/nul%00")
         assert r.returncode == REFUSED
+        r = where("api", "GET", "/events?topics=sessions")
+        assert r.returncode == REFUSED and "stream" in r.stderr
+        r = where("api", "PATCH", "/domains/raw.test", "{}", "if-match=x\r\nX-Evil: 1")
+        assert r.returncode == USAGE
 
 
 def test_tokens(host, tmp_path):
@@ -273,6 +277,11 @@ def test_a_domain_admin_sees_his_domain(host):
     assert dom("create", "account", "own@other.test", "aliases=mine").returncode == 0
     assert dom("create", "alias", "info2@other.test", "targets=zoe@other.test").returncode == 0
     assert dom("delete", "account", "own@other.test").returncode == 0 and dom("delete", "alias", "info2@other.test").returncode == 0
+    host.tool("create", "account", "else@third.test", "aliases=door@other.test")  # an address of his that leads elsewhere
+    for words in (("show", "account"), ("list", "app-passwords"), ("delete", "account")):
+        r = dom(*words, "door@other.test")
+        assert r.returncode == REFUSED and "else@" not in r.stdout + r.stderr, (words, r)
+    host.tool("delete", "account", "else@third.test")
     hidden = dom("show", "account", "victim@third.test")
     assert hidden.returncode == REFUSED and hidden.stderr == dom("show", "account", "nobody@third.test").stderr.replace("nobody", "victim")
     for words in [("change", "account", "victim@third.test", "name=x"), ("delete", "account", "victim@third.test"), ("create", "account", "x@third.test"),

@@ -229,6 +229,18 @@ def test_privileged_ports_are_bound_by_the_supervisor(host):
     assert line(socket.create_connection(("127.0.0.1", 110), timeout=30)).startswith(b"+OK")
 
 
+def test_the_web_server_moves_with_its_module(host):
+    new = host.base + 81
+    assert "after a restart" in host.tool("set", "web.listen", f"127.0.0.1:{new}").stdout
+    assert reachable(host.port["http"]) and not reachable(new)
+    others = {name: pid for name, pid in host.pids().items() if name != "control"}
+    host.tool("module", "restart", "control")
+    wait_for("the new address", lambda: reachable(new))
+    assert not reachable(host.port["http"])
+    wait_for("the tool", lambda: host.tool("service", "list", check=False).returncode == 0)
+    assert {name: pid for name, pid in host.pids().items() if name != "control"} == others
+
+
 def test_access_by_service(host):
     host.tool("set", "pop3.access_mode", "grant")
     host.tool("set", "pop3.access_ips", "192.0.2.0/24")

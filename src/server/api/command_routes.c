@@ -9,7 +9,8 @@
 enum rule {
     FOR_ALL,    /* system admins only */
     ROWS,       /* rows of what the caller sees */
-    OF_ADDRESS, /* args.address is one that the caller sees */
+    OF_ALIAS,   /* args.address is one that the caller sees */
+    OF_SEEN,    /* so is the account that it leads to */
     OF_ACCOUNT, /* args.address is one that he may change, in what he may set */
 };
 
@@ -28,16 +29,16 @@ static const struct command {
     { "domain.update", SCOPE_DIRECTORY_WRITE, FOR_ALL },
     { "domain.delete", SCOPE_DIRECTORY_WRITE, FOR_ALL },
     { "account.list", SCOPE_DIRECTORY_READ, ROWS },
-    { "account.show", SCOPE_DIRECTORY_READ, OF_ADDRESS },
+    { "account.show", SCOPE_DIRECTORY_READ, OF_SEEN },
     { "account.create", SCOPE_DIRECTORY_WRITE, OF_ACCOUNT },
     { "account.update", SCOPE_DIRECTORY_WRITE, OF_ACCOUNT },
     { "account.delete", SCOPE_DIRECTORY_WRITE, OF_ACCOUNT },
-    { "app-password.list", SCOPE_DIRECTORY_READ, OF_ADDRESS },
+    { "app-password.list", SCOPE_DIRECTORY_READ, OF_SEEN },
     { "app-password.create", SCOPE_DIRECTORY_WRITE, OF_ACCOUNT },
     { "app-password.delete", SCOPE_DIRECTORY_WRITE, OF_ACCOUNT },
     { "alias.list", SCOPE_DIRECTORY_READ, ROWS },
-    { "alias.set", SCOPE_DIRECTORY_WRITE, OF_ADDRESS },
-    { "alias.delete", SCOPE_DIRECTORY_WRITE, OF_ADDRESS },
+    { "alias.set", SCOPE_DIRECTORY_WRITE, OF_ALIAS },
+    { "alias.delete", SCOPE_DIRECTORY_WRITE, OF_ALIAS },
     { "mailbox.verify", SCOPE_DIRECTORY_WRITE, FOR_ALL },
     { "session.list", SCOPE_SESSIONS_READ, FOR_ALL },
     { "session.kill", SCOPE_SESSIONS_WRITE, FOR_ALL },
@@ -101,14 +102,14 @@ static bool may_set(struct api_call *c, struct sv domain)
     return may;
 }
 
-static bool may_change(struct api_call *c, const struct command *cmd, const struct addr *a)
+static bool is_account_his(struct api_call *c, const struct command *cmd, const struct addr *a)
 {
     const struct account *acc = NULL;
     struct errinfo ei = { 0 };
     int r = strcmp(cmd->op, "account.create") != 0
                 ? account_find_address(api_admin_of(c)->accounts, addr_sv(a), &acc, &ei)
                 : 0;
-    bool may = !acc || api_may_change(c->caller, acc);
+    bool may = !acc || cmd->rule == OF_SEEN || api_may_change(c->caller, acc);
 
     /* An alias leads to an account, maybe of another domain: what counts is where it is. */
     if (acc && !api_sees_address(c->caller, sv_c(acc->address)))
@@ -142,7 +143,9 @@ static bool check_rule(struct api_call *c, const struct command *cmd)
     if (!address || addr_parse(sv_c(address), &a, NULL) < 0 ||
         !api_sees_address(c->caller, addr_sv(&a)))
         return hidden(c, address);
-    return cmd->rule == OF_ADDRESS || (may_change(c, cmd, &a) && may_set(c, addr_domain(&a)));
+    if (cmd->rule == OF_ALIAS)
+        return true;
+    return is_account_his(c, cmd, &a) && (cmd->rule == OF_SEEN || may_set(c, addr_domain(&a)));
 }
 
 static bool is_seen(const struct api_caller *who, json_t *row)
