@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/deadline.h"
 #include "base/rand.h"
 #include "conf/conf.h"
 #include "log/log.h"
@@ -291,31 +292,20 @@ static void on_result(void *arg, int error, struct ub_result *result)
 static struct query *query_new(void)
 {
     struct query *q = xcalloc(1, sizeof(*q));
-    pthread_condattr_t attr;
 
     atomic_init(&q->refs, 2);
     pthread_mutex_init(&q->lock, NULL);
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&q->changed, &attr);
-    pthread_condattr_destroy(&attr);
+    pthread_cond_init(&q->changed, NULL);
     return q;
 }
 
 static bool wait_result(struct query *q, int64_t timeout_ms)
 {
-    struct timespec until;
+    struct timespec until = deadline_in(timeout_ms);
     bool done;
 
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += timeout_ms / 1000;
-    until.tv_nsec += timeout_ms % 1000 * 1000000;
-    if (until.tv_nsec >= 1000000000) {
-        until.tv_sec++;
-        until.tv_nsec -= 1000000000;
-    }
     pthread_mutex_lock(&q->lock);
-    while (!q->done && pthread_cond_timedwait(&q->changed, &q->lock, &until) != ETIMEDOUT)
+    while (!q->done && deadline_wait(&q->changed, &q->lock, &until))
         ;
     done = q->done;
     pthread_mutex_unlock(&q->lock);

@@ -12,16 +12,12 @@ const char *const topic_names[TOPIC_COUNT] = { "sessions", "queue.outgoing", "st
 struct feed *feed_new(struct api *api)
 {
     struct feed *f = xcalloc(1, sizeof(*f));
-    pthread_condattr_t attr;
 
     f->api = api;
     f->last_id = (uint64_t)clock_wall_ms() * 1000; /* grows over restarts too */
     list_init(&f->streams);
     pthread_mutex_init(&f->lock, NULL);
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&f->changed, &attr);
-    pthread_condattr_destroy(&attr);
+    pthread_cond_init(&f->changed, NULL);
     return f;
 }
 

@@ -1,5 +1,6 @@
 /* The feed's thread: looks at the topics while somebody listens, and at the streams' rights. */
 #include "base/clock.h"
+#include "base/deadline.h"
 #include "mail/account/web_auth.h"
 #include "os/proc.h"
 #include "server/api/feed_priv.h"
@@ -131,17 +132,12 @@ static void *run(void *arg)
     os_thread_name("feed");
     pthread_mutex_lock(&f->lock);
     while (!f->stop && f->n_streams) {
-        struct timespec until;
-
         pthread_mutex_unlock(&f->lock);
         look(f, &k);
-        clock_gettime(CLOCK_MONOTONIC, &until);
-        until.tv_nsec += TICK_MS * 1000000;
-        until.tv_sec += until.tv_nsec / 1000000000;
-        until.tv_nsec %= 1000000000;
+        struct timespec until = deadline_in(TICK_MS);
         pthread_mutex_lock(&f->lock);
         if (!f->stop)
-            pthread_cond_timedwait(&f->changed, &f->lock, &until);
+            deadline_wait(&f->changed, &f->lock, &until);
     }
     f->running = false;
     pthread_mutex_unlock(&f->lock);
