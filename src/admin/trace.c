@@ -262,6 +262,7 @@ void trace_make(const struct event_timeline *tl, uint64_t key, const struct trac
         ret->account.n || (m.accepted && m.accepted->record.head.type == EVT_notice_accepted);
     if (ret->decisive) {
         ret->answer = record_text(&ret->decisive->record, FIELD_reply);
+        ret->answer_host = record_text(&ret->decisive->record, FIELD_host);
         if (!ret->answer.n)
             ret->answer = record_text(&ret->decisive->record, FIELD_reason);
     }
@@ -277,18 +278,19 @@ void trace_sentence(const struct trace *t, struct buf *out)
 {
     size_t delivered = trace_count(t, FATE_DELIVERED), waiting = trace_count(t, FATE_WAITING),
            bounced = trace_count(t, FATE_BOUNCED), n = t->n - trace_count(t, FATE_REFUSED);
+    const char *s = n == 1 ? "" : "s";
 
     switch (t->status) {
     case TRACE_DELIVERED:
-        buf_addf(out, "delivered to %zu of %zu recipients", delivered, n);
+        buf_addf(out, "delivered to %zu of %zu recipient%s", delivered, n, s);
         break;
     case TRACE_WAITING:
-        buf_addf(out, "%zu of %zu recipients wait for the next attempt, %zu have it", waiting, n,
-                 delivered);
+        buf_addf(out, "waiting for the next attempt: %zu of %zu recipient%s; delivered: %zu",
+                 waiting, n, s, delivered);
         break;
     case TRACE_MIXED:
     case TRACE_BOUNCED:
-        buf_addf(out, "%zu of %zu recipients will not get it; the sender was told", bounced, n);
+        buf_addf(out, "%zu of %zu recipient%s will not get it; the sender was told", bounced, n, s);
         break;
     case TRACE_ACCEPTED:
         buf_add_str(out, "accepted; the delivery has not begun");

@@ -58,6 +58,7 @@ struct trace {
     int64_t next_try_ms;               /* TRACE_WAITING, else 0 */
     const struct event_view *decisive; /* NULL: nothing is known */
     struct sv answer;                  /* its reply or reason */
+    struct sv answer_host;             /* that gave it; empty = this server */
 };
 /* Who looks: sees says whether an address is his. Of a message whose sender is not his he is shown
  * his recipients and what became of them, nothing else. NULL = sees all. */

@@ -197,7 +197,7 @@ def test_timeline_of_a_delivered_message(make_server):
     assert [r["id"] for r in rows] == [msgid]
     assert [r["id"] for r in s.tool_json("trace", "127.0.0.1")["rows"]] == [msgid]
     text = s.tool("trace", msgid).stdout
-    assert "delivered to 1 of 1 recipients" in text and "smtp.message.accepted" in text
+    assert "delivered to 1 of 1 recipient" in text and "smtp.message.accepted" in text
     s.stop()
     assert s.tool("trace", msgid).stdout == text  # the same without a server
     assert s.tool("trace", "ABC00000", check=False).returncode == 1

@@ -218,7 +218,7 @@ def test_a_domain_admin_sees_his_share(web):
     assert b"example.test" not in m.body and b"127.0.0.1" not in m.body
     m = m.json()
     assert m["recipients"] == ["zoe@other.test"] and m["recipients_total"] == 1 and m["session"] is None
-    assert {e["session"] for e in m["events"]} == {None} and m["verdict"]["text"] == "delivered to 1 of 1 recipients"
+    assert {e["session"] for e in m["events"]} == {None} and m["verdict"]["text"] == "delivered to 1 of 1 recipient"
     m = dom(web, "GET", f"/messages/{sent}").json()
     assert m["session"] and m["recipients"] == ["carol@example.test"]  # his account's own
     assert "FROM:<zoe@other.test>" in str(transcript(web, m["session"], dom))

@@ -127,9 +127,9 @@ json_t *api_message_event_json(const struct api_caller *who, const struct trace 
     return event_json(&own);
 }
 
-void api_add_explanation(json_t *o, struct sv reply, bool with_id)
+void api_add_explanation(json_t *o, struct sv reply, struct sv host, bool with_id)
 {
-    const struct explanation *e = reply.n ? explain_reply(reply) : NULL;
+    const struct explanation *e = reply.n ? explain_reply(reply, host.n > 0) : NULL;
     uint64_t code = 0;
     const char *cause = e ? e->cause : NULL;
 
