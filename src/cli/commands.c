@@ -65,8 +65,8 @@ const struct tool_cmd tool_cmds[] = {
       "name= address= ip= id= session= service= severity= since= limit=: newest first" },
     { "trace", "message.trace", "what", true, PRINT_TRACE,
       "timeline of a message id; messages of an address or IP: since=1h limit=" },
-    { "why", "message.why", "", true, PRINT_TRACE,
-      "id= or from= to= since=1d: what became of a message, and why" },
+    { "why", "message.why", "[id]", true, PRINT_TRACE,
+      "an id, or from= to= since=1d: what became of a message, and why" },
     { "session", "session.show", "id", false, PRINT_TRANSCRIPT,
       "transcript of a session, by key or log id, and its totals" },
     { "stats", "stats.list", "", false, PRINT_STATS, "counters since the start" },
@@ -176,7 +176,8 @@ int tool_parse(int argc, char *const *argv, const struct tool_cmd **ret_cmd, jso
 
         if (optional)
             name = sv_n(name.p + 1, name.n - 2);
-        if (i < argc)
+        /* An optional one may be left out before pairs: no id or pattern has a '='. */
+        if (i < argc && !(optional && c->pairs && strchr(argv[i], '=')))
             r = add_positional(args, name, argv[i++], ei);
         else if (!optional)
             r = usage(c, ei, "an argument is missing");

@@ -128,7 +128,7 @@ static int run(const struct tool_opts *o, int argc, char **argv)
     return fail(&ei, r < 0 ? r : err_set_errno(&ei, -errno, "standard output"));
 }
 
-int tool_main(int argc, char **argv)
+int tool_main(int argc, char **argv, char *command)
 {
     static const struct option longopts[] = {
         { "data", required_argument, NULL, 'd' }, { "db", required_argument, NULL, 'b' },
@@ -162,6 +162,8 @@ int tool_main(int argc, char **argv)
             fprintf(stderr, "`posthorn tool help` lists options and commands\n");
             return 2;
         }
+    if (command) /* before its arguments, in the place of what getopt has read */
+        argv[--optind] = command;
     argc -= optind;
     argv += optind;
     if (argc == 0 || !strcmp(argv[0], "help")) {

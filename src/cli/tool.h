@@ -6,9 +6,9 @@
 
 #include "base/err.h"
 
-int tool_main(
-    int argc,
-    char **argv); /* argv behind "tool"; the exit status: 0, 1 = refused or failed, 2 = usage */
+/* argv behind "tool". command: the first word, when it is not among the arguments (`posthorn why`);
+ * NULL. The exit status: 0, 1 = refused or failed, 2 = usage. */
+int tool_main(int argc, char **argv, char *command);
 void tool_help(void);
 
 /* --- inside the room --- */

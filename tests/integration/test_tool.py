@@ -199,7 +199,7 @@ def manual(name):
         if line.startswith(".It Cm "):
             now = " ".join(w for w in line[4:].split() if w not in ("Cm", "Ar"))
             now = now.replace("Op key Ns = Ns value ...", "[key=value ...]")
-            now = re.sub(r"Op (\S+)$", r"[\1]", now)
+            now = re.sub(r"Op (\w+)", r"[\1]", now)
             out[now] = ""
         elif line.startswith((".El", ".S")):
             now = None
