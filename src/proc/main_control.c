@@ -12,6 +12,7 @@
 
 #include "admin/admin.h"
 #include "base/clock.h"
+#include "base/deadline.h"
 #include "base/list.h"
 #include "log/log.h"
 #include "mail/mailbox/mailbox.h"
@@ -347,11 +348,9 @@ static int start(struct module_ctx *m, struct errinfo *ei)
 /* Waits until no client is left. False when the time is over. */
 static bool wait_for_clients(struct control *c, int64_t ms)
 {
-    struct timespec until;
+    struct timespec until = deadline_in(ms);
 
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += ms / 1000;
-    while (c->clients && pthread_cond_timedwait(&c->gone, &c->lock, &until) != ETIMEDOUT)
+    while (c->clients && deadline_wait(&c->gone, &c->lock, &until))
         ;
     return c->clients == 0;
 }
