@@ -108,6 +108,8 @@ static json_t *safe(struct sv s)
 
 static const char *kind_of(struct sv text)
 {
+    if (sv_starts(text, SV(LOG_CLIENT)))
+        text = sv_skip(text, strlen(LOG_CLIENT));
     if (sv_starts(text, SV("<<<")))
         return "in";
     if (sv_starts(text, SV(">>>")))

@@ -253,6 +253,28 @@ static void log_lines(void **state _unused_)
     assert_false(log_row_parse(SV("x [1B6C] 1:31:02 text"), &r));
 }
 
+static void kinds_of_log_lines(void **state _unused_)
+{
+    static const char *const kinds[] = { "in", "out", "in", "out", "summary", "text" };
+    _cleanup_(freep) char *path = xasprintf("%s/s20231114-00.log", dir);
+    FILE *f = fopen(path, "we");
+    assert_non_null(f);
+    fputs("192.0.2.1       [0001] 10:31:02 <<< QUIT\n"
+          "192.0.2.1       [0001] 10:31:02 >>> 221 bye\n"
+          "192.0.2.9       [0002] 10:31:02 Client session <<< 550 5.1.1 no\n"
+          "192.0.2.9       [0002] 10:31:02 Client session >>> QUIT\n"
+          "192.0.2.9       [0002] 10:31:02 Client session *** <a> <b> 1 2 00:00:01 OK\n"
+          "192.0.2.9       [0002] 10:31:02 Client session Disconnected\n",
+          f);
+    assert_int_equal(fclose(f), 0);
+    assert_int_equal(ask(root, "GET", "/logs/smtp/lines?date=2023-11-14", NULL), 200);
+    json_t *items = json_object_get(got.body, "items");
+    assert_int_equal(json_array_size(items), ARRAY_LEN(kinds));
+    for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
+        assert_string_equal(json_string_value(json_object_get(json_array_get(items, i), "kind")),
+                            kinds[i]);
+}
+
 static void origins_and_cookies(void **state _unused_)
 {
     assert_true(api_origin_is_own(NULL, NULL, "a.test", true));
@@ -417,6 +439,7 @@ int main(void)
         cmocka_unit_test(every_route_is_documented_once),
         cmocka_unit_test(csv_fields),
         cmocka_unit_test(log_lines),
+        cmocka_unit_test(kinds_of_log_lines),
         cmocka_unit_test(origins_and_cookies),
         cmocka_unit_test(times),
     };
