@@ -74,7 +74,10 @@ export default function Logs({ params }: { params: Record<string, string> }) {
 
   // Lines are read from the start of the span on; following reads the last second again and adds what is new.
   const query = useMemo(() => ({ ...(date && { date }), ...(from && { from }), ...(to && { to }), ...(q && { filter: q }) }), [date, from, to, q]);
-  const key = `lines ${service} ${JSON.stringify(query)}`;
+  // At midnight the day that is followed becomes another one, and is read from its start.
+  const [today, setToday] = useState({ day: "", turn: 0 });
+  if (newest && newest !== today.day) setToday({ day: newest, turn: today.day ? today.turn + 1 : 0 });
+  const key = `lines ${service} ${JSON.stringify(query)} ${today.turn}`;
   const [view, setView] = useState<View>({ key: "", lines: [], cursor: null, done: false });
   const page = useResource(key, (signal) => api.get("/logs/{service}/lines", { path: { service }, query: { ...query, limit: 2000 }, signal }));
   useEffect(() => {
