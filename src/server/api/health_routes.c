@@ -117,7 +117,7 @@ static void list(struct api_call *c)
                   "The log volume was full or slow; the error log says since when.");
     check_counter(c, items, CTR_db_errors, "db.errors", "Failed database statements",
                   "The error log names them.");
-    api_page_answer(c, items, NULL, (int64_t)json_array_size(items), true);
+    api_page_of(c, items, "id", true);
 }
 
 const struct api_route api_health_routes[] = {

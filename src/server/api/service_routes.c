@@ -112,7 +112,7 @@ static void list(struct api_call *c)
         json_array_append_new(items, service_json(c, cf, i, status, sessions));
     for (size_t i = 0; i < ARRAY_LEN(modules); i++)
         json_decref(status[modules[i]]);
-    api_page_answer(c, items, NULL, ARRAY_LEN(services), true);
+    api_page_of(c, items, "service", true);
 }
 
 static void act(struct api_call *c)
