@@ -76,12 +76,25 @@ static void check_disk(struct api_call *c, json_t *items)
     free(dir);
 }
 
+static void check_number(json_t *items, uint64_t n, const char *id, const char *title,
+                         const char *remedy)
+{
+    put(items, id, n ? WARN : OK, title, remedy, "%" PRIu64 " since the start", n);
+}
+
 static void check_counter(struct api_call *c, json_t *items, enum counter k, const char *id,
                           const char *title, const char *remedy)
 {
-    uint64_t n = ctr_get(api_admin_of(c)->shm, k);
+    check_number(items, ctr_get(api_admin_of(c)->shm, k), id, title, remedy);
+}
 
-    put(items, id, n ? WARN : OK, title, remedy, "%" PRIu64 " since the start", n);
+static void check_events(struct api_call *c, json_t *items)
+{
+    struct shm *shm = api_admin_of(c)->shm;
+
+    check_number(items, ctr_get(shm, CTR_events_lost) + ctr_get(shm, CTR_transcript_lines_lost),
+                 "events.lost", "Lost events and transcripts",
+                 "The volume of the data directory was full or slow; events.lost says since when.");
 }
 
 static void check_queue(struct api_call *c, json_t *items)
@@ -115,6 +128,7 @@ static void list(struct api_call *c)
     check_queue(c, items);
     check_counter(c, items, CTR_log_lines_lost, "log.lost", "Lost log lines",
                   "The log volume was full or slow; the error log says since when.");
+    check_events(c, items);
     check_counter(c, items, CTR_db_errors, "db.errors", "Failed database statements",
                   "The error log names them.");
     api_page_of(c, items, "id", true);
