@@ -69,6 +69,16 @@ const struct tool_cmd tool_cmds[] = {
       "an id, or from= to= since=1d: what became of a message, and why" },
     { "session", "session.show", "id", false, PRINT_TRANSCRIPT,
       "transcript of a session, by key or log id, and its totals" },
+    { "service list", "service.list", "", false, PRINT_SERVICES,
+      "services: state, addresses, log level, access" },
+    { "service start", "service.start", "service", true, PRINT_OK,
+      "open its ports; remember=yes: also when the server starts" },
+    { "service stop", "service.stop", "service", true, PRINT_OK,
+      "close its ports, let its sessions go; remember=yes: also when the server starts" },
+    { "service restart", "service.restart", "service", false, PRINT_OK,
+      "bind what the settings say, let its sessions go" },
+    { "module restart", "module.restart", "module", false, PRINT_OK,
+      "smtp, access or control; its ports stay open" },
     { "stats", "stats.list", "", false, PRINT_STATS, "counters since the start" },
     { "audit", "audit.list", "[limit]", false, PRINT_AUDIT, "who changed what, newest first" },
     { "reload", "server.reload", "", false, PRINT_OK, "read settings and certificates again" },
@@ -226,15 +236,21 @@ int tool_split(char *line, char **words, int max, struct errinfo *ei)
 
 void tool_help(void)
 {
-    printf("usage: posthorn tool [--data DIR] [--db DSN] [--user USER] [--json] COMMAND\n\n"
+    printf("usage: posthorn tool [--data DIR] [--db DSN] [--user USER] [--json] COMMAND\n"
+           "       posthorn tool --server https://HOST:PORT [--token-file FILE] [--ca FILE] "
+           "[--timeout SECONDS] [--json] COMMAND\n\n"
            "Speaks to the running server through <data>/run/control.sock; without one it works on "
-           "the database itself.\n\n");
+           "the database itself.\n"
+           "With --server it speaks to another machine, as the account of a token: --token-file, "
+           "--token or POSTHORN_TOKEN.\n\n");
     for (const struct tool_cmd *c = tool_cmds; c->words; c++) {
         char left[80];
 
         form(c, left, sizeof(left));
         printf("  %-42s %s\n", left, c->help);
     }
+    printf("  %-42s %s\n", "api METHOD PATH [JSON]",
+           "any request of the API as it is (- = body from standard input)");
     printf("  %-42s %s\n", "batch FILE",
            "runs the commands of a file, one a line (- = standard input)");
 }

@@ -23,8 +23,9 @@ static json_t *describe_listeners(const struct listeners *l)
     json_t *a = json_array();
 
     for (size_t i = 0; i < l->n; i++)
-        json_array_append_new(a, json_pack("{s:i, s:i, s:s}", "fd", l->v[i].fd, "def",
-                                           (int)l->v[i].def, "addr", l->v[i].addr));
+        if (l->v[i].fd >= 0)
+            json_array_append_new(a, json_pack("{s:i, s:i, s:s}", "fd", l->v[i].fd, "def",
+                                               (int)l->v[i].def, "addr", l->v[i].addr));
     return a;
 }
 
@@ -99,7 +100,8 @@ int child_start(struct child *c, const struct child_env *env, struct errinfo *ei
     keep[n_keep++] = env->modules_fd;
     keep[n_keep++] = c->events_fd;
     for (size_t i = 0; i < c->listeners.n; i++)
-        keep[n_keep++] = c->listeners.v[i].fd;
+        if (c->listeners.v[i].fd >= 0)
+            keep[n_keep++] = c->listeners.v[i].fd;
     pid = fork();
     if (pid == 0)
         exec_child(argv, envp, keep, n_keep);
@@ -117,6 +119,8 @@ int child_start(struct child *c, const struct child_env *env, struct errinfo *ei
         return r;
     }
     log_sink_add_pipe(env->sink, pipefd[0]);
+    for (size_t i = 0; i < c->listeners.n; i++)
+        c->listeners.v[i].given = c->listeners.v[i].fd >= 0;
     c->pid = pid;
     c->link = link[0];
     c->ready = c->draining = false;

@@ -1,6 +1,6 @@
 /* Module control: answers the administrator's local socket <data>/run/control.sock. One JSON
- * request a line, one JSON answer a line. A connection is served by a thread of its own; there are
- * few, and no more than MAX_CLIENTS. */
+ * request a line, one JSON answer a line: operations of admin/ and requests for the API. A
+ * connection is served by a thread of its own; there are few, and no more than MAX_CLIENTS. */
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
@@ -18,6 +18,7 @@
 #include "mail/mailbox/mailbox.h"
 #include "os/file.h"
 #include "os/proc.h"
+#include "proc/control_api.h"
 #include "proc/module.h"
 #include "proc/sampling.h"
 #include "proc/web.h"
@@ -130,16 +131,28 @@ static void name_peer(struct client *cl)
         snprintf(cl->who, sizeof(cl->who), "uid %u", (unsigned)cred.uid);
 }
 
-static json_t *handle(struct client *cl, struct sv line)
+/* Takes the reply. free() the text. */
+static char *text_of(json_t *reply)
+{
+    char *text = json_dumps(reply, JSON_COMPACT);
+
+    json_decref(reply);
+    return text;
+}
+
+/* An operation of admin/ ("op"), or a request for the API ("method"). free() the answer. */
+static char *handle(struct client *cl, struct sv line)
 {
     json_error_t je;
-    json_t *req = json_loadb(line.p, line.n, 0, &je), *reply;
+    json_t *req = json_loadb(line.p, line.n, 0, &je);
+    char *text;
 
     if (!req)
-        return admin_error(E_PARSE, "request is not JSON: %s", je.text);
-    reply = admin_run(&cl->c->admin, cl->who, req);
+        return text_of(admin_error(E_PARSE, "request is not JSON: %s", je.text));
+    text = json_object_get(req, "method") ? control_api(web_api(cl->c->web), cl->who, req)
+                                          : text_of(admin_run(&cl->c->admin, cl->who, req));
     json_decref(req);
-    return reply;
+    return text;
 }
 
 static bool wait_readable(struct client *cl, int64_t until)
@@ -156,13 +169,11 @@ static bool wait_readable(struct client *cl, int64_t until)
     return r > 0 && !p[1].revents;
 }
 
-/* Takes the reply. */
-static bool send_reply(int fd, json_t *reply)
+/* Takes the text. */
+static bool send_reply(int fd, char *text)
 {
-    char *text = json_dumps(reply, JSON_COMPACT);
     bool ok = text && os_write_all(fd, text, strlen(text)) == 0 && os_write_all(fd, "\n", 1) == 0;
 
-    json_decref(reply);
     free(text);
     return ok;
 }
@@ -211,8 +222,8 @@ static void *serve_client(void *arg)
         ssize_t n;
 
         if (buf_reserve(&in, 1) < 0) {
-            send_reply(cl->fd, admin_error(E_RANGE, "the request is longer than %zu KiB",
-                                           MAX_REQUEST / KiB));
+            send_reply(cl->fd, text_of(admin_error(E_RANGE, "the request is longer than %zu KiB",
+                                                   MAX_REQUEST / KiB)));
             break;
         }
         n = recv(cl->fd, in.p + in.n, in.cap - in.n, 0);
@@ -244,8 +255,9 @@ static void take_client(struct control *c, int fd)
     if (full) {
         setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &(struct timeval){ .tv_usec = 100000 },
                    sizeof(struct timeval));
-        send_reply(fd, admin_error(E_LIMIT, "%d administrators are connected already; try again",
-                                   MAX_CLIENTS));
+        send_reply(
+            fd, text_of(admin_error(E_LIMIT, "%d administrators are connected already; try again",
+                                    MAX_CLIENTS)));
         close(fd);
         return;
     }
@@ -338,11 +350,13 @@ static int start(struct module_ctx *m, struct errinfo *ei)
         return err_set_errno(ei, -errno, "pipe");
     r = open_socket(c, ei);
     if (r == 0)
-        r = -pthread_create(&c->thread, NULL, accept_clients, c);
+        r = web_start(m, &c->admin, &c->web, ei);
+    if (r == 0)
+        r = -pthread_create(&c->thread, NULL, accept_clients, c); /* they use the API */
     if (r < 0)
         return r;
     c->sampling = sampling_start(m->boot.data);
-    return web_start(m, &c->admin, &c->web, ei);
+    return 0;
 }
 
 /* Waits until no client is left. False when the time is over. */
@@ -377,6 +391,7 @@ static void stop(struct module_ctx *m, int64_t deadline_ms)
     pthread_mutex_unlock(&c->lock);
     if (!all)
         return; /* an operation that hangs still uses the rest; the process ends anyway */
+    web_free(c->web);
     mailstore_close(c->store);
     free(c);
 }

@@ -19,7 +19,7 @@
 #include "net/tls.h"
 #include "os/file.h"
 #include "os/proc.h"
-#include "proc/child.h"
+#include "proc/services.h"
 
 #define TICK_MS          500
 #define HEARTBEAT_MAX_MS 60000
@@ -44,6 +44,7 @@ struct supervisor {
     int64_t stop_deadline_ms;
     int64_t reload_ms; /* not before this: the last attempt failed */
     struct child children[ARRAY_LEN(served)];
+    struct services services;
     char *buffer; /* for one message */
 };
 
@@ -127,16 +128,28 @@ static int ensure_certificate(struct supervisor *s, struct errinfo *ei)
     return c->net.tls ? tls_ensure_default(dir, names, ei) : 0;
 }
 
+static void privileged(void *arg, bool on)
+{
+    (on ? as_root : as_user)(arg);
+}
+
+/* At the server's start each address must be free; later a fault is told and the rest served. */
 static int bind_all(struct supervisor *s, struct errinfo *ei)
 {
-    _cleanup_(conf_unrefp) const struct conf *c = conf_pin();
     int r = 0;
 
-    as_root(s);
+    services_begin(&s->services);
     for (size_t i = 0; i < ARRAY_LEN(served) && r == 0; i++)
-        r = listeners_bind(served[i], c, &s->children[i].listeners, ei);
-    as_user(s);
+        r = services_sync(&s->services, served[i], ei);
     return r;
+}
+
+static void bind_again(struct supervisor *s, enum module m)
+{
+    struct errinfo ei = { 0 };
+
+    if (services_sync(&s->services, m, &ei) < 0)
+        log_error("%s", ei.text);
 }
 
 /* --- modules --- */
@@ -147,6 +160,7 @@ static void start_child(struct supervisor *s, struct child *c)
     struct errinfo ei;
     int r;
 
+    bind_again(s, c->module); /* its addresses may have changed since */
     as_root(s);
     r = child_start(c, &env, &ei);
     as_user(s);
@@ -190,8 +204,10 @@ static void reload(struct supervisor *s)
     configure_logs(s);
     if (r < 0)
         log_error("settings were not reloaded: %s", ei.text);
-    else
+    else {
+        bind_again(s, MOD_COUNT);
         applied_set(epoch);
+    }
     s->reload_ms = r < 0 ? clock_mono_ms() + RELOAD_AGAIN_MS : 0;
     os_sd_notify("READY=1");
 }
@@ -261,6 +277,21 @@ static void pass_on(struct supervisor *s, const struct ipc_msg *m)
     }
 }
 
+static void answer(struct supervisor *s, struct child *c, const struct ipc_msg *m)
+{
+    json_t *reply = services_request(&s->services, c->module, m->payload);
+    char *text = json_dumps(reply, JSON_COMPACT);
+    struct ipc_msg out = { .type = IPC_REPLY,
+                           .from = MOD_SUPERVISOR,
+                           .to = c->module,
+                           .id = m->id,
+                           .payload = sv_c(text ? text : "{}") };
+
+    pass_on(s, &out);
+    free(text);
+    json_decref(reply);
+}
+
 static void on_link(struct supervisor *s, struct child *c)
 {
     struct ipc_msg m;
@@ -280,7 +311,14 @@ static void on_link(struct supervisor *s, struct child *c)
         case IPC_MAILBOX:
         case IPC_REQUEST:
         case IPC_REPLY:
-            pass_on(s, &m);
+            if (m.type == IPC_REQUEST && m.to == MOD_SUPERVISOR)
+                answer(s, c, &m);
+            else
+                pass_on(s, &m);
+            break;
+        case IPC_LISTEN: /* ours to send */
+        case IPC_SERVICE:
+        case IPC_TYPES:
             break;
         }
         c->beat_ms = clock_mono_ms();
@@ -368,6 +406,7 @@ static void run(struct supervisor *s)
             }
         catch_up(s);
         check_children(s);
+        services_tick(&s->services);
         event_tick();
         if (s->stopping && clock_mono_ms() > s->stop_deadline_ms)
             kill_late(s);
@@ -487,6 +526,9 @@ int supervisor_main(const struct supervisor_opts *o)
 
     for (size_t i = 0; i < ARRAY_LEN(served); i++)
         s.children[i] = (struct child){ .module = served[i], .link = -1, .events_fd = -1 };
+    s.services = (struct services){
+        .children = s.children, .n = ARRAY_LEN(served), .privileged = privileged, .arg = &s
+    };
     if (start(&s, o, &ei) < 0) {
         fprintf(stderr, "posthorn: %s\n", ei.text);
         if (s.sink)

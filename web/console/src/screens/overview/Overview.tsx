@@ -128,8 +128,8 @@ function ServiceList() {
             <tbody>
               {list.data.items.map((s) => (
                 <tr key={s.service}>
-                  <th scope="row"><span className="row"><span className={`dot ${s.state === "running" ? "ok" : "bad"}`} role="img" aria-label={t(`service.${s.state}`)} />{serviceLabel(s.service, t)}</span></th>
-                  <td className="t3 num">{s.state === "running" ? t("service.connected", { n: s.sessions }) : t("service.silent")}</td>
+                  <th scope="row"><span className="row"><span className={`dot ${s.state === "running" ? "ok" : s.state === "silent" ? "bad" : "idle"}`} role="img" aria-label={t(`service.${s.state}`)} />{serviceLabel(s.service, t)}</span></th>
+                  <td className="t3 num">{s.state === "running" ? t("service.connected", { n: s.sessions }) : t(`service.${s.state}`)}</td>
                 </tr>
               ))}
             </tbody>
