@@ -6,7 +6,7 @@ import { useText, type Text } from "../../i18n";
 import { clustered, csvOf, type Span } from "../../lib/chart";
 import { copyText } from "../../lib/clipboard";
 import { useNow } from "../../lib/clock";
-import { formatBytes, formatDateTime, formatNumber } from "../../lib/format";
+import { formatBytes, formatDateTime, formatNumber, formatPoint } from "../../lib/format";
 import { useKeys } from "../../lib/keys";
 import { useResource } from "../../lib/resource";
 import { addressWith, navigate, useSearch } from "../../lib/router";
@@ -28,11 +28,6 @@ const live = 15; // seconds between two looks at what runs now
 /** Changes of the address: what one would take back with Back adds an entry to the history. */
 function change(changes: Readonly<Record<string, string>>, replace = false): void {
   navigate(addressWith(changes), replace);
-}
-
-function timeText(at: number, step: number, locale: string): string {
-  const day = step >= 86_400_000;
-  return new Intl.DateTimeFormat(locale, { weekday: "short", day: "numeric", month: "short", ...(day ? { year: "numeric" } : { hour: "2-digit", minute: "2-digit" }) }).format(at);
 }
 
 function Marks({ groups, locale, mayDelete, onDeleted }: { groups: readonly { index: number; items: Annotation[] }[]; locale: string; mayDelete: boolean; onDeleted: () => void }) {
@@ -132,12 +127,12 @@ export default function Traffic() {
   });
   const unit = list[0]?.unit;
   const format = (v: number) => (unit === "bytes" ? formatBytes(v, t.locale) : formatNumber(v, t.locale));
-  const timeLabel = (i: number) => timeText(from + i * step, step, t.locale);
+  const timeLabel = (i: number) => formatPoint(from + i * step, step, t.locale);
   const marks = clustered(notes.data?.items ?? [], from, step, points);
   const empty = points > 0 && series.every((s) => s.values.every((v) => v === null));
   const length = stepName(step);
   const title = t("traffic.title", { service: groupLabel(service, t), n: length.n, unit: t(`traffic.unit.${length.unit}`) });
-  const range = data.data ? t("traffic.range", { from: timeText(shown.from, 60_000, t.locale), to: timeText(shown.to, 60_000, t.locale) }) : "";
+  const range = data.data ? t("traffic.range", { from: formatPoint(shown.from, 60_000, t.locale), to: formatPoint(shown.to, 60_000, t.locale) }) : "";
   const zoomTo = (s: Span, top: number) => {
     setCursor(-1);
     if (s.to - s.from >= whole.to - whole.from && !top) change({ zoom: "" });
