@@ -177,21 +177,24 @@ static void check_certificate(const char *name, int64_t ends_s, void *arg)
 {
     struct certs *k = arg;
     int64_t now_s = clock_wall_ms() / 1000, days = (ends_s - now_s) / DAY_S;
-    char id[300];
+    char id[300], date[32];
+    struct tm tm;
 
     if (k->n++ >= CERT_MAX)
         return;
     snprintf(id, sizeof(id), "certificate.%s", name);
+    if (!gmtime_r(&(time_t){ (time_t)ends_s }, &tm) ||
+        !strftime(date, sizeof(date), "%Y-%m-%d %H:%M", &tm))
+        return;
     put(k->items,
         ends_s <= now_s    ? BAD
         : days < CERT_WARN ? WARN
                            : OK,
         &(struct check){ id, "Certificate",
-                         "Put the new one into the directory of certificates, and have it read by "
-                         "`posthorn tool reload`.",
+                         "Put the new one into the directory of certificates, then run "
+                         "posthorn tool reload.",
                          name, days, 0 },
-        ends_s <= now_s ? "It ended %" PRId64 " days ago" : "It ends in %" PRId64 " days",
-        ends_s <= now_s ? -days : days);
+        "Its last moment is %s UTC", date);
 }
 
 /* Somebody is guessing passwords. */

@@ -296,7 +296,7 @@ export const en = {
   "sessions.end": "End session",
   "sessions.endaccount": "End all of {account}",
   "sessions.endall": "End all sessions",
-  "sessions.endall.text": "All sessions of {of} end at once. Messages stay in the queue; programs may connect again.",
+  "sessions.endall.text": "{n, plural, one {# session} other {All # sessions}} of {of} {n, plural, one {ends} other {end}} at once. Messages stay in the queue; programs may connect again.",
   "sessions.ended": "Session {id} ended.",
   "sessions.endedall": "{n, plural, one {# session of {of} ended.} other {# sessions of {of} ended.}}",
   "sessions.endpeer": "End all from {peer}",

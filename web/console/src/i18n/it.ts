@@ -284,7 +284,7 @@ export const it: Catalogue = {
   "sessions.end": "Termina sessione",
   "sessions.endaccount": "Termina tutte quelle di {account}",
   "sessions.endall": "Termina tutte le sessioni",
-  "sessions.endall.text": "Tutte le sessioni di {of} terminano subito. I messaggi restano in coda; i programmi possono riconnettersi.",
+  "sessions.endall.text": "{n, plural, one {# sessione} other {Tutte le # sessioni}} di {of} {n, plural, one {termina} other {terminano}} subito. I messaggi restano in coda; i programmi possono riconnettersi.",
   "sessions.ended": "Sessione {id} terminata.",
   "sessions.endedall": "{n, plural, one {# sessione di {of} terminata.} other {# sessioni di {of} terminate.}}",
   "sessions.endpeer": "Termina tutte quelle da {peer}",
