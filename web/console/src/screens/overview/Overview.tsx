@@ -6,6 +6,7 @@ import type { Span } from "../../lib/chart";
 import { useNow } from "../../lib/clock";
 import { formatDuration, formatNumber } from "../../lib/format";
 import { useKeys } from "../../lib/keys";
+import { hostAddress } from "../../lib/places";
 import { useResource } from "../../lib/resource";
 import { addressWith, Link, navigate, useSearch } from "../../lib/router";
 import { comparableStep, weekBefore } from "../../lib/series";
@@ -41,7 +42,7 @@ function Destinations() {
             <tbody>
               {items.slice(0, 8).map((d) => (
                 <tr key={d.domain}>
-                  <th scope="row" className="med ell"><Link to={`/status/queue?q=${encodeURIComponent(`host:${d.domain}`)}`}><Raw>{d.domain}</Raw></Link></th>
+                  <th scope="row" className="med ell"><Link to={hostAddress(d.domain)}><Raw>{d.domain}</Raw></Link></th>
                   <td className="num">{formatNumber(d.messages, t.locale)}</td>
                   <td className="deskonly w-meter"><div className="meter"><i style={{ width: `${Math.max(4, (d.messages / most) * 100)}%` }} /></div></td>
                   <td className="t2 deskonly ell" title={d.answer}><Raw>{d.answer}</Raw></td>

@@ -1,6 +1,6 @@
 import { useMemo, useRef, useState } from "react";
 import { api } from "../../api/client";
-import type { Annotation, Metric } from "../../api/schema";
+import type { Annotation, Metric, MetricsOverTime } from "../../api/schema";
 import { useMay } from "../../app/me";
 import { useText, type Text } from "../../i18n";
 import { clustered, csvOf, type Span } from "../../lib/chart";
@@ -20,6 +20,7 @@ import { Raw } from "../../ui/Raw";
 import { Empty, ErrorNote, failed, Skeleton } from "../../ui/States";
 import { counterLabel, groupLabel } from "../statistics/Statistics";
 import { NoteDialog } from "./NoteDialog";
+import { SpanLinks } from "./SpanLinks";
 import { chosen, localInput, spanOf, stepName, styleOf, toggled, zoomOf, zoomText, type SpanName } from "./view";
 
 const few = 5; // changed settings shown before somebody asks for more
@@ -113,9 +114,13 @@ export default function Traffic() {
     return { from: new Date(s.from).toISOString(), to: new Date(s.to).toISOString() };
   };
   const every = moving || span.to > now ? live : 0;
-  const data = useResource(key, (signal) => api.get("/metrics/query", { query: { metric: names, ...times() }, signal }), every);
+  const fetched = useResource(key, (signal) => api.get("/metrics/query", { query: { metric: names, ...times() }, signal }), every);
   const notes = useResource(key && `annotations ${key}`, (signal) => api.get("/annotations", { query: times(), signal }), every);
 
+  // While another span is read, the chart of the last one stays, and with it the place of the keyboard.
+  const kept = useRef<{ names: string; data: MetricsOverTime }>(undefined);
+  if (fetched.data) kept.current = { names, data: fetched.data };
+  const data = { ...fetched, data: fetched.data ?? (kept.current?.names === names && !fetched.error ? kept.current.data : undefined) };
   const from = data.data ? Date.parse(data.data.from) : 0;
   const step = (data.data?.step_seconds ?? 60) * 1000;
   const points = data.data?.covered_seconds.length ?? 0;
@@ -262,6 +267,7 @@ export default function Traffic() {
             </div>
           )}
           {empty && <Empty icon="chart" title={t("traffic.nothing")}>{data.data?.since ? t("traffic.since", { at: formatDateTime(data.data.since, t.locale) }) : null}</Empty>}
+          {data.data && <SpanLinks span={shown} service={service} />}
           {notes.error && <ErrorNote error={notes.error} retryAt={notes.retryAt} onRetry={notes.refresh} />}
           <Marks groups={marks} locale={t.locale} mayDelete={mayWrite} onDeleted={notes.refresh} />
           {!table && <p className="t3 hint"><span className="deskonly">{t("traffic.help")}</span><span className="mobonly">{t("traffic.help.touch")}</span></p>}
