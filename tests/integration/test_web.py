@@ -475,7 +475,30 @@ def test_events_follow_and_resume(web):
     ids = [e[0] for e in got]
     assert ids == sorted(ids)
     assert call(web, "GET", "/events?topics=colours", token=web.token).status == 400
+    assert call(web, "GET", "/events?topics=sessions.{id}.transcript", token=web.token).status == 400
     assert call(web, "GET", "/events?topics=statistics", token=web.dom_token).code == "missing_scope"
+
+
+def test_a_transcript_is_told_of(web):
+    """A session that says something has more of a transcript; those who may not see it hear nothing."""
+    with web_session(web, "imap", ALICE) as imap:
+        sid = admin(web, "GET", "/sessions?service=imap&account=alice").json()["items"][0]["id"]
+        topic = f"sessions.{sid}.transcript"
+        got, other = [], []
+        t = threading.Thread(target=lambda: got.extend(read_events(web, f"{topic},operations", 4)))
+        # The admin of another domain has a session list, and nothing of this session in his stream.
+        o = threading.Thread(target=lambda: other.extend(read_events(web, f"{topic},sessions", 2, token=web.dom_token)))
+        t.start()
+        o.start()
+        while t.is_alive():
+            imap.noop()
+            t.join(0.5)
+        with web_session(web, "imap", ALICE):
+            o.join(20)
+    assert {e[2]["topic"] for e in got} <= {topic, "operations"}
+    told = [e for e in got if e[2]["topic"] == topic]
+    assert told[0][1] == "invalidate" and told[1][1] == "resync" and "items" not in told[1][2]
+    assert other and all(e[2]["topic"] == "sessions" for e in other)
 
 
 def test_operations_wait_for_their_undo_and_are_seen(web):

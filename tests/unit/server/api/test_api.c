@@ -423,6 +423,61 @@ static void restarts_are_annotations(void **state _unused_)
     assert_string_equal(annotation_text(0, "kind"), "restart");
 }
 
+/* The queue's module, as the checks hear of it. */
+static json_t *queue_says(void *arg, enum module m, const char *op, json_t *args _unused_)
+{
+    json_int_t hour_ago = (json_int_t)clock_wall_ms() - 3600000;
+    if (m != MOD_SMTP || strcmp(op, "queue.page") != 0)
+        return NULL;
+    return json_pack("{s:b, s:{s:i}, s:[{s:s, s:i, s:I, s:s}, {s:s, s:i, s:I, s:s}, {s:s, s:i, "
+                     "s:I, s:s}]}",
+                     "ok", 1, "states", "overdue", *(int *)arg, "destinations", "domain",
+                     "<b>late.test", "messages", 1, "oldest_ms", hour_ago, "answer", "451 later",
+                     "domain", "new.test", "messages", 9, "oldest_ms", (json_int_t)clock_wall_ms(),
+                     "answer", "", "domain", "many.test", "messages", 5, "oldest_ms",
+                     (json_int_t)clock_wall_ms(), "answer", "no answer");
+}
+
+static const json_t *check(const char *id)
+{
+    json_t *row;
+    size_t i;
+    json_array_foreach(json_object_get(got.body, "items"), i, row)
+    {
+        if (!strcmp(json_string_value(json_object_get(row, "id")), id))
+            return row;
+    }
+    return NULL;
+}
+
+static void what_needs_somebody(void **state _unused_)
+{
+    int overdue = 0;
+    admin.ask = queue_says;
+    admin.arg = &overdue;
+    assert_int_equal(ask(root, "GET", "/health/checks", NULL), 200);
+    const json_t *late = check("destination.<b>late.test");
+    assert_string_equal(json_string_value(json_object_get(late, "object")), "<b>late.test");
+    assert_int_equal(json_integer_value(json_object_get(late, "value")), 1);
+    assert_string_equal(json_string_value(json_object_get(late, "state")), "warn");
+    assert_non_null(strstr(json_string_value(json_object_get(late, "detail")), "451 later"));
+    assert_non_null(check("destination.many.test"));
+    assert_null(check("destination.new.test")); /* it has not been tried yet */
+    assert_string_equal(json_string_value(json_object_get(check("queue.overdue"), "state")), "ok");
+    assert_string_equal(json_string_value(json_object_get(check("module.smtp"), "state")), "bad");
+    assert_string_equal(json_string_value(json_object_get(check("logins.refused"), "state")), "ok");
+    overdue = 3;
+    ctr_add(CTR_auth_failed, 100);
+    ask(root, "GET", "/health/checks", NULL);
+    assert_string_equal(json_string_value(json_object_get(check("queue.overdue"), "state")),
+                        "warn");
+    assert_int_equal(json_integer_value(json_object_get(check("queue.overdue"), "value")), 3);
+    assert_string_equal(json_string_value(json_object_get(check("logins.refused"), "state")),
+                        "warn");
+    admin.ask = NULL;
+    admin.arg = NULL;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -442,6 +497,7 @@ int main(void)
         cmocka_unit_test(kinds_of_log_lines),
         cmocka_unit_test(origins_and_cookies),
         cmocka_unit_test(times),
+        cmocka_unit_test(what_needs_somebody),
     };
     int r = cmocka_run_group_tests(tests, begin, end);
     json_decref(got.body);

@@ -7,7 +7,7 @@ import { useText } from "../../i18n";
 import { formatBytes } from "../../lib/format";
 import { useKeys } from "../../lib/keys";
 import { append, bodyOf, hitsIn, hue, tone } from "../../lib/loglines";
-import { sessionAddress } from "../../lib/places";
+import { ipAddress, ipText, sessionAddress } from "../../lib/places";
 import { useResource } from "../../lib/resource";
 import { Link, navigate, useParam } from "../../lib/router";
 import { toast } from "../../lib/toast";
@@ -245,7 +245,7 @@ export default function Logs({ params }: { params: Record<string, string> }) {
               <div key={item.key} data-index={item.index} ref={virtualizer.measureElement} className={`ln ${l.kind === "summary" ? "sum" : l.kind} ${tone(l)} ${hue(l.session ?? "")} ${item.index === current ? "cur" : ""}`} style={{ position: "absolute", top: 0, left: 0, right: 0, transform: `translateY(${item.start}px)` }} onClick={() => { setCurrent(item.index); }}>
                 <span className="tm" translate="no">{l.time}</span>
                 {l.session ? <button type="button" className="thr" title={t("logs.thread")} translate="no" onClick={() => { onlyThread(l.session); }}>{l.session}</button> : <span />}
-                <span className="ip" translate="no">{l.source && l.source !== "SYSTEM" ? <Link to={`/status/sessions?q=${encodeURIComponent(`ip:${l.source}`)}`} tabIndex={-1}>{l.source}</Link> : l.source}</span>
+                <span className="ip" translate="no">{l.source && maySessions && ipText.test(l.source) ? <Link to={ipAddress(l.source)} tabIndex={-1}>{l.source}</Link> : l.source}</span>
                 <span className="ar" aria-hidden="true" translate="no">{l.kind === "in" ? "<<<" : l.kind === "out" ? ">>>" : ""}</span>
                 <span className="tx" translate="no" dir="auto"><Marked text={bodyOf(l)} words={words} find={find} /></span>
               </div>
