@@ -37,7 +37,9 @@ enum tool_print {
     PRINT_TOKENS,
     PRINT_EVENTS,
     PRINT_TRACE,
-    PRINT_TRANSCRIPT
+    PRINT_TRANSCRIPT,
+    PRINT_DNS,
+    PRINT_DNS_TEST
 };
 
 struct tool_cmd {
