@@ -39,7 +39,9 @@ enum tool_print {
     PRINT_EVENTS,
     PRINT_TRACE,
     PRINT_TRANSCRIPT,
-    PRINT_SERVICES
+    PRINT_SERVICES,
+    PRINT_DNS,
+    PRINT_DNS_TEST
 };
 
 struct tool_cmd {

@@ -19,6 +19,7 @@
 #include "os/file.h"
 #include "os/proc.h"
 #include "proc/control_api.h"
+#include "proc/dns_requests.h"
 #include "proc/module.h"
 #include "proc/sampling.h"
 #include "proc/web.h"
@@ -59,6 +60,10 @@ struct client {
 static json_t *ask(void *arg, enum module to, const char *op, json_t *args)
 {
     struct control *c = arg;
+    json_t *own = to == MOD_CONTROL ? dns_request(op, args) : NULL;
+
+    if (own)
+        return own;
     json_t *req = json_pack("{s:s, s:O?}", "op", op, "args", args), *reply;
     char *text = json_dumps(req, JSON_COMPACT);
     struct buf b;
