@@ -18,3 +18,6 @@ SCRIPT = b"console.log('a script of the console');\n" * 2000
 
 
 # --- pages and files of the console ---
+
+
+# --- signing in ---
