@@ -94,9 +94,9 @@ json_t *event_line_json(const struct transcript_line *l)
                      "text", event_text_json(l->text));
 }
 
-json_t *event_explanation_json(struct sv reply)
+json_t *event_explanation_json(struct sv reply, struct sv host)
 {
-    const struct explanation *e = reply.n ? explain_reply(reply) : NULL;
+    const struct explanation *e = reply.n ? explain_reply(reply, host.n > 0) : NULL;
 
     if (!e)
         return json_null();

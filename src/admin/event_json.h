@@ -14,7 +14,8 @@ json_t *event_text_json(struct sv s); /* escaped when it is not UTF-8 */
 /* {"time", "type": "in" | "out" | "note", "text"} */
 json_t *event_line_json(const struct transcript_line *l);
 /* What a reply means: {"id", "cause", "remedy", "setting"}; JSON null when no row knows it. */
-json_t *event_explanation_json(struct sv reply);
+/* host: that gave the reply, empty = this server. */
+json_t *event_explanation_json(struct sv reply, struct sv host);
 
 /* {"id", "message", "sender", "state", "verdict", "recipients": [{"address", "state", "reply",
  * "host", "explanation"}], "next_try", "decisive": event, "explanation", "time"}. */

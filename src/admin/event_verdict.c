@@ -9,10 +9,10 @@ static json_t *rcpts_json(const struct trace *t)
         const struct trace_rcpt *r = &t->rcpts[i];
 
         json_array_append_new(
-            list,
-            json_pack("{s:o, s:s, s:o, s:o, s:o}", "address", event_text_json(r->address), "state",
-                      trace_fates[r->fate], "reply", event_text_json(r->reply), "host",
-                      event_text_json(r->host), "explanation", event_explanation_json(r->reply)));
+            list, json_pack("{s:o, s:s, s:o, s:o, s:o}", "address", event_text_json(r->address),
+                            "state", trace_fates[r->fate], "reply", event_text_json(r->reply),
+                            "host", event_text_json(r->host), "explanation",
+                            event_explanation_json(r->reply, r->host)));
     }
     return list;
 }
@@ -30,10 +30,8 @@ json_t *event_verdict_json(const struct trace *t)
                   event_text_json(buf_sv(&sentence)), "recipients", rcpts_json(t), "next_try",
                   t->next_try_ms ? event_time_json(t->next_try_ms * 1000) : json_null(), "decisive",
                   t->decisive ? event_json(t->decisive) : json_null(), "explanation",
-                  t->decisive
-                      ? event_explanation_json(record_text(&t->decisive->record, FIELD_reply))
-                      : json_null(),
-                  "time", event_time_json(t->time_us));
+                  event_explanation_json(t->answer, t->answer_host), "time",
+                  event_time_json(t->time_us));
     buf_done(&sentence);
     return j;
 }

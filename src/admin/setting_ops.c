@@ -1,6 +1,8 @@
 /* Settings: read, change, describe; every change is audited by the settings store. */
 #include "admin/admin_priv.h"
 
+#include <sys/stat.h>
+
 #include "conf/conf.h"
 #include "mail/account/audit.h"
 #include "mail/account/settings_store.h"
@@ -144,6 +146,17 @@ static json_t *try_value(const struct admin_call *c, const struct setting *s, ch
     return json_pack("{s:b, s:o}", "ok", 1, "effect", effect);
 }
 
+/* What only a look at the disk can say. */
+static int fits_here(const struct setting *s, const char *value, struct errinfo *ei)
+{
+    struct stat st;
+
+    if (strcmp(s->name, "log.archive") != 0 || stat(value, &st) < 0 || !S_ISDIR(st.st_mode))
+        return 0;
+    return err_set(ei, -EISDIR, "%s: '%s' is a folder; name a file in it, such as %s/logs.zip",
+                   s->name, value, value);
+}
+
 static json_t *set(const struct admin_call *c)
 {
     const char *name = admin_arg(c, "name"), *value = admin_arg(c, "value");
@@ -155,6 +168,8 @@ static json_t *set(const struct admin_call *c)
 
     if (!s)
         return unknown(name);
+    if (fits_here(s, value, &ei) < 0)
+        return admin_result(ei.code, &ei);
     r = conf_check(s, sv_c(value), &canonical, &ei);
     if (r < 0)
         return admin_result(r, &ei);

@@ -210,7 +210,27 @@ bool trace_shows(const struct trace *t, const struct trace_scope *scope, const s
         return true;
     if (r->head.message && r->head.message != t->key)
         return false; /* of a notice: goes to somebody else */
+    if (r->head.type == EVT_notice_queued || r->head.type == EVT_delivery_transaction)
+        return false; /* tells of the notice, or of other recipients' servers */
     return !is_of_recipient(r->head.type) || sees_recipient(scope, r);
+}
+
+bool trace_hides_target(const struct trace_scope *s, struct sv address, struct sv original)
+{
+    return s && original.n && !s->sees(s->arg, address) && !s->sees(s->arg, original);
+}
+
+/* Where somebody else's alias leads is not shown. */
+static void hide_targets(struct trace *t, const struct trace_scope *scope)
+{
+    for (size_t i = 0; i < t->n; i++) {
+        struct trace_rcpt *to = &t->rcpts[i];
+
+        if (!trace_hides_target(scope, to->address, to->original))
+            continue;
+        to->address = to->original;
+        to->original = SV_NULL;
+    }
 }
 
 static bool is_whole(const struct event_timeline *tl, uint64_t key, const struct trace_scope *scope)
@@ -262,9 +282,11 @@ void trace_make(const struct event_timeline *tl, uint64_t key, const struct trac
         ret->account.n || (m.accepted && m.accepted->record.head.type == EVT_notice_accepted);
     if (ret->decisive) {
         ret->answer = record_text(&ret->decisive->record, FIELD_reply);
+        ret->answer_host = record_text(&ret->decisive->record, FIELD_host);
         if (!ret->answer.n)
             ret->answer = record_text(&ret->decisive->record, FIELD_reason);
     }
+    hide_targets(ret, scope);
 }
 
 void trace_done(struct trace *t)
@@ -277,18 +299,19 @@ void trace_sentence(const struct trace *t, struct buf *out)
 {
     size_t delivered = trace_count(t, FATE_DELIVERED), waiting = trace_count(t, FATE_WAITING),
            bounced = trace_count(t, FATE_BOUNCED), n = t->n - trace_count(t, FATE_REFUSED);
+    const char *s = n == 1 ? "" : "s";
 
     switch (t->status) {
     case TRACE_DELIVERED:
-        buf_addf(out, "delivered to %zu of %zu recipients", delivered, n);
+        buf_addf(out, "delivered to %zu of %zu recipient%s", delivered, n, s);
         break;
     case TRACE_WAITING:
-        buf_addf(out, "%zu of %zu recipients wait for the next attempt, %zu have it", waiting, n,
-                 delivered);
+        buf_addf(out, "waiting for the next attempt: %zu of %zu recipient%s; delivered: %zu",
+                 waiting, n, s, delivered);
         break;
     case TRACE_MIXED:
     case TRACE_BOUNCED:
-        buf_addf(out, "%zu of %zu recipients will not get it; the sender was told", bounced, n);
+        buf_addf(out, "%zu of %zu recipient%s will not get it; the sender was told", bounced, n, s);
         break;
     case TRACE_ACCEPTED:
         buf_add_str(out, "accepted; the delivery has not begun");

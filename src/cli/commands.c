@@ -65,8 +65,8 @@ const struct tool_cmd tool_cmds[] = {
       "name= address= ip= id= session= service= severity= since= limit=: newest first" },
     { "trace", "message.trace", "what", true, PRINT_TRACE,
       "timeline of a message id; messages of an address or IP: since=1h limit=" },
-    { "why", "message.why", "", true, PRINT_TRACE,
-      "id= or from= to= since=1d: what became of a message, and why" },
+    { "why", "message.why", "[id]", true, PRINT_TRACE,
+      "an id, or from= to= since=1d: what became of a message, and why" },
     { "session", "session.show", "id", false, PRINT_TRANSCRIPT,
       "transcript of a session, by key or log id, and its totals" },
     { "service list", "service.list", "", false, PRINT_SERVICES,
@@ -81,6 +81,10 @@ const struct tool_cmd tool_cmds[] = {
       "smtp, access or control; its ports stay open" },
     { "stats", "stats.list", "", false, PRINT_STATS, "counters since the start" },
     { "audit", "audit.list", "[limit]", false, PRINT_AUDIT, "who changed what, newest first" },
+    { "dns test", "dns.test", "", true, PRINT_DNS_TEST,
+      "[--rounds N] [--timeout TIME]: asks each configured name server" },
+    { "dns", "dns.lookup", "name [type]", true, PRINT_DNS,
+      "[--server ADDRESS] [--timeout TIME] [--no-cache]: records with TTL and DNSSEC status" },
     { "reload", "server.reload", "", false, PRINT_OK, "read settings and certificates again" },
     { 0 },
 };
@@ -153,6 +157,42 @@ static int add_pair(json_t *args, const char *word, const struct tool_cmd *c, st
     return 0;
 }
 
+/* --key value, --key=value, --no-key: the same as key=value pairs. *ret_words: taken. */
+static int add_option(json_t *args, const char *word, const char *next, const struct tool_cmd *c,
+                      int *ret_words, struct errinfo *ei)
+{
+    char pair[600];
+    const char *key = word + 2;
+    bool has_value = strchr(key, '='), off = !has_value && !strncmp(key, "no-", 3);
+
+    if (!has_value && !off && !next) {
+        snprintf(pair, sizeof(pair), "'%.40s' needs a value", word);
+        return usage(c, ei, pair);
+    }
+    *ret_words = has_value || off ? 1 : 2;
+    snprintf(pair, sizeof(pair), "%s%s%s", off ? key + 3 : key, has_value ? "" : "=",
+             has_value ? ""
+             : off     ? "no"
+                       : next);
+    return add_pair(args, pair, c, ei);
+}
+
+static int add_words(json_t *args, char *const *argv, int n, const struct tool_cmd *c,
+                     struct errinfo *ei)
+{
+    int r = 0, words = 1;
+
+    if (n && !c->pairs)
+        return usage(c, ei, "too many arguments");
+    for (int i = 0; i < n && r == 0; i += words) {
+        words = 1;
+        r = strncmp(argv[i], "--", 2)
+                ? add_pair(args, argv[i], c, ei)
+                : add_option(args, argv[i], i + 1 < n ? argv[i + 1] : NULL, c, &words, ei);
+    }
+    return r;
+}
+
 static int add_positional(json_t *args, struct sv name, const char *word, struct errinfo *ei)
 {
     json_t *value = json_string(word);
@@ -186,13 +226,15 @@ int tool_parse(int argc, char *const *argv, const struct tool_cmd **ret_cmd, jso
 
         if (optional)
             name = sv_n(name.p + 1, name.n - 2);
-        if (i < argc)
+        /* An optional one may be left out before pairs: no id or pattern has a '=' or begins so. */
+        bool other = i < argc && (!strncmp(argv[i], "--", 2) || (c->pairs && strchr(argv[i], '=')));
+        if (i < argc && !(optional && other))
             r = add_positional(args, name, argv[i++], ei);
         else if (!optional)
             r = usage(c, ei, "an argument is missing");
     }
-    while (i < argc && r == 0)
-        r = c->pairs ? add_pair(args, argv[i++], c, ei) : usage(c, ei, "too many arguments");
+    if (r == 0)
+        r = add_words(args, argv + i, argc - i, c, ei);
     if (r < 0) {
         json_decref(args);
         return r;

@@ -438,6 +438,12 @@ void tool_print(const struct tool_cmd *cmd, json_t *reply)
     case PRINT_SERVICES:
         print_services(rows);
         break;
+    case PRINT_DNS:
+        print_dns(reply);
+        break;
+    case PRINT_DNS_TEST:
+        print_dns_test(reply);
+        break;
     case PRINT_OPERATIONS:
         table(rows, operation_cols, "");
         break;

@@ -7,6 +7,10 @@
 void print_safe(const char *s, char *out, size_t cap);
 const char *print_text(json_t *o, const char *key); /* "" when it is not there */
 
+/* print_dns.c */
+void print_dns(json_t *reply);
+void print_dns_test(json_t *reply);
+
 /* print_events.c */
 void print_events(json_t *rows);
 void print_trace(json_t *reply); /* a message with its events, or several messages */

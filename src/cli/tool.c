@@ -236,7 +236,7 @@ static int read_options(int argc, char **argv, struct tool_opts *o)
     return 0;
 }
 
-int tool_main(int argc, char **argv)
+int tool_main(int argc, char **argv, char *command)
 {
     static char name[] = "posthorn tool";
     struct tool_opts o = { 0 };
@@ -247,6 +247,8 @@ int tool_main(int argc, char **argv)
     r = read_options(argc, argv, &o);
     if (r)
         return r - 1;
+    if (command) /* before its arguments, in the place of what getopt has read */
+        argv[--optind] = command;
     argc -= optind;
     argv += optind;
     if (argc == 0 || !strcmp(argv[0], "help")) {

@@ -6,9 +6,10 @@
 
 #include "base/err.h"
 
-int tool_main(int argc,
-              char **argv); /* argv behind "tool"; the exit status: 0, 1 = refused or failed, 2 =
-                               usage, 3 = no right to it, 4 = the server cannot be reached */
+/* argv behind "tool". command: the first word, when it is not among the arguments (`posthorn why`);
+ * NULL. The exit status: 0, 1 = refused or failed, 2 = usage, 3 = no right to it, 4 = the server
+ * cannot be reached. */
+int tool_main(int argc, char **argv, char *command);
 void tool_help(void);
 
 /* --- inside the room --- */
@@ -38,7 +39,9 @@ enum tool_print {
     PRINT_EVENTS,
     PRINT_TRACE,
     PRINT_TRANSCRIPT,
-    PRINT_SERVICES
+    PRINT_SERVICES,
+    PRINT_DNS,
+    PRINT_DNS_TEST
 };
 
 struct tool_cmd {

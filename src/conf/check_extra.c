@@ -149,6 +149,11 @@ static bool is_path(struct sv v)
     return v.p[0] == '/';
 }
 
+static bool is_zip(struct sv v)
+{
+    return is_path(v) && v.n > 5 && v.p[v.n - 5] != '/' && sv_iends(v, SV(".zip"));
+}
+
 static bool is_mailbox_name(struct sv v)
 {
     return sv_find(v, '@') <= 0 || sv_rfind(v, '@') + 1 < (ssize_t)v.n;
@@ -177,6 +182,9 @@ static const struct {
     { "imap.access_ips", is_network_or_mask, false, NETWORKS_OR_MASKS },
     { "imap.listen", is_listen, false, "address:port or [IPv6]:port, separated by ;" },
     { "imap.listen_tls", is_listen, false, "address:port or [IPv6]:port, separated by ;" },
+    { "log.archive", is_zip, false,
+      "the absolute path of a file that ends in .zip, such as /var/backups/logs.zip; not a "
+      "folder" },
     { "mailbox.default_folders", is_folder, false, "folder names without % and *" },
     { "net.access_ips", is_network_or_mask, false, NETWORKS_OR_MASKS },
     { "net.trusted_ips", is_network, false, "addresses and networks (10.0.0.0/8, fd00::/8)" },

@@ -9,6 +9,7 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/deadline.h"
 #include "event/emit_priv.h"
 #include "event/store.h"
 #include "event/text.h"
@@ -53,35 +54,16 @@ static const enum counter done_counter[STREAM_COUNT] = { CTR_events_emitted, CTR
 static const enum counter lost_counter[STREAM_COUNT] = { CTR_events_lost,
                                                          CTR_transcript_lines_lost };
 
-/* Waits are about real time: the kernel's clock, which tests do not move. */
-static struct timespec in_ms(int ms)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    t.tv_sec += ms / 1000;
-    t.tv_nsec += (long)(ms % 1000) * 1000000;
-    if (t.tv_nsec >= 1000000000) {
-        t.tv_sec++;
-        t.tv_nsec -= 1000000000;
-    }
-    return t;
-}
-
-static bool wait_until(pthread_cond_t *c, const struct timespec *t)
-{
-    return pthread_cond_clockwait(c, &out.lock, CLOCK_MONOTONIC, t) != ETIMEDOUT;
-}
-
 /* --- putting --- */
 
 /* Locked. While nothing can be written, waiting would only stop the mail too. */
 static bool wait_for_room(const struct ring *r, size_t n)
 {
-    struct timespec t = in_ms(BLOCK_MS);
+    struct timespec t = deadline_in(BLOCK_MS);
     while (!ring_fits(r, n) && out.running && !out.failing) {
         out.urgent = true;
         pthread_cond_signal(&out.data);
-        if (!wait_until(&out.moved, &t))
+        if (!deadline_wait(&out.moved, &out.lock, &t))
             break;
     }
     return ring_fits(r, n);
@@ -257,9 +239,9 @@ static void write_round(void)
 
 static void gather(void)
 {
-    struct timespec t = in_ms(out.failing ? RETRY_MS : BATCH_MS);
+    struct timespec t = deadline_in(out.failing ? RETRY_MS : BATCH_MS);
     while ((out.failing || !is_batch()) && !out.urgent && !out.stop)
-        if (!wait_until(&out.data, &t))
+        if (!deadline_wait(&out.data, &out.lock, &t))
             break;
     out.urgent = false;
 }
@@ -335,7 +317,7 @@ int event_start(const char *data_dir, enum module self, int memory_fd, struct er
 
 void event_flush(void)
 {
-    struct timespec t = in_ms(FLUSH_MS);
+    struct timespec t = deadline_in(FLUSH_MS);
     pthread_mutex_lock(&out.lock);
     uint64_t used = 0;
     for (int i = 0; i < STREAM_COUNT && out.memory.map; i++)
@@ -345,7 +327,7 @@ void event_flush(void)
     while (out.running && !all_empty() && out.rounds < target) {
         out.urgent = true;
         pthread_cond_signal(&out.data);
-        if (!wait_until(&out.moved, &t))
+        if (!deadline_wait(&out.moved, &out.lock, &t))
             break;
     }
     pthread_mutex_unlock(&out.lock);

@@ -36,11 +36,16 @@ bool explain_matches(const struct explanation *e, struct sv reply)
     return matches(sv_c(e->pattern), sv_trim(reply));
 }
 
-const struct explanation *explain_reply(struct sv reply)
+const struct explanation *explain_reply(struct sv reply, bool by_peer)
 {
-    for (size_t i = 0; i < explanations_count; i++)
-        if (explain_matches(&explanations[i], reply))
-            return &explanations[i];
+    for (size_t i = 0; i < explanations_count; i++) {
+        const struct explanation *e = &explanations[i];
+
+        if (by_peer && !sv_starts(sv_c(e->id), SV("smtp.err.c.")))
+            continue;
+        if (explain_matches(e, reply))
+            return e;
+    }
     return NULL;
 }
 

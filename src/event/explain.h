@@ -10,9 +10,10 @@ struct explanation {
 extern const struct explanation explanations[];
 extern const size_t explanations_count;
 
-/* The row of a reply of ours, or of the reason of a delivery of ours; NULL: none, as for the words
- * of another server. */
-const struct explanation *explain_reply(struct sv reply);
+/* The row of a reply; NULL: none. by_peer: of an attempt of ours at another server, whose own words
+ * are not looked up, as they only look like ours by chance: then the rows of our own deliveries
+ * alone (smtp.err.c.*) are meant. */
+const struct explanation *explain_reply(struct sv reply, bool by_peer);
 bool explain_matches(const struct explanation *e, struct sv reply);
 /* In words what any reply with this code means; never NULL. */
 const char *explain_code(unsigned code);

@@ -10,6 +10,7 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/deadline.h"
 #include "base/list.h"
 #include "os/proc.h"
 
@@ -229,7 +230,6 @@ static void *receive(void *arg)
 int ipc_open(int fd, enum module self, const struct ipc_ops *ops, void *arg, struct ipc **ret)
 {
     struct ipc *i = xcalloc(1, sizeof(*i));
-    pthread_condattr_t attr;
     int r;
 
     i->fd = fd;
@@ -238,10 +238,7 @@ int ipc_open(int fd, enum module self, const struct ipc_ops *ops, void *arg, str
     i->arg = arg;
     list_init(&i->waiters);
     pthread_mutex_init(&i->lock, NULL);
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&i->changed, &attr);
-    pthread_condattr_destroy(&attr);
+    pthread_cond_init(&i->changed, NULL);
     *ret = i; /* before the thread: its callbacks may send */
     r = pthread_create(&i->thread, NULL, receive, i);
     if (r) {
@@ -294,16 +291,9 @@ int ipc_request(struct ipc *i, enum module to, struct sv json, int64_t timeout_m
                 struct buf *reply)
 {
     struct waiter w = { .reply = reply };
-    struct timespec until;
+    struct timespec until = deadline_in(timeout_ms);
     int r;
 
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += timeout_ms / 1000;
-    until.tv_nsec += (timeout_ms % 1000) * 1000000;
-    if (until.tv_nsec >= 1000000000) {
-        until.tv_sec++;
-        until.tv_nsec -= 1000000000;
-    }
     pthread_mutex_lock(&i->lock);
     w.id = ++i->next_id;
     list_add_tail(&i->waiters, &w.node);
@@ -313,7 +303,7 @@ int ipc_request(struct ipc *i, enum module to, struct sv json, int64_t timeout_m
         r = send_patiently(i, to, IPC_REQUEST, w.id, false, json);
     pthread_mutex_lock(&i->lock);
     while (r == 0 && !w.done)
-        if (pthread_cond_timedwait(&i->changed, &i->lock, &until) == ETIMEDOUT)
+        if (!deadline_wait(&i->changed, &i->lock, &until))
             r = E_TIMEOUT;
     list_del(&w.node);
     pthread_mutex_unlock(&i->lock);

@@ -21,6 +21,7 @@ enum {
     PIPE_BYTES = 1024 * 1024,
     READ_BYTES = 512 * 1024, /* holds the largest record */
     MAX_SLEEP_S = 3600,
+    REPORT_MS = 10000, /* lost lines are told of within this time */
     DRAIN_ROUNDS = 1000,
 };
 
@@ -36,7 +37,7 @@ struct log_sink {
     pthread_mutex_t lock; /* guards until the blank line */
     int added[MAX_PIPES]; /* not yet seen by the thread */
     unsigned n_added;
-    char *dir, *server_id; /* new configuration, when changed */
+    char *dir, *server_id, *archive; /* new configuration, when changed */
     struct log_sink_conf conf;
     bool changed, stop;
 
@@ -110,6 +111,7 @@ static void apply_conf(struct log_sink *s)
 {
     s->conf.dir = s->dir;
     s->conf.server_id = s->server_id;
+    s->conf.archive = s->archive;
     log_files_configure(&s->files, &s->conf);
     s->to_syslog = s->conf.syslog;
     s->changed = false;
@@ -136,13 +138,13 @@ static bool take_requests(struct log_sink *s)
 /* Milliseconds to the end of the day; an hour at most, as clocks get set. */
 static int sleep_ms(const struct log_sink *s)
 {
-    if (s->files.lost > 0)
-        return 60000; /* a report is due */
+    if (s->files.lost > 0 || s->files.untold > 0)
+        return log_files_patience(&s->files, REPORT_MS);
     char hms[16];
     clock_hms(clock_wall_s(), hms);
     int now = ((hms[0] - '0') * 10 + hms[1] - '0') * 3600 +
               ((hms[3] - '0') * 10 + hms[4] - '0') * 60 + (hms[6] - '0') * 10 + hms[7] - '0';
-    return MIN(86400 - now + 1, (int)MAX_SLEEP_S) * 1000;
+    return log_files_patience(&s->files, MIN(86400 - now + 1, (int)MAX_SLEEP_S) * 1000);
 }
 
 static void wait_for_data(struct log_sink *s, struct pollfd *fds)
@@ -190,8 +192,10 @@ static void copy_conf(struct log_sink *s, const struct log_sink_conf *c)
 {
     free(s->dir);
     free(s->server_id);
+    free(s->archive);
     s->dir = xstrdup(c->dir);
     s->server_id = xstrdup(c->server_id ? c->server_id : "");
+    s->archive = xstrdup(c->archive ? c->archive : "");
     s->conf = *c;
     s->changed = true;
 }
@@ -209,7 +213,7 @@ int log_sink_new(const struct log_sink_conf *c, struct log_sink **ret, struct er
     s->syslog = (struct log_syslog){ .path = "/dev/log", .fd = -1 };
     s->mem = xmalloc(READ_BYTES);
     pthread_mutex_init(&s->lock, NULL);
-    log_files_init(&s->files);
+    log_files_init(&s->files, wake);
     copy_conf(s, c);
     apply_conf(s);
     sigset_t all, old;
@@ -285,6 +289,7 @@ void log_sink_free(struct log_sink *s)
     pthread_mutex_destroy(&s->lock);
     free(s->dir);
     free(s->server_id);
+    free(s->archive);
     free(s->mem);
     free(s);
 }

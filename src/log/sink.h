@@ -1,8 +1,9 @@
 /* The supervisor's side of the logs: reads the modules' pipes, owns the files
  *   <dir>/<letter><server id><yyyymmdd>-<nn>.log        letters s p m c e
  *   <dir>/<subdirectory>/<server id><yyyymmdd>-<nn>.log  auth maintenance mailflow dns sql
- * with nn from 00; rotates by size and day, deletes by age. One thread. A write error costs lines,
- * which are counted (log_lines_lost) and told on stderr once a minute; nobody waits for it. */
+ * with nn from 00; rotates by size and day, archives and deletes by age. One thread, and one more
+ * while old logs go. A write error costs lines, which are counted (log_lines_lost), told on stderr
+ * once a minute and in the log of errors as soon as that can be written; nobody waits for it. */
 #pragma once
 
 #include "base/err.h"
@@ -14,6 +15,8 @@ struct log_sink_conf {
     const char *server_id; /* "" on a single server */
     uint64_t rotate_bytes; /* 0 = only daily */
     unsigned delete_days;  /* 0 = never */
+    const char *archive;   /* a ZIP file that deleted logs are added to before; NULL or "" = none */
+    size_t cache_bytes;    /* lines may wait in memory until there are so many, or 5 s; 0 = not */
     bool syslog;           /* to the system log too */
 };
 

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/deadline.h"
 #include "base/list.h"
 #include "os/file.h"
 #include "os/proc.h"
@@ -65,27 +66,6 @@ static struct {
     .waiters = { &out.waiters, &out.waiters },
     .fd = -1,
 };
-
-/* Waits are about the reader's real time, not about dates: the kernel's clock, which tests do not
- * move. */
-static struct timespec in_ms(int ms)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    t.tv_sec += ms / 1000;
-    t.tv_nsec += (long)(ms % 1000) * 1000000;
-    if (t.tv_nsec >= 1000000000) {
-        t.tv_sec++;
-        t.tv_nsec -= 1000000000;
-    }
-    return t;
-}
-
-/* False: the time is up. */
-static bool wait_until(pthread_cond_t *c, const struct timespec *t)
-{
-    return pthread_cond_clockwait(c, &out.lock, CLOCK_MONOTONIC, t) != ETIMEDOUT;
-}
 
 static void batch_reserve(struct batch *b, size_t extra)
 {
@@ -143,12 +123,12 @@ static bool wait_for_room(size_t need)
     if (out.stuck)
         return false;
     struct waiter w = { .turn = PTHREAD_COND_INITIALIZER, .need = need };
-    struct timespec t = in_ms(BLOCK_MS);
+    struct timespec t = deadline_in(BLOCK_MS);
     uint64_t seen = out.handed;
     bool in_time = true;
     list_add_tail(&out.waiters, &w.link);
     while (!w.admitted && in_time && !out.stuck && out.fd >= 0)
-        in_time = wait_until(&w.turn, &t);
+        in_time = deadline_wait(&w.turn, &out.lock, &t);
     pthread_cond_destroy(&w.turn);
     if (w.admitted) {
         out.reserved -= need;
@@ -289,9 +269,9 @@ static void *flusher(void *arg)
             pthread_cond_wait(&out.data, &out.lock);
         if (out.filling.n == 0)
             break;
-        struct timespec t = in_ms(BATCH_MS);
+        struct timespec t = deadline_in(BATCH_MS);
         while (out.filling.n < BATCH_BYTES && !out.urgent && !out.stop)
-            if (!wait_until(&out.data, &t))
+            if (!deadline_wait(&out.data, &out.lock, &t))
                 break;
         out.urgent = false;
         hand_over(&spare);
@@ -339,13 +319,13 @@ void log_attach(int pipe_fd)
 
 void log_flush(void)
 {
-    struct timespec t = in_ms(FLUSH_MS);
+    struct timespec t = deadline_in(FLUSH_MS);
     pthread_mutex_lock(&out.lock);
     uint64_t target = out.appended;
     while (out.running && out.handed < target) {
         out.urgent = true;
         pthread_cond_signal(&out.data);
-        if (!wait_until(&out.moved, &t))
+        if (!deadline_wait(&out.moved, &out.lock, &t))
             break;
     }
     pthread_mutex_unlock(&out.lock);

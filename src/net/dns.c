@@ -1,256 +1,157 @@
-/* DNS through libunbound: one context per configuration, its resolver in a thread of libunbound's,
- * results collected by ours, which wakes the caller. Forwarders only: a context without one is
- * never used, because it would ask the root servers by itself. The context is made at the first
- * lookup, so modules that look nothing up pay nothing. */
+/* Lookups: the cache, then the servers in turn, and the log of DNS. */
 #include "net/dns.h"
 
 #include <arpa/inet.h>
-#include <errno.h>
 #include <idn2.h>
-#include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
-#include <sys/eventfd.h>
-#include <unbound.h>
-#include <unistd.h>
 
 #include "base/clock.h"
-#include "base/rand.h"
 #include "conf/conf.h"
 #include "log/log.h"
 #include "net/dns_priv.h"
-#include "os/proc.h"
 
-/* One configuration's resolver. Counted: lookups in progress outlive a reconfiguration. */
-struct resolver {
+/* The servers of one configuration. Counted: lookups in progress outlive a reconfiguration. */
+struct server_list {
     atomic_uint refs;
-    struct ub_ctx *ub;
-    pthread_t thread;
-    int stop_fd; /* eventfd: readable when thread is to end */
-};
-
-/* One lookup. Counted: by the caller and by the callback to come. */
-struct query {
-    atomic_uint refs;
-    pthread_mutex_t lock; /* guards done, result */
-    pthread_cond_t changed;
-    bool done;
-    int error; /* libunbound's */
-    struct ub_result *result;
+    size_t n;
+    struct dns_server *server[DNS_MAX_SERVERS];
 };
 
 static struct {
-    pthread_mutex_t lock; /* guards the rest */
-    struct resolver *resolver;
-    bool configured; /* resolver is up to date; NULL then means that there is no server */
-    char why[220];   /* why there is none */
+    pthread_mutex_t lock;     /* guards the rest */
+    struct server_list *list; /* NULL: not read yet */
     int (*hook)(const char *name, enum dns_type, struct dns_answer **);
 } dns = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
-/* libunbound counts its contexts and makes and destroys global locks with the first and last of
- * them, unguarded (seen by TSAN): held while a context is made or deleted. Taken after dns.lock. */
-static pthread_mutex_t library_lock = PTHREAD_MUTEX_INITIALIZER;
+static const struct {
+    enum dns_type type;
+    const char *name;
+} type_names[] = {
+    { DNS_A, "A" },         { DNS_AAAA, "AAAA" }, { DNS_CNAME, "CNAME" }, { DNS_MX, "MX" },
+    { DNS_NAPTR, "NAPTR" }, { DNS_NS, "NS" },     { DNS_PTR, "PTR" },     { DNS_SOA, "SOA" },
+    { DNS_SRV, "SRV" },     { DNS_TLSA, "TLSA" }, { DNS_TXT, "TXT" },
+};
 
-/* --- resolver --- */
-
-static void *collect(void *arg)
+const char *dns_type_name(enum dns_type t)
 {
-    struct resolver *r = arg;
-
-    os_thread_name("dns");
-    for (;;) {
-        struct pollfd p[2] = { { .fd = ub_fd(r->ub), .events = POLLIN },
-                               { .fd = r->stop_fd, .events = POLLIN } };
-
-        if (poll(p, 2, -1) <= 0)
-            continue;
-        if (p[1].revents)
-            break;
-        ub_process(r->ub);
-    }
-    return NULL;
+    for (size_t i = 0; i < ARRAY_LEN(type_names); i++)
+        if (type_names[i].type == t)
+            return type_names[i].name;
+    return "?";
 }
 
-static void resolver_unref(struct resolver *r)
+bool dns_type_parse(const char *word, enum dns_type *ret)
 {
-    if (!r || atomic_fetch_sub(&r->refs, 1) != 1)
-        return;
-    eventfd_write(r->stop_fd, 1);
-    pthread_join(r->thread, NULL);
-    close(r->stop_fd);
-    pthread_mutex_lock(&library_lock);
-    ub_ctx_delete(r->ub);
-    pthread_mutex_unlock(&library_lock);
-    free(r);
+    for (size_t i = 0; i < ARRAY_LEN(type_names); i++)
+        if (sv_ieq(sv_c(type_names[i].name), sv_c(word))) {
+            *ret = type_names[i].type;
+            return true;
+        }
+    return false;
 }
 
-static int set_options(struct ub_ctx *ub, const struct conf_dns *c, struct errinfo *ei)
+const char *dns_security_name(enum dns_security s)
 {
-    static const char *const options[][2] = {
-        { "do-not-query-localhost:", "no" }, { "unblock-lan-zones:", "yes" },
-        { "msg-cache-size:", "1m" },         { "rrset-cache-size:", "2m" },
-        { "key-cache-size:", "512k" },       { "neg-cache-size:", "256k" },
-    };
-    int rc;
+    static const char *const names[] = { "insecure", "secure", "bogus" };
 
-    for (size_t i = 0; i < ARRAY_LEN(options); i++)
-        if ((rc = ub_ctx_set_option(ub, options[i][0], options[i][1])))
-            return err_set(ei, E_TEMP, "DNS: option %s %s", options[i][0], ub_strerror(rc));
-    if (!c->cache && (rc = ub_ctx_set_option(ub, "cache-max-ttl:", "0")))
-        return err_set(ei, E_TEMP, "DNS: option cache-max-ttl: %s", ub_strerror(rc));
-    if (*c->trust_anchor && (rc = ub_ctx_add_ta_file(ub, c->trust_anchor)))
-        return err_set(ei, E_TEMP, "dns.trust_anchor: %s: %s", c->trust_anchor, ub_strerror(rc));
-    return 0;
+    return names[s];
 }
 
-/* Zones that libunbound would answer by itself: private networks and reserved names belong to the
- * site's own servers. Removed, as a transparent zone would keep its built-in records (127.0.0.1 is
- * localhost). These calls finalise the context, so they come last. */
-static int open_zones(struct ub_ctx *ub, struct errinfo *ei)
+void dns_reply_done(struct dns_reply *r)
 {
-    static const char *const zones[] = { "test.", "invalid.", "onion.", "home.arpa.",
-                                         "127.in-addr.arpa." };
-
-    for (size_t i = 0; i < ARRAY_LEN(zones); i++) {
-        int rc = ub_ctx_zone_remove(ub, zones[i]);
-
-        if (rc)
-            return err_set(ei, E_TEMP, "DNS: zone %s %s", zones[i], ub_strerror(rc));
-    }
-    return 0;
+    dns_answer_free(r->answer);
+    r->answer = NULL;
 }
 
-static int add_server(struct ub_ctx *ub, struct sv server, struct errinfo *ei)
-{
-    char text[80];
-    int rc;
+/* --- servers --- */
 
-    if (!sv_copy(text, sizeof(text), server))
-        return err_set(ei, E_RANGE, "DNS server '" SV_FMT "' is not an address", SV_ARG(server));
-    rc = ub_ctx_set_fwd(ub, text);
-    if (rc)
-        return err_set(ei, E_PARSE, "DNS server '%s': %s; use ADDRESS or ADDRESS@PORT", text,
-                       ub_strerror(rc));
-    return 0;
+static bool add_server(struct server_list *l, struct sv text)
+{
+    char copy[DNS_SERVER_TEXT];
+
+    text = sv_trim(text);
+    if (!text.n || l->n == DNS_MAX_SERVERS || !sv_copy(copy, sizeof(copy), text))
+        return false;
+    l->server[l->n++] = dns_server_new(copy);
+    return true;
 }
 
-static int servers_of_list(struct ub_ctx *ub, const char *list, struct errinfo *ei)
-{
-    struct sv rest = sv_c(list);
-    int n = 0;
-
-    while (rest.p) {
-        struct sv s = sv_trim(sv_split(&rest, ';'));
-        int r = s.n ? add_server(ub, s, ei) : 0;
-
-        if (r < 0)
-            return r;
-        n += s.n > 0;
-    }
-    return n;
-}
-
-static int servers_of_system(struct ub_ctx *ub, struct errinfo *ei)
+static void servers_of_system(struct server_list *l)
 {
     FILE *f = fopen("/etc/resolv.conf", "re");
     char line[512];
-    int n = 0, r = 0;
 
-    while (f && r >= 0 && fgets(line, sizeof(line), f)) {
+    while (f && fgets(line, sizeof(line), f)) {
         struct sv s = sv_trim(sv_c(line));
 
-        if (!sv_starts(s, SV("nameserver")))
-            continue;
-        s = sv_trim(sv_skip(s, 10));
-        r = s.n ? add_server(ub, s, ei) : 0;
-        n += s.n > 0;
+        if (sv_starts(s, SV("nameserver")))
+            add_server(l, sv_skip(s, 10));
     }
     if (f)
         fclose(f);
-    return r < 0 ? r : n;
 }
 
-/* Order matters: forwarders before anything that finalises the context (ub_ctx_set_fwd fails
- * afterwards). */
-static int configure_context(struct ub_ctx *ub, const struct conf_dns *c, struct errinfo *ei)
+static void list_unref(struct server_list *l)
 {
-    int n, r, rc = ub_ctx_async(ub, 1);
+    if (!l || atomic_fetch_sub(&l->refs, 1) != 1)
+        return;
+    for (size_t i = 0; i < l->n; i++)
+        dns_server_unref(l->server[i]);
+    free(l);
+}
+DEFINE_CLEANUP(struct server_list, list_unref)
 
-    if (rc)
-        return err_set(ei, E_TEMP, "DNS: %s", ub_strerror(rc));
-    r = set_options(ub, c, ei);
-    if (r < 0)
-        return r;
-    n = *c->servers ? servers_of_list(ub, c->servers, ei) : servers_of_system(ub, ei);
-    if (n == 0)
-        return err_set(ei, E_TEMP,
-                       "no DNS server: set dns.servers, or name one in /etc/resolv.conf");
-    return n < 0 ? n : open_zones(ub, ei);
+static struct server_list *list_new(const struct conf_dns *c)
+{
+    struct server_list *l = xcalloc(1, sizeof(*l));
+    struct sv rest = sv_c(c->servers);
+
+    atomic_init(&l->refs, 1);
+    while (*c->servers && rest.p)
+        add_server(l, sv_split(&rest, ';'));
+    if (!*c->servers)
+        servers_of_system(l);
+    return l;
 }
 
-static int resolver_new(struct resolver **ret, struct errinfo *ei)
+static int list_get(const struct conf_dns *c, struct server_list **ret, struct errinfo *ei)
+{
+    pthread_mutex_lock(&dns.lock);
+    if (!dns.list)
+        dns.list = list_new(c);
+    atomic_fetch_add(&dns.list->refs, 1);
+    *ret = dns.list;
+    pthread_mutex_unlock(&dns.lock);
+    return (*ret)->n ? 0
+                     : err_set(ei, E_TEMP,
+                               "no DNS server: set dns.servers, or name one in /etc/resolv.conf");
+}
+
+int dns_servers(char ret[DNS_MAX_SERVERS][DNS_SERVER_TEXT], struct errinfo *ei)
 {
     _cleanup_(conf_unrefp) const struct conf *c = conf_pin();
-    struct resolver *r = xcalloc(1, sizeof(*r));
-    int rc;
+    _cleanup_(list_unrefp) struct server_list *l = NULL;
+    int r = list_get(&c->dns, &l, ei);
 
-    atomic_init(&r->refs, 1);
-    r->ub = ub_ctx_create();
-    if (!r->ub) {
-        free(r);
-        return err_set(ei, E_TEMP, "DNS: libunbound cannot start");
-    }
-    rc = configure_context(r->ub, &c->dns, ei);
-    r->stop_fd = rc == 0 ? eventfd(0, EFD_CLOEXEC) : -1;
-    if (rc == 0 && (r->stop_fd < 0 || pthread_create(&r->thread, NULL, collect, r)))
-        rc = err_set(ei, E_TEMP, "DNS: no descriptor or thread is left");
-    if (rc < 0) {
-        closep(&r->stop_fd);
-        ub_ctx_delete(r->ub);
-        free(r);
-        return rc;
-    }
-    *ret = r;
-    return 0;
-}
-
-/* The current resolver, counted; made when there is none yet. */
-static int resolver_get(struct resolver **ret, struct errinfo *ei)
-{
-    struct errinfo why = { 0 };
-    int r = 0;
-
-    pthread_mutex_lock(&dns.lock);
-    if (!dns.configured) {
-        pthread_mutex_lock(&library_lock);
-        int made = resolver_new(&dns.resolver, &why);
-        pthread_mutex_unlock(&library_lock);
-        if (made < 0)
-            snprintf(dns.why, sizeof(dns.why), "%s", why.text);
-        dns.configured = true;
-    }
-    if (dns.resolver) {
-        atomic_fetch_add(&dns.resolver->refs, 1);
-        *ret = dns.resolver;
-    } else {
-        r = err_set(ei, E_TEMP, "%s", dns.why);
-    }
-    pthread_mutex_unlock(&dns.lock);
-    return r;
+    if (r < 0)
+        return r;
+    for (size_t i = 0; i < l->n; i++)
+        memcpy(ret[i], dns_server_text(l->server[i]), DNS_SERVER_TEXT);
+    return (int)l->n;
 }
 
 int dns_configure(struct errinfo *ei _unused_)
 {
-    struct resolver *old;
+    struct server_list *old;
 
     pthread_mutex_lock(&dns.lock);
-    old = dns.resolver;
-    dns.resolver = NULL;
-    dns.configured = false;
+    old = dns.list;
+    dns.list = NULL;
     pthread_mutex_unlock(&dns.lock);
     dns_cache_clear();
-    resolver_unref(old);
+    list_unref(old);
     return 0;
 }
 
@@ -264,162 +165,150 @@ void dns_test_hook(int (*fn)(const char *name, enum dns_type, struct dns_answer 
 
 /* --- one lookup --- */
 
-static void query_unref(struct query *q)
+/* Answers that another server may give better: silence and failures of the server, not a signature
+ * that is wrong. */
+static bool ask_next(int r, const struct dns_reply *reply)
 {
-    if (atomic_fetch_sub(&q->refs, 1) != 1)
-        return;
-    if (q->result)
-        ub_resolve_free(q->result);
-    pthread_cond_destroy(&q->changed);
-    pthread_mutex_destroy(&q->lock);
-    free(q);
+    return (r == E_TIMEOUT || r == E_TEMP) && reply->security != DNS_BOGUS;
 }
 
-static void on_result(void *arg, int error, struct ub_result *result)
+static int ask_server(struct dns_server *s, const struct conf_dns *c, const struct dns_question *q,
+                      struct dns_reply *ret, struct errinfo *ei)
 {
-    struct query *q = arg;
+    int r = dns_server_resolve(s, c, q->name, q->type,
+                               q->timeout_ms > 0 ? q->timeout_ms : c->timeout, ret, ei);
 
-    pthread_mutex_lock(&q->lock);
-    q->done = true;
-    q->error = error;
-    q->result = result;
-    pthread_cond_signal(&q->changed);
-    pthread_mutex_unlock(&q->lock);
-    query_unref(q);
+    if (!ask_next(r, ret))
+        snprintf(ret->server, sizeof(ret->server), "%s", dns_server_text(s));
+    return r;
 }
 
-static struct query *query_new(void)
+/* A context of its own has nothing in its cache. That may be on: without one, libunbound would give
+ * no times to live. */
+static int ask_afresh(const char *server, const struct conf_dns *c, const struct dns_question *q,
+                      struct dns_reply *ret, struct errinfo *ei)
 {
-    struct query *q = xcalloc(1, sizeof(*q));
-    pthread_condattr_t attr;
+    struct dns_server *s = dns_server_new(server);
+    struct conf_dns own = *c;
+    int r;
 
-    atomic_init(&q->refs, 2);
-    pthread_mutex_init(&q->lock, NULL);
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&q->changed, &attr);
-    pthread_condattr_destroy(&attr);
-    return q;
+    own.cache = true;
+    r = ask_server(s, &own, q, ret, ei);
+
+    dns_server_unref(s);
+    return r;
 }
 
-static bool wait_result(struct query *q, int64_t timeout_ms)
+static int ask_servers(const struct conf_dns *c, const struct dns_question *q,
+                       struct dns_reply *ret, struct errinfo *ei)
 {
-    struct timespec until;
-    bool done;
+    _cleanup_(list_unrefp) struct server_list *l = NULL;
+    int r = list_get(c, &l, ei);
+    bool asked[DNS_MAX_SERVERS] = { false };
 
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += timeout_ms / 1000;
-    until.tv_nsec += timeout_ms % 1000 * 1000000;
-    if (until.tv_nsec >= 1000000000) {
-        until.tv_sec++;
-        until.tv_nsec -= 1000000000;
-    }
-    pthread_mutex_lock(&q->lock);
-    while (!q->done && pthread_cond_timedwait(&q->changed, &q->lock, &until) != ETIMEDOUT)
-        ;
-    done = q->done;
-    pthread_mutex_unlock(&q->lock);
-    return done;
+    if (r < 0)
+        return r;
+    for (int silent = 0; silent < 2; silent++) /* those that have been silent come last */
+        for (size_t i = 0; i < l->n; i++) {
+            if (asked[i] || (!silent && dns_server_silent(l->server[i])))
+                continue;
+            asked[i] = true;
+            r = q->fresh ? ask_afresh(dns_server_text(l->server[i]), c, q, ret, ei)
+                         : ask_server(l->server[i], c, q, ret, ei);
+            if (!ask_next(r, ret))
+                return r;
+        }
+    return r;
 }
 
-static int answer_of(const struct query *q, const char *name, enum dns_type type,
-                     struct dns_answer **ret, struct errinfo *ei)
+static int ask_hook(int (*hook)(const char *, enum dns_type, struct dns_answer **),
+                    const struct dns_question *q, struct dns_reply *ret)
 {
-    const struct ub_result *u = q->result;
+    int r = hook(q->name, q->type, &ret->answer);
 
-    if (q->error || !u)
-        return err_set(ei, E_TEMP, "DNS: %s: %s", name, ub_strerror(q->error));
-    if (u->bogus)
-        return err_set(ei, E_TEMP, "DNS: %s: %s", name,
-                       u->why_bogus ? u->why_bogus : "validation failed");
-    if (u->nxdomain)
-        return err_set(ei, E_NXDOMAIN, "DNS: %s does not exist", name);
-    if (u->rcode != 0)
-        return err_set(ei, E_TEMP, "DNS: %s: the server failed (code %d)", name, u->rcode);
-    if (!u->havedata)
-        return err_set(ei, E_NODATA, "DNS: %s has no such record", name);
-    return dns_decode(u, type, ret);
+    if (ret->answer)
+        ret->security = ret->answer->secure ? DNS_SECURE : DNS_INSECURE;
+    if (r < 0)
+        dns_reply_done(ret);
+    return r;
 }
 
-static int resolve(const char *name, enum dns_type type, int64_t timeout_ms,
-                   struct dns_answer **ret, int64_t *ret_ttl_s, struct errinfo *ei)
-{
-    struct resolver *r = NULL;
-    struct query *q;
-    int rc, id = 0, result = resolver_get(&r, ei);
-
-    if (result < 0)
-        return result;
-    q = query_new();
-    rc = ub_resolve_async(r->ub, name, (int)type, 1, q, on_result, &id);
-    if (rc) {
-        query_unref(q);
-        query_unref(q);
-        resolver_unref(r);
-        return err_set(ei, E_TEMP, "DNS: %s: %s", name, ub_strerror(rc));
-    }
-    if (wait_result(q, timeout_ms)) {
-        result = answer_of(q, name, type, ret, ei);
-        *ret_ttl_s = q->result ? q->result->ttl : 0;
-    } else {
-        /* A result that is being delivered right now is not found any more: its callback drops the
-         * count. */
-        if (ub_cancel(r->ub, id) == 0)
-            query_unref(q);
-        result =
-            err_set(ei, E_TIMEOUT, "DNS: %s: no answer within %" PRId64 " ms", name, timeout_ms);
-    }
-    query_unref(q);
-    resolver_unref(r);
-    return result;
-}
-
-static void log_lookup(const char *name, enum dns_type type, int result, const struct dns_answer *a,
-                       const char *from)
+/* Log of DNS: summary = what failed; debug = every question, its answer and from where. */
+static void log_reply(const struct dns_question *q, int result, const struct dns_reply *r)
 {
     static const struct logctx system = { .type = LOG_DNS, .prefix = "" };
+    enum log_level level = result == 0 ? LOG_DEBUG : LOG_SUMMARY;
+    const char *from = r->cached ? "the cache" : *r->server ? r->server : "no server";
 
-    if (result == 0)
-        log_line(&system, LOG_DEBUG, "DNS query '%s' type %d %s [OK - %zu] %s", name, (int)type,
-                 from, a->n, a->n ? a->rr[0].text : "");
-    else
-        log_line(&system, LOG_SUMMARY, "DNS query '%s' type %d %s [%s]", name, (int)type, from,
-                 err_name(result));
+    if (!log_on(LOG_DNS, level))
+        return;
+    log_line(&system, level, "DNS query '%s' %s [%s - %zu] %s from %s in %" PRId64 " ms", q->name,
+             dns_type_name(q->type), result == 0 ? "OK" : err_name(result),
+             r->answer ? r->answer->n : 0, dns_security_name(r->security), from, r->took_ms);
+    for (size_t i = 0; r->answer && i < r->answer->n && log_on(LOG_DNS, LOG_DEBUG); i++) {
+        const struct dns_rr *rr = &r->answer->rr[i];
+
+        if (q->type == DNS_MX)
+            log_line(&system, LOG_DEBUG, "DNS answer '%s' %" PRIu32 " MX %u %s", q->name, r->ttl_s,
+                     rr->prio, rr->text);
+        else
+            log_line(&system, LOG_DEBUG, "DNS answer '%s' %" PRIu32 " %s %s", q->name, r->ttl_s,
+                     dns_type_name(q->type), rr->text);
+    }
+}
+
+static int ask(const struct conf_dns *c, const struct dns_question *q, struct dns_reply *ret,
+               struct errinfo *ei)
+{
+    int r;
+    int (*hook)(const char *, enum dns_type, struct dns_answer **);
+
+    pthread_mutex_lock(&dns.lock);
+    hook = dns.hook;
+    pthread_mutex_unlock(&dns.lock);
+    if (hook || (c->cache && !q->fresh && !q->server && dns_cache_get(q->name, q->type, ret, &r))) {
+        r = hook ? ask_hook(hook, q, ret) : r;
+        return r < 0 ? err_set(ei, r, "DNS: %s: %s", q->name, err_name(r)) : 0;
+    }
+    r = q->server ? ask_afresh(q->server, c, q, ret, ei) : ask_servers(c, q, ret, ei);
+    if (c->cache && !q->fresh && !q->server)
+        dns_cache_put(q->name, q->type, r, ret, (size_t)c->cache_size);
+    return r;
+}
+
+int dns_ask(const struct dns_question *question, struct dns_reply *ret, struct errinfo *ei)
+{
+    _cleanup_(conf_unrefp) const struct conf *c = conf_pin();
+    struct dns_question q = *question;
+    int64_t began = clock_mono_ms();
+    char *ascii = NULL;
+    int r;
+
+    *ret = (struct dns_reply){ 0 };
+    if (idn2_lookup_u8((const uint8_t *)q.name, (uint8_t **)&ascii,
+                       IDN2_NFC_INPUT | IDN2_NONTRANSITIONAL) != IDN2_OK)
+        ascii = NULL;
+    if (ascii)
+        q.name = ascii;
+    r = ask(&c->dns, &q, ret, ei);
+    ret->took_ms = clock_mono_ms() - began;
+    if (ret->answer) {
+        ret->answer->took_ms = ret->took_ms;
+        ret->answer->ttl_s = ret->ttl_s;
+    }
+    log_reply(&q, r, ret);
+    idn2_free(ascii);
+    return r;
 }
 
 int dns_lookup(const char *name, enum dns_type type, struct dns_answer **ret, struct errinfo *ei)
 {
-    _cleanup_(conf_unrefp) const struct conf *c = conf_pin();
-    int (*hook)(const char *, enum dns_type, struct dns_answer **);
-    int64_t began = clock_mono_ms(), ttl_s = 0;
-    char *ascii = NULL;
-    int r = E_TEMP;
+    struct dns_reply reply;
+    int r = dns_ask(&(struct dns_question){ .name = name, .type = type }, &reply, ei);
 
-    if (idn2_lookup_u8((const uint8_t *)name, (uint8_t **)&ascii,
-                       IDN2_NFC_INPUT | IDN2_NONTRANSITIONAL) != IDN2_OK)
-        ascii = NULL;
-    if (ascii)
-        name = ascii;
-    pthread_mutex_lock(&dns.lock);
-    hook = dns.hook;
-    pthread_mutex_unlock(&dns.lock);
-    if (hook) {
-        r = hook(name, type, ret);
-        if (r < 0)
-            err_set(ei, r, "DNS: %s: %s", name, err_name(r));
-    } else if (c->dns.cache && dns_cache_get(name, type, ret, &r)) {
-        if (r < 0)
-            err_set(ei, r, "DNS: %s: %s", name, err_name(r));
-        log_lookup(name, type, r, r == 0 ? *ret : NULL, "from the cache");
-    } else {
-        r = resolve(name, type, c->dns.timeout, ret, &ttl_s, ei);
-        if (r == 0)
-            (*ret)->took_ms = clock_mono_ms() - began;
-        if (c->dns.cache)
-            dns_cache_put(name, type, r, r == 0 ? *ret : NULL, ttl_s, (size_t)c->dns.cache_size);
-        log_lookup(name, type, r, r == 0 ? *ret : NULL, "from the server");
-    }
-    idn2_free(ascii);
+    if (r == 0)
+        *ret = take_ptr(reply.answer);
+    dns_reply_done(&reply);
     return r;
 }
 

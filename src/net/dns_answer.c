@@ -28,6 +28,7 @@ struct dns_answer *dns_answer_copy(const struct dns_answer *a)
     struct dns_answer *c = answer_new(a->n);
 
     c->secure = a->secure;
+    c->ttl_s = a->ttl_s;
     c->n = a->n;
     for (size_t i = 0; i < a->n; i++) {
         c->rr[i].prio = a->rr[i].prio;
@@ -68,16 +69,20 @@ struct dns_answer *dns_answer_make(size_t n, const char *const *texts, const uin
     return a;
 }
 
-/* A name in wire form (uncompressed, as libunbound gives it) to text without the final dot; the
- * root is "". Bytes that host names do not have are refused: they would only serve to confuse. */
-static bool add_name(struct sv in, struct buf *out)
+/* Takes a name in wire form (uncompressed, as libunbound gives it) from *rest and adds it without
+ * the final dot; the root is "". Bytes that host names do not have are refused: they would only
+ * serve to confuse. */
+static bool take_name(struct sv *rest, struct buf *out)
 {
+    struct sv in = *rest;
+    size_t start = out->n;
+
     while (in.n && *in.p) {
         size_t n = (unsigned char)*in.p;
 
         if (n > 63 || n + 1 > in.n)
             return false;
-        if (out->n)
+        if (out->n > start)
             buf_add_c(out, '.');
         for (size_t i = 1; i <= n; i++) {
             unsigned char c = (unsigned char)in.p[i];
@@ -88,7 +93,94 @@ static bool add_name(struct sv in, struct buf *out)
         }
         in = sv_skip(in, n + 1);
     }
+    *rest = sv_skip(in, 1);
     return in.n > 0;
+}
+
+static bool add_name(struct sv in, struct buf *out)
+{
+    return take_name(&in, out);
+}
+
+/* The same as zone files have it: the root is ".". */
+static bool add_target(struct sv *rest, struct buf *out)
+{
+    size_t start = out->n;
+
+    return take_name(rest, out) && (out->n > start || buf_add_c(out, '.') == 0);
+}
+
+static unsigned number16(struct sv d)
+{
+    return (unsigned)(unsigned char)d.p[0] << 8 | (unsigned char)d.p[1];
+}
+
+static uint32_t number32(struct sv d)
+{
+    return (uint32_t)number16(d) << 16 | number16(sv_skip(d, 2));
+}
+
+static bool add_srv(struct sv d, struct buf *out)
+{
+    struct sv target = sv_skip(d, 6);
+
+    return d.n > 6 &&
+           buf_addf(out, "%u %u %u ", number16(d), number16(sv_skip(d, 2)),
+                    number16(sv_skip(d, 4))) == 0 &&
+           add_target(&target, out);
+}
+
+/* A character-string in quotes (RFC 1035 5.1): what is not printable as \DDD. */
+static bool take_string(struct sv *rest, struct buf *out)
+{
+    size_t n = rest->n ? (unsigned char)*rest->p : 0;
+
+    if (n + 1 > rest->n)
+        return false;
+    buf_add_c(out, '"');
+    for (size_t i = 1; i <= n; i++) {
+        unsigned char c = (unsigned char)rest->p[i];
+
+        if (c == '"' || c == '\\')
+            buf_addf(out, "\\%c", c);
+        else if (c < ' ' || c >= 127)
+            buf_addf(out, "\\%03u", c);
+        else
+            buf_add_c(out, (char)c);
+    }
+    *rest = sv_skip(*rest, n + 1);
+    return buf_add_c(out, '"') == 0;
+}
+
+static bool add_naptr(struct sv d, struct buf *out)
+{
+    struct sv rest = sv_skip(d, 4);
+
+    if (d.n < 8 || buf_addf(out, "%u %u", number16(d), number16(sv_skip(d, 2))) < 0)
+        return false;
+    for (int i = 0; i < 3; i++) /* flags, services, regular expression */
+        if (buf_add_c(out, ' ') < 0 || !take_string(&rest, out))
+            return false;
+    return buf_add_c(out, ' ') == 0 && add_target(&rest, out);
+}
+
+static bool add_tlsa(struct sv d, struct buf *out)
+{
+    if (d.n < 4 || buf_addf(out, "%u %u %u ", (unsigned char)d.p[0], (unsigned char)d.p[1],
+                            (unsigned char)d.p[2]) < 0)
+        return false;
+    for (size_t i = 3; i < d.n; i++)
+        buf_addf(out, "%02x", (unsigned char)d.p[i]);
+    return true;
+}
+
+static bool add_soa(struct sv d, struct buf *out)
+{
+    if (!add_target(&d, out) || buf_add_c(out, ' ') < 0 || !add_target(&d, out) || d.n != 20)
+        return false;
+    for (; d.n; d = sv_skip(d, 4))
+        buf_addf(out, " %" PRIu32, number32(d));
+    return true;
 }
 
 static bool decode_rr(struct sv d, enum dns_type type, struct dns_rr *ret)
@@ -97,7 +189,7 @@ static bool decode_rr(struct sv d, enum dns_type type, struct dns_rr *ret)
     struct buf b;
     bool ok = false;
 
-    buf_init(&b, 65536);
+    buf_init(&b, (size_t)4 * 65536 + 64); /* four characters for each byte at most */
     switch (type) {
     case DNS_A:
         ok = d.n == 4 && inet_ntop(AF_INET, d.p, ip, sizeof(ip)) && buf_add_str(&b, ip) == 0;
@@ -108,7 +200,19 @@ static bool decode_rr(struct sv d, enum dns_type type, struct dns_rr *ret)
     case DNS_MX:
         ok = d.n > 2 && add_name(sv_skip(d, 2), &b);
         if (ok)
-            ret->prio = (uint16_t)((unsigned char)d.p[0] << 8 | (unsigned char)d.p[1]);
+            ret->prio = (uint16_t)number16(d);
+        break;
+    case DNS_SRV:
+        ok = add_srv(d, &b);
+        break;
+    case DNS_NAPTR:
+        ok = add_naptr(d, &b);
+        break;
+    case DNS_TLSA:
+        ok = add_tlsa(d, &b);
+        break;
+    case DNS_SOA:
+        ok = add_soa(d, &b);
         break;
     case DNS_NS:
     case DNS_CNAME:
@@ -123,6 +227,7 @@ static bool decode_rr(struct sv d, enum dns_type type, struct dns_rr *ret)
         }
         break;
     }
+    ok = ok && !b.overflow;
     ret->text = ok ? buf_take(&b, NULL) : NULL;
     buf_done(&b);
     return ok;

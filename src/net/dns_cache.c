@@ -15,7 +15,7 @@ struct entry {
     struct list node; /* in order of insertion */
     int64_t expires_ms;
     int result;
-    struct dns_answer *answer; /* NULL when result < 0 */
+    struct dns_reply reply; /* without an answer when result < 0 */
     char key[];
 };
 
@@ -38,11 +38,11 @@ static void drop(struct entry *e)
 {
     map_del(cache.map, sv_c(e->key));
     list_del(&e->node);
-    dns_answer_free(e->answer);
+    dns_reply_done(&e->reply);
     free(e);
 }
 
-bool dns_cache_get(const char *name, enum dns_type type, struct dns_answer **ret, int *ret_result)
+bool dns_cache_get(const char *name, enum dns_type type, struct dns_reply *ret, int *ret_result)
 {
     char key[300];
     struct entry *e;
@@ -57,17 +57,20 @@ bool dns_cache_get(const char *name, enum dns_type type, struct dns_answer **ret
     }
     if (e) {
         *ret_result = e->result;
-        if (e->answer)
-            *ret = dns_answer_copy(e->answer);
+        *ret = e->reply;
+        ret->answer = e->reply.answer ? dns_answer_copy(e->reply.answer) : NULL;
+        ret->ttl_s = (uint32_t)((e->expires_ms - clock_mono_ms()) / 1000);
+        ret->cached = true;
     }
     pthread_mutex_unlock(&cache.lock);
     return e != NULL;
 }
 
-void dns_cache_put(const char *name, enum dns_type type, int result, const struct dns_answer *a,
-                   int64_t ttl_s, size_t limit)
+void dns_cache_put(const char *name, enum dns_type type, int result, const struct dns_reply *r,
+                   size_t limit)
 {
     char key[300];
+    int64_t ttl_s = r->ttl_s;
     struct entry *e, *old;
 
     /* Failures are no facts: only what exists and what does not is kept. */
@@ -81,7 +84,8 @@ void dns_cache_put(const char *name, enum dns_type type, int result, const struc
     memcpy(e->key, key, strlen(key) + 1);
     e->expires_ms = clock_mono_ms() + MIN(ttl_s, MAX_TTL_S) * 1000;
     e->result = result;
-    e->answer = a ? dns_answer_copy(a) : NULL;
+    e->reply = *r;
+    e->reply.answer = r->answer ? dns_answer_copy(r->answer) : NULL;
     pthread_mutex_lock(&cache.lock);
     if (!cache.map)
         cache.map = map_new();

@@ -5,6 +5,7 @@
  * there is about none. The most recently idle worker goes first; threads are started when first
  * needed, and all but one end when there is nothing to do for them. */
 #include "base/clock.h"
+#include "base/deadline.h"
 #include "net/net_priv.h"
 #include "os/memory.h"
 #include "os/proc.h"
@@ -39,7 +40,6 @@ static bool start_worker(struct workpool *p)
 {
     struct worker *w = p->workers;
     pthread_attr_t attr;
-    pthread_condattr_t monotonic;
     while (w->slot == SLOT_RUNS)
         w++;
     if (w->slot == SLOT_ENDED)
@@ -48,10 +48,7 @@ static bool start_worker(struct workpool *p)
     w->woken = false;
     buf_init(&w->in, 4 * MiB);
     buf_init(&w->out, 4 * MiB);
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&w->cond, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    pthread_cond_init(&w->cond, NULL);
     pthread_attr_init(&attr);
     pthread_attr_setstacksize(&attr, STACK_BYTES);
     bool ok = pthread_create(&w->thread, &attr, worker_main, w) == 0;
@@ -150,13 +147,9 @@ int workpool_job(struct workpool *p, void (*fn)(void *arg), void *arg)
 
 static bool woken_within(struct workpool *p, struct worker *w, int64_t ms)
 {
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_nsec += ms * 1000000;
-    until.tv_sec += until.tv_nsec / 1000000000;
-    until.tv_nsec %= 1000000000;
+    struct timespec until = deadline_in(ms);
     while (!w->woken) {
-        if (pthread_cond_timedwait(&w->cond, &p->lock, &until) == ETIMEDOUT)
+        if (!deadline_wait(&w->cond, &p->lock, &until))
             return w->woken;
     }
     return true;
@@ -251,16 +244,11 @@ bool workpool_stop(struct workpool *p, int64_t until_ms)
     }
     p->idle = NULL;
     while (p->n_alive > 0) {
-        struct timespec ts;
         int64_t left = until_ms - clock_mono_ms();
         if (left <= 0)
             break;
-        clock_gettime(CLOCK_REALTIME, &ts);
-        ts.tv_sec += left / 1000;
-        ts.tv_nsec += left % 1000 * 1000000;
-        ts.tv_sec += ts.tv_nsec / 1000000000;
-        ts.tv_nsec %= 1000000000;
-        pthread_cond_timedwait(&p->ended, &p->lock, &ts);
+        struct timespec until = deadline_in(left);
+        deadline_wait(&p->ended, &p->lock, &until);
     }
     bool all = p->n_alive == 0;
     pthread_mutex_unlock(&p->lock);

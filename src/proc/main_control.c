@@ -12,12 +12,14 @@
 
 #include "admin/admin.h"
 #include "base/clock.h"
+#include "base/deadline.h"
 #include "base/list.h"
 #include "log/log.h"
 #include "mail/mailbox/mailbox.h"
 #include "os/file.h"
 #include "os/proc.h"
 #include "proc/control_api.h"
+#include "proc/dns_requests.h"
 #include "proc/module.h"
 #include "proc/sampling.h"
 #include "proc/web.h"
@@ -58,6 +60,10 @@ struct client {
 static json_t *ask(void *arg, enum module to, const char *op, json_t *args)
 {
     struct control *c = arg;
+    json_t *own = to == MOD_CONTROL ? dns_request(op, args) : NULL;
+
+    if (own)
+        return own;
     json_t *req = json_pack("{s:s, s:O?}", "op", op, "args", args), *reply;
     char *text = json_dumps(req, JSON_COMPACT);
     struct buf b;
@@ -361,11 +367,9 @@ static int start(struct module_ctx *m, struct errinfo *ei)
 /* Waits until no client is left. False when the time is over. */
 static bool wait_for_clients(struct control *c, int64_t ms)
 {
-    struct timespec until;
+    struct timespec until = deadline_in(ms);
 
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += ms / 1000;
-    while (c->clients && pthread_cond_timedwait(&c->gone, &c->lock, &until) != ETIMEDOUT)
+    while (c->clients && deadline_wait(&c->gone, &c->lock, &until))
         ;
     return c->clients == 0;
 }

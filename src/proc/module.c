@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/deadline.h"
 #include "base/list.h"
 #include "event/event.h"
 #include "net/dns.h"
@@ -93,13 +94,11 @@ static void on_lost(void *arg _unused_)
 static struct event *next_event(bool *ret_drain)
 {
     struct event *e = NULL;
-    struct timespec until;
+    struct timespec until = deadline_in(HEARTBEAT_MS);
 
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += HEARTBEAT_MS / 1000;
     pthread_mutex_lock(&life.lock);
     while (list_empty(&life.events) && !life.drain)
-        if (pthread_cond_timedwait(&life.changed, &life.lock, &until) == ETIMEDOUT)
+        if (!deadline_wait(&life.changed, &life.lock, &until))
             break;
     if (!list_empty(&life.events)) {
         e = container_of(life.events.next, struct event, node);
@@ -331,14 +330,10 @@ int module_main(const struct module_def *def)
 {
     struct module_ctx m = { .def = def, .started_ms = clock_wall_ms() };
     struct errinfo ei = { 0 };
-    pthread_condattr_t attr;
 
     os_memory_init();
     list_init(&life.events);
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&life.changed, &attr);
-    pthread_condattr_destroy(&attr);
+    pthread_cond_init(&life.changed, NULL);
     signal(SIGPIPE, SIG_IGN);
     os_raise_nofile();
     if (begin(&m, &ei) < 0) {

@@ -2,8 +2,8 @@
 #include "proc/sampling.h"
 
 #include <pthread.h>
-#include <time.h>
 
+#include "base/deadline.h"
 #include "log/log.h"
 #include "os/proc.h"
 #include "samples/sampler.h"
@@ -38,21 +38,12 @@ static void tick(struct sampling *s)
  * within a minute all the same. False: it is to stop. */
 static bool wait_for_minute(struct sampling *s)
 {
-    int64_t ms = sampler_wait_ms();
-    struct timespec until;
-    int r = 0;
+    struct timespec until = deadline_in(sampler_wait_ms());
     bool on;
 
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += ms / 1000;
-    until.tv_nsec += ms % 1000 * 1000000;
-    if (until.tv_nsec >= 1000000000) {
-        until.tv_sec++;
-        until.tv_nsec -= 1000000000;
-    }
     pthread_mutex_lock(&s->lock);
-    while (!s->stop && r == 0)
-        r = pthread_cond_timedwait(&s->wake, &s->lock, &until);
+    while (!s->stop && deadline_wait(&s->wake, &s->lock, &until))
+        ;
     on = !s->stop;
     pthread_mutex_unlock(&s->lock);
     return on;
@@ -72,13 +63,9 @@ struct sampling *sampling_start(const char *data_dir)
 {
     struct sampling *s = xcalloc(1, sizeof(*s));
     struct errinfo ei = { 0 };
-    pthread_condattr_t monotonic;
 
     pthread_mutex_init(&s->lock, NULL);
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&s->wake, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    pthread_cond_init(&s->wake, NULL);
     report(s, sampler_open(data_dir, shm_current(), &s->sampler, &ei), &ei);
     s->running = pthread_create(&s->thread, NULL, run, s) == 0;
     if (!s->running)

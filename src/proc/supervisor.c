@@ -83,17 +83,25 @@ static void as_root(struct supervisor *s)
 
 /* --- settings --- */
 
-static void configure_logs(struct supervisor *s)
+/* dir: of the logs; it and c must outlive the result. */
+static struct log_sink_conf log_conf(const struct conf *c, const char *dir)
 {
-    _cleanup_(conf_unrefp) const struct conf *c = conf_pin();
-    _cleanup_(freep) char *dir = boot_log_path(&s->boot, c);
-    struct log_sink_conf lc = {
+    return (struct log_sink_conf){
         .dir = dir,
         .server_id = c->system.server_id,
         .rotate_bytes = (uint64_t)c->log.rotate_size,
         .delete_days = (unsigned)c->log.delete_days,
+        .archive = c->log.archive,
+        .cache_bytes = (size_t)c->log.cache,
         .syslog = c->log.syslog,
     };
+}
+
+static void configure_logs(struct supervisor *s)
+{
+    _cleanup_(conf_unrefp) const struct conf *c = conf_pin();
+    _cleanup_(freep) char *dir = boot_log_path(&s->boot, c);
+    struct log_sink_conf lc = log_conf(c, dir);
 
     log_sink_configure(s->sink, &lc);
 }
@@ -102,13 +110,7 @@ static int start_logs(struct supervisor *s, struct errinfo *ei)
 {
     _cleanup_(conf_unrefp) const struct conf *c = conf_pin();
     _cleanup_(freep) char *dir = boot_log_path(&s->boot, c);
-    struct log_sink_conf lc = {
-        .dir = dir,
-        .server_id = c->system.server_id,
-        .rotate_bytes = (uint64_t)c->log.rotate_size,
-        .delete_days = (unsigned)c->log.delete_days,
-        .syslog = c->log.syslog,
-    };
+    struct log_sink_conf lc = log_conf(c, dir);
     int r = log_sink_new(&lc, &s->sink, ei);
 
     if (r == 0)

@@ -16,8 +16,12 @@ static void check(const struct dns_answer *a, enum dns_type type)
     for (size_t i = 0; i < a->n; i++) {
         if (!a->rr[i].text)
             abort();
-        for (const char *c = a->rr[i].text; type != DNS_TXT && *c; c++)
+        for (const char *c = a->rr[i].text;
+             type != DNS_TXT && type <= DNS_AAAA && type != DNS_SOA && *c; c++)
             if (*c <= ' ' || *c == 127 || *c == '"')
+                abort();
+        for (const char *c = a->rr[i].text; type > DNS_AAAA && *c; c++)
+            if (*c < ' ' || *c >= 127)
                 abort();
         if (type == DNS_MX && i && a->rr[i].prio < a->rr[i - 1].prio)
             abort();
@@ -28,8 +32,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const enum dns_type types[] = { DNS_A,     DNS_AAAA, DNS_MX, DNS_NS,
-                                           DNS_CNAME, DNS_PTR,  DNS_TXT };
+    static const enum dns_type types[] = { DNS_A,     DNS_AAAA, DNS_MX,  DNS_NS,
+                                           DNS_CNAME, DNS_PTR,  DNS_TXT, DNS_SRV,
+                                           DNS_NAPTR, DNS_TLSA, DNS_SOA };
     char *records[MAX_RECORDS + 1] = { NULL };
     int lengths[MAX_RECORDS];
     struct ub_result u = { .data = records, .len = lengths };

@@ -5,11 +5,12 @@ import imaplib
 import re
 import shutil
 import smtplib
+import subprocess
 import threading
 import time
 
 import pytest
-from conftest import wait_for
+from conftest import BIN, wait_for
 from test_basics import BODY, imap, message_count, send
 from wire import Smtp
 
@@ -197,7 +198,7 @@ def test_timeline_of_a_delivered_message(make_server):
     assert [r["id"] for r in rows] == [msgid]
     assert [r["id"] for r in s.tool_json("trace", "127.0.0.1")["rows"]] == [msgid]
     text = s.tool("trace", msgid).stdout
-    assert "delivered to 1 of 1 recipients" in text and "smtp.message.accepted" in text
+    assert "delivered to 1 of 1 recipient" in text and "smtp.message.accepted" in text
     s.stop()
     assert s.tool("trace", msgid).stdout == text  # the same without a server
     assert s.tool("trace", "ABC00000", check=False).returncode == 1
@@ -221,6 +222,8 @@ def test_why_it_waits_and_why_it_was_refused(make_server):
     rows = s.tool_json("why", f"to=nobody@{s.domain}")["rows"]
     assert rows[0]["state"] == "refused" and rows[0]["explanation"]["id"] == "smtp.err.550.ulocal"
     assert s.tool("why", check=False).returncode == 1
+    short = subprocess.run([BIN, "why", "--data", s.data, msgid], capture_output=True, text=True, timeout=30)
+    assert short.stdout == s.tool("why", msgid).stdout == text
 
 
 def test_a_bounce_and_its_message_belong_together(make_server):

@@ -20,6 +20,7 @@ struct auth_peer {       /* facts of the session; lives as long as the exchange 
     const char *hostname; /* ours, for DIGEST-MD5 and CRAM-MD5 */
     bool tls, trusted;
     const char *cb_type; /* channel binding; NULL = none */
+    bool own_password;   /* app passwords do not count: they are made for mail programs */
     struct sv cb_data;
 };
 

@@ -18,16 +18,18 @@ struct entry {
     uint64_t id;
     int64_t at_ms;
     enum topic topic;
+    uint64_t session; /* of TOPIC_TRANSCRIPT */
     struct blob *blob;
 };
 
 struct api_stream {
     struct list node;
     struct feed *f;
-    unsigned topics; /* bits */
-    bool all;        /* sees all rows; others are told that something has changed */
-    unsigned greet;  /* topics whose snapshot is still to come */
-    uint64_t pos;    /* last event that it has, or need not have */
+    struct feed_want want;
+    bool all;       /* sees all rows; others are told that something has changed */
+    unsigned greet; /* topics whose snapshot is still to come */
+    size_t greeted; /* of want.sessions */
+    uint64_t pos;   /* last event that it has, or need not have */
     unsigned beat;
     bool over, waiting;
     struct blob *now; /* being written */

@@ -1,5 +1,6 @@
 /* The feed's thread: looks at the topics while somebody listens, and at the streams' rights. */
 #include "base/clock.h"
+#include "base/deadline.h"
 #include "mail/account/web_auth.h"
 #include "os/proc.h"
 #include "server/api/feed_priv.h"
@@ -15,6 +16,7 @@ struct looks {
     struct feed_rows *sessions, *queue;
     uint64_t values[CTR_COUNT];
     struct event_cursor messages;
+    struct feed_follow *follow;
     int64_t sessions_ms, queue_ms, stats_ms, messages_ms, beat_ms; /* when they are due */
 };
 
@@ -101,6 +103,8 @@ static void look(struct feed *f, struct looks *k)
 
     if (now >= k->sessions_ms && feed_wanted(f, TOPIC_SESSIONS))
         k->sessions_ms = now + (feed_look_sessions(f->api, f, k->sessions) ? TICK_MS : SLOW_MS);
+    if (feed_wanted(f, TOPIC_TRANSCRIPT))
+        feed_look_transcripts(f->api, f, k->follow);
     if (now >= k->queue_ms && feed_wanted(f, TOPIC_QUEUE)) {
         feed_look_queue(f->api, f, k->queue);
         k->queue_ms = now + QUEUE_MS;
@@ -126,27 +130,24 @@ static void *run(void *arg)
     struct feed *f = arg;
     struct looks k = { .sessions = feed_rows_new(),
                        .queue = feed_rows_new(),
+                       .follow = feed_follow_new(),
                        .beat_ms = clock_mono_ms() + BEAT_MS };
 
     os_thread_name("feed");
     pthread_mutex_lock(&f->lock);
     while (!f->stop && f->n_streams) {
-        struct timespec until;
-
         pthread_mutex_unlock(&f->lock);
         look(f, &k);
-        clock_gettime(CLOCK_MONOTONIC, &until);
-        until.tv_nsec += TICK_MS * 1000000;
-        until.tv_sec += until.tv_nsec / 1000000000;
-        until.tv_nsec %= 1000000000;
+        struct timespec until = deadline_in(TICK_MS);
         pthread_mutex_lock(&f->lock);
         if (!f->stop)
-            pthread_cond_timedwait(&f->changed, &f->lock, &until);
+            deadline_wait(&f->changed, &f->lock, &until);
     }
     f->running = false;
     pthread_mutex_unlock(&f->lock);
     feed_rows_free(k.sessions);
     feed_rows_free(k.queue);
+    feed_follow_free(k.follow);
     return NULL;
 }
 

@@ -332,6 +332,7 @@ json_t *feed_snapshot(struct api *api, enum topic t)
         break;
     case TOPIC_OPERATIONS:
     case TOPIC_MESSAGES:
+    case TOPIC_TRANSCRIPT:
     case TOPIC_COUNT:
         break;
     }

@@ -2,6 +2,7 @@
 #include "server/api/operations.h"
 
 #include "base/clock.h"
+#include "base/deadline.h"
 #include "base/list.h"
 #include "base/rand.h"
 #include "os/proc.h"
@@ -41,14 +42,10 @@ struct operations {
 struct operations *operations_new(struct api *api)
 {
     struct operations *o = xcalloc(1, sizeof(*o));
-    pthread_condattr_t attr;
 
     o->api = api;
     pthread_mutex_init(&o->lock, NULL);
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&o->changed, &attr);
-    pthread_condattr_destroy(&attr);
+    pthread_cond_init(&o->changed, NULL);
     list_init(&o->list);
     return o;
 }
@@ -215,18 +212,12 @@ static void *run(void *arg)
     os_thread_name("operations");
     pthread_mutex_lock(&o->lock);
     while (!o->stop && ((op = next(o, &wait_ms)) || wait_ms >= 0)) {
-        struct timespec until;
-
         if (op) {
             run_one(o, op);
             continue;
         }
-        clock_gettime(CLOCK_MONOTONIC, &until);
-        until.tv_sec += wait_ms / 1000;
-        until.tv_nsec += wait_ms % 1000 * 1000000 + 1000000;
-        until.tv_sec += until.tv_nsec / 1000000000;
-        until.tv_nsec %= 1000000000;
-        pthread_cond_timedwait(&o->changed, &o->lock, &until);
+        struct timespec until = deadline_in(wait_ms + 1);
+        deadline_wait(&o->changed, &o->lock, &until);
     }
     o->running = false;
     pthread_mutex_unlock(&o->lock);

@@ -82,7 +82,8 @@ static void login(struct api_call *c)
                               .ip = c->req->peer,
                               .hostname = c->api->hostname,
                               .tls = c->req->tls,
-                              .trusted = c->req->trusted };
+                              .trusted = c->req->trusted,
+                              .own_password = true };
     struct errinfo ei = { 0 };
     int r;
 

@@ -110,7 +110,7 @@ static void list(struct api_call *c)
     json_array_foreach(json_object_get(reply, "rows"), i, row)
         json_array_append_new(items, service_json(c, row));
     json_decref(reply);
-    api_page_answer(c, items, NULL, (int64_t)i, true);
+    api_page_of(c, items, "service", true);
 }
 
 /* The module of a service or of this name; NULL = neither. */

@@ -71,7 +71,7 @@ static void list(struct api_call *c)
                              words(json_string_value(json_object_get(row, "scopes"))), "created_at",
                              time_of(row, "created_ms"), "expires_at", time_of(row, "expires_ms"),
                              "used_at", time_of(row, "used_ms")));
-    api_page_answer(c, items, NULL, (int64_t)json_array_size(items), true);
+    api_page_of(c, items, "id", true);
     json_decref(reply);
 }
 

@@ -173,6 +173,19 @@ void http_certs_unload(void)
     pthread_mutex_unlock(&store.lock);
 }
 
+void http_certs_each(void (*fn)(const char *name, int64_t ends_s, void *arg), void *arg)
+{
+    pthread_mutex_lock(&store.lock);
+    for (size_t i = 0; i < store.n; i++) {
+        const struct cert *c = &store.v[i];
+        time_t ends = lib_tls.gnutls_x509_crt_get_expiration_time(c->chain[0]);
+
+        if (ends != (time_t)-1)
+            fn(c->n_names ? c->names[0] : "", (int64_t)ends, arg);
+    }
+    pthread_mutex_unlock(&store.lock);
+}
+
 /* How well a certificate's name fits: exact over *.suffix, 0 = not. */
 static size_t fit(const char *have, struct sv want)
 {

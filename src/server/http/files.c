@@ -206,11 +206,12 @@ static enum MHD_Result send_file(struct http_conn *c, struct sv url, char *file)
     return finish(c, r, 200, type, cache);
 }
 
-static bool has_suffix(struct sv url)
+/* Would it be a file, if it were there? Pages have dots too (/domains/example.org): files with one
+ * are at the top or below /assets/. No page has a part that begins with a dot. */
+static bool names_a_file(struct sv url)
 {
-    ssize_t slash = sv_rfind(url, '/'), dot = sv_rfind(url, '.');
-
-    return dot > slash;
+    return sv_starts(url, SV("/assets/")) || sv_find_sv(url, SV("/.")) >= 0 ||
+           (sv_rfind(url, '/') == 0 && sv_find(url, '.') >= 0);
 }
 
 enum MHD_Result http_reply_file(struct http_conn *c)
@@ -230,7 +231,7 @@ enum MHD_Result http_reply_file(struct http_conn *c)
     }
     if (file)
         return send_file(c, url, file);
-    if (has_suffix(url) && !sv_eq(url, SV("/index.html")))
+    if (names_a_file(url) && !sv_eq(url, SV("/index.html")))
         return http_reply_error(c, 404, "there is no such file", false);
     file = lookup(f, SV("/index.html"));
     if (file)

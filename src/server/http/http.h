@@ -63,6 +63,9 @@ int http_begin(struct http *h, struct errinfo *ei);
 /* Certificates and the console's files are read again. */
 void http_reload(struct http *h);
 void http_stop(struct http *h); /* ends all connections; frees */
+/* Calls fn with each certificate that is in use: its first name, and when it ends (UTC, seconds).
+ * Any thread; fn must not block. None before the first connection and without TLS. */
+void http_certs_each(void (*fn)(const char *name, int64_t ends_s, void *arg), void *arg);
 
 /* --- for tests --- */
 

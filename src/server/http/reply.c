@@ -1,6 +1,7 @@
 /* Answers: headers that all carry, bodies, streams. */
 #include <zlib.h>
 
+#include "base/rand.h"
 #include "server/http/http_priv.h"
 
 #define STREAM_BLOCK 2048
@@ -170,12 +171,27 @@ enum MHD_Result http_reply(struct http_conn *c)
     return queue_response(c, r, res->status);
 }
 
+static const struct {
+    int status;
+    const char *title, *code;
+} problems[] = {
+    { 400, "Bad request", "malformed_request" },
+    { 413, "Too large", "too_large" },
+    { 503, "Not available now", "too_busy" },
+};
+
 enum MHD_Result http_reply_error(struct http_conn *c, int status, const char *text, bool close)
 {
-    char *body = xasprintf("{\"type\":\"about:blank\",\"title\":\"%s\",\"status\":%d,\"code\":"
-                           "\"http\",\"detail\":\"%s\",\"fields\":[],\"request_id\":\"\","
-                           "\"help\":null}",
-                           status == 413 ? "Too large" : "Bad request", status, text);
+    char id[20];
+    size_t i = 0;
+
+    while (i + 1 < ARRAY_LEN(problems) && problems[i].status != status)
+        i++;
+    snprintf(id, sizeof(id), "%016" PRIx64, rand_u64());
+    char *body = xasprintf("{\"type\":\"urn:posthorn:problem:%s\",\"title\":\"%s\",\"status\":%d,"
+                           "\"code\":\"%s\",\"detail\":\"%s\",\"fields\":[],"
+                           "\"request_id\":\"%s\",\"help\":null}",
+                           problems[i].code, problems[i].title, status, problems[i].code, text, id);
     struct MHD_Response *r =
         lib_mhd.MHD_create_response_from_buffer(strlen(body), body, MHD_RESPMEM_MUST_FREE);
 
@@ -187,6 +203,9 @@ enum MHD_Result http_reply_error(struct http_conn *c, int status, const char *te
     http_add_common_headers(c, r);
     lib_mhd.MHD_add_response_header(r, "Content-Type", "application/problem+json");
     lib_mhd.MHD_add_response_header(r, "Cache-Control", "no-store");
+    lib_mhd.MHD_add_response_header(r, "X-Request-Id", id);
+    if (status == 503)
+        lib_mhd.MHD_add_response_header(r, "Retry-After", "1");
     if (close)
         lib_mhd.MHD_add_response_header(r, "Connection", "close");
     return queue_response(c, r, status);

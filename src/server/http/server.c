@@ -21,7 +21,6 @@ static void drop_message(void *arg _unused_, const char *fmt _unused_, va_list a
 int http_new(const struct http_opts *o, struct http **ret, struct errinfo *ei)
 {
     struct http *h = xcalloc(1, sizeof(*h));
-    pthread_condattr_t attr;
 
     h->o = *o;
     h->console_path = xstrdup(o->console_path);
@@ -35,10 +34,7 @@ int http_new(const struct http_opts *o, struct http **ret, struct errinfo *ei)
     pthread_mutex_init(&h->peers_lock, NULL);
     pthread_mutex_init(&h->jobs_lock, NULL);
     pthread_cond_init(&h->jobs_come, NULL);
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&h->timer_wakes, &attr);
-    pthread_condattr_destroy(&attr);
+    pthread_cond_init(&h->timer_wakes, NULL);
     *ret = h;
     return pipe2(h->wake, O_CLOEXEC) < 0 ? err_set_errno(ei, -errno, "pipe") : 0;
 }

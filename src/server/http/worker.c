@@ -1,22 +1,11 @@
 /* Workers run the handler while the connection is suspended; the timer gives delayed answers and
  * ends connections that are over their time. */
 #include "base/clock.h"
+#include "base/deadline.h"
 #include "os/proc.h"
 #include "server/http/http_priv.h"
 
 #define TICK_MS 500
-
-static struct timespec after(int64_t ms)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    t.tv_sec += ms / 1000;
-    t.tv_nsec += ms % 1000 * 1000000;
-    t.tv_sec += t.tv_nsec / 1000000000;
-    t.tv_nsec %= 1000000000;
-    return t;
-}
 
 bool http_submit(struct http_conn *c)
 {
@@ -119,9 +108,9 @@ static void *tick(void *arg)
     os_thread_name("http-timer");
     pthread_mutex_lock(&h->jobs_lock);
     while (!h->stop) {
-        struct timespec until = after(answer_due(h));
+        struct timespec until = deadline_in(answer_due(h));
 
-        pthread_cond_timedwait(&h->timer_wakes, &h->jobs_lock, &until);
+        deadline_wait(&h->timer_wakes, &h->jobs_lock, &until);
         pthread_mutex_unlock(&h->jobs_lock);
         http_reap(h);
         pthread_mutex_lock(&h->jobs_lock);

@@ -124,9 +124,15 @@ static void test_rows(void **state)
         if (*e->setting && !conf_find(sv_c(e->setting)))
             fail_msg("%s names the setting '%s', which is not there", e->id, e->setting);
     }
-    assert_null(explain_reply(SV("550 no such row")));
+    assert_null(explain_reply(SV("550 no such row"), false));
+    /* Another server's words: its users are not ours. */
+    assert_string_equal(explain_reply(SV("550 5.1.1 Unknown local user"), false)->id,
+                        "smtp.err.550.ulocal");
+    assert_null(explain_reply(SV("550 5.1.1 Unknown local user"), true));
+    assert_string_equal(explain_reply(SV("451 4.4.1 connect to mx.example"), true)->id,
+                        "smtp.err.c.connecting");
     assert_string_equal(
-        explain_reply(SV("421 4.4.2 mx.example Timeout, closing connection\r\n"))->id,
+        explain_reply(SV("421 4.4.2 mx.example Timeout, closing connection\r\n"), false)->id,
         "smtp.err.421.timeout");
 }
 

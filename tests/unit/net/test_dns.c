@@ -7,6 +7,7 @@
 #include <sys/mount.h>
 #include <sys/wait.h>
 
+#include "log/log.h"
 #include "net/dns.h"
 
 struct answer {
@@ -54,6 +55,7 @@ struct server {
     atomic_bool stop, deaf;
 };
 static struct server srv;
+static pid_t knot_pid;
 
 static size_t put16(uint8_t *p, unsigned v)
 {
@@ -226,9 +228,20 @@ static int start_server(void **state)
     return 0;
 }
 
+static void stop_knot(void)
+{
+    if (knot_pid > 0) {
+        kill(knot_pid, SIGTERM);
+        waitpid(knot_pid, NULL, 0);
+    }
+    knot_pid = 0;
+}
+
 static int stop_server(void **state)
 {
     (void)state;
+    stop_knot();
+    log_test_capture(NULL);
     srv.stop = true;
     pthread_join(srv.thread, NULL);
     close(srv.fd);
@@ -376,6 +389,102 @@ static void test_second_server(void **state)
     assert_string_equal(look("x2.example.test", DNS_A), "192.0.2.12");
 }
 
+/* Nobody reads there: a server that is silent, not one that refuses. */
+static int silent_socket(uint16_t *ret_port)
+{
+    struct sockaddr_in a = { .sin_family = AF_INET };
+    socklen_t n = sizeof(a);
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    assert_int_equal(bind(fd, (struct sockaddr *)&a, n), 0);
+    getsockname(fd, (struct sockaddr *)&a, &n);
+    *ret_port = ntohs(a.sin_port);
+    return fd;
+}
+
+/* Each server has dns.timeout; one that was silent comes last afterwards. */
+static void test_silent_server(void **state)
+{
+    (void)state;
+    char text[96];
+    uint16_t port;
+    int fd = silent_socket(&port);
+    struct dns_reply r;
+    static struct buf log; /* stop_server ends the capture */
+
+    buf_init(&log, MiB);
+    log_test_capture(&log);
+    log_set_level(LOG_DNS, LOG_DEBUG);
+    snprintf(text, sizeof(text), "127.0.0.1@%u;127.0.0.1@%u", port, srv.port);
+    configure(text, "no", "0", "700ms");
+    assert_int_equal(
+        dns_ask(&(struct dns_question){ .name = "x1.example.test", .type = DNS_A }, &r, NULL), 0);
+    assert_true(r.took_ms >= 680 && r.took_ms < 5000);
+    assert_string_equal(r.answer->rr[0].text, "192.0.2.11");
+    assert_int_equal(r.security, DNS_INSECURE);
+    snprintf(text, sizeof(text), "127.0.0.1@%u", srv.port);
+    assert_string_equal(r.server, text);
+    dns_reply_done(&r);
+    assert_int_equal(
+        dns_ask(&(struct dns_question){ .name = "x2.example.test", .type = DNS_A }, &r, NULL), 0);
+    assert_true(r.took_ms < 600);
+    dns_reply_done(&r);
+    /* All are asked before it is given up. */
+    srv.deaf = true;
+    int64_t start = clock_mono_ms();
+    expect_code("x3.example.test", DNS_A, E_TIMEOUT);
+    assert_true(clock_mono_ms() - start >= 1380);
+    log_test_capture(NULL);
+    assert_true(sv_find_sv(buf_sv(&log), SV("DNS query 'x1.example.test' A [OK - 1] insecure from "
+                                            "127.0.0.1@")) >= 0);
+    assert_true(sv_find_sv(buf_sv(&log), SV("DNS answer 'x1.example.test' 0 A 192.0.2.11")) >= 0);
+    assert_true(sv_find_sv(buf_sv(&log), SV("DNS query 'x3.example.test' A [")) >= 0);
+    buf_done(&log);
+    close(fd);
+}
+
+/* A question may name its server and its time, and do without the caches. */
+static void test_question(void **state)
+{
+    (void)state;
+    char here[64];
+    struct dns_reply r;
+    uint16_t port;
+    int fd = silent_socket(&port);
+    char list[DNS_MAX_SERVERS][DNS_SERVER_TEXT];
+
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(
+            dns_ask(
+                &(struct dns_question){ .name = "x1.example.test", .type = DNS_A, .fresh = i > 0 },
+                &r, NULL),
+            0);
+        assert_false(r.cached);
+        assert_int_equal(r.ttl_s, 300);
+        dns_reply_done(&r);
+    }
+    assert_int_equal(asked_for("x1.example.test"), 3);
+    assert_int_equal(
+        dns_ask(&(struct dns_question){ .name = "x1.example.test", .type = DNS_A }, &r, NULL), 0);
+    assert_true(r.cached);
+    assert_true(r.ttl_s > 290 && r.ttl_s <= 300);
+    dns_reply_done(&r);
+    snprintf(here, sizeof(here), "127.0.0.1@%u", port);
+    int64_t start = clock_mono_ms();
+    assert_int_equal(dns_ask(&(struct dns_question){ .name = "x1.example.test",
+                                                     .type = DNS_A,
+                                                     .server = here,
+                                                     .timeout_ms = 300 },
+                             &r, NULL),
+                     E_TIMEOUT);
+    assert_true(clock_mono_ms() - start < 2000);
+    dns_reply_done(&r);
+    snprintf(here, sizeof(here), "127.0.0.1@%u", srv.port);
+    assert_int_equal(dns_servers(list, NULL), 1);
+    assert_string_equal(list[0], here);
+    close(fd);
+}
+
 static void *many(void *arg)
 {
     atomic_int *bad = arg;
@@ -426,6 +535,73 @@ static unsigned long sent_datagrams(void)
     if (f)
         fclose(f);
     return out;
+}
+
+/* Attempts to reach what is not here: in a namespace that has loopback only, each is one more
+ * without a route. */
+static unsigned long attempts_to_leave(void)
+{
+    char names[1024], values[1024];
+    unsigned long n = 0;
+    FILE *f = fopen("/proc/self/net/snmp", "re");
+    while (f && fgets(names, sizeof(names), f) && fgets(values, sizeof(values), f)) {
+        struct sv a = sv_c(names), b = sv_c(values);
+        while (a.p && b.p) {
+            struct sv name = sv_trim(sv_split(&a, ' ')), value = sv_trim(sv_split(&b, ' '));
+            uint64_t v = 0;
+            if (sv_eq(name, SV("OutNoRoutes")) && sv_to_u64(value, &v) == 0)
+                n += v;
+        }
+    }
+    if (f)
+        fclose(f);
+    f = fopen("/proc/self/net/snmp6", "re");
+    while (f && fgets(names, sizeof(names), f)) {
+        unsigned long v;
+        if (sscanf(names, "Ip6OutNoRoutes %lu", &v) == 1)
+            n += v;
+    }
+    if (f)
+        fclose(f);
+    return n;
+}
+
+static void try_to_leave(void)
+{
+    struct sockaddr_in root = { .sin_family = AF_INET, .sin_port = htons(53) };
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    inet_pton(AF_INET, "198.41.0.4", &root.sin_addr);
+    assert_int_equal(sendto(fd, "x", 1, 0, (struct sockaddr *)&root, sizeof(root)), -1);
+    close(fd);
+}
+
+/* Whatever is wrong with the server (dead, silent, failing, without the name), with the anchor,
+ * with the cache: nobody else is asked. */
+static void test_nothing_leaves(void **state)
+{
+    (void)state;
+    if (!getenv("POSTHORN_NETNS")) {
+        print_message("not in a namespace of its own (tools/netns.sh)\n");
+        skip();
+    }
+    unsigned long before = attempts_to_leave();
+    try_to_leave();
+    assert_true(attempts_to_leave() > before); /* the measure works */
+    before = attempts_to_leave();
+    char servers[3][96];
+    snprintf(servers[0], sizeof(servers[0]), "127.0.0.1@%u", srv.port);
+    snprintf(servers[1], sizeof(servers[1]), "127.0.0.1@1");
+    snprintf(servers[2], sizeof(servers[2]), "127.0.0.1@1;127.0.0.1@%u", srv.port);
+    for (int i = 0; i < 6; i++) {
+        srv.deaf = i == 4;
+        configure(servers[i % 3], i < 3 ? "yes" : "no", "10", "500ms");
+        (void)look("x1.example.test", DNS_A);
+        (void)look("fail.example.test", DNS_A);
+        (void)look("nothing.example.test", DNS_MX);
+        (void)look("www.example.com", DNS_A);
+        (void)look("com", DNS_NS);
+    }
+    assert_int_equal(attempts_to_leave(), before);
 }
 
 static bool hide_resolv_conf(const char *content)
@@ -518,64 +694,186 @@ static void test_equal_mx_are_shuffled(void **state)
     assert_true(first[0] > 30 && first[2] > 30 && first[3] > 30);
 }
 
-/* A real name server: knotd with one zone. */
-static void test_with_knot(void **state)
+/* --- a real name server: knotd with signed zones --- */
+
+static char knot_dir[] = "/tmp/net_dns.XXXXXX";
+
+static void write_file(const char *name, const char *fmt, ...)
 {
-    (void)state;
-    char dir[] = "/tmp/net_dns.XXXXXX", path[96], text[1024];
-    if (access("/usr/sbin/knotd", X_OK) < 0) {
-        print_message("knotd is not installed (apt install knot)\n");
-        skip();
-    }
-    assert_non_null(mkdtemp(dir));
-    snprintf(path, sizeof(path), "%s/knot.conf", dir);
+    char path[128];
+    va_list ap;
+    snprintf(path, sizeof(path), "%s/%s", knot_dir, name);
     FILE *f = fopen(path, "we");
-    fprintf(f,
-            "server:\n    rundir: \"%s\"\n    listen: 127.0.0.1@5399\n    udp-workers: 1\n"
-            "    tcp-workers: 1\n    background-workers: 1\ndatabase:\n    storage: \"%s\"\n"
-            "zone:\n  - domain: knot.test\n    file: \"%s/zone\"\n",
-            dir, dir, dir);
+    va_start(ap, fmt);
+    vfprintf(f, fmt, ap);
+    va_end(ap);
     fclose(f);
-    snprintf(path, sizeof(path), "%s/zone", dir);
-    f = fopen(path, "we");
-    fprintf(f,
-            "$ORIGIN knot.test.\n$TTL 300\n@ SOA ns root 1 3600 600 86400 60\n@ NS ns\nns A "
-            "127.0.0.1\n@ MX 10 mail\nmail A 192.0.2.20\nmail AAAA 2001:db8::20\n"
-            "alias CNAME mail\nlong TXT \"%.200s\" \"%.200s\"\n",
-            "0123456789012345678901234567890123456789012345678901234567890123456789", "abcdefghij");
-    fclose(f);
-    snprintf(path, sizeof(path), "%s/knot.conf", dir);
-    snprintf(text, sizeof(text), "%s/log", dir);
-    pid_t pid = fork();
-    if (pid == 0) {
-        int fd = open(text, O_CREAT | O_WRONLY, 0600);
+}
+
+static void start_knot(void)
+{
+    char conf[96], log[96];
+    memcpy(knot_dir + sizeof(knot_dir) - 7, "XXXXXX", 6);
+    assert_non_null(mkdtemp(knot_dir));
+    write_file("knot.conf",
+               "server:\n    rundir: \"%s\"\n    listen: 127.0.0.1@5399\n    udp-workers: 1\n"
+               "    tcp-workers: 1\n    background-workers: 1\ndatabase:\n    storage: \"%s\"\n"
+               "policy:\n  - id: p\n    algorithm: ecdsap256sha256\n    single-type-signing: on\n"
+               "template:\n  - id: default\n    storage: \"%s\"\n    zonefile-sync: -1\n"
+               "zone:\n  - domain: knot.test\n    dnssec-signing: on\n    dnssec-policy: p\n"
+               "  - domain: forged.test\n    dnssec-signing: on\n    dnssec-policy: p\n"
+               "  - domain: plain.test\n",
+               knot_dir, knot_dir, knot_dir);
+    write_file("knot.test.zone",
+               "$ORIGIN knot.test.\n$TTL 300\n@ SOA ns root 1 3600 600 86400 60\n@ NS ns\nns A "
+               "127.0.0.1\n@ MX 10 mail\nmail A 192.0.2.20\nmail AAAA 2001:db8::20\n"
+               "alias CNAME mail\nlong TXT \"%.200s\" \"%.200s\"\n"
+               "_sip._tcp 77 SRV 10 60 5060 sip\nnone._tcp SRV 0 0 0 .\n"
+               "e164 NAPTR 100 10 \"u\" \"E2U+sip\" \"!^.*$!sip:info@knot.test!\" .\n"
+               "_25._tcp.mail TLSA 3 1 1 ( 00ff%060d )\n",
+               "0123456789012345678901234567890123456789012345678901234567890123456789",
+               "abcdefghij", 0);
+    write_file("forged.test.zone", "$ORIGIN forged.test.\n$TTL 300\n@ SOA ns root 1 3600 600 86400 "
+                                   "60\n@ NS ns\nns A 127.0.0.1\nwww A 192.0.2.66\n");
+    write_file("plain.test.zone", "$ORIGIN plain.test.\n$TTL 300\n@ SOA ns root 1 3600 600 86400 60"
+                                  "\n@ NS ns\nns A 127.0.0.1\nwww A 192.0.2.67\n");
+    snprintf(conf, sizeof(conf), "%s/knot.conf", knot_dir);
+    snprintf(log, sizeof(log), "%s/log", knot_dir);
+    knot_pid = fork();
+    if (knot_pid == 0) {
+        int fd = open(log, O_CREAT | O_WRONLY, 0600);
         dup2(fd, 1);
         dup2(fd, 2);
-        execl("/usr/sbin/knotd", "knotd", "-c", path, (char *)NULL);
+        execl("/usr/sbin/knotd", "knotd", "-c", conf, (char *)NULL);
         _exit(127);
     }
-    configure("127.0.0.1@5399", "yes", "100", "2s");
+}
+
+static void wait_for_knot(void)
+{
     const char *got = "";
-    for (int i = 0; i < 50; i++) {
+    for (int i = 0; i < 100; i++) {
+        dns_configure(NULL);
         got = look("mail.knot.test", DNS_A);
         if (strcmp(got, "192.0.2.20") == 0)
             break;
         usleep(100000);
-        dns_configure(NULL);
     }
     assert_string_equal(got, "192.0.2.20");
+}
+
+static void test_with_knot(void **state)
+{
+    (void)state;
+    if (access("/usr/sbin/knotd", X_OK) < 0) {
+        print_message("knotd is not installed (apt install knot)\n");
+        skip();
+    }
+    start_knot();
+    configure("127.0.0.1@5399", "yes", "100", "2s");
+    wait_for_knot();
     assert_string_equal(look("knot.test", DNS_MX), "mail.knot.test");
     assert_string_equal(look("alias.knot.test", DNS_AAAA), "2001:db8::20");
+    assert_string_equal(look("alias.knot.test", DNS_CNAME), "mail.knot.test");
     assert_non_null(strstr(look("long.knot.test", DNS_TXT), "6789abcdefghij"));
+    assert_string_equal(look("_sip._tcp.knot.test", DNS_SRV), "10 60 5060 sip.knot.test");
+    assert_string_equal(look("none._tcp.knot.test", DNS_SRV), "0 0 0 .");
+    assert_string_equal(look("e164.knot.test", DNS_NAPTR),
+                        "100 10 \"u\" \"E2U+sip\" \"!^.*$!sip:info@knot.test!\" .");
+    assert_string_equal(look("_25._tcp.mail.knot.test", DNS_TLSA),
+                        "3 1 1 00ff000000000000000000000000000000000000000000000000000000000000");
+    assert_true(strncmp(look("knot.test", DNS_SOA), "ns.knot.test root.knot.test ", 28) == 0);
     expect_code("none.knot.test", DNS_A, E_NXDOMAIN);
     expect_code("mail.knot.test", DNS_MX, E_NODATA);
-    kill(pid, SIGTERM);
-    waitpid(pid, NULL, 0);
+    stop_knot();
     /* The server is gone: what is cached stays, the rest fails. */
     assert_string_equal(look("mail.knot.test", DNS_A), "192.0.2.20");
     struct dns_answer *a = NULL;
     int r = dns_lookup("new.knot.test", DNS_A, &a, NULL);
     assert_true(r == E_TEMP || r == E_TIMEOUT);
+}
+
+/* The zone's DS as the trust anchor; of forged.test one that does not fit. */
+static void write_anchors(void)
+{
+    char cmd[256], line[512];
+    struct buf text;
+    static const char *const zones[] = { "knot.test", "forged.test" };
+    buf_init(&text, 4096);
+    for (size_t i = 0; i < ARRAY_LEN(zones); i++) {
+        snprintf(cmd, sizeof(cmd), "keymgr -c %s/knot.conf %s ds", knot_dir, zones[i]);
+        FILE *f = popen(cmd, "re"); /* NOLINT: fixed words */
+        bool found = false;
+        while (f && fgets(line, sizeof(line), f)) {
+            size_t n = strlen(line);
+            if (!strstr(line, " 13 2 ") || n < 80)
+                continue;
+            found = true;
+            if (i == 1)
+                line[n - 10] = line[n - 10] == '0' ? '1' : '0';
+            assert_int_equal(buf_add_str(&text, line), 0);
+        }
+        pclose(f);
+        assert_true(found);
+    }
+    write_file("anchors", "%.*s", (int)text.n, text.p);
+    buf_done(&text);
+}
+
+static void expect_security(const char *name, enum dns_type type, int result, enum dns_security s)
+{
+    for (int i = 0; i < 2; i++) { /* the second time from the cache */
+        struct dns_reply r;
+        struct errinfo ei = { 0 };
+        assert_int_equal(dns_ask(&(struct dns_question){ .name = name, .type = type }, &r, &ei),
+                         result);
+        if (r.security != s)
+            fail_msg("%s %s is %s, not %s: %s", name, dns_type_name(type),
+                     dns_security_name(r.security), dns_security_name(s), ei.text);
+        assert_true(result < 0 || r.answer->secure == (s == DNS_SECURE));
+        assert_int_equal(r.cached, i == 1 && s != DNS_BOGUS);
+        dns_reply_done(&r);
+    }
+}
+
+static void test_validation(void **state)
+{
+    (void)state;
+    char path[96];
+    if (access("/usr/sbin/knotd", X_OK) < 0)
+        skip();
+    start_knot();
+    configure("127.0.0.1@5399", "yes", "100", "2s");
+    wait_for_knot();
+    expect_security("mail.knot.test", DNS_AAAA, 0, DNS_INSECURE); /* no anchor, no validation */
+    write_anchors();
+    snprintf(path, sizeof(path), "%s/anchors", knot_dir);
+    const struct conf_pair p[] = { { "dns.servers", "127.0.0.1@5399" },
+                                   { "dns.timeout", "5s" },
+                                   { "dns.trust_anchor", path } };
+    fx_conf(p, ARRAY_LEN(p));
+    dns_configure(NULL);
+    static const enum dns_type secure[] = { DNS_A, DNS_AAAA };
+    for (size_t i = 0; i < ARRAY_LEN(secure); i++)
+        expect_security("mail.knot.test", secure[i], 0, DNS_SECURE);
+    expect_security("knot.test", DNS_MX, 0, DNS_SECURE);
+    expect_security("knot.test", DNS_NS, 0, DNS_SECURE);
+    expect_security("long.knot.test", DNS_TXT, 0, DNS_SECURE);
+    expect_security("alias.knot.test", DNS_CNAME, 0, DNS_SECURE);
+    expect_security("_sip._tcp.knot.test", DNS_SRV, 0, DNS_SECURE);
+    expect_security("e164.knot.test", DNS_NAPTR, 0, DNS_SECURE);
+    expect_security("_25._tcp.mail.knot.test", DNS_TLSA, 0, DNS_SECURE);
+    expect_security("none.knot.test", DNS_A, E_NXDOMAIN, DNS_SECURE);
+    expect_security("mail.knot.test", DNS_MX, E_NODATA, DNS_SECURE);
+    expect_security("www.plain.test", DNS_A, 0, DNS_INSECURE);
+    expect_security("none.plain.test", DNS_A, E_NXDOMAIN, DNS_INSECURE);
+    expect_security("www.forged.test", DNS_A, E_TEMP, DNS_BOGUS);
+    expect_security("none.forged.test", DNS_A, E_TEMP, DNS_BOGUS);
+    struct dns_reply r;
+    assert_int_equal(
+        dns_ask(&(struct dns_question){ .name = "alias.knot.test", .type = DNS_A }, &r, NULL), 0);
+    assert_string_equal(r.canonical, "mail.knot.test");
+    dns_reply_done(&r);
 }
 
 int main(void)
@@ -588,10 +886,14 @@ int main(void)
         T(test_errors),
         T(test_cache),
         T(test_second_server),
+        T(test_silent_server),
+        T(test_question),
         T(test_hook),
         T(test_equal_mx_are_shuffled),
         T(test_with_knot),
+        T(test_validation),
         T(test_threads_and_reloads),
+        T(test_nothing_leaves),
         T(test_no_server_asks_nobody),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -26,9 +26,14 @@ function placeOf(object: string): string | undefined {
   if (kind === "account") return `/accounts/${encodeURIComponent(name)}`;
   if (kind === "domain") return `/domains/${encodeURIComponent(name)}`;
   if (kind === "setting") return settingAddress(name);
+  if (kind === "alias" && name.includes("@")) return `/domains/${encodeURIComponent(name.slice(name.lastIndexOf("@") + 1))}`;
+  if (kind === "queue") return "/status/queue";
+  if (kind === "module") return "/system/services";
   // A look is recorded as the call that was made, with what it asked for.
   if ((kind === "session" || kind === "getTranscript") && /^[0-9a-f]{16}$/i.test(name)) return sessionAddress(name);
-  if (kind === "getMessage" && name) return messageAddress(name);
+  // "getQueueMessageContent outgoing OSA88513"
+  const last = name.split(" ").at(-1) ?? "";
+  if (/^get\w*Content$/.test(kind ?? "") && last) return messageAddress(last);
   return undefined;
 }
 

@@ -5,6 +5,7 @@ import { useMe } from "../../app/me";
 import { useText, type Key } from "../../i18n";
 import { useEditor } from "../../lib/editor";
 import { formatBytes } from "../../lib/format";
+import { auditAddress, historyAddress, logAddress, traceAddress } from "../../lib/places";
 import { useResource } from "../../lib/resource";
 import { Link, navigate } from "../../lib/router";
 import { toast } from "../../lib/toast";
@@ -74,6 +75,7 @@ function PasswordDialog({ address, onClose }: { address: string; onClose: () => 
 export default function Account({ params }: { params: Record<string, string> }) {
   const t = useText();
   const me = useMe();
+  const may = (scope: string) => me.scopes.includes(scope);
   const address = params["account"] ?? "";
   const path = { account: address };
   const [dialog, setDialog] = useState<"password" | "delete">();
@@ -118,7 +120,10 @@ export default function Account({ params }: { params: Record<string, string> }) 
                 {usage.data && <span className="t2">{t("account.usage", { size: formatBytes(usage.data.used, t.locale), n: usage.data.messages })}</span>}
                 <Link to={`/status/sessions?q=${encodeURIComponent(`account:${address}`)}`}>{t("account.sessions")}</Link>
                 <Link to={`/status/queue?q=${encodeURIComponent(`from:${address}`)}`}>{t("account.queue")}</Link>
-                <Link to={`/status/logs/smtp?q=${encodeURIComponent(address)}`}>{t("account.logs")}</Link>
+                {may("messages:read") && <Link to={traceAddress("address", address)}>{t("account.messages")}</Link>}
+                {may("sessions:read") && <Link to={historyAddress(`account:${address}`)}>{t("account.history")}</Link>}
+                <Link to={logAddress("smtp", address)}>{t("account.logs")}</Link>
+                {may("audit:read") && <Link to={auditAddress(`account ${address}`)}>{t("account.audit")}</Link>}
               </div>
               <form className="form card-form" onSubmit={(e) => { e.preventDefault(); void save(); }}>
                 <fieldset disabled={!mayChange}>

@@ -1,8 +1,10 @@
 import { useState } from "react";
 import { api, request, type Result } from "../../api/client";
 import type { Domain as DomainValue } from "../../api/schema";
+import { useMay } from "../../app/me";
 import { useText, type Key } from "../../i18n";
 import { useEditor } from "../../lib/editor";
+import { auditAddress } from "../../lib/places";
 import { useResource } from "../../lib/resource";
 import { Link, navigate } from "../../lib/router";
 import { toast } from "../../lib/toast";
@@ -35,6 +37,8 @@ export default function Domain({ params }: { params: Record<string, string> }) {
   const t = useText();
   const name = params["domain"] ?? "";
   const path = { domain: name };
+  const mayMessages = useMay("messages:read");
+  const mayAudit = useMay("audit:read");
   const [removing, setRemoving] = useState(false);
   const whole = useResource(`domain ${name}`, (signal) => api.get("/domains/{domain}", { path, signal }));
   const accounts = useResource(`domain accounts ${name}`, (signal) => api.get("/accounts", { query: { domain: name, limit: 1 }, signal }));
@@ -71,6 +75,8 @@ export default function Domain({ params }: { params: Record<string, string> }) {
               <div className="row wrap links">
                 <Link to={`/accounts?q=${encodeURIComponent(`domain:${name}`)}`}>{t("account.count", { n: count })}</Link>
                 <Link to={`/status/queue?q=${encodeURIComponent(`from:@${name}`)}`}>{t("domain.queue")}</Link>
+                {mayMessages && <Link to={`/trace?q=${encodeURIComponent(`@${name}`)}&span=7d`}>{t("account.messages")}</Link>}
+                {mayAudit && <Link to={auditAddress(`domain ${name}`)}>{t("account.audit")}</Link>}
               </div>
               <form className="form card-form" onSubmit={(e) => { e.preventDefault(); void edit.save().then((ok) => { if (ok) toast(t("saved")); }); }}>
                 <fieldset disabled={!mayChange}>

@@ -7,7 +7,7 @@ import { useText } from "../../i18n";
 import { formatBytes } from "../../lib/format";
 import { useKeys } from "../../lib/keys";
 import { append, bodyOf, hitsIn, hue, tone } from "../../lib/loglines";
-import { sessionAddress } from "../../lib/places";
+import { ipAddress, ipText, sessionAddress } from "../../lib/places";
 import { useResource } from "../../lib/resource";
 import { Link, navigate, useParam } from "../../lib/router";
 import { toast } from "../../lib/toast";
@@ -74,7 +74,10 @@ export default function Logs({ params }: { params: Record<string, string> }) {
 
   // Lines are read from the start of the span on; following reads the last second again and adds what is new.
   const query = useMemo(() => ({ ...(date && { date }), ...(from && { from }), ...(to && { to }), ...(q && { filter: q }) }), [date, from, to, q]);
-  const key = `lines ${service} ${JSON.stringify(query)}`;
+  // At midnight the day that is followed becomes another one, and is read from its start.
+  const [today, setToday] = useState({ day: "", turn: 0 });
+  if (newest && newest !== today.day) setToday({ day: newest, turn: today.day ? today.turn + 1 : 0 });
+  const key = `lines ${service} ${JSON.stringify(query)} ${today.turn}`;
   const [view, setView] = useState<View>({ key: "", lines: [], cursor: null, done: false });
   const page = useResource(key, (signal) => api.get("/logs/{service}/lines", { path: { service }, query: { ...query, limit: 2000 }, signal }));
   useEffect(() => {
@@ -242,7 +245,7 @@ export default function Logs({ params }: { params: Record<string, string> }) {
               <div key={item.key} data-index={item.index} ref={virtualizer.measureElement} className={`ln ${l.kind === "summary" ? "sum" : l.kind} ${tone(l)} ${hue(l.session ?? "")} ${item.index === current ? "cur" : ""}`} style={{ position: "absolute", top: 0, left: 0, right: 0, transform: `translateY(${item.start}px)` }} onClick={() => { setCurrent(item.index); }}>
                 <span className="tm" translate="no">{l.time}</span>
                 {l.session ? <button type="button" className="thr" title={t("logs.thread")} translate="no" onClick={() => { onlyThread(l.session); }}>{l.session}</button> : <span />}
-                <span className="ip" translate="no">{l.source && l.source !== "SYSTEM" ? <Link to={`/status/sessions?q=${encodeURIComponent(`ip:${l.source}`)}`} tabIndex={-1}>{l.source}</Link> : l.source}</span>
+                <span className="ip" translate="no">{l.source && maySessions && ipText.test(l.source) ? <Link to={ipAddress(l.source)} tabIndex={-1}>{l.source}</Link> : l.source}</span>
                 <span className="ar" aria-hidden="true" translate="no">{l.kind === "in" ? "<<<" : l.kind === "out" ? ">>>" : ""}</span>
                 <span className="tx" translate="no" dir="auto"><Marked text={bodyOf(l)} words={words} find={find} /></span>
               </div>

@@ -47,8 +47,10 @@ export function ServiceSettings({ s, mayWrite, onSaved }: { s: Service; mayWrite
     } catch (e) {
       if (!(e instanceof ApiError)) throw e;
       const fields = (e.problem.fields ?? []).filter((f) => f.name !== undefined && f.name in changes);
-      if (fields.length) setErrors(Object.fromEntries(fields.map((f) => [f.name ?? "", f.detail ?? ""])));
-      else setGeneral(e);
+      if (fields.length) {
+        setErrors(Object.fromEntries(fields.map((f) => [f.name ?? "", f.detail ?? ""])));
+        document.getElementById(`set-${fields[0]?.name ?? ""}`)?.focus(); // the button may be a page below it
+      } else setGeneral(e);
     } finally {
       setBusy(false);
       values.refresh();

@@ -1,12 +1,12 @@
 import { useMemo, useRef, useState } from "react";
 import { api } from "../../api/client";
-import type { Annotation, Metric } from "../../api/schema";
+import type { Annotation, Metric, MetricsOverTime } from "../../api/schema";
 import { useMay } from "../../app/me";
 import { useText, type Text } from "../../i18n";
 import { clustered, csvOf, type Span } from "../../lib/chart";
 import { copyText } from "../../lib/clipboard";
 import { useNow } from "../../lib/clock";
-import { formatBytes, formatDateTime, formatNumber } from "../../lib/format";
+import { formatBytes, formatDateTime, formatNumber, formatPoint } from "../../lib/format";
 import { useKeys } from "../../lib/keys";
 import { useResource } from "../../lib/resource";
 import { addressWith, navigate, useSearch } from "../../lib/router";
@@ -20,6 +20,7 @@ import { Raw } from "../../ui/Raw";
 import { Empty, ErrorNote, failed, Skeleton } from "../../ui/States";
 import { counterLabel, groupLabel } from "../statistics/Statistics";
 import { NoteDialog } from "./NoteDialog";
+import { SpanLinks } from "./SpanLinks";
 import { chosen, localInput, spanOf, stepName, styleOf, toggled, zoomOf, zoomText, type SpanName } from "./view";
 
 const few = 5; // changed settings shown before somebody asks for more
@@ -28,11 +29,6 @@ const live = 15; // seconds between two looks at what runs now
 /** Changes of the address: what one would take back with Back adds an entry to the history. */
 function change(changes: Readonly<Record<string, string>>, replace = false): void {
   navigate(addressWith(changes), replace);
-}
-
-function timeText(at: number, step: number, locale: string): string {
-  const day = step >= 86_400_000;
-  return new Intl.DateTimeFormat(locale, { weekday: "short", day: "numeric", month: "short", ...(day ? { year: "numeric" } : { hour: "2-digit", minute: "2-digit" }) }).format(at);
 }
 
 function Marks({ groups, locale, mayDelete, onDeleted }: { groups: readonly { index: number; items: Annotation[] }[]; locale: string; mayDelete: boolean; onDeleted: () => void }) {
@@ -118,9 +114,13 @@ export default function Traffic() {
     return { from: new Date(s.from).toISOString(), to: new Date(s.to).toISOString() };
   };
   const every = moving || span.to > now ? live : 0;
-  const data = useResource(key, (signal) => api.get("/metrics/query", { query: { metric: names, ...times() }, signal }), every);
+  const fetched = useResource(key, (signal) => api.get("/metrics/query", { query: { metric: names, ...times() }, signal }), every);
   const notes = useResource(key && `annotations ${key}`, (signal) => api.get("/annotations", { query: times(), signal }), every);
 
+  // While another span is read, the chart of the last one stays, and with it the place of the keyboard.
+  const kept = useRef<{ names: string; data: MetricsOverTime }>(undefined);
+  if (fetched.data) kept.current = { names, data: fetched.data };
+  const data = { ...fetched, data: fetched.data ?? (kept.current?.names === names && !fetched.error ? kept.current.data : undefined) };
   const from = data.data ? Date.parse(data.data.from) : 0;
   const step = (data.data?.step_seconds ?? 60) * 1000;
   const points = data.data?.covered_seconds.length ?? 0;
@@ -132,12 +132,12 @@ export default function Traffic() {
   });
   const unit = list[0]?.unit;
   const format = (v: number) => (unit === "bytes" ? formatBytes(v, t.locale) : formatNumber(v, t.locale));
-  const timeLabel = (i: number) => timeText(from + i * step, step, t.locale);
+  const timeLabel = (i: number) => formatPoint(from + i * step, step, t.locale);
   const marks = clustered(notes.data?.items ?? [], from, step, points);
   const empty = points > 0 && series.every((s) => s.values.every((v) => v === null));
   const length = stepName(step);
   const title = t("traffic.title", { service: groupLabel(service, t), n: length.n, unit: t(`traffic.unit.${length.unit}`) });
-  const range = data.data ? t("traffic.range", { from: timeText(shown.from, 60_000, t.locale), to: timeText(shown.to, 60_000, t.locale) }) : "";
+  const range = data.data ? t("traffic.range", { from: formatPoint(shown.from, 60_000, t.locale), to: formatPoint(shown.to, 60_000, t.locale) }) : "";
   const zoomTo = (s: Span, top: number) => {
     setCursor(-1);
     if (s.to - s.from >= whole.to - whole.from && !top) change({ zoom: "" });
@@ -267,6 +267,7 @@ export default function Traffic() {
             </div>
           )}
           {empty && <Empty icon="chart" title={t("traffic.nothing")}>{data.data?.since ? t("traffic.since", { at: formatDateTime(data.data.since, t.locale) }) : null}</Empty>}
+          {data.data && <SpanLinks span={shown} service={service} />}
           {notes.error && <ErrorNote error={notes.error} retryAt={notes.retryAt} onRetry={notes.refresh} />}
           <Marks groups={marks} locale={t.locale} mayDelete={mayWrite} onDeleted={notes.refresh} />
           {!table && <p className="t3 hint"><span className="deskonly">{t("traffic.help")}</span><span className="mobonly">{t("traffic.help.touch")}</span></p>}
