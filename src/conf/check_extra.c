@@ -185,6 +185,7 @@ static const struct {
     { "log.archive", is_zip, false,
       "the absolute path of a file that ends in .zip, such as /var/backups/logs.zip; not a "
       "folder" },
+    { "log.syslog_server", is_relay, false, "host, host:port, address or [IPv6]:port" },
     { "mailbox.default_folders", is_folder, false, "folder names without % and *" },
     { "net.access_ips", is_network_or_mask, false, NETWORKS_OR_MASKS },
     { "net.trusted_ips", is_network, false, "addresses and networks (10.0.0.0/8, fd00::/8)" },

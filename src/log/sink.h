@@ -18,6 +18,8 @@ struct log_sink_conf {
     const char *archive;   /* a ZIP file that deleted logs are added to before; NULL or "" = none */
     size_t cache_bytes;    /* lines may wait in memory until there are so many, or 5 s; 0 = not */
     bool syslog;           /* to the system log too */
+    bool forward;          /* to the syslog server too, by who reads log_sink_forward_fd */
+    const char *host;      /* this server's name there */
 };
 
 /* Makes the directory. All functions but log_sink_free may be called by any thread. */
@@ -29,5 +31,14 @@ void log_sink_configure(struct log_sink *s, const struct log_sink_conf *c);
 int log_sink_add_pipe(struct log_sink *s, int fd);
 /* A pipe for the supervisor's own log_attach, which takes it. -errno. */
 int log_sink_local_fd(struct log_sink *s);
+/* Where lines for the syslog server come out: packets (SOCK_SEQPACKET) of at most LOG_PACKET_MAX
+ * bytes with whole frames. A frame is a struct log_frame and a message of RFC 5424. A packet that
+ * is not taken waits; behind 8 MiB of them lines are dropped and counted (syslog_lines_lost). The
+ * descriptor stays the sink's, so that readers may come and go; -1 = it could not be made. */
+enum { LOG_PACKET_MAX = 32 * 1024, LOG_MESSAGE_MAX = 8 * 1024 };
+struct log_frame {
+    uint32_t n; /* bytes of the message behind it */
+};
+int log_sink_forward_fd(const struct log_sink *s);
 /* Reads what is in the pipes, writes it, closes all. NULL is allowed. */
 void log_sink_free(struct log_sink *s);

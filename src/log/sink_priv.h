@@ -76,3 +76,19 @@ struct log_syslog {
     int64_t retry_ms;
 };
 void log_syslog_send(struct log_syslog *s, enum log_type t, struct sv text);
+
+/* Lines on their way to the syslog server (sink_forward.c): a bounded queue, and a packet socket to
+ * the process that speaks with the server. */
+struct log_forward {
+    int fd[2];        /* ours, and the reader's; -1 = there is no socket */
+    struct buf queue; /* of frames, see log_frame */
+    size_t sent;      /* bytes of it that are in the socket */
+    uint64_t untold;  /* lost lines that the log does not tell of yet */
+    int64_t told_ms;
+};
+void log_forward_init(struct log_forward *f);
+void log_forward_add(struct log_forward *f, const char *host, enum log_type t, struct sv text);
+void log_forward_flush(struct log_forward *f);       /* as much as the socket takes */
+bool log_forward_waits(const struct log_forward *f); /* for room in the socket */
+void log_forward_drop(struct log_forward *f);        /* what waits: nobody wants it any more */
+void log_forward_done(struct log_forward *f);

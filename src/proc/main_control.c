@@ -16,6 +16,7 @@
 #include "base/list.h"
 #include "log/log.h"
 #include "mail/mailbox/mailbox.h"
+#include "net/syslog.h"
 #include "os/file.h"
 #include "os/proc.h"
 #include "proc/control_api.h"
@@ -48,6 +49,7 @@ struct control {
     unsigned clients;
     struct web *web;
     struct sampling *sampling;
+    struct syslog_sender *syslog; /* NULL = no syslog server is named */
 };
 
 struct client {
@@ -322,6 +324,21 @@ static int open_socket(struct control *c, struct errinfo *ei)
     return 0;
 }
 
+/* The sender of log lines lives as long as a syslog server is named. */
+static void follow_syslog(struct control *c)
+{
+    _cleanup_(conf_unrefp) const struct conf *cf = conf_pin();
+    json_int_t fd = json_integer_value(json_object_get(c->m->inherited, "forward"));
+    struct errinfo ei;
+
+    if (!*cf->log.syslog_server) {
+        syslog_sender_stop(c->syslog);
+        c->syslog = NULL;
+    } else if (!c->syslog && fd >= 0 && syslog_sender_start((int)fd, &c->syslog, &ei) < 0) {
+        log_error("%s", ei.text);
+    }
+}
+
 static int start(struct module_ctx *m, struct errinfo *ei)
 {
     struct control *c = xcalloc(1, sizeof(*c));
@@ -361,6 +378,7 @@ static int start(struct module_ctx *m, struct errinfo *ei)
     if (r < 0)
         return r;
     c->sampling = sampling_start(m->boot.data);
+    follow_syslog(c);
     return 0;
 }
 
@@ -381,6 +399,7 @@ static void stop(struct module_ctx *m, int64_t deadline_ms)
 
     web_stop(c->web);
     sampling_stop(c->sampling);
+    syslog_sender_stop(c->syslog);
     unlink(c->path);
     if (write(c->wake[1], "x", 1) < 0)
         log_error("control: stop: %s", strerror(errno));
@@ -406,6 +425,7 @@ static void reload(struct module_ctx *m)
     struct control *c = m->own;
 
     web_reload(c->web);
+    follow_syslog(c);
 }
 
 const struct module_def module_control = {

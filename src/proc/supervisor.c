@@ -83,8 +83,8 @@ static void as_root(struct supervisor *s)
 
 /* --- settings --- */
 
-/* dir: of the logs; it and c must outlive the result. */
-static struct log_sink_conf log_conf(const struct conf *c, const char *dir)
+/* dir: of the logs; host: this server's name. They and c must outlive the result. */
+static struct log_sink_conf log_conf(const struct conf *c, const char *dir, const char *host)
 {
     return (struct log_sink_conf){
         .dir = dir,
@@ -94,14 +94,16 @@ static struct log_sink_conf log_conf(const struct conf *c, const char *dir)
         .archive = c->log.archive,
         .cache_bytes = (size_t)c->log.cache,
         .syslog = c->log.syslog,
+        .forward = *c->log.syslog_server,
+        .host = host,
     };
 }
 
 static void configure_logs(struct supervisor *s)
 {
     _cleanup_(conf_unrefp) const struct conf *c = conf_pin();
-    _cleanup_(freep) char *dir = boot_log_path(&s->boot, c);
-    struct log_sink_conf lc = log_conf(c, dir);
+    _cleanup_(freep) char *dir = boot_log_path(&s->boot, c), *host = boot_hostname(c);
+    struct log_sink_conf lc = log_conf(c, dir, host);
 
     log_sink_configure(s->sink, &lc);
 }
@@ -109,8 +111,8 @@ static void configure_logs(struct supervisor *s)
 static int start_logs(struct supervisor *s, struct errinfo *ei)
 {
     _cleanup_(conf_unrefp) const struct conf *c = conf_pin();
-    _cleanup_(freep) char *dir = boot_log_path(&s->boot, c);
-    struct log_sink_conf lc = log_conf(c, dir);
+    _cleanup_(freep) char *dir = boot_log_path(&s->boot, c), *host = boot_hostname(c);
+    struct log_sink_conf lc = log_conf(c, dir, host);
     int r = log_sink_new(&lc, &s->sink, ei);
 
     if (r == 0)
@@ -156,7 +158,11 @@ static void bind_again(struct supervisor *s, enum module m)
 
 static void start_child(struct supervisor *s, struct child *c)
 {
-    struct child_env env = { &s->boot, s->sink, s->shm_fd, s->modules_fd };
+    struct child_env env = { .boot = &s->boot,
+                             .sink = s->sink,
+                             .shm_fd = s->shm_fd,
+                             .forward_fd = log_sink_forward_fd(s->sink),
+                             .modules_fd = s->modules_fd };
     struct errinfo ei;
     int r;
 

@@ -1,13 +1,12 @@
 """The settings of the text logs (room log): levels, rotation, deletion and archive, directory, cache, the system log."""
-import os
-import pathlib
+import http.client
 import re
 import shutil
 import subprocess
 import time
 
 import pytest
-from conftest import BIN, PASSWORD, wait_for
+from conftest import PASSWORD, wait_for
 from wire import Imap, Smtp
 
 LEVELS = ("none", "summary", "debug", "extended")
@@ -19,16 +18,11 @@ def server(make_module_server):
 
 
 def mail(server, marker, to="alice"):
-    """One message; its log is complete when this returns."""
+    """One message, whose sender has the marker."""
     with Smtp(server.port["smtp"]) as c:
-        c.command(f"EHLO {marker}.client.test", 250)
-        c.command(f"MAIL FROM:<{marker}@elsewhere.test>", 250)
-        c.command(f"RCPT TO:<{server.address(to)}>", 250)
-        c.command("DATA", 354)
-        c.send(b"Subject: x\r\n\r\ntext\r\n.\r\n")
-        assert c.reply()[0] == 250
-        c.command("QUIT", 221)
-        c.wait_closed()
+        c.envelope(f"{marker}@elsewhere.test", server.address(to))
+        c.data(b"Subject: x\r\n\r\ntext\r\n")
+        c.quit()
 
 
 def marked(server, letter, marker):
@@ -42,6 +36,14 @@ def sub_log(server, name):
     return "".join(f.read_text(errors="replace") for f in sorted((server.logs / name).glob("*.log")))
 
 
+def refuse(server, token):
+    """A request that the token's role does not allow."""
+    c = http.client.HTTPConnection("127.0.0.1", server.port["http"], timeout=20)
+    c.request("GET", "/api/v1/settings", headers={"Authorization": f"Bearer {token}"})
+    assert c.getresponse().status == 403
+    c.close()
+
+
 # --- levels ---
 
 def test_levels_of_a_service(server):
@@ -53,7 +55,7 @@ def test_levels_of_a_service(server):
         server.tool("set", "log.smtp", "debug")
         mail(server, f"behind-{level}")
         wait_for("the log", lambda: f"behind-{level}" in server.log_text("s") and
-                 marked(server, "s", f"behind-{level}@")[-1].endswith("Disconnected"))
+                 [line for line in marked(server, "s", f"behind-{level}@") if line.endswith(" Disconnected")])
         lines = marked(server, "s", f"<level-{level}@") if level != "none" else []
         assert level != "none" or f"level-{level}" not in server.log_text("s")
         sizes.append(len(lines))
@@ -91,12 +93,174 @@ def test_levels_of_maintenance(server, level, changes, refused):
     before = sub_log(server, "maintenance")
     server.tool("set", "log.maintenance", level)
     server.tool("set", "smtp.max_recipients", {"none": "71", "summary": "72", "debug": "73", "extended": "74"}[level])
-    token = server.tool("create", "token", server.address("bob"), f"maint-{level}", "scopes=queue:read").stdout.strip()
+    token = server.tool("create", "token", server.address("bob"), f"maint-{level}").stdout.strip()
     refuse(server, token)
     server.tool("set", "log.maintenance", "extended")
-    server.tool("set", "deliver.threads", "3")
-    server.tool("reset", "deliver.threads")
+    server.tool("set", "deliver.local_workers", "3")
+    server.tool("reset", "deliver.local_workers")
     text = wait_for("the log", lambda: (t := sub_log(server, "maintenance")[len(before):]) if
-                    sub_log(server, "maintenance")[len(before):].count("'deliver.threads' ") >= 2 else None)
-    assert ("'smtp.max_recipients' updated" in text) == bool(changes), text
-    assert bool(re.search(r"refused|denied", text)) == bool(refused), text
+                    sub_log(server, "maintenance")[len(before):].count("'deliver.local_workers' ") >= 2 else None)
+    assert len(re.findall(r"\] \d\d:\d\d:\d\d 'smtp.max_recipients' updated '", text)) == changes, text
+    assert len(re.findall(r"Access denied 'bob@example.test[^']*': GET /settings\n", text)) == refused, text
+
+
+# --- files ---
+
+def test_rotation_by_size(make_server):
+    """logcfg.rotate, log.name: the next number of the day."""
+    s = make_server(settings={"log.rotate_size": "20KiB"})
+    for i in range(30):
+        mail(s, f"m{i}")
+    wait_for("a third file", lambda: len(list(s.logs.glob("s????????-02.log"))))
+    names = sorted(f.name for f in s.logs.glob("s*.log"))
+    day = time.strftime("%Y%m%d")
+    assert names[:3] == [f"s{day}-00.log", f"s{day}-01.log", f"s{day}-02.log"]
+    assert all((s.logs / n).stat().st_size <= 20 << 10 for n in names)
+    # 0: by the day alone.
+    s.tool("set", "log.rotate_size", "0")
+    for i in range(30):
+        mail(s, f"n{i}")
+    wait_for("the last", lambda: "n29@" in s.log_text("s"))
+    assert max((f.stat().st_size for f in s.logs.glob("s*.log"))) > 25 << 10
+
+
+def test_another_directory(make_server):
+    """logcfg.dir: the next line is there."""
+    s = make_server()
+    mail(s, "before")
+    wait_for("the old place", lambda: "before@" in s.log_text("s"))
+    old, s.logs = s.logs, s.data / "other/logs"
+    s.tool("set", "system.log_path", str(s.logs))
+    mail(s, "after")
+    wait_for("the new place", lambda: "after@" in s.log_text("s"))
+    assert not any("after@" in f.read_text() for f in old.glob("s*.log"))
+
+
+def plant(server, day, *names, text="old\n"):
+    """Logs of another day."""
+    made = []
+    for n in names:
+        p = server.logs / n.format(day)
+        p.parent.mkdir(parents=True, exist_ok=True)
+        p.write_text(text)
+        if server.user:
+            shutil.chown(p.parent, server.user)
+            shutil.chown(p, server.user)
+        made.append(p)
+    return made
+
+
+def days_ago(n):
+    return time.strftime("%Y%m%d", time.localtime(time.time() - n * 86400))
+
+
+OLD = ("s{}-00.log", "s{}-01.log", "e{}-00.log", "auth/{}-00.log")
+
+
+def test_deletion_by_age(make_server):
+    """logcfg.delete: 0 = never."""
+    s = make_server(settings={"log.delete_days": "0"})
+    old, young = plant(s, days_ago(5), *OLD), plant(s, days_ago(2), *OLD)
+    s.tool("set", "log.delete_days", "10")
+    mail(s, "x")
+    wait_for("a line", lambda: "x@" in s.log_text("s"))
+    assert all(p.exists() for p in old + young)
+    s.tool("set", "log.delete_days", "3")
+    wait_for("the old go", lambda: not any(p.exists() for p in old))
+    assert all(p.exists() for p in young)
+
+
+def unzip(*words):
+    r = subprocess.run(["unzip", *map(str, words)], capture_output=True, text=True)
+    assert r.returncode == 0, r.stdout + r.stderr
+    return r.stdout
+
+
+def test_archive(make_server):
+    """logcfg.archive: what is deleted is in the ZIP file."""
+    s = make_server(settings={"log.delete_days": "0"})
+    s.logs.mkdir(parents=True, exist_ok=True)
+    archive = s.data / "old logs.zip"
+    plant(s, days_ago(5), *OLD, text="five days old\n")
+    s.tool("set", "log.archive", str(archive))
+    s.tool("set", "log.delete_days", "3")
+    wait_for("the old go", lambda: not list(s.logs.glob(f"**/*{days_ago(5)}*")))
+    assert sorted(unzip("-Z1", archive).split()) == sorted(n.format(days_ago(5)) for n in OLD)
+    assert "No errors" in unzip("-t", archive)
+    # Again, into the same one.
+    again = plant(s, days_ago(6), *OLD, text="six days old\n")
+    s.tool("set", "log.delete_days", "2")
+    wait_for("the older go", lambda: not any(p.exists() for p in again))
+    assert len(unzip("-Z1", archive).split()) == 2 * len(OLD)
+    assert unzip("-p", archive, f"auth/{days_ago(5)}-00.log") == "five days old\n"
+    assert unzip("-p", archive, f"s{days_ago(6)}-01.log") == "six days old\n"
+    assert "No errors" in unzip("-t", archive)
+    assert not list(s.data.glob("old logs.zip.new*"))
+
+
+def test_an_archive_that_is_a_folder(make_server):
+    """Refused when it is set, and when it has become one."""
+    s = make_server(settings={"log.delete_days": "0"})
+    folder = s.data / "archive.zip"
+    folder.mkdir()
+    (folder / "precious").write_text("x")
+    for value in (folder, f"{s.data}/", s.data / "logs.tar"):
+        r = s.tool("set", "log.archive", str(value), check=False)
+        assert r.returncode and f"log.archive: '{value}'" in r.stderr and "logs.zip" in r.stderr, r.stderr
+        assert "folder" in r.stderr
+    target = s.data / "later.zip"
+    s.tool("set", "log.archive", str(target))
+    target.mkdir()
+    (target / "precious").write_text("x")
+    if s.user:
+        shutil.chown(target, s.user)
+    old = plant(s, days_ago(5), *OLD)
+    s.tool("set", "log.delete_days", "3")
+    wait_for("the error", lambda: f"log.archive: '{target}' is a folder; name a file in it" in s.log_text("e"))
+    assert all(p.exists() for p in old) and (target / "precious").read_text() == "x"
+    # The remedy; it is done as soon as the setting is right.
+    s.tool("set", "log.archive", f"{target}/logs.zip")
+    wait_for("the old go", lambda: not any(p.exists() for p in old))
+    assert len(unzip("-Z1", target / "logs.zip").split()) == len(OLD)
+
+
+def test_an_archive_on_a_full_disk_keeps_the_logs(make_server):
+    s = make_server(settings={"log.delete_days": "0", "log.archive": "/dev/full/logs.zip"})
+    old = plant(s, days_ago(5), *OLD)
+    s.tool("set", "log.delete_days", "3")
+    wait_for("the error", lambda: "old logs are not archived and not deleted: " in s.log_text("e"))
+    assert "/dev/full/logs.zip" in s.log_text("e")
+    assert all(p.exists() for p in old)
+
+
+# --- cache ---
+
+def test_cache(make_server):
+    """logcfg.cache: lines wait in memory, and come when it is full, old, at an error, at the end."""
+    s = make_server(settings={"log.cache": "1MiB"})
+    mail(s, "cached")
+    assert "cached@" not in s.log_text("s")
+    wait_for("they age", lambda: "cached@" in s.log_text("s"), timeout=20)
+    mail(s, "second")
+    s.kill("access")
+    wait_for("an error takes all with it", lambda: "second@" in s.log_text("s"), timeout=4)
+    mail(s, "third")
+    s.stop()
+    assert "third@" in s.log_text("s")
+
+
+def test_a_crash_costs_no_more_than_the_cache(make_server):
+    s = make_server(settings={"log.cache": "20KiB"})
+    for i in range(100):
+        mail(s, f"m{i:03}")
+    one = len("\n".join(marked(s, "s", "<m000@"))) + 200  # bytes of a session, with the lines of its delivery
+    in_cache = (20 << 10) // one + 2
+    wait_for("all but the cache is written", lambda: len(re.findall(r"<<< MAIL FROM:<m\d{3}@", s.log_text("s"))) >= 100 - in_cache,
+             timeout=4)
+    for name in s.pids():
+        s.expect_end(name)
+    s.proc.kill()
+    s.proc.wait()
+    kept = len(re.findall(r"<<< MAIL FROM:<m\d{3}@", s.log_text("s")))
+    print(f"{kept} of 100 sessions of {one} bytes")
+    assert 100 - in_cache <= kept < 100

@@ -1,5 +1,6 @@
 /* One request: everything that is the same for all routes, then the handler. */
 #include "base/hash.h"
+#include "event/event.h"
 #include "server/api/api_priv.h"
 #include "server/api/feed.h"
 #include "server/api/looks.h"
@@ -237,6 +238,21 @@ static void run_read(struct api_call *c)
     }
 }
 
+/* In the maintenance log at its level debug (logcfg.maint), and as an event. */
+static void note_refusal(const struct api_call *c)
+{
+    struct logctx from = { .type = LOG_WEB, .prefix = "" };
+    char what[300];
+
+    if (c->res->status != 403 || !c->caller)
+        return;
+    if (c->req->peer && strpbrk(c->req->peer, ".:"))
+        (void)sv_copy(from.source, sizeof(from.source), sv_c(c->req->peer));
+    snprintf(what, sizeof(what), "%.20s %.*s", c->req->method,
+             (int)MIN(c->req->path.n, (size_t)250), c->req->path.p);
+    event(access_denied, &from, F_STR(admin, c->caller->who), F_STR(what, what));
+}
+
 void api_handle(struct api *a, const struct api_request *req, struct api_response *res)
 {
     struct api_call c = { .api = a, .req = req, .caller = req->caller, .res = res };
@@ -248,6 +264,7 @@ void api_handle(struct api *a, const struct api_request *req, struct api_respons
         else
             run_read(&c);
     }
+    note_refusal(&c);
     json_decref(c.params);
     json_decref(c.query);
     json_decref(c.body);

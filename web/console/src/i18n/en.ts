@@ -189,6 +189,7 @@ export const en = {
   // Overview
   "check.db.errors": "Database statements have failed.",
   "check.disk": "The disk is getting full.",
+  "check.events.lost": "Events or transcripts were lost.",
   "check.log.lost": "Log lines were lost.",
   "check.module.access": "Module access does not answer.",
   "check.module.control": "Module control does not answer.",
@@ -224,6 +225,7 @@ export const en = {
   "overview.unmute": "Show all again",
   "overview.used": "% used",
   "overview.waiting": "Waiting in queue",
+  "check.syslog.lost": "Lines were lost on the way to the syslog server.",
   "overview.checked": "Last check {at}.",
   "overview.checking": "Checking",
   "overview.destinations": "Waiting, by destination",
@@ -383,6 +385,7 @@ export const en = {
   "counter.imap_sessions": "Sessions",
   "counter.log_lines": "Lines written",
   "counter.log_lines_lost": "Lines lost",
+  "counter.syslog_lines_lost": "Lines lost for the syslog server",
   "counter.mailbox_messages_added": "Messages added",
   "counter.mailbox_messages_expunged": "Messages removed",
   "counter.pop3_retr": "Messages fetched",

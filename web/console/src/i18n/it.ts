@@ -179,6 +179,7 @@ export const it: Catalogue = {
 
   "check.db.errors": "Alcune istruzioni del database sono fallite.",
   "check.disk": "Il disco si sta riempiendo.",
+  "check.events.lost": "Alcuni eventi o trascrizioni sono andati persi.",
   "check.log.lost": "Alcune righe di log sono andate perse.",
   "check.module.access": "Il modulo access non risponde.",
   "check.module.control": "Il modulo control non risponde.",
@@ -214,6 +215,7 @@ export const it: Catalogue = {
   "overview.unmute": "Mostra di nuovo tutto",
   "overview.used": "% usato",
   "overview.waiting": "In attesa nella coda",
+  "check.syslog.lost": "Alcune righe sono andate perse verso il server syslog.",
   "overview.checked": "Ultimo controllo {at}.",
   "overview.checking": "Controllo in corso",
   "overview.destinations": "In attesa, per destinazione",
@@ -369,6 +371,7 @@ export const it: Catalogue = {
   "counter.imap_sessions": "Sessioni",
   "counter.log_lines": "Righe scritte",
   "counter.log_lines_lost": "Righe perse",
+  "counter.syslog_lines_lost": "Righe perse verso il server syslog",
   "counter.mailbox_messages_added": "Messaggi aggiunti",
   "counter.mailbox_messages_expunged": "Messaggi rimossi",
   "counter.pop3_retr": "Messaggi scaricati",
