@@ -5,11 +5,10 @@ import socket
 import ssl
 import threading
 import time
-import urllib.parse
 
 import pytest
 
-from conftest import PASSWORD, TOP, wait_for
+from conftest import PASSWORD, wait_for
 
 ADMIN, ALICE, DOM = "root@example.test", "alice@example.test", "dom@other.test"
 
