@@ -844,6 +844,12 @@ export const en = {
   "stats.charts": "Charts",
   "traffic.messages": "Messages",
   "traffic.ofspan": "Of this span:",
+  "message.off": "Messages are not recorded",
+  "sessions.off": "Sessions are not recorded",
+  "off.by": "It is switched off by the setting {setting}.",
+  "off.on": "Switch on",
+  "off.switched": "{setting} is on.",
+  "filter.inforce": "Filter in force",
 } as const;
 
 export type Key = keyof typeof en;

@@ -826,4 +826,10 @@ export const it: Catalogue = {
   "stats.charts": "Grafici",
   "traffic.messages": "Messaggi",
   "traffic.ofspan": "Di questo intervallo:",
+  "message.off": "I messaggi non vengono registrati",
+  "sessions.off": "Le sessioni non vengono registrate",
+  "off.by": "È spento con l’impostazione {setting}.",
+  "off.on": "Accendi",
+  "off.switched": "{setting} è acceso.",
+  "filter.inforce": "Filtro in vigore",
 };
