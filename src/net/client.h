@@ -28,7 +28,32 @@ int client_read(struct client *c, void *p, size_t n,
                 struct errinfo *ei); /* > 0, or E_CLOSED, E_TIMEOUT */
 int client_write(struct client *c, struct sv bytes, struct errinfo *ei); /* buffered up to 16 KiB */
 int client_flush(struct client *c, struct errinfo *ei);
-/* TLS from here on; E_TLS. server_name: SNI and name to verify. ret_verify gets the X509_V_* code:
+/* A TLSA record (RFC 6698). */
+struct tlsa {
+    uint8_t usage, selector, matching;
+    uint16_t n;
+    uint8_t data[512];
+};
+
+struct client_tls_opts {
+    const char *server_name; /* SNI and name to verify; NULL or "" = none */
+    const char *other_name;  /* another name that the certificate may have; NULL = none */
+    /* DANE for SMTP (RFC 7672): with at least one usable record these decide, not the CAs. Of usage
+     * 3 name and dates do not count; records of other usages than 2 and 3 are unusable. */
+    const struct tlsa *tlsa;
+    size_t n_tlsa;
+};
+struct client_tls_result {
+    long verify;        /* X509_V_* code: 0 = verified, 62 = name mismatch, 65 = no TLSA matches */
+    size_t usable_tlsa; /* records that could have matched */
+    char how[24];       /* "DANE 3 1 1": the record that matched; "" = the CAs decided */
+};
+/* TLS from here on, whatever is found out about the certificate; E_TLS: the handshake failed. */
+int client_tls_start(struct client *c, const struct client_tls_opts *o,
+                     struct client_tls_result *ret, struct errinfo *ei);
+/* The text of an X509_V_* code. */
+const char *client_verify_text(long verify);
+/* The same without DANE. server_name: SNI and name to verify. ret_verify gets the X509_V_* code:
  * 0 when the certificate chains to the system's CAs and the name matches (62 = name mismatch). */
 int client_starttls(struct client *c, const char *server_name, long *ret_verify,
                     struct errinfo *ei);

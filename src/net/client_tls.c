@@ -26,6 +26,10 @@ static void make_context(void)
     SSL_CTX_set_verify(ctx, SSL_VERIFY_NONE, NULL);
     SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
     SSL_CTX_set_default_verify_paths(ctx);
+    if (SSL_CTX_dane_enable(ctx) <= 0) {
+        SSL_CTX_free(ctx);
+        return;
+    }
     client_ctx = ctx;
 }
 
@@ -61,10 +65,76 @@ static int why_not(struct client *c, SSL *ssl, int r, int err_no, short *ret_eve
     }
 }
 
-int client_starttls(struct client *c, const char *server_name, long *ret_verify, struct errinfo *ei)
+/* RFC 7672 3.1: usages 0 and 1 (and what is not defined) are unusable, as is what OpenSSL refuses:
+ * an unknown selector or matching type, a digest of a wrong length. The certificate may have the
+ * name of the host or the domain that was asked for (3.2.2). */
+static bool use_dane(SSL *ssl, const struct client_tls_opts *o, size_t *ret_usable)
+{
+    if (SSL_dane_enable(ssl, o->server_name) <= 0)
+        return false;
+    SSL_dane_set_flags(ssl, DANE_FLAG_NO_DANE_EE_NAMECHECKS);
+    for (size_t i = 0; i < o->n_tlsa; i++) {
+        const struct tlsa *t = &o->tlsa[i];
+        int r = t->usage == 2 || t->usage == 3
+                    ? SSL_dane_tlsa_add(ssl, t->usage, t->selector, t->matching, t->data, t->n)
+                    : 0;
+
+        if (r < 0)
+            return false;
+        *ret_usable += (size_t)r;
+    }
+    ERR_clear_error();
+    return true;
+}
+
+static bool set_up(SSL *ssl, struct client *c, const struct client_tls_opts *o, size_t *ret_usable)
+{
+    if (SSL_set_fd(ssl, c->fd) != 1)
+        return false;
+    if (o->n_tlsa ? !use_dane(ssl, o, ret_usable) : !set_name(ssl, o->server_name))
+        return false;
+    SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+    return !o->other_name || !o->other_name[0] || SSL_add1_host(ssl, o->other_name) == 1;
+}
+
+static int handshake(struct client *c, SSL *ssl, struct errinfo *ei)
+{
+    c->deadline_ms = clock_mono_ms() + c->timeout_ms;
+    for (;;) {
+        short events = POLLIN;
+        ERR_clear_error();
+        errno = 0;
+        int r = SSL_connect(ssl);
+        if (r == 1)
+            return 0;
+        r = why_not(c, ssl, r, errno, &events, ei);
+        if (r == 0)
+            r = client_wait(c, events, ei);
+        if (r < 0)
+            return r == E_CLOSED ? E_TLS : r;
+    }
+}
+
+static void find_out(SSL *ssl, struct client_tls_result *ret)
+{
+    uint8_t usage, selector, matching;
+
+    ret->verify = SSL_get_verify_result(ssl);
+    if (!ret->usable_tlsa || ret->verify != X509_V_OK)
+        return;
+    if (SSL_get0_dane_authority(ssl, NULL, NULL) < 0 ||
+        SSL_get0_dane_tlsa(ssl, &usage, &selector, &matching, NULL, NULL) < 0)
+        ret->verify = X509_V_ERR_DANE_NO_MATCH;
+    else
+        snprintf(ret->how, sizeof(ret->how), "DANE %u %u %u", usage, selector, matching);
+}
+
+int client_tls_start(struct client *c, const struct client_tls_opts *o,
+                     struct client_tls_result *ret, struct errinfo *ei)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     char why[128];
+    *ret = (struct client_tls_result){ 0 };
     pthread_once(&once, make_context);
     if (client_has_input(c))
         return err_set(ei, E_TLS, "%s: input before the TLS handshake", c->peer);
@@ -73,32 +143,35 @@ int client_starttls(struct client *c, const char *server_name, long *ret_verify,
         return r;
     ERR_clear_error();
     SSL *ssl = client_ctx ? SSL_new(client_ctx) : NULL;
-    if (!ssl || SSL_set_fd(ssl, c->fd) != 1 || !set_name(ssl, server_name)) {
+    if (!ssl || !set_up(ssl, c, o, &ret->usable_tlsa)) {
         SSL_free(ssl);
         return err_set(ei, E_TLS, "%s: cannot begin TLS: %s", c->peer,
                        tls_error_text(why, sizeof(why)));
     }
-    c->deadline_ms = clock_mono_ms() + c->timeout_ms;
-    for (;;) {
-        short events = POLLIN;
-        ERR_clear_error();
-        errno = 0;
-        r = SSL_connect(ssl);
-        if (r == 1)
-            break;
-        r = why_not(c, ssl, r, errno, &events, ei);
-        if (r == 0)
-            r = client_wait(c, events, ei);
-        if (r < 0) {
-            SSL_free(ssl);
-            return r == E_CLOSED ? E_TLS : r;
-        }
+    r = handshake(c, ssl, ei);
+    if (r < 0) {
+        SSL_free(ssl);
+        return r;
     }
-    if (ret_verify)
-        *ret_verify = SSL_get_verify_result(ssl);
+    find_out(ssl, ret);
     c->ssl = ssl;
     c->tls_text = xasprintf("%s %s", SSL_get_version(ssl), SSL_get_cipher_name(ssl));
     return 0;
+}
+
+int client_starttls(struct client *c, const char *server_name, long *ret_verify, struct errinfo *ei)
+{
+    struct client_tls_result found;
+    int r =
+        client_tls_start(c, &(struct client_tls_opts){ .server_name = server_name }, &found, ei);
+    if (r == 0 && ret_verify)
+        *ret_verify = found.verify;
+    return r;
+}
+
+const char *client_verify_text(long verify)
+{
+    return X509_verify_cert_error_string(verify);
 }
 
 ssize_t client_tls_read(struct client *c, void *p, size_t n, short *ret_events, struct errinfo *ei)

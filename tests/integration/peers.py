@@ -17,6 +17,7 @@ DNS = "127.0.0.53"
 PEER = "127.0.0.2"     # Postfix and Dovecot: peer.test
 OURS = "127.0.0.3"     # Posthorn: example.test
 SECOND = "127.0.0.4"   # another Posthorn: second.test
+SIGNED = "127.0.0.54"   # knotd with signed zones
 NOBODY = "127.0.0.9"   # nothing listens there
 VMAIL = 5000           # uid of Dovecot's mail files
 
@@ -73,12 +74,15 @@ def end_pid(pid, timeout=20):
 
 
 class NameServer:
-    """unbound that knows RECORDS and asks nobody."""
+    """unbound that knows RECORDS and asks nobody but the servers of stubs ({zone: address})."""
 
-    def __init__(self, directory, records=RECORDS, address=DNS):
+    def __init__(self, directory, records=RECORDS, address=DNS, stubs=None, refused=()):
         self.dir, self.address, self.proc = pathlib.Path(directory), address, None
         data = "".join(f"    local-data: '{n}. 60 IN {t} {' '.join(v if v.isdigit() or t in ('A', 'AAAA', 'TXT') else v.rstrip('.') + '.' for v in rest)}'\n"
                        for n, t, *rest in map(str.split, records))
+        zones = "".join(f'    local-zone: "{z}." transparent\n' for z in stubs or {})
+        zones += "".join(f'    local-zone: "{z}." always_refuse\n' for z in ("broken.test", *refused))
+        stub = "".join(f'stub-zone:\n    name: "{z}."\n    stub-addr: {a}@53\n' for z, a in (stubs or {}).items())
         (self.dir / "unbound.conf").write_text(f"""server:
     directory: "{self.dir}"
     chroot: ""
@@ -93,8 +97,8 @@ class NameServer:
     num-threads: 1
     local-zone: "." static
     local-zone: "test." static
-    local-zone: "broken.test." always_refuse
-{data}remote-control:
+    do-not-query-localhost: no
+{zones}{data}{stub}remote-control:
     control-enable: no
 """)
 
@@ -113,10 +117,68 @@ class NameServer:
             self.proc.wait(20)
 
 
+class SignedZones:
+    """knotd with zones ({name: records}), signed with keys that it makes, but for those of plain."""
+
+    def __init__(self, directory, zones, plain=(), address=SIGNED):
+        self.dir, self.zones, self.plain, self.address, self.proc = pathlib.Path(directory), zones, plain, address, None
+        listed = "".join(f"  - domain: {z}\n    dnssec-signing: {'off' if z in plain else 'on'}\n    dnssec-policy: p\n" for z in zones)
+        (self.dir / "knot.conf").write_text(f"""server:
+    rundir: "{self.dir}"
+    listen: {address}@53
+    udp-workers: 1
+    tcp-workers: 1
+    background-workers: 1
+database:
+    storage: "{self.dir}"
+policy:
+  - id: p
+    algorithm: ecdsap256sha256
+    single-type-signing: on
+template:
+  - id: default
+    storage: "{self.dir}"
+    zonefile-sync: -1
+zone:
+{listed}""")
+        for z, records in zones.items():
+            (self.dir / f"{z}.zone").write_text(f"$ORIGIN {z}.\n$TTL 60\n@ SOA ns root 1 3600 600 86400 60\n@ NS ns\nns A {address}\n{records}\n")
+
+    def start(self):
+        self.proc = subprocess.Popen(["knotd", "-c", str(self.dir / "knot.conf")], stdin=subprocess.DEVNULL,
+                                     stdout=open(self.dir / "log", "wb"), stderr=subprocess.STDOUT)
+        wait_answer(self.address, 53)
+        return self
+
+    def anchors(self, forged=()):
+        """The DS records of the signed zones as a file of trust anchors; of those that are forged one that does not fit."""
+        lines = []
+        for z in self.zones:
+            if z in self.plain:
+                continue
+            for _ in range(100):  # until the keys are made
+                out = subprocess.run(["keymgr", "-c", str(self.dir / "knot.conf"), z, "ds"], capture_output=True, text=True).stdout
+                ds = [l for l in out.splitlines() if " 13 2 " in l]
+                if ds:
+                    break
+                time.sleep(0.1)
+            lines.append(ds[0][:-8] + ("00000000" if not ds[0].endswith("00000000") else "11111111") if z in forged else ds[0])
+        path = self.dir / "anchors"
+        path.write_text("\n".join(lines) + "\n")
+        self.dir.chmod(0o755)
+        return path
+
+    def stop(self):
+        if self.proc and self.proc.poll() is None:
+            self.proc.terminate()
+            self.proc.wait(20)
+
+
 class PostfixDovecot:
     """A Debian mail server as most people run it, for peer.test and only-a.test; users dave and erin."""
 
     USERS = ("dave", "erin")
+    DOMAINS = ("peer.test", "only-a.test")
     PASSWORD = "peer-word"
 
     def __init__(self, directory, nameserver=DNS, address=PEER):
@@ -134,7 +196,7 @@ class PostfixDovecot:
                        check=True, capture_output=True)
         (d / "resolv.conf").write_text(f"nameserver {nameserver}\n")
         (d / "users").write_text("".join(f"{u}@peer.test:{{PLAIN}}{self.PASSWORD}\n" for u in self.USERS))
-        (d / "vmap").write_text("".join(f"{u}@{dom} {u}@peer.test\n" for u in self.USERS for dom in ("peer.test", "only-a.test"))
+        (d / "vmap").write_text("".join(f"{u}@{dom} {u}@peer.test\n" for u in self.USERS for dom in self.DOMAINS)
                                 + "busy@peer.test dave@peer.test\nshut@peer.test dave@peer.test\n")
         (d / "access").write_text("busy@peer.test 450 4.2.1 come back later\nshut@peer.test 550 5.2.1 this mailbox is shut\n")
         (d / "dc/dovecot.conf").write_text(self.dovecot_conf())
@@ -199,7 +261,7 @@ local_recipient_maps =
 alias_maps =
 mynetworks = 127.0.0.1/32
 virtual_alias_maps = texthash:{d}/vmap
-virtual_mailbox_domains = peer.test only-a.test
+virtual_mailbox_domains = {' '.join(self.DOMAINS)}
 virtual_mailbox_maps = texthash:{d}/vmap
 virtual_transport = lmtp:unix:{d}/dc/run/lmtp
 smtpd_recipient_restrictions = check_recipient_access texthash:{d}/access

@@ -133,6 +133,7 @@ static int relay_route(const struct conf *cf, struct route *ret, struct failure 
     if (host.n > 2 && host.p[0] == '[')
         host = sv_take(sv_skip(host, 1), host.n - 2);
     ret->port = (uint16_t)port;
+    ret->secure = true;
     add_host(ret, host);
     return 0;
 }
@@ -226,8 +227,10 @@ int route_find(const struct conf *cf, struct sv domain, const char *our_name,
         failure_set(why, true, "501 5.1.3 Bad destination domain");
         return E_PARSE;
     }
-    _cleanup_(dns_answer_freep) struct dns_answer *a = NULL;
-    int r = dns_lookup(name, DNS_MX, &a, NULL);
+    struct dns_reply reply;
+    int r = dns_ask(&(struct dns_question){ .name = name, .type = DNS_MX }, &reply, NULL);
+    _cleanup_(dns_answer_freep) struct dns_answer *a = reply.answer;
+    ret->secure = reply.security == DNS_SECURE;
     log_query(log, name, r, a);
     if (r >= 0)
         return use_mx(cf, a, name, our_name, ret, why);
@@ -242,27 +245,38 @@ int route_find(const struct conf *cf, struct sv domain, const char *our_name,
     return 0;
 }
 
-size_t route_addresses(const char *host, char ret[ROUTE_MAX_ADDRESSES][46], struct failure *why)
+static void add_addresses(const struct dns_reply *reply, struct route_addresses *ret)
+{
+    if (reply->security != DNS_SECURE)
+        ret->secure = false;
+    sv_copy(ret->canonical, sizeof(ret->canonical), sv_c(reply->canonical));
+    for (size_t i = 0; i < reply->answer->n && ret->n < ROUTE_MAX_ADDRESSES; i++)
+        sv_copy(ret->ip[ret->n++], sizeof(ret->ip[0]), sv_c(reply->answer->rr[i].text));
+}
+
+size_t route_addresses(const char *host, struct route_addresses *ret, struct failure *why)
 {
     unsigned char bin[16];
+    *ret = (struct route_addresses){ .n = 0 };
     if (inet_pton(AF_INET, host, bin) == 1 || inet_pton(AF_INET6, host, bin) == 1) {
-        sv_copy(ret[0], 46, sv_c(host));
-        return 1;
+        sv_copy(ret->ip[ret->n++], sizeof(ret->ip[0]), sv_c(host));
+        return ret->n;
     }
     static const enum dns_type types[] = { DNS_A, DNS_AAAA };
-    size_t n = 0;
     bool none = true;
+    ret->secure = true;
     for (size_t t = 0; t < ARRAY_LEN(types); t++) {
-        _cleanup_(dns_answer_freep) struct dns_answer *a = NULL;
-        int r = dns_lookup(host, types[t], &a, NULL);
+        struct dns_reply reply;
+        int r = dns_ask(&(struct dns_question){ .name = host, .type = types[t] }, &reply, NULL);
         if (r < 0)
             none = none && (r == E_NXDOMAIN || r == E_NODATA);
-        for (size_t i = 0; r >= 0 && i < a->n && n < ROUTE_MAX_ADDRESSES; i++)
-            sv_copy(ret[n++], 46, sv_c(a->rr[i].text));
+        else
+            add_addresses(&reply, ret);
+        dns_reply_done(&reply);
     }
-    if (n == 0 && none)
+    if (ret->n == 0 && none)
         failure_set(why, true, "554 Host %s has no address while issuing MX query", host);
-    else if (n == 0)
+    else if (ret->n == 0)
         failure_set(why, false, "451 4.4.3 Could not resolve target DNS");
-    return n;
+    return ret->n;
 }

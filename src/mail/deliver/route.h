@@ -19,6 +19,14 @@ struct route {
     size_t n;
     char host[ROUTE_MAX_HOSTS][256]; /* in the order to try; may be an address */
     uint16_t port;
+    bool secure; /* DNSSEC-validated, or named by a setting */
+};
+
+struct route_addresses {
+    size_t n;
+    char ip[ROUTE_MAX_ADDRESSES][46];
+    bool secure;         /* all by DNSSEC-validated answers */
+    char canonical[256]; /* where an alias leads; "" = the host is none */
 };
 
 /* Key of the destination: everything with the same key may share a connection. */
@@ -29,4 +37,4 @@ struct sv route_domain(struct sv address);
 int route_find(const struct conf *cf, struct sv domain, const char *our_name,
                const struct logctx *log, struct route *ret, struct failure *why);
 /* Addresses of one host. 0 = none (why filled), else the number. */
-size_t route_addresses(const char *host, char ret[ROUTE_MAX_ADDRESSES][46], struct failure *why);
+size_t route_addresses(const char *host, struct route_addresses *ret, struct failure *why);

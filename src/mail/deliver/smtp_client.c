@@ -1,6 +1,6 @@
-/* Connecting: hosts in order, greeting, EHLO or HELO, STARTTLS. RFC 5321, 3207, 1870, 2920, 6152,
+/* Connecting: hosts in order, greeting, EHLO or HELO. RFC 5321, 1870, 2920, 6152,
  * 6531, 3461. */
-#include "mail/deliver/smtp_client.h"
+#include "mail/deliver/smtp_tls.h"
 
 #include "base/clock.h"
 #include "stats/shm.h"
@@ -136,8 +136,7 @@ static int open_connection(struct smtp_client *s, const char *host, const char *
     return 0;
 }
 
-/* A reply that does not let the session begin, or its absence. */
-static int refuse(struct smtp_client *s, int r, const struct reply *reply, struct failure *why)
+int smtp_turned_away(struct smtp_client *s, int r, const struct reply *reply, struct failure *why)
 {
     if (r < 0) {
         smtp_lost(s, r, why->answer);
@@ -190,13 +189,13 @@ static int hello(struct smtp_client *s, struct failure *why)
         return 0;
     }
     if (r < 0 || reply.code == 421)
-        return refuse(s, r, &reply, why);
+        return smtp_turned_away(s, r, &reply, why);
     s->waiting_for = "HELO";
     r = smtp_send(s, "HELO %s", s->our_name);
     if (r >= 0)
         r = smtp_read_reply(s, s->cf->deliver.command_timeout, &reply);
     if (r < 0 || reply.code != 250)
-        return refuse(s, r, &reply, why);
+        return smtp_turned_away(s, r, &reply, why);
     s->caps = 0;
     s->max_size = 0;
     return 0;
@@ -208,79 +207,35 @@ static int greeting(struct smtp_client *s, struct failure *why)
     s->waiting_for = "the greeting";
     int r = smtp_read_reply(s, s->cf->deliver.command_timeout, &reply);
     if (r < 0 || reply.code != 220)
-        return refuse(s, r, &reply, why);
+        return smtp_turned_away(s, r, &reply, why);
     return 0;
 }
 
-/* --- TLS --- */
-
-enum { TLS_NEVER, TLS_MAY, TLS_REQUIRE }; /* deliver.starttls */
-
-static int tls_missing(struct smtp_client *s, const char *why_not, struct failure *why)
-{
-    failure_set(why, false, "451 4.7.4 Could not verify SSL connection (%s: %s)", s->host, why_not);
-    return E_TLS;
-}
-
-/* 1 = encrypted, 0 = go on in clear text, negative = this connection is of no use. */
-static int start_tls(struct smtp_client *s, struct failure *why)
-{
-    struct reply reply;
-    struct errinfo ei = { 0 };
-    long verify = 0;
-    bool required = s->cf->deliver.starttls == TLS_REQUIRE;
-    if (!(s->caps & CAP_STARTTLS))
-        return required ? tls_missing(s, "STARTTLS is not offered", why) : 0;
-    s->waiting_for = "STARTTLS";
-    int r = smtp_send(s, "STARTTLS");
-    if (r >= 0)
-        r = smtp_read_reply(s, s->cf->deliver.command_timeout, &reply);
-    if (r < 0)
-        return refuse(s, r, &reply, why);
-    if (reply.code != 220)
-        return required ? tls_missing(s, reply.text, why) : 0;
-    if (client_has_input(s->c)) /* clear text that would be read as if it were protected */
-        return tls_missing(s, "the server sent more than its answer to STARTTLS", why);
-    client_set_timeout(s->c, s->cf->deliver.command_timeout);
-    r = client_starttls(s->c, s->host, &verify, &ei);
-    if (r < 0) {
-        log_line(&s->log, LOG_DEBUG, "SSL: Handshake failed (%s)", ei.text);
-        tls_missing(s, ei.text, why);
-        return E_TLS;
-    }
-    shm_session_tls(s->slot, true);
-    if (verify)
-        log_line(&s->log, LOG_DEBUG, "SSL: Not verified (%ld) - proceed anyway", verify);
-    else
-        log_line(&s->log, LOG_DEBUG, "SSL: Verified (%s)", client_tls_info(s->c));
-    return 1;
-}
-
 /* Greeting to the state where MAIL may come. E_TLS: the handshake failed. */
-static int introduce(struct smtp_client *s, bool tls, struct failure *why)
+static int introduce(struct smtp_client *s, const struct tls_policy *tls, struct failure *why)
 {
     int r = greeting(s, why);
     if (r >= 0)
         r = hello(s, why);
-    if (r < 0 || !tls)
+    if (r < 0 || tls->level == TLS_NEVER)
         return r;
-    r = start_tls(s, why);
+    r = smtp_start_tls(s, tls, why);
     return r == 1 ? hello(s, why) : r;
 }
 
 static int try_address(struct smtp_client *s, const char *host, const char *ip, uint16_t port,
-                       struct failure *why)
+                       const struct tls_policy *tls, struct failure *why)
 {
-    bool tls = s->cf->deliver.starttls != TLS_NEVER;
+    static const struct tls_policy clear = { .level = TLS_NEVER };
     s->timed_out = false;
     int r = open_connection(s, host, ip, port, why);
     if (r >= 0)
         r = introduce(s, tls, why);
-    if (r == E_TLS && s->c && s->cf->deliver.starttls == TLS_MAY) {
+    if (r == E_TLS && s->c && tls->level == TLS_MAY) {
         drop(s); /* better in clear text than not at all: that is what "may" means */
         r = open_connection(s, host, ip, port, why);
         if (r >= 0)
-            r = introduce(s, false, why);
+            r = introduce(s, &clear, why);
     }
     if (r < 0 && s->c) {
         struct reply bye;
@@ -293,20 +248,24 @@ static int try_address(struct smtp_client *s, const char *host, const char *ip, 
 
 /* --- all hosts --- */
 
-static int try_host(struct smtp_client *s, const char *host, uint16_t port, unsigned *attempts,
-                    struct failure *why)
+static int try_host(struct smtp_client *s, const struct route *route, size_t i, struct sv domain,
+                    unsigned *attempts, struct failure *why)
 {
-    char ips[ROUTE_MAX_ADDRESSES][46];
+    struct route_addresses found;
+    struct tls_policy tls;
     int r = E_TEMP;
-    log_line(&s->log, LOG_DEBUG, "Connecting to '%s'", host);
-    size_t n = route_addresses(host, ips, why);
-    for (size_t i = 0; i < n && *attempts < MAX_ATTEMPTS; i++) {
+    log_line(&s->log, LOG_DEBUG, "Connecting to '%s'", route->host[i]);
+    if (!route_addresses(route->host[i], &found, why))
+        return r;
+    r = smtp_tls_policy(s, route, i, domain, &found, &tls, why);
+    for (size_t k = 0; r >= 0 && k < found.n && *attempts < MAX_ATTEMPTS; k++) {
         ++*attempts;
-        r = try_address(s, host, ips[i], port, why);
+        r = try_address(s, route->host[i], found.ip[k], route->port, &tls, why);
         if (r >= 0 || r == E_CANCELLED)
             return r;
+        r = 0;
     }
-    return r;
+    return r < 0 ? r : E_TEMP;
 }
 
 int smtp_connect(struct smtp_client *s, struct sv domain, struct failure *why)
@@ -321,7 +280,7 @@ int smtp_connect(struct smtp_client *s, struct sv domain, struct failure *why)
     r = E_TEMP;
     bool first = true;
     for (size_t i = 0; i < route.n && r != E_CANCELLED; i++) {
-        r = try_host(s, route.host[i], route.port, &attempts, &one);
+        r = try_host(s, &route, i, domain, &attempts, &one);
         if (r >= 0)
             return r;
         if (first || !one.permanent) /* permanent only when every host says so */

@@ -58,7 +58,10 @@ void smtp_end(struct smtp_client *s);
  * connection cannot be used any more (recipients are answered all the same). */
 int smtp_transaction(struct smtp_client *s, struct message *m, struct rcpt **list, size_t n);
 
-/* --- between smtp_client.c and smtp_data.c --- */
+/* --- between smtp_client.c, smtp_tls.c and smtp_data.c --- */
+
+/* A reply that does not let the session begin, or (r < 0) its absence: fills *why. Negative. */
+int smtp_turned_away(struct smtp_client *s, int r, const struct reply *reply, struct failure *why);
 
 void smtp_answer(struct rcpt *r, enum rcpt_state state, const char *answer, const char *mta);
 int smtp_send(struct smtp_client *s, const char *fmt, ...) _printf_(2, 3);

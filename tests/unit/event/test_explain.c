@@ -110,7 +110,7 @@ static void test_delivery_reasons(void **state)
 {
     (void)state;
     check_all("src/mail/deliver/[lr]o*.c", 8);
-    check_all("src/mail/deliver/smtp_[cd]*.c", 5);
+    check_all("src/mail/deliver/smtp_[cdt]*.c", 5);
 }
 
 static void test_rows(void **state)
@@ -131,6 +131,21 @@ static void test_rows(void **state)
     assert_null(explain_reply(SV("550 5.1.1 Unknown local user"), true));
     assert_string_equal(explain_reply(SV("451 4.4.1 connect to mx.example"), true)->id,
                         "smtp.err.c.connecting");
+    /* The first row that fits: special ones stand before general ones. */
+    static const char *const tls[][2] = {
+        { "451 4.7.5 Could not verify SSL connection (mx.example: DANE: STARTTLS is not offered)",
+          "smtp.err.c.dane" },
+        { "451 4.7.5 Could not verify SSL connection (mx.example: DANE: the TLSA records cannot be "
+          "looked up: bogus)",
+          "smtp.err.c.danedns" },
+        { "554 Could not verify SSL connection (mx.example: DANE: the certificate does not match: "
+          "x)",
+          "smtp.err.c.daneend" },
+        { "554 Could not verify SSL connection (mx.example: STARTTLS is not offered)",
+          "smtp.err.c.ssl" },
+    };
+    for (size_t i = 0; i < ARRAY_LEN(tls); i++)
+        assert_string_equal(explain_reply(sv_c(tls[i][0]), false)->id, tls[i][1]);
     assert_string_equal(
         explain_reply(SV("421 4.4.2 mx.example Timeout, closing connection\r\n"), false)->id,
         "smtp.err.421.timeout");

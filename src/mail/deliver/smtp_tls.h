@@ -1,0 +1,18 @@
+/* What TLS with one host has to prove, and STARTTLS under that. RFC 3207, 7672. */
+#pragma once
+
+#include "mail/deliver/dane.h"
+#include "mail/deliver/smtp_client.h"
+
+struct tls_policy {
+    enum { TLS_NEVER, TLS_MAY, TLS_REQUIRE } level; /* as deliver.starttls; DANE raises it */
+    struct dane dane;
+    char domain[256]; /* that the mail is for; "" = the host was named by a setting */
+};
+
+/* The policy for host i of the route. E_TLS (*why filled): the host must not be used. */
+int smtp_tls_policy(struct smtp_client *s, const struct route *route, size_t i, struct sv domain,
+                    const struct route_addresses *found, struct tls_policy *ret,
+                    struct failure *why);
+/* STARTTLS. 1 = encrypted, 0 = go on in clear text, negative = this connection is of no use. */
+int smtp_start_tls(struct smtp_client *s, const struct tls_policy *policy, struct failure *why);

@@ -1,0 +1,234 @@
+"""What the TLS of other servers has to prove: DANE by signed zones of a real Knot, validated through a real unbound, with
+Postfix as the other side; and the tool that asks the name servers."""
+import hashlib
+import re
+import shutil
+import subprocess
+import tempfile
+import types
+
+import pytest
+
+from conftest import wait_for
+from peers import DNS, PEER, SIGNED, NameServer, PostfixDovecot, SignedZones, neighbour, wait_answer
+from test_postfix import arrived, ended_session, message, submit
+
+CLEAR = "127.0.0.6"    # a server without TLS
+SILENT = "127.0.0.57"  # no name server
+ZONES = ("dane.test", "ta.test", "wrong.test", "none.test", "forged.test", "tlsafail.test", "plain.test", "unusable.test", "clear.test",
+         "alias.test")
+
+
+class Peer(PostfixDovecot):
+    DOMAINS = ("peer.test", *ZONES)
+
+
+def openssl(*words, **kw):
+    return subprocess.run(["openssl", *map(str, words)], check=True, capture_output=True, **kw).stdout
+
+
+def make_certificate(d):
+    """A CA and what it has signed for the hosts of ZONES, as key.pem and cert.pem; digests of the host's key and of the CA."""
+    openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "30", "-subj", "/CN=Test CA",
+            "-keyout", d / "ca.key", "-out", d / "ca.pem")
+    openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=mx", "-keyout", d / "key.pem",
+            "-out", d / "csr")
+    (d / "ext").write_text("subjectAltName=" + ",".join(f"DNS:mx.{z}" for z in ZONES if z != "alias.test") + "\n")
+    leaf = openssl("x509", "-req", "-in", d / "csr", "-CA", d / "ca.pem", "-CAkey", d / "ca.key", "-CAcreateserial", "-days", "30",
+                   "-extfile", d / "ext")
+    (d / "cert.pem").write_bytes(leaf + (d / "ca.pem").read_bytes())
+    key = openssl("pkey", "-pubin", "-outform", "DER", input=openssl("x509", "-pubkey", "-noout", input=leaf))
+    return hashlib.sha256(key).hexdigest(), hashlib.sha256(openssl("x509", "-in", d / "ca.pem", "-outform", "DER")).hexdigest()
+
+
+def zone(address, *tlsa):
+    return f"@ MX 10 mx\nmx A {address}\n" + "".join(f"_25._tcp.mx TLSA {t}\n" for t in tlsa)
+
+
+@pytest.fixture(scope="module")
+def world(make_module_server):
+    made, dirs = [], []
+
+    def begin(what, *args, **kw):
+        dirs.append(tempfile.mkdtemp(prefix="phpeer-", dir="/var/tmp"))
+        made.append(what(dirs[-1], *args, **kw))
+        return made[-1]
+
+    peer = begin(Peer)
+    key, ca = make_certificate(peer.dir)
+    zones = begin(SignedZones, {
+        "dane.test": zone(PEER, f"3 1 1 {'00' * 32}", f"3 1 1 {key}"),
+        "ta.test": zone(PEER, f"2 0 1 {ca}"),
+        "wrong.test": zone(PEER, f"3 1 1 {'00' * 32}"),
+        "none.test": zone(PEER),
+        "forged.test": zone(PEER, f"3 1 1 {key}"),
+        "tlsafail.test": zone(PEER, f"3 1 1 {key}"),
+        "plain.test": zone(PEER, f"3 1 1 {'00' * 32}"),
+        "unusable.test": zone(PEER, f"1 1 1 {'00' * 32}", f"3 1 1 {'00' * 31}"),
+        "clear.test": zone(CLEAR, f"3 1 1 {key}"),
+        "alias.test": "@ MX 10 mx\nmx CNAME mx.dane.test.\n",
+    }, plain=("plain.test",)).start()
+    dns = begin(NameServer, stubs=dict.fromkeys(ZONES, SIGNED), refused=("_tcp.mx.tlsafail.test",)).start()
+    peer.start()
+    sink = subprocess.Popen(["smtp-sink", "-u", "nobody", f"{CLEAR}:25", "100"], stdin=subprocess.DEVNULL)
+    try:
+        wait_answer(CLEAR, 25)
+        anchors = zones.anchors(forged=("forged.test",))
+        ours = neighbour(make_module_server, settings={
+            "dns.servers": f"{SILENT};{DNS}", "dns.timeout": "1s", "dns.cache": "yes", "dns.trust_anchor": str(anchors),
+            "log.dns": "debug", "queue.retry_schedule": "1h"})
+        yield types.SimpleNamespace(dns=dns, peer=peer, ours=ours)
+    finally:
+        sink.terminate()
+        sink.wait(20)
+        for m in reversed(made):
+            m.stop()
+        for d in dirs:
+            shutil.rmtree(d, ignore_errors=True)
+
+
+def send(world, domain):
+    """The log of the attempt."""
+    rcpt = f"dave@{domain}"
+    return ended_session(world.ours, submit(world.ours, "alice@example.test", [rcpt], message(f"to-{domain}", to=rcpt)))
+
+
+def waiting(world, domain):
+    """The last answer of a message that waits, and what its timeline says."""
+    rows = [r for r in world.ours.tool_json("queue")["rows"] if r["recipient"] == f"dave@{domain}"]
+    assert len(rows) == 1, rows
+    return rows[0]["answer"], world.ours.tool("trace", rows[0]["id"]).stdout
+
+
+def has_arrived(world, domain):
+    arrived("in Dovecot", lambda: world.peer.messages("dave"), f"to-{domain}")
+
+
+def delivered(world, domain):
+    return [m for m in world.peer.messages("dave") if f"Subject: to-{domain}\r\n".encode() in m]
+
+
+def test_matching_key(world):
+    log = send(world, "dane.test")
+    assert re.search(r"SSL: Verified \(TLSv1\.3 \S+, DANE 3 1 1\)", log), log
+    has_arrived(world, "dane.test")
+    assert "mx.dane.test has proven itself by DANE: DANE 3 1 1" in world.ours.tool("events", "name=tls.policy.met").stdout
+
+
+def test_matching_authority(world):
+    log = send(world, "ta.test")
+    assert re.search(r"SSL: Verified \(TLSv1\.3 \S+, DANE 2 0 1\)", log), log
+    has_arrived(world, "ta.test")
+
+
+def test_alias_has_the_records_of_where_it_leads(world):
+    log = send(world, "alias.test")
+    assert "DANE 3 1 1" in log
+    has_arrived(world, "alias.test")
+
+
+def test_mismatch_waits(world):
+    log = send(world, "wrong.test")
+    assert "SSL: DANE failed for 'mx.wrong.test'" in log and "MAIL F" not in log
+    assert " INCOMPLETE-SESSION " in log
+    answer, timeline = waiting(world, "wrong.test")
+    assert answer.startswith("451 4.7.5 Could not verify SSL connection (mx.wrong.test: DANE: the certificate does not match: ")
+    assert "was not given the mail, by DANE" in timeline
+    assert not delivered(world, "wrong.test")
+
+
+def test_without_starttls_waits(world):
+    log = send(world, "clear.test")
+    assert "MAIL F" not in log
+    assert waiting(world, "clear.test")[0] == "451 4.7.5 Could not verify SSL connection (mx.clear.test: DANE: STARTTLS is not offered)"
+
+
+def test_bogus_waits(world):
+    log = send(world, "forged.test")
+    assert "Connecting to" not in log
+    assert waiting(world, "forged.test")[0] == "451 4.4.3 Server failure while issuing MX query for forged.test"
+
+
+def test_records_that_cannot_be_had_wait(world):
+    log = send(world, "tlsafail.test")
+    assert "Connected" not in log
+    assert waiting(world, "tlsafail.test")[0].startswith(
+        "451 4.7.5 Could not verify SSL connection (mx.tlsafail.test: DANE: the TLSA records cannot be looked up")
+
+
+def test_without_records_opportunistic(world):
+    log = send(world, "none.test")
+    assert "SSL: Not verified (19) - proceed anyway" in log
+    has_arrived(world, "none.test")
+
+
+def test_unusable_records_need_tls_only(world):
+    log = send(world, "unusable.test")
+    assert "SSL: Not verified (19) - proceed anyway" in log
+    has_arrived(world, "unusable.test")
+
+
+def test_insecure_zone_is_not_asked(world):
+    log = send(world, "plain.test")
+    assert "SSL: Not verified (19) - proceed anyway" in log
+    has_arrived(world, "plain.test")
+    asked = world.dns.queries()
+    assert " mx.plain.test. A IN" in asked and " _25._tcp.mx.dane.test. TLSA IN" in asked
+    assert "_25._tcp.mx.plain.test" not in asked
+
+
+def test_switched_off(world):
+    world.ours.tool("set", "deliver.dane", "no")
+    try:
+        assert "SSL: Not verified (19) - proceed anyway" in send(world, "wrong.test")
+    finally:
+        world.ours.tool("set", "deliver.dane", "yes")
+
+
+# --- the tool ---
+
+
+def test_tool_looks_up(world):
+    out = world.ours.tool("dns", "dane.test", "MX", "--no-cache").stdout
+    assert re.search(r"^dane\.test +\d+ IN MX +10 mx\.dane\.test$", out, re.M), out
+    assert re.search(r"^status: NOERROR$", out, re.M) and re.search(r"^DNSSEC: secure$", out, re.M)
+    assert re.search(rf"^server: {DNS}$", out, re.M) and re.search(r"^time: +\d+ ms$", out, re.M)
+    first = world.ours.tool_json("dns", "plain.test", "mx")
+    again = world.ours.tool_json("dns", "plain.test", "mx")
+    assert again["cached"] and again["dnssec"] == "insecure" and first["rows"][0]["result"] == "10 mx.plain.test"
+    asked = world.dns.queries().count(" plain.test. MX IN")
+    world.ours.tool("dns", "plain.test", "mx")
+    assert world.dns.queries().count(" plain.test. MX IN") == asked
+    world.ours.tool("dns", "plain.test", "mx", "--no-cache")
+    assert world.dns.queries().count(" plain.test. MX IN") > asked
+    bogus = world.ours.tool_json("dns", "forged.test", "MX")
+    assert (bogus["status"], bogus["dnssec"], bogus["rows"]) == ("SERVFAIL", "bogus", [])
+    assert world.ours.tool_json("dns", "no.dane.test", "TXT")["status"] == "NXDOMAIN"
+    assert world.ours.tool_json("dns", "_25._tcp.mx.dane.test", "TLSA", "--server", DNS)["rows"][0]["result"].startswith("3 1 1 ")
+
+
+def test_tool_tells_what_is_wrong(world):
+    silent = world.ours.tool_json("dns", "dane.test", "MX", "--server", SILENT, "--timeout", "300ms")
+    assert silent["status"] in ("TIMEOUT", "SERVFAIL") and silent["server"] == "" and silent["took_ms"] < 5000
+    for words, text in ((("dns", "x.test", "AXFR"), "not a type"), (("dns", "x.test", "A", "--timeout", "1h"), "not a time"),
+                        (("dns", "x.test", "--server"), "needs a value"), (("dns", "test", "--rounds", "0"), "not a number"),
+                        (("dns", "x.test", "--serverr", "1"), "unknown argument")):
+        r = world.ours.tool(*words, check=False)
+        assert r.returncode and text in r.stderr, (words, r.stderr)
+
+
+def test_tool_tests_each_server(world):
+    reply = world.ours.tool_json("dns", "test", "--rounds", "2", "--timeout", "500ms", "name=dane.test")
+    rows = [(r["round"], r["server"], r["passed"]) for r in reply["rows"]]
+    assert rows == [(1, SILENT, False), (1, DNS, True), (2, SILENT, False), (2, DNS, True)]
+    assert {r["dnssec"] for r in reply["rows"] if r["passed"]} == {"secure"}
+    out = world.ours.tool("dns", "test", "--timeout=500ms").stdout
+    assert re.search(rf"^ +1  {DNS} +pass ", out, re.M) and re.search(rf"^ +1  {SILENT} +fail ", out, re.M)
+
+
+def test_log_of_dns(world):
+    world.ours.tool("dns", "ta.test", "MX", "--no-cache")
+    logs = world.ours.data / "logs" / "dns"
+    text = wait_for("the log of DNS", lambda: "".join(f.read_text() for f in sorted(logs.iterdir())))
+    assert re.search(rf"DNS query 'ta\.test' MX \[OK - 1\] secure from {DNS} in \d+ ms\n", text)
+    assert re.search(r"DNS answer 'ta\.test' \d+ MX 10 mx\.ta\.test\n", text)
