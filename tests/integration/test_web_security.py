@@ -11,13 +11,124 @@ import urllib.parse
 import pytest
 
 from conftest import PASSWORD, wait_for
+from test_supervisor import make_certificate, served_name
 from test_web import ADMIN, ALICE, Answer, admin, call, raw, reachable, sign_in
 
 INDEX = b"<!doctype html><title>console</title>" + b"<p>a page of the console</p>" * 100
 SCRIPT = b"console.log('a script of the console');\n" * 2000
 
 
+@pytest.fixture(scope="module")
+def web(make_module_server):
+    s = make_module_server(start=False, settings={"auth.failure_delay": "50ms", "log.auth": "debug", "net.trusted_ips": "127.0.0.1"})
+    s.console = s.dir / "console"
+    (s.console / "assets").mkdir(parents=True)
+    (s.console / "index.html").write_bytes(INDEX)
+    (s.console / "theme.js").write_bytes(b"1;\n")
+    (s.console / "assets/index-B3kd9x1Q.js").write_bytes(SCRIPT)
+    (s.console / ".hidden").write_bytes(b"hidden file")
+    (s.dir / "outside.js").write_bytes(b"outside of the console")
+    (s.console / "link.js").symlink_to(s.dir / "outside.js")
+    (s.console / "up").symlink_to(s.dir)
+    setup = s.dir / "more.txt"
+    setup.write_text(f"set web.console_path {s.console}\ncreate account {ADMIN} password={{PLAIN}}{PASSWORD} role=system-admin\n"
+                     f"create domain other.test\ncreate account dom@other.test role=domain-admin admin_domains=other.test\n"
+                     f"create account zoe@other.test password={{PLAIN}}{PASSWORD}\n")
+    s.tool("batch", str(setup))
+    s.token = s.tool("create", "token", ADMIN, "tests").stdout.strip()
+    s.dom_token = s.tool("create", "token", "dom@other.test", "tests").stdout.strip()
+    s.start()
+    wait_for("the web server", lambda: reachable(s.port["http"]))
+    return s
+
+
+def sign_in_as(s, user, password):
+    return call(s, "POST", "/login", {"user": user, "password": password})
+
+
+def cookie_of(answer):
+    assert answer.status == 200, answer.body
+    return {"Cookie": answer.headers["Set-Cookie"].split(";")[0], "X-CSRF-Token": answer.json()["csrf_token"]}
+
+
 # --- pages and files of the console ---
 
 
+@pytest.mark.parametrize("path", ["/", "/domains/demo.example", "/accounts/a%40demo.example", "/accounts/a@demo.example?tab=apps", "/status/sessions/0123456789ABCDEF",
+                                  "/system/settings/smtp.vrfy"])
+def test_a_page_of_the_console_can_be_opened_by_its_address(web, path):
+    a = call(web, "GET", "!" + path)
+    assert a.status == 200 and a.body == INDEX and a.headers["Content-Type"].startswith("text/html")
+    assert a.headers["Cache-Control"] == "no-cache"
+
+
+@pytest.mark.parametrize("path", ["/assets/gone-12345678.js", "/assets/gone", "/favicon.ico", "/gone.js", "/.hidden", "/.git/config", "/link.js", "/assets/%00.js"])
+def test_a_file_that_is_not_there_is_not_a_page(web, path):
+    assert call(web, "GET", "!" + path).status == 404
+
+
 # --- signing in ---
+
+
+def test_an_app_password_does_not_open_the_console(web):
+    app = admin(web, "POST", f"/accounts/{ADMIN}/app-passwords", {"label": "phone"}).json()["password"]
+    import imaplib
+    with imaplib.IMAP4("127.0.0.1", web.port["imap"]) as i:
+        assert i.login(ADMIN, app)[0] == "OK"
+    assert sign_in_as(web, ADMIN, app).status == 401
+    assert sign_in_as(web, ADMIN, PASSWORD).status == 200
+
+
+def token_of(s, *scopes, days=None, token=None):
+    a = call(s, "POST", "/tokens", {"name": "made", "scopes": list(scopes), **({"expires_days": days} if days else {})}, token=token or s.token)
+    assert a.status == 201, a.body
+    return a.json()["token"]
+
+
+def test_reverting_needs_the_right_to_make_the_change(web):
+    web.tool("create", "account", "down@example.test", f"password={{PLAIN}}{PASSWORD}", "role=system-admin")
+    assert admin(web, "PATCH", "/accounts/down@example.test", {"role": "user"}).status == 200
+    assert admin(web, "PATCH", "/settings/smtp.max_errors", {"value": 9}).status == 200
+    newest = [admin(web, "GET", f"/audit?object={o}&limit=1").json()["items"][0] for o in ("down@example.test", "smtp.max_errors")]
+    entries = {e["field"]: e for e in newest}
+    settings, directory = token_of(web, "audit:read", "settings:write"), token_of(web, "audit:read", "directory:write")
+    for token, object_, may in ((settings, "role", False), (directory, "role", True), (directory, "value", False), (settings, "value", True)):
+        entry = entries[object_]
+        shown = next(e for e in call(web, "GET", "/audit?limit=50", token=token).json()["items"] if e["id"] == entry["id"])
+        assert shown["actions"] == (["revert"] if may else []), (object_, may)
+        a = call(web, "POST", f"/audit/{entry['id']}/revert", token=token)
+        assert a.status == 204 if may else a.code == "missing_scope", (object_, may, a.body)
+    assert call(web, "POST", f"/audit/{entries['role']['id']}/revert", token=token_of(web, "settings:write")).status == 403
+
+
+def test_a_new_password_ends_the_sessions_that_the_old_one_began(web):
+    web.tool("create", "account", "stolen@example.test", f"password={{PLAIN}}{PASSWORD}", "role=system-admin")
+    thief = cookie_of(sign_in_as(web, "stolen@example.test", PASSWORD))
+    own = cookie_of(sign_in_as(web, "stolen@example.test", PASSWORD))
+    token = call(web, "POST", "/tokens", {"name": "program"}, headers=own).json()["token"]
+    assert call(web, "GET", "/me", headers=thief).status == 200
+    # By himself: where he is signed in he stays.
+    changed = call(web, "PATCH", "/accounts/stolen@example.test", {"password": "{PLAIN}another-word"}, headers=own)
+    assert changed.status == 200, changed.body
+    assert call(web, "GET", "/me", headers=thief).status == 401
+    assert call(web, "GET", "/me", headers=own).status == 200
+    # By somebody else: nowhere.
+    assert admin(web, "PATCH", "/accounts/stolen@example.test", {"password": "{PLAIN}third-word"}).status == 200
+    assert call(web, "GET", "/me", headers=own).status == 401
+    # Programs go on; they are withdrawn by intention.
+    assert call(web, "GET", "/me", token=token).status == 200
+    seen = admin(web, "GET", "/audit?object=stolen@example.test").json()["items"]
+    assert ("console sessions", "2", "1") in [(e["field"], e["old"], e["new"]) for e in seen]
+
+
+def test_signing_out_everywhere(web):
+    web.tool("create", "account", "out@example.test", f"password={{PLAIN}}{PASSWORD}", "role=system-admin")
+    one, two = (cookie_of(sign_in_as(web, "out@example.test", PASSWORD)) for _ in range(2))
+    token = call(web, "POST", "/tokens", {"name": "program"}, headers=one).json()["token"]
+    a = call(web, "POST", "/accounts/out@example.test/sign-out", {}, headers=one)
+    assert a.status == 200 and a.json() == {"sessions": 2, "tokens": 0}, a.body
+    assert call(web, "GET", "/me", headers=one).status == 401 and call(web, "GET", "/me", headers=two).status == 401
+    assert call(web, "GET", "/me", token=token).status == 200
+    again = admin(web, "POST", "/accounts/out@example.test/sign-out", {"tokens": True})
+    assert again.json() == {"sessions": 0, "tokens": 1}
+    assert call(web, "GET", "/me", token=token).status == 401
