@@ -101,6 +101,18 @@ def test_reverting_needs_the_right_to_make_the_change(web):
     assert call(web, "POST", f"/audit/{entries['role']['id']}/revert", token=token_of(web, "settings:write")).status == 403
 
 
+def test_a_token_does_not_outlive_the_token_that_made_it(web):
+    parent = token_of(web, "tokens:write", "tokens:read", days=1)
+    end = call(web, "GET", "/me", token=parent).json()["expires_at"]
+    for days in (None, 30):
+        child = token_of(web, "tokens:read", days=days, token=parent)
+        assert call(web, "GET", "/me", token=child).json()["expires_at"] == end
+    made = call(web, "POST", "/tokens", {"name": "told", "scopes": ["tokens:read"]}, token=parent).json()
+    assert made["expires_at"] == end
+    # A person who has signed in, and a token without end, may make one without end.
+    assert admin(web, "POST", "/tokens", {"name": "ever", "scopes": ["tokens:read"]}).json()["expires_at"] is None
+
+
 def test_a_new_password_ends_the_sessions_that_the_old_one_began(web):
     web.tool("create", "account", "stolen@example.test", f"password={{PLAIN}}{PASSWORD}", "role=system-admin")
     thief = cookie_of(sign_in_as(web, "stolen@example.test", PASSWORD))
