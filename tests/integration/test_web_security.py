@@ -46,6 +46,10 @@ def sign_in_as(s, user, password):
     return call(s, "POST", "/login", {"user": user, "password": password})
 
 
+def auth_log(s):
+    return "".join(f.read_text(errors="replace") for f in (s.logs / "auth").glob("*.log"))
+
+
 def cookie_of(answer):
     assert answer.status == 200, answer.body
     return {"Cookie": answer.headers["Set-Cookie"].split(";")[0], "X-CSRF-Token": answer.json()["csrf_token"]}
@@ -144,3 +148,20 @@ def test_signing_out_everywhere(web):
     again = admin(web, "POST", "/accounts/out@example.test/sign-out", {"tokens": True})
     assert again.json() == {"sessions": 0, "tokens": 1}
     assert call(web, "GET", "/me", token=token).status == 401
+
+
+def test_who_attacks_the_console_is_in_log_and_events(web):
+    sign_in_as(web, "someone@example.test", "wrong")
+    call(web, "GET", "/me", token="pht_" + "1" * 64)
+    web.tool("create", "account", "right@example.test", f"password={{PLAIN}}{PASSWORD}")
+    cookie_of(sign_in_as(web, "right@example.test", PASSWORD))
+    lines = wait_for("the lines", lambda: t if "User=right@example.test" in (t := auth_log(web)) else None)
+    mine = [line for line in lines.splitlines() if "[Control]" in line]
+    assert all(line.startswith("127.0.0.1 ") for line in mine), mine
+    assert any("Authentication [Control] - Result=0, User=someone@example.test, Method=0" in line for line in mine), mine
+    assert any("Authentication [Control] - Result=1, User=right@example.test, Method=0" in line for line in mine), mine
+    assert any("Authentication [Control] - Result=0, User=token, Method=20" in line for line in mine), mine
+    assert any(f"Authentication [Control] - Result=1, User={ADMIN}, Method=20" in line for line in mine), mine
+    assert "[WEB]" not in lines
+    events = web.tool("events", "ip=127.0.0.1", "name=auth.failed").stdout
+    assert "someone@example.test" in events and "token" in events

@@ -3,6 +3,8 @@
 
 #include "server/api/caller.h"
 
+#define API_AUTH_SERVICE "Control" /* in the authentication log */
+
 /* A session's secret. E_NOTFOUND (unknown, expired, idle too long), E_PERM, E_TEMP. */
 int api_caller_session(struct accounts *a, struct sv secret, struct api_caller **ret,
                        struct errinfo *ei);

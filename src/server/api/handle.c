@@ -16,6 +16,7 @@ struct api *api_new(const struct api_opts *o)
     pthread_mutex_init(&a->write_lock, NULL);
     a->idempotency = idempotency_new();
     a->looks = looks_new();
+    a->token_logins = looks_new();
     a->feed = feed_new(a);
     a->operations = operations_new(a);
     return a;
@@ -27,6 +28,7 @@ void api_free(struct api *a)
     feed_free(a->feed);
     idempotency_free(a->idempotency);
     looks_free(a->looks);
+    looks_free(a->token_logins);
     pthread_mutex_destroy(&a->lock);
     pthread_mutex_destroy(&a->write_lock);
     free(a->log_dir);

@@ -6,9 +6,13 @@
 
 #include "base/clock.h"
 #include "conf/conf.h"
+#include "event/event.h"
 #include "log/log.h"
+#include "mail/account/auth.h"
 #include "server/api/api_priv.h"
 #include "server/api/auth.h"
+#include "server/api/looks.h"
+#include "stats/shm.h"
 
 /* A cookie with the prefix cannot be planted from plain HTTP or a sibling domain. */
 #define COOKIE     "posthorn"
@@ -51,6 +55,10 @@ static bool refuse_token(struct api_response *res, int r)
     _cleanup_(conf_unrefp) const struct conf *cf = conf_pin();
 
     if (r == E_NOTFOUND || r == E_PERM || r == E_PARSE) {
+        event(auth_failed, log_here(), F_STR(proto, API_AUTH_SERVICE), F_ADDR(user, "token"),
+              F_INT(method, AUTH_TOKEN),
+              F_STR(reason, r == E_PERM ? "the token's account is disabled"
+                                        : "the token is unknown, has expired or been withdrawn"));
         api_problem(res, 401, "invalid_token",
                     "the token is unknown, has expired or been withdrawn");
         res->delay_ms = cf->auth.failure_delay;
@@ -58,6 +66,17 @@ static bool refuse_token(struct api_response *res, int r)
         api_problem(res, 503, "try_again", "the token cannot be checked now");
     }
     return false;
+}
+
+/* A program that works signs in with each request: told once in ten minutes per address. */
+static void tell_token_login(struct api *a, const struct http_request *h,
+                             const struct api_caller *who)
+{
+    if (looks_has(a->token_logins, who->session, h->peer))
+        return;
+    looks_add(a->token_logins, who->session, h->peer);
+    event(auth_succeeded, log_here(), F_STR(proto, API_AUTH_SERVICE), F_ADDR(user, who->who),
+          F_INT(method, AUTH_TOKEN));
 }
 
 /* False: answered in res. *ret NULL: nobody has signed in. */
@@ -75,7 +94,10 @@ static bool find_caller(struct api *a, const struct http_request *h, struct api_
             return false;
         }
         r = api_caller_token(acc, sv_trim(sv_skip(sv_c(auth), 7)), ret, NULL);
-        return r == 0 || refuse_token(res, r);
+        if (r < 0)
+            return refuse_token(res, r);
+        tell_token_login(a, h, *ret);
+        return true;
     }
     cookie = api_cookie(http_header(h, "Cookie"), h->tls ? COOKIE_TLS : COOKIE);
     if (!cookie.p)
@@ -147,17 +169,14 @@ static void hand_over(const struct http_request *h, struct api_response *res,
 static void log_request(const struct http_request *h, const struct api_response *res,
                         const struct api_caller *who, int64_t ms)
 {
-    struct logctx l = { .type = LOG_WEB };
     enum log_level level = res->status >= 500 || strcmp(h->method, "GET") ? LOG_SUMMARY : LOG_DEBUG;
 
-    sv_copy(l.source, sizeof(l.source), sv_c(h->peer));
-    log_line(&l, level, "%s " SV_FMT " %d %" PRId64 " ms %s %s", h->method,
+    log_line(log_here(), level, "%s " SV_FMT " %d %" PRId64 " ms %s %s", h->method,
              SV_ARG(sv_take(h->path, 300)), res->status, ms, who ? who->who : "-", res->request_id);
 }
 
-static void run(void *arg, const struct http_request *h, struct http_response *out)
+static void answer(struct api *a, const struct http_request *h, struct http_response *out)
 {
-    struct api *a = arg;
     _cleanup_(api_caller_freep) struct api_caller *who = NULL;
     int64_t began = clock_mono_ms();
     struct api_response res = { 0 };
@@ -190,6 +209,18 @@ static void run(void *arg, const struct http_request *h, struct http_response *o
     log_request(h, &res, who, clock_mono_ms() - began);
     hand_over(h, &res, out);
     api_response_done(&res);
+}
+
+/* What happens meanwhile happens in a session of this peer, also for the logs. */
+static void run(void *arg, const struct http_request *h, struct http_response *out)
+{
+    struct logctx here = { .type = LOG_WEB, .service = 1 + SVC_CONTROL, .prefix = "" };
+    const struct logctx *before;
+
+    sv_copy(here.source, sizeof(here.source), sv_c(h->peer));
+    before = log_thread_session(&here);
+    answer(arg, h, out);
+    log_thread_session(before);
 }
 
 static void end_streams(void *arg)
