@@ -165,3 +165,54 @@ def test_who_attacks_the_console_is_in_log_and_events(web):
     assert "[WEB]" not in lines
     events = web.tool("events", "ip=127.0.0.1", "name=auth.failed").stdout
     assert "someone@example.test" in events and "token" in events
+
+
+# --- time ---
+
+
+def sql(s, text, *values):
+    import sqlite3
+    with sqlite3.connect(s.data / "config/system.db", timeout=20) as c:
+        return c.execute(text, values).fetchall()
+
+
+def test_a_console_that_nobody_uses_is_signed_out(web):
+    """What a page reads by itself, and its stream, do not keep a session alive."""
+    web.tool("create", "account", "idle@example.test", f"password={{PLAIN}}{PASSWORD}", "role=system-admin")
+    who = cookie_of(sign_in_as(web, "idle@example.test", PASSWORD))
+
+    def back(minutes):
+        sql(web, "UPDATE web_session SET seen_ms = seen_ms - ? WHERE account_id = (SELECT id FROM account WHERE address = 'idle@example.test')", minutes * 60000)
+
+    def status(**headers):
+        return call(web, "GET", "/me", headers={**who, **headers}).status
+
+    back(50)
+    assert status(**{"X-Background": "1"}) == 200
+    back(5)
+    assert status(**{"X-Background": "1"}) == 200
+    assert status() == 200  # somebody is there again
+    back(55)
+    assert status() == 200
+    # The stream is open, and ends with the session.
+    c = http.client.HTTPConnection("127.0.0.1", web.port["http"], timeout=60)
+    c.request("GET", "/api/v1/events?topics=operations", headers=who)
+    stream = c.getresponse()
+    assert stream.status == 200 and stream.readline()
+    back(61)
+    end = time.monotonic() + 60
+    while stream.readline():
+        assert time.monotonic() < end, "the stream of a session that is idle goes on"
+    c.close()
+    assert status() == 401
+
+
+def test_sessions_and_tokens_expire(web):
+    who = cookie_of(sign_in_as(web, ADMIN, PASSWORD))
+    assert call(web, "GET", "/me", headers=who).status == 200
+    sql(web, "UPDATE web_session SET expires_ms = ?", int(time.time() * 1000) - 1000)
+    assert call(web, "GET", "/me", headers=who).status == 401
+    token = token_of(web, "queue:read", days=1)
+    assert call(web, "GET", "/me", token=token).status == 200
+    sql(web, "UPDATE api_token SET expires_ms = ? WHERE name = 'made' AND expires_ms > 0", int(time.time() * 1000) - 1000)
+    assert call(web, "GET", "/me", token=token).code == "invalid_token"

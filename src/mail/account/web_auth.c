@@ -94,8 +94,9 @@ static int read_session(struct dbc *c, const char *hash, int64_t idle_ms, int64_
     return *ret_expires_ms < now || *ret_seen_ms + idle_ms < now ? E_NOTFOUND : 0;
 }
 
-int web_session_find(struct accounts *a, struct sv secret, int64_t idle_ms, int64_t *ret_account,
-                     char ret_hash[WEB_SECRET], int64_t *ret_expires_ms, struct errinfo *ei)
+int web_session_find(struct accounts *a, struct sv secret, int64_t idle_ms, bool used,
+                     int64_t *ret_account, char ret_hash[WEB_SECRET], int64_t *ret_expires_ms,
+                     struct errinfo *ei)
 {
     int64_t seen_ms = 0;
     int r;
@@ -108,7 +109,7 @@ int web_session_find(struct accounts *a, struct sv secret, int64_t idle_ms, int6
         if (r == 0)
             r = read_session(c, ret_hash, idle_ms, ret_account, ret_expires_ms, &seen_ms, ei);
     }
-    if (r == 0 && clock_wall_ms() - seen_ms > SEEN_MS) {
+    if (r == 0 && used && clock_wall_ms() - seen_ms > MIN(SEEN_MS, idle_ms / 4)) {
         _cleanup_(db_putp) struct dbc *c = NULL;
         r = db_get_writer(a->db, &c, ei);
         if (r == 0)
@@ -188,10 +189,11 @@ int web_proof_exists(struct accounts *a, const char *hash, int64_t idle_ms, stru
     int r = db_get(a->db, &c, ei);
     if (r == 0)
         r = db_value(c, &n, ei,
-                     "SELECT (SELECT COUNT(*) FROM web_session WHERE hash = ? AND expires_ms >= ?)"
+                     "SELECT (SELECT COUNT(*) FROM web_session WHERE hash = ? AND expires_ms >= ?"
+                     " AND seen_ms >= ?)"
                      " + (SELECT COUNT(*) FROM api_token WHERE hash = ? AND (expires_ms = 0 OR"
                      " expires_ms >= ?))",
-                     "sisi", hash, now, hash, now);
+                     "siisi", hash, now, now - idle_ms, hash, now);
     return r < 0 ? r : n > 0 ? 0 : E_NOTFOUND;
 }
 

@@ -99,7 +99,7 @@ static void login(struct api_call *c)
                                c->req->user_agent ? c->req->user_agent : "",
                                cf->web.session_lifetime, c->res->secret, &ei);
     if (r == 0)
-        r = api_caller_session(a, sv_c(c->res->secret), &who, &ei);
+        r = api_caller_session(a, sv_c(c->res->secret), true, &who, &ei);
     if (r < 0) {
         refuse_login(c, r, &ei);
         return;

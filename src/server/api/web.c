@@ -29,6 +29,13 @@ bool api_origin_is_own(const char *origin, const char *fetch_site, const char *h
     return host && sv_starts(o, scheme) && sv_ieq(sv_skip(o, scheme.n), sv_c(host));
 }
 
+/* Pages read by themselves too, and keep a stream: that is not somebody who works with the console.
+ */
+static bool is_use(const struct http_request *h)
+{
+    return !http_header(h, "X-Background") && !sv_eq(h->path, SV(API_PREFIX "/events"));
+}
+
 struct sv api_cookie(const char *header, const char *name)
 {
     struct sv rest = sv_c(header);
@@ -102,7 +109,7 @@ static bool find_caller(struct api *a, const struct http_request *h, struct api_
     cookie = api_cookie(http_header(h, "Cookie"), h->tls ? COOKIE_TLS : COOKIE);
     if (!cookie.p)
         return true;
-    r = api_caller_session(acc, cookie, ret, NULL);
+    r = api_caller_session(acc, cookie, is_use(h), ret, NULL);
     if (r < 0 && r != E_NOTFOUND && r != E_PERM) {
         api_problem(res, 503, "try_again", "the session cannot be checked now");
         return false;
