@@ -31,6 +31,7 @@ static void drop_oldest(struct feed *f, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         f->bytes -= f->ring[i].blob->n;
+        f->dropped[f->ring[i].topic] = f->ring[i].id;
         blob_unref(f->ring[i].blob);
     }
     if (n < f->n) /* an empty ring has no memory */
@@ -118,6 +119,16 @@ void feed_publish(struct feed *f, enum topic t, const char *type, json_t *data)
     pthread_mutex_unlock(&f->lock);
 }
 
+uint64_t feed_snapshot_rows(struct feed *f, enum topic t)
+{
+    uint64_t sum;
+
+    pthread_mutex_lock(&f->lock);
+    sum = f->snapshot_rows[t];
+    pthread_mutex_unlock(&f->lock);
+    return sum;
+}
+
 bool feed_wanted(struct feed *f, enum topic t)
 {
     bool wanted;
@@ -180,6 +191,29 @@ static struct blob *next_hint(struct feed *f, struct api_stream *s)
     return NULL;
 }
 
+/* With the lock. Who reads slower than things change has lost events: he is told so, not left with
+ * rows that are gone. */
+static void note_missed(struct feed *f, struct api_stream *s)
+{
+    uint64_t pos = s->pos;
+
+    for (int t = 0; t < TOPIC_COUNT; t++)
+        if (s->topics & 1u << t && pos < f->dropped[t]) {
+            s->missed |= 1u << t;
+            s->pos = MAX(s->pos, f->dropped[t]);
+        }
+}
+
+static struct blob *tell_missed(struct feed *f, struct api_stream *s)
+{
+    enum topic t = TOPIC_SESSIONS;
+
+    while (!(s->missed & 1u << t))
+        t++;
+    s->missed &= ~(1u << t);
+    return note(f, s->all ? "resync" : "invalidate", t);
+}
+
 static struct blob *greeting(struct feed *f, struct api_stream *s)
 {
     enum topic t = TOPIC_SESSIONS;
@@ -199,6 +233,9 @@ static struct blob *next_blob(struct feed *f, struct api_stream *s)
 
     if (s->greet)
         return greeting(f, s);
+    note_missed(f, s);
+    if (s->missed)
+        return tell_missed(f, s);
     b = s->all ? next_full(f, s) : next_hint(f, s);
     if (!b && s->beat != f->beat) {
         static const char text[] = ": still here\n\n";
@@ -294,6 +331,7 @@ static void refresh_snapshots(struct feed *f, unsigned topics)
         data = feed_snapshot(f->api, (enum topic)t);
         pthread_mutex_lock(&f->lock);
         blob_unref(f->snapshot[t]);
+        f->snapshot_rows[t] = feed_rows_sum(json_object_get(data, "items"));
         f->snapshot[t] = data ? blob_of(id, "snapshot", data) : NULL;
         f->snapshot_id[t] = id;
         pthread_mutex_unlock(&f->lock);

@@ -25,6 +25,10 @@ bool feed_open(struct api_call *c, unsigned topics, uint64_t last_id);
 void feed_publish(struct feed *f, enum topic t, const char *type, json_t *data);
 bool feed_wanted(struct feed *f, enum topic t); /* does anybody listen? */
 
+/* Which rows a list has, whatever their order: a sum over the ids of items. */
+uint64_t feed_rows_sum(json_t *items);
+uint64_t feed_snapshot_rows(struct feed *f, enum topic t); /* of the last snapshot */
+
 /* --- producers, feed_topics.c; called by the feed's thread only --- */
 
 struct feed_rows; /* what a topic's rows were at the last look */
