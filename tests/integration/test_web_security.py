@@ -71,6 +71,41 @@ def test_a_file_that_is_not_there_is_not_a_page(web, path):
     assert call(web, "GET", "!" + path).status == 404
 
 
+def get_file(s, path, **headers):
+    return call(s, "GET", "!" + path, headers=headers)
+
+
+def test_files_are_compressed_kept_and_compared(web):
+    path = "/assets/index-B3kd9x1Q.js"
+    plain = get_file(web, path)
+    assert plain.body == SCRIPT and "Content-Encoding" not in plain.headers
+    assert plain.headers["Cache-Control"] == "public, max-age=31536000, immutable"
+    assert plain.headers["Content-Type"] == "text/javascript; charset=utf-8" and plain.headers["Vary"] == "Accept-Encoding"
+    small = get_file(web, path, **{"Accept-Encoding": "gzip"})
+    assert small.headers["Content-Encoding"] == "gzip" and gzip.decompress(small.body) == SCRIPT and len(small.body) < len(SCRIPT)
+    assert small.headers["ETag"] == plain.headers["ETag"]
+    assert get_file(web, path, **{"Accept-Encoding": "gzip;q=0"}).body == SCRIPT
+    same = get_file(web, path, **{"If-None-Match": plain.headers["ETag"], "Accept-Encoding": "gzip"})
+    assert same.status == 304 and same.body == b"" and same.headers["ETag"] == plain.headers["ETag"] and "Content-Encoding" not in same.headers
+    assert get_file(web, path, **{"If-None-Match": '"0000000000000000"'}).status == 200
+    head = call(web, "HEAD", "!" + path)
+    assert head.status == 200 and head.body == b"" and int(head.headers["Content-Length"]) == len(SCRIPT)
+    # A file that was changed on the disk, or is new, is served as it is now.
+    (web.console / "theme.js").write_bytes(b"2;\n")
+    changed = get_file(web, "/theme.js")
+    assert changed.body == b"2;\n" and changed.headers["Cache-Control"] == "no-cache"
+    (web.console / "new.js").write_bytes(b"3;\n")
+    assert wait_for("the new file", lambda: a if (a := get_file(web, "/new.js")).status == 200 else None, interval=0.3).body == b"3;\n"
+
+
+@pytest.mark.parametrize("path", ["/../../../../etc/passwd", "/..%2f..%2f..%2fetc/passwd", "/%2e%2e/%2e%2e/etc/passwd", "/assets/../../outside.js", "/assets/..%2f..%2foutside.js",
+                                  "//etc/passwd", "/....//....//etc/passwd", "/\\..\\..\\etc\\passwd", "/up/outside.js", "/link.js", "/.hidden", "/assets/%00.js"])
+def test_nothing_outside_of_the_console_is_served(web, path):
+    out = raw(web, b"GET " + path.encode() + b" HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+    assert b"root:" not in out and b"outside of the console" not in out and b"hidden file" not in out
+    assert out.split()[1] in (b"404", b"400") or out.endswith(INDEX), out[:200]
+
+
 # --- signing in ---
 
 

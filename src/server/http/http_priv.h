@@ -121,8 +121,8 @@ enum MHD_Result http_reply(struct http_conn *c);
 enum MHD_Result http_reply_error(struct http_conn *c, int status, const char *text, bool close);
 void http_add_common_headers(struct http_conn *c, struct MHD_Response *r);
 bool http_accepts_gzip(const char *accept_encoding);
-/* Gzips in place. False: it would not be smaller, or failed. */
-bool http_gzip(struct buf *body);
+/* Gzips in place; level: 1 to 9. False: it would not be smaller, or failed. */
+bool http_gzip(struct buf *body, int level);
 
 /* files.c */
 struct files *files_new(const char *dir);

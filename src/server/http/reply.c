@@ -43,7 +43,7 @@ bool http_accepts_gzip(const char *accept)
     return false;
 }
 
-bool http_gzip(struct buf *body)
+bool http_gzip(struct buf *body, int level)
 {
     z_stream z = { 0 };
     struct buf out;
@@ -51,7 +51,7 @@ bool http_gzip(struct buf *body)
     bool ok;
 
     if (body->n > UINT32_MAX / 2 ||
-        deflateInit2(&z, 5, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY) != Z_OK)
+        deflateInit2(&z, level, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY) != Z_OK)
         return false;
     buf_init(&out, cap);
     ok = buf_reserve(&out, cap) == 0;
