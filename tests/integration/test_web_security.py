@@ -202,6 +202,63 @@ def test_who_attacks_the_console_is_in_log_and_events(web):
     assert "someone@example.test" in events and "token" in events
 
 
+# --- bodies ---
+
+
+class Held:
+    """Connections that send all of a body but its last byte."""
+
+    def __init__(self, s, n, size, source="127.0.0.1", path="/api/v1/accounts/import", proof=True):
+        self.open, self.answers = [], []
+        self.more(s, n, size, source, path, proof)
+
+    def more(self, s, n, size, source, path="/api/v1/accounts/import", proof=True):
+        for _ in range(n):
+            c = socket.create_connection((source, s.port["http"]), timeout=20, source_address=(source, 0))
+            self.open.append(c)
+            head = f"POST {path} HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: {size}\r\n"
+            head += "Authorization: Bearer pht_" + "0" * 64 + "\r\n" if proof else ""
+            try:
+                c.sendall(head.encode() + b"\r\n")
+                c.settimeout(0)
+                try:
+                    answer = c.recv(100)
+                except BlockingIOError:
+                    c.settimeout(20)
+                    c.sendall(b" " * (size - 1))
+                    c.settimeout(0.2)
+                    answer = c.recv(100)
+            except TimeoutError:
+                answer = b""
+            except OSError:
+                answer = b"<closed>"
+            self.answers.append(answer[9:12] or answer)
+
+    def close(self):
+        for c in self.open:
+            c.close()
+
+
+def test_large_bodies_are_taken_from_those_who_sign_in(web):
+    """Nobody fills the memory without so much as a claim to be somebody."""
+    out = raw(web, b"POST /api/v1/accounts/import HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 9000\r\n\r\n")
+    assert out.startswith(b"HTTP/1.1 413")
+    assert admin(web, "POST", "/accounts/import?dry_run=true", {"csv": "address\n" + "\n".join(f"u{i}@example.test" for i in range(2000))}).status == 200
+
+
+def test_the_sum_of_all_bodies_is_bounded(web):
+    """Whoever claims to be somebody gets a share; what is more gets 503, and signing in still works."""
+    held = Held(web, 9, 8 * 1024 * 1024)
+    try:
+        wait_for("a refusal", lambda: b"503" in held.answers or held.more(web, 1, 8 * 1024 * 1024, "127.0.0.1"))
+        assert admin(web, "GET", "/me").status == 200
+        assert sign_in_as(web, ADMIN, PASSWORD).status == 200
+        assert admin(web, "POST", "/accounts/import?dry_run=true", {"csv": "address\n" + "x@example.test\n" * 40000}).status == 503
+    finally:
+        held.close()
+    wait_for("room again", lambda: admin(web, "POST", "/accounts/import?dry_run=true", {"csv": "address\n" + "x@example.test\n" * 1000}).status == 200)
+
+
 # --- time ---
 
 

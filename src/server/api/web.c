@@ -18,6 +18,8 @@
 #define COOKIE     "posthorn"
 #define COOKIE_TLS "__Host-posthorn"
 
+#define ANONYMOUS_BODY_MAX ((size_t)8 * KiB) /* as much as signing in takes */
+
 bool api_origin_is_own(const char *origin, const char *fetch_site, const char *host, bool tls)
 {
     struct sv o = sv_c(origin), scheme = tls ? SV("https://") : SV("http://");
@@ -49,11 +51,23 @@ struct sv api_cookie(const char *header, const char *name)
     return SV_NULL;
 }
 
-static size_t body_max(void *arg _unused_, const char *method, struct sv path)
+/* Before anything is looked up: does the request carry what could be a token or a session? */
+static bool carries_proof(const struct http_request *h)
 {
-    if (!sv_starts(path, SV(API_PREFIX "/")))
+    const char *auth = http_header(h, "Authorization");
+
+    return (auth && sv_istarts(sv_c(auth), SV("Bearer "))) ||
+           api_cookie(http_header(h, "Cookie"), h->tls ? COOKIE_TLS : COOKIE).p;
+}
+
+static size_t body_max(void *arg _unused_, const struct http_request *h)
+{
+    size_t max;
+
+    if (!sv_starts(h->path, SV(API_PREFIX "/")))
         return 0;
-    return api_body_max(method, sv_skip(path, strlen(API_PREFIX)));
+    max = api_body_max(h->method, sv_skip(h->path, strlen(API_PREFIX)));
+    return carries_proof(h) ? max : MIN(max, ANONYMOUS_BODY_MAX);
 }
 
 /* Text of an unknown bearer token counts like a wrong password does: it costs time. */

@@ -28,6 +28,7 @@ int http_new(const struct http_opts *o, struct http **ret, struct errinfo *ei)
     h->wake[0] = h->wake[1] = -1;
     pthread_mutex_init(&h->begin_lock, NULL);
     h->per_ip = map_new();
+    h->bodies_ips = map_new();
     list_init(&h->peers);
     list_init(&h->jobs);
     list_init(&h->delayed);
@@ -163,6 +164,7 @@ void http_stop(struct http *h)
     closep(&h->wake[1]);
     pthread_mutex_destroy(&h->begin_lock);
     map_free(h->per_ip, NULL);
+    map_free(h->bodies_ips, NULL);
     pthread_cond_destroy(&h->jobs_come);
     pthread_cond_destroy(&h->timer_wakes);
     pthread_mutex_destroy(&h->jobs_lock);
