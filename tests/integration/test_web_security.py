@@ -106,6 +106,67 @@ def test_nothing_outside_of_the_console_is_served(web, path):
     assert out.split()[1] in (b"404", b"400") or out.endswith(INDEX), out[:200]
 
 
+# --- TLS ---
+
+
+def test_certificates_of_the_web_server(make_server):
+    """Chosen by name, read again at a reload; a broken file takes no other with it, and not what it held before."""
+    s = make_server()
+    certs = s.data / "certs"
+    wait_for("the web server", lambda: reachable(s.port["https"]))
+    default = served_name(s, None, "https")
+    make_certificate(certs / "wild.pem", "*.example.test")
+    make_certificate(certs / "exact.pem", "imap.example.test", ",DNS:pop.example.test")
+    (certs / "broken.pem").write_text("-----BEGIN CERTIFICATE-----\nnonsense\n")
+    chain, key = (certs / "exact.pem").read_text().split("-----BEGIN PRIVATE KEY-----")
+    s.tool("reload")
+    wait_for("loaded", lambda: served_name(s, "imap.example.test", "https") == "imap.example.test")
+    assert served_name(s, "POP.Example.Test", "https") == "imap.example.test"
+    assert served_name(s, "other.example.test", "https") == "*.example.test"
+    assert served_name(s, "a.b.elsewhere.test", "https") == default
+    assert "broken.pem" in s.output()
+    (certs / "exact.pem").write_text("nonsense")
+    make_certificate(certs / "wild.pem", "*.elsewhere.test")
+    s.tool("reload")
+    wait_for("loaded again", lambda: served_name(s, "x.elsewhere.test", "https") == "*.elsewhere.test")
+    assert served_name(s, "imap.example.test", "https") == "imap.example.test"
+    # The key in a file of its own.
+    (certs / "apart.key").write_text("-----BEGIN PRIVATE KEY-----" + key)
+    (certs / "apart.pem").write_text(chain)
+    (certs / "exact.pem").unlink()
+    make_certificate(certs / "wild.pem", "*.example.test")
+    s.tool("reload")
+    wait_for("loaded a third time", lambda: served_name(s, "x.example.test", "https") == "*.example.test")
+    assert served_name(s, "imap.example.test", "https") == "imap.example.test"
+
+
+def test_https_comes_back_with_a_certificate_and_versions_are_live(make_server):
+    import ssl
+    s = make_server(start=False)
+    certs = s.data / "certs"
+    s.start()
+    good = (certs / "default.pem").read_text()
+    (certs / "default.pem").write_text("nonsense")
+
+    def hello(version):
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        context.maximum_version = version
+        try:
+            with socket.create_connection(("127.0.0.1", s.port["https"]), timeout=20) as c:
+                return context.wrap_socket(c).version()
+        except (ssl.SSLError, OSError):
+            return None
+
+    assert hello(ssl.TLSVersion.TLSv1_3) is None  # the first connection reads the certificates
+    (certs / "default.pem").write_text(good)
+    s.tool("reload")
+    wait_for("TLS", lambda: hello(ssl.TLSVersion.TLSv1_3) == "TLSv1.3")
+    assert hello(ssl.TLSVersion.TLSv1_2) == "TLSv1.2"
+    s.tool("set", "net.tls_min_version", "1.3")
+    assert hello(ssl.TLSVersion.TLSv1_2) is None and hello(ssl.TLSVersion.TLSv1_3) == "TLSv1.3"
+
+
 # --- signing in ---
 
 

@@ -145,6 +145,7 @@ enum MHD_Result http_reply_file(struct http_conn *c);
 
 /* cert.c: the process's certificates for MHD's TLS. */
 int http_certs_load(const char *dir, struct errinfo *ei);
+bool http_certs_any(void);
 void http_certs_unload(void);
 int http_cert_callback(gnutls_session_t session, const struct gnutls_cert_retr_st *info,
                        gnutls_pcert_st **certs, unsigned *n, gnutls_ocsp_data_st **ocsp,

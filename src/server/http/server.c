@@ -65,8 +65,7 @@ static int serve(struct http *h, int fd, bool tls, struct errinfo *ei)
     _cleanup_(conf_unrefp) const struct conf *cf = conf_pin();
     unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC |
                      (tls ? MHD_USE_TLS : 0);
-    const char *priorities = cf->net.tls_min_version ? "NORMAL:-VERS-ALL:+VERS-TLS1.3"
-                                                     : "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2";
+    const char *priorities = "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2"; /* see cert.c */
     struct MHD_OptionItem tls_options[] = {
         { MHD_OPTION_HTTPS_CERT_CALLBACK2, 0, (void *)(intptr_t)http_cert_callback },
         { MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)(intptr_t)priorities },
@@ -103,10 +102,8 @@ static int start_all(struct http *h, struct errinfo *ei)
     if (r < 0)
         return r;
     h->files = files_new(h->console_path);
-    if (h->cert_dir && http_certs_load(h->cert_dir, ei) < 0) {
-        log_error("%s; the web server offers no TLS", ei->text);
-        free(take_ptr(h->cert_dir));
-    }
+    if (h->cert_dir && http_certs_load(h->cert_dir, ei) < 0)
+        log_error("%s; the web server refuses TLS until one is there and it reloads", ei->text);
     h->begun = true;
     r = http_workers_start(h, ei);
     for (size_t i = 0; i < h->n_waiting && r == 0; i++)
