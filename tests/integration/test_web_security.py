@@ -106,6 +106,31 @@ def test_nothing_outside_of_the_console_is_served(web, path):
     assert out.split()[1] in (b"404", b"400") or out.endswith(INDEX), out[:200]
 
 
+def from_outside(s, path, host="mail.example.test"):
+    """As an address that is not trusted."""
+    with socket.create_connection(("127.0.0.1", s.port["http"]), timeout=20, source_address=("127.0.0.2", 0)) as c:
+        c.sendall(f"GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
+        out = b""
+        while chunk := c.recv(65536):
+            out += chunk
+    return out.decode()
+
+
+def test_pages_in_clear_text_lead_to_https(web):
+    """Nobody is offered a form into which he would type a password for all to read."""
+    out = from_outside(web, "/accounts/a%40demo.example?tab=apps", "mail.example.test:80")
+    assert out.startswith("HTTP/1.1 302") and "a page of the console" not in out
+    assert f"\r\nLocation: https://mail.example.test:{web.port['https']}/accounts/a%40demo.example?tab=apps\r\n" in out
+    assert f"Location: https://[::1]:{web.port['https']}/\r\n" in from_outside(web, "/", "[::1]:8080")
+    assert from_outside(web, "/", "evil.test/x").startswith("HTTP/1.1 403") and "Location" not in from_outside(web, "/", "a@b")
+    assert from_outside(web, "/api/v1/openapi.json").startswith("HTTP/1.1 200")
+    a = call(web, "GET", "!/", tls=True)
+    assert a.status == 200 and a.headers["Strict-Transport-Security"] == "max-age=31536000"
+    web.tool("set", "auth.plain_without_tls", "always")
+    assert from_outside(web, "/").startswith("HTTP/1.1 200")
+    web.tool("reset", "auth.plain_without_tls")
+
+
 # --- TLS ---
 
 

@@ -321,6 +321,8 @@ enum MHD_Result http_reply_file(struct http_conn *c)
 
     if (strcmp(c->method, "GET") && strcmp(c->method, "HEAD"))
         return http_reply_error(c, 405, "only GET is possible here", true);
+    if (http_must_have_tls(c))
+        return http_reply_use_tls(c);
     if (sv_eq(url, SV("/")))
         url = SV("/index.html");
     pthread_mutex_lock(&c->h->files->lock);

@@ -75,6 +75,7 @@ struct http {
     pthread_mutex_t begin_lock; /* guards begun against a reload */
     bool begun;
 
+    uint16_t tls_port; /* of the first socket with TLS; 0 = none */
     struct MHD_Daemon *daemons[HTTP_LISTEN_MAX];
     size_t n_daemons;
     struct files *files;
@@ -143,7 +144,12 @@ void files_free(struct files *f);
 void files_scan(struct files *f);
 enum MHD_Result http_reply_file(struct http_conn *c);
 
-/* cert.c: the process's certificates for MHD's TLS. */
+/* clear.c: pages that ask for a password are not shown in clear text. */
+bool http_must_have_tls(const struct http_conn *c);
+enum MHD_Result http_reply_use_tls(struct http_conn *c);
+
+/* cert.c: the process's certificates for MHD's TLS. Files that cannot be used are logged and left
+ * out; on a reload what they held before stays in force. E_NOTFOUND: there is none. */
 int http_certs_load(const char *dir, struct errinfo *ei);
 bool http_certs_any(void);
 void http_certs_unload(void);

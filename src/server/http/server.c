@@ -1,5 +1,7 @@
 /* Starting and stopping: one libmicrohttpd daemon per listening socket, one set of workers. */
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -40,6 +42,17 @@ int http_new(const struct http_opts *o, struct http **ret, struct errinfo *ei)
     return pipe2(h->wake, O_CLOEXEC) < 0 ? err_set_errno(ei, -errno, "pipe") : 0;
 }
 
+static uint16_t port_of(int fd)
+{
+    struct sockaddr_storage a = { 0 };
+    socklen_t n = sizeof(a);
+
+    if (getsockname(fd, (struct sockaddr *)&a, &n) < 0)
+        return 0;
+    return ntohs(a.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)(void *)&a)->sin6_port
+                                         : ((struct sockaddr_in *)(void *)&a)->sin_port);
+}
+
 int http_listen(struct http *h, int fd, bool tls, struct errinfo *ei)
 {
     if (tls && !h->cert_dir) {
@@ -50,6 +63,8 @@ int http_listen(struct http *h, int fd, bool tls, struct errinfo *ei)
         close(fd);
         return err_set(ei, E_LIMIT, "web.listen: more than %d addresses", HTTP_LISTEN_MAX);
     }
+    if (tls && !h->tls_port)
+        h->tls_port = port_of(fd);
     h->waiting[h->n_waiting].fd = fd;
     h->waiting[h->n_waiting++].tls = tls;
     return 0;
