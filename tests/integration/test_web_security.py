@@ -288,6 +288,37 @@ def test_who_attacks_the_console_is_in_log_and_events(web):
     assert "someone@example.test" in events and "token" in events
 
 
+# --- a module that hangs ---
+
+
+def test_a_module_that_hangs_does_not_take_the_console_with_it(make_server):
+    import signal
+    s = make_server(start=False)
+    setup = s.dir / "more.txt"
+    setup.write_text(f"create account {ADMIN} password={{PLAIN}}{PASSWORD} role=system-admin\n")
+    s.tool("batch", str(setup))
+    s.token = s.tool("create", "token", ADMIN, "tests").stdout.strip()
+    s.start()
+    wait_for("the web server", lambda: reachable(s.port["http"]))
+    pid = s.pids()["access"]
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        threads = [threading.Thread(target=lambda: admin(s, "GET", "/services")) for _ in range(24)]
+        for t in threads:
+            t.start()
+        began = time.monotonic()
+        assert sign_in_as(s, ADMIN, PASSWORD).status == 200
+        for t in threads:
+            t.join(60)
+        states = {i["service"]: i["state"] for i in admin(s, "GET", "/services").json()["items"]}
+        took = time.monotonic() - began
+        assert states["imap"] == "silent" and states["smtp"] == "running", states
+        assert took < 25, "24 looks at a module that hangs waited one after the other"
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    wait_for("the module", lambda: {i["service"]: i["state"] for i in admin(s, "GET", "/services").json()["items"]}["imap"] == "running")
+
+
 # --- bodies ---
 
 
