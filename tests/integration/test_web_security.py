@@ -288,6 +288,31 @@ def test_who_attacks_the_console_is_in_log_and_events(web):
     assert "someone@example.test" in events and "token" in events
 
 
+def maintenance(s):
+    return "".join(f.read_text(errors="replace") for f in (s.logs / "maintenance").glob("*.log"))
+
+
+def test_what_is_denied_is_told(web):
+    """As an event always; in the maintenance log by its level: debug shows what was denied, summary what was changed, extended both."""
+    who = cookie_of(sign_in_as(web, ADMIN, PASSWORD))
+    reader = token_of(web, "queue:read")
+    shown = {}
+    for i, level in enumerate(("none", "summary", "debug", "extended")):
+        web.tool("set", "log.maintenance", level)
+        assert call(web, "GET", f"/accounts/level{i}@example.test", token=reader).status == 403
+        assert call(web, "POST", "/accounts", {"address": f"made{i}@example.test"}, headers=who).status == 201
+        web.tool("set", "log.maintenance", "extended")
+        assert call(web, "POST", "/accounts", {"address": f"mark{i}@example.test"}, headers=who).status == 201
+        text = wait_for("a mark", lambda: t if f"mark{i}@" in (t := maintenance(web)) else None)
+        shown[level] = (f"Access denied '{ADMIN}': GET /api/v1/accounts/level{i}@" in text, f"account made{i}@" in text)
+    assert shown == {"none": (False, False), "summary": (False, True), "debug": (True, False), "extended": (True, True)}
+    web.tool("reset", "log.maintenance")
+    csrf = call(web, "PATCH", "/domains/example.test", {"quota": 1}, headers={"Cookie": who["Cookie"]})
+    assert csrf.code == "csrf"
+    events = web.tool("events", "name=admin.denied", "ip=127.0.0.1").stdout
+    assert "GET /api/v1/accounts/level0" in events and "PATCH /api/v1/domains/example.test" in events and ADMIN in events
+
+
 # --- a module that hangs ---
 
 
