@@ -313,6 +313,24 @@ def test_what_is_denied_is_told(web):
     assert "GET /api/v1/accounts/level0" in events and "PATCH /api/v1/domains/example.test" in events and ADMIN in events
 
 
+def test_a_key_makes_each_write_happen_once(web):
+    head = {"Idempotency-Key": "once"}
+    one = admin(web, "POST", "/tokens", {"name": "key", "scopes": ["queue:read"]}, headers=head)
+    two = admin(web, "POST", "/tokens", {"name": "key", "scopes": ["queue:read"]}, headers=head)
+    assert one.status == two.status == 201 and one.json() == two.json() and two.headers["Idempotent-Replayed"] == "true"
+    assert [t["name"] for t in admin(web, "GET", "/tokens").json()["items"]].count("key") == 1
+    path = f"/accounts/{ALICE}/app-passwords"
+    assert admin(web, "POST", path, {"label": "k"}, headers=head).json() == admin(web, "POST", path, {"label": "k"}, headers=head).json()
+    # The query is part of the request: a trial is not the deed.
+    assert admin(web, "POST", "/accounts", {"address": "key1@example.test"}, headers={"Idempotency-Key": "q"}).status == 201
+    long = "x" * 128
+    for n in (1, 2):
+        a = admin(web, "POST", f"/accounts/{ALICE}/app-passwords", {"label": f"long{n}"}, headers={"Idempotency-Key": long})
+        assert a.status == (201 if n == 1 else 422)
+    web.tool("create", "account", "other@example.test")
+    assert admin(web, "POST", "/accounts/other@example.test/app-passwords", {"label": "long2"}, headers={"Idempotency-Key": long}).status == 201
+
+
 # --- a module that hangs ---
 
 

@@ -173,6 +173,7 @@ const struct api_route api_token_routes[] = {
     { .method = "POST",
       .path = "/tokens",
       .scope = SCOPE_TOKENS_WRITE,
+      .flags = ROUTE_IDEMPOTENT,
       .id = "createToken",
       .body = &new_schema,
       .status = 201,
