@@ -131,6 +131,17 @@ def test_pages_in_clear_text_lead_to_https(web):
     web.tool("reset", "auth.plain_without_tls")
 
 
+def errors_before_the_api(web):
+    return [(call(web, "POST", "!/", "x"), 413, "Too large"), (call(web, "PUT", "!/"), 405, "Not possible"), (get_file(web, "/assets/x.js"), 404, "Not found")]
+
+
+def test_errors_of_the_server_itself_have_title_and_id(web):
+    for a, status, title in errors_before_the_api(web):
+        p = a.json()
+        assert (a.status, p["status"], p["title"]) == (status, status, title)
+        assert len(p["request_id"]) == 16 and a.headers["X-Request-Id"] == p["request_id"]
+
+
 # --- TLS ---
 
 

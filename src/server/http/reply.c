@@ -1,6 +1,7 @@
 /* Answers: headers that all carry, bodies, streams. */
 #include <zlib.h>
 
+#include "base/rand.h"
 #include "server/http/http_priv.h"
 
 #define STREAM_BLOCK 2048
@@ -170,12 +171,30 @@ enum MHD_Result http_reply(struct http_conn *c)
     return queue_response(c, r, res->status);
 }
 
+static const char *title_of(int status)
+{
+    switch (status) {
+    case 404:
+        return "Not found";
+    case 405:
+        return "Not possible";
+    case 413:
+        return "Too large";
+    case 503:
+        return "Not now";
+    default:
+        return status >= 500 ? "Server error" : "Bad request";
+    }
+}
+
 enum MHD_Result http_reply_error(struct http_conn *c, int status, const char *text, bool close)
 {
+    uint64_t id = rand_u64();
     char *body = xasprintf("{\"type\":\"about:blank\",\"title\":\"%s\",\"status\":%d,\"code\":"
-                           "\"http\",\"detail\":\"%s\",\"fields\":[],\"request_id\":\"\","
-                           "\"help\":null}",
-                           status == 413 ? "Too large" : "Bad request", status, text);
+                           "\"http\",\"detail\":\"%s\",\"fields\":[],\"request_id\":\"%016" PRIx64
+                           "\",\"help\":null}",
+                           title_of(status), status, text, id);
+    char request_id[20];
     struct MHD_Response *r =
         lib_mhd.MHD_create_response_from_buffer(strlen(body), body, MHD_RESPMEM_MUST_FREE);
 
@@ -185,6 +204,8 @@ enum MHD_Result http_reply_error(struct http_conn *c, int status, const char *te
     }
     http_phase(c->peer, PHASE_WRITE);
     http_add_common_headers(c, r);
+    snprintf(request_id, sizeof(request_id), "%016" PRIx64, id);
+    lib_mhd.MHD_add_response_header(r, "X-Request-Id", request_id);
     lib_mhd.MHD_add_response_header(r, "Content-Type", "application/problem+json");
     lib_mhd.MHD_add_response_header(r, "Cache-Control", "no-store");
     if (close)
