@@ -342,6 +342,47 @@ def test_a_key_makes_each_write_happen_once(web):
     assert admin(web, "POST", "/accounts/other@example.test/app-passwords", {"label": "long2"}, headers={"Idempotency-Key": long}).status == 201
 
 
+# --- operations ---
+
+
+def test_what_was_promised_is_done_at_a_restart(web):
+    """The time to undo is not over when module control ends: what waits is done then, not forgotten."""
+    import smtplib
+    with smtplib.SMTP("127.0.0.1", web.port["submission"]) as c:
+        c.login(ALICE, PASSWORD)
+        c.sendmail(ALICE, ["x@nowhere-at-all.test"], b"Subject: op\r\n\r\nx\r\n")
+    path = "/queue/outgoing/messages"
+    held = wait_for("the message", lambda: [m for m in admin(web, "GET", path).json()["items"] if m["destination"] == "nowhere-at-all.test"])
+    a = admin(web, "POST", path + "/actions", {"action": "delete", "ids": [held[0]["id"]], "undo_seconds": 300})
+    assert a.status == 202 and a.json()["state"] == "pending"
+    assert [o["id"] for o in admin(web, "GET", "/operations").json()["items"]][0] == a.json()["id"]
+    assert admin(web, "POST", "/services/control/actions", {"action": "restart"}).status == 202
+    wait_for("the deletion", lambda: reachable(web.port["http"]) and not [m for m in admin_after_restart(web, path) if m["id"] == held[0]["id"]])
+
+
+def admin_after_restart(s, path):
+    try:
+        a = admin(s, "GET", path)
+        return a.json()["items"] if a.status == 200 else [{"id": "?"}]
+    except OSError:
+        return [{"id": "?"}]
+
+
+def test_nobody_takes_all_places_of_operations(web):
+    token = token_of(web, "queue:read", "queue:write")
+    path = "/queue/outgoing/messages/actions"
+    made = []
+    for _ in range(50):
+        a = call(web, "POST", path, {"action": "delete", "filter": {}, "undo_seconds": 300}, token=token)
+        assert a.status == 202, a.body
+        made.append(a.json()["id"])
+    assert call(web, "POST", path, {"action": "delete", "filter": {}, "undo_seconds": 300}, token=token).code == "too_many"
+    for i in made:
+        assert call(web, "POST", f"/operations/{i}/undo", token=token).status == 200
+    last = call(web, "POST", path, {"action": "delete", "filter": {}, "undo_seconds": 300}, token=token)
+    assert last.status == 202 and call(web, "POST", f"/operations/{last.json()['id']}/undo", token=token).status == 200
+
+
 # --- a module that hangs ---
 
 
