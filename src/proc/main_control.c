@@ -22,13 +22,13 @@
 #include "proc/control_api.h"
 #include "proc/dns_requests.h"
 #include "proc/module.h"
+#include "proc/patience.h"
 #include "proc/sampling.h"
 #include "proc/web.h"
 
 #define MAX_CLIENTS      32
 #define MAX_REQUEST      (1 * MiB)
 #define MAX_REPLY        (64 * MiB)
-#define ASK_TIMEOUT_MS   30000
 #define TAKE_OVER_MS     5000
 #define IDLE_MS          300000 /* between requests */
 #define REQUEST_MS       60000  /* from a request's first byte to its last */
@@ -59,6 +59,17 @@ struct client {
     char who[64];
 };
 
+static bool only_looks(const char *op)
+{
+    static const char *const looks[] = { "module.status", "events.flush", "queue.page",
+                                         "queue.list" };
+
+    for (size_t i = 0; i < ARRAY_LEN(looks); i++)
+        if (!strcmp(op, looks[i]))
+            return true;
+    return false;
+}
+
 static json_t *ask(void *arg, enum module to, const char *op, json_t *args)
 {
     struct control *c = arg;
@@ -70,11 +81,16 @@ static json_t *ask(void *arg, enum module to, const char *op, json_t *args)
     char *text = json_dumps(req, JSON_COMPACT);
     struct buf b;
     json_error_t je;
+    int64_t wait_ms;
+    bool look = only_looks(op);
     int r;
 
     json_decref(req);
     buf_init(&b, MAX_REPLY);
-    r = ipc_request(c->m->ipc, to, sv_c(text), ASK_TIMEOUT_MS, &b);
+    wait_ms = patience_begin(to, look);
+    r = wait_ms ? ipc_request(c->m->ipc, to, sv_c(text), wait_ms, &b) : E_TIMEOUT;
+    if (wait_ms)
+        patience_end(to, look, r != E_TIMEOUT);
     free(text);
     reply = r < 0 ? admin_error(r, "module %s: %s", module_names[to], err_name(r))
                   : json_loadb(b.p, b.n, 0, &je);

@@ -101,7 +101,7 @@ def test_levels_of_maintenance(server, level, changes, refused):
     text = wait_for("the log", lambda: (t := sub_log(server, "maintenance")[len(before):]) if
                     sub_log(server, "maintenance")[len(before):].count("'deliver.local_workers' ") >= 2 else None)
     assert len(re.findall(r"\] \d\d:\d\d:\d\d 'smtp.max_recipients' updated '", text)) == changes, text
-    assert len(re.findall(r"Access denied 'bob@example.test[^']*': GET /settings\n", text)) == refused, text
+    assert len(re.findall(r"Access denied 'bob@example.test[^']*': GET /api/v1/settings\n", text)) == refused, text
 
 
 # --- files ---

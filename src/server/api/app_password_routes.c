@@ -87,6 +87,7 @@ const struct api_route api_app_password_routes[] = {
     { .method = "POST",
       .path = "/accounts/{account}/app-passwords",
       .scope = SCOPE_DIRECTORY_WRITE,
+      .flags = ROUTE_IDEMPOTENT,
       .id = "createAppPassword",
       .body = &app_new_schema,
       .status = 201,

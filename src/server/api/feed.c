@@ -32,6 +32,7 @@ static void drop_oldest(struct feed *f, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         f->bytes -= f->ring[i].blob->n;
+        f->dropped[f->ring[i].topic] = f->ring[i].id;
         blob_unref(f->ring[i].blob);
     }
     if (n < f->n) /* an empty ring has no memory */
@@ -173,6 +174,16 @@ size_t feed_followed(struct feed *f, uint64_t *ret, size_t n)
     return found;
 }
 
+uint64_t feed_snapshot_rows(struct feed *f, enum topic t)
+{
+    uint64_t sum;
+
+    pthread_mutex_lock(&f->lock);
+    sum = f->snapshot_rows[t];
+    pthread_mutex_unlock(&f->lock);
+    return sum;
+}
+
 bool feed_wanted(struct feed *f, enum topic t)
 {
     bool wanted;
@@ -239,6 +250,19 @@ static struct blob *next_hint(struct feed *f, struct api_stream *s)
     return NULL;
 }
 
+/* With the lock. Who reads slower than things change has lost events: he is told so, not left with
+ * rows that are gone. */
+static void note_missed(struct feed *f, struct api_stream *s)
+{
+    uint64_t pos = s->pos;
+
+    for (int t = 0; t < TOPIC_COUNT; t++)
+        if (s->want.topics & 1u << t && pos < f->dropped[t]) {
+            s->missed |= 1u << t;
+            s->pos = MAX(s->pos, f->dropped[t]);
+        }
+}
+
 static struct blob *greeting(struct feed *f, struct api_stream *s)
 {
     enum topic t = TOPIC_SESSIONS;
@@ -256,12 +280,30 @@ static struct blob *greeting(struct feed *f, struct api_stream *s)
     return f->snapshot[t];
 }
 
+static struct blob *tell_missed(struct feed *f, struct api_stream *s)
+{
+    enum topic t = TOPIC_SESSIONS;
+
+    while (!(s->missed & 1u << t))
+        t++;
+    s->missed &= ~(1u << t);
+    if (t == TOPIC_TRANSCRIPT) { /* all that it follows may have moved */
+        s->greet |= 1u << t;
+        s->greeted = 0;
+        return greeting(f, s);
+    }
+    return note(f, s->all ? "resync" : "invalidate", t);
+}
+
 static struct blob *next_blob(struct feed *f, struct api_stream *s)
 {
     struct blob *b;
 
     if (s->greet)
         return greeting(f, s);
+    note_missed(f, s);
+    if (s->missed)
+        return tell_missed(f, s);
     b = s->all ? next_full(f, s) : next_hint(f, s);
     if (!b && s->beat != f->beat) {
         static const char text[] = ": still here\n\n";
@@ -357,6 +399,7 @@ static void refresh_snapshots(struct feed *f, unsigned topics)
         data = feed_snapshot(f->api, (enum topic)t);
         pthread_mutex_lock(&f->lock);
         blob_unref(f->snapshot[t]);
+        f->snapshot_rows[t] = feed_rows_sum(json_object_get(data, "items"));
         f->snapshot[t] = data ? blob_of(id, "snapshot", data) : NULL;
         f->snapshot_id[t] = id;
         pthread_mutex_unlock(&f->lock);

@@ -37,6 +37,10 @@ bool feed_wanted(struct feed *f, enum topic t); /* does anybody listen? */
 /* Sessions whose transcripts somebody follows, each once. Returns how many, at most n. */
 size_t feed_followed(struct feed *f, uint64_t *ret, size_t n);
 
+/* Which rows a list has, whatever their order: a sum over the ids of items. */
+uint64_t feed_rows_sum(json_t *items);
+uint64_t feed_snapshot_rows(struct feed *f, enum topic t); /* of the last snapshot */
+
 /* --- producers, feed_topics.c; called by the feed's thread only --- */
 
 struct feed_rows; /* what a topic's rows were at the last look */

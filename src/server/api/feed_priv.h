@@ -26,10 +26,12 @@ struct api_stream {
     struct list node;
     struct feed *f;
     struct feed_want want;
-    bool all;       /* sees all rows; others are told that something has changed */
-    unsigned greet; /* topics whose snapshot is still to come */
-    size_t greeted; /* of want.sessions */
-    uint64_t pos;   /* last event that it has, or need not have */
+    bool all;        /* sees all rows; others are told that something has changed */
+    unsigned greet;  /* topics whose snapshot is still to come */
+    unsigned missed; /* topics whose rows are to be read again: events were dropped before it took
+                        them */
+    size_t greeted;  /* of want.sessions */
+    uint64_t pos;    /* last event that it has, or need not have */
     unsigned beat;
     bool over, waiting;
     struct blob *now; /* being written */
@@ -51,8 +53,10 @@ struct feed {
     struct entry *ring; /* oldest first */
     size_t n, cap, bytes;
     uint64_t last_id;
+    uint64_t dropped[TOPIC_COUNT]; /* last event of each topic that the ring no longer has */
     struct blob *snapshot[TOPIC_COUNT];
-    uint64_t snapshot_id[TOPIC_COUNT]; /* last event that it contains */
+    uint64_t snapshot_id[TOPIC_COUNT];   /* last event that it contains */
+    uint64_t snapshot_rows[TOPIC_COUNT]; /* feed_rows_sum of its items */
     unsigned beat;
     bool running, joinable, stop;
     pthread_t thread;

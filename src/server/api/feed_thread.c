@@ -1,6 +1,7 @@
 /* The feed's thread: looks at the topics while somebody listens, and at the streams' rights. */
 #include "base/clock.h"
 #include "base/deadline.h"
+#include "conf/conf.h"
 #include "mail/account/web_auth.h"
 #include "os/proc.h"
 #include "server/api/feed_priv.h"
@@ -33,7 +34,8 @@ static bool still_valid(struct feed *f, const struct proof *p)
 {
     struct accounts *a = f->api->o.admin->accounts;
     _cleanup_(api_caller_freep) struct api_caller *now = NULL;
-    int r = web_proof_exists(a, p->hash, NULL);
+    _cleanup_(conf_unrefp) const struct conf *cf = conf_pin();
+    int r = web_proof_exists(a, p->hash, cf->web.session_idle, NULL);
 
     if (r == 0)
         r = api_caller_account(a, p->account_id, &now, NULL);

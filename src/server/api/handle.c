@@ -17,6 +17,7 @@ struct api *api_new(const struct api_opts *o)
     pthread_mutex_init(&a->write_lock, NULL);
     a->idempotency = idempotency_new();
     a->looks = looks_new();
+    a->token_logins = looks_new();
     a->feed = feed_new(a);
     a->operations = operations_new(a);
     return a;
@@ -28,6 +29,7 @@ void api_free(struct api *a)
     feed_free(a->feed);
     idempotency_free(a->idempotency);
     looks_free(a->looks);
+    looks_free(a->token_logins);
     pthread_mutex_destroy(&a->lock);
     pthread_mutex_destroy(&a->write_lock);
     free(a->log_dir);
@@ -238,19 +240,14 @@ static void run_read(struct api_call *c)
     }
 }
 
-/* In the maintenance log at its level debug (logcfg.maint), and as an event. */
-static void note_refusal(const struct api_call *c)
+/* Who asks for what is not his is told to those who watch. */
+static void tell_denied(const struct api_call *c)
 {
-    struct logctx from = { .type = LOG_WEB, .prefix = "" };
-    char what[300];
+    _cleanup_(freep) char *what =
+        xasprintf("%.10s " API_PREFIX SV_FMT, c->req->method, SV_ARG(sv_take(c->req->path, 300)));
 
-    if (c->res->status != 403 || !c->caller)
-        return;
-    if (c->req->peer && strpbrk(c->req->peer, ".:"))
-        (void)sv_copy(from.source, sizeof(from.source), sv_c(c->req->peer));
-    snprintf(what, sizeof(what), "%.20s %.*s", c->req->method,
-             (int)MIN(c->req->path.n, (size_t)250), c->req->path.p);
-    event(access_denied, &from, F_STR(admin, c->caller->who), F_STR(what, what));
+    event(access_denied, log_here(), F_STR(admin, c->caller ? c->caller->who : "nobody"),
+          F_STR(what, what));
 }
 
 void api_handle(struct api *a, const struct api_request *req, struct api_response *res)
@@ -264,7 +261,8 @@ void api_handle(struct api *a, const struct api_request *req, struct api_respons
         else
             run_read(&c);
     }
-    note_refusal(&c);
+    if (res->status == 403 && c.route && c.route->scope != SCOPE_PUBLIC)
+        tell_denied(&c);
     json_decref(c.params);
     json_decref(c.query);
     json_decref(c.body);

@@ -400,6 +400,7 @@ const struct api_route api_session_routes[] = {
     { .method = "POST",
       .path = "/sessions/actions",
       .scope = SCOPE_SESSIONS_WRITE,
+      .flags = ROUTE_IDEMPOTENT,
       .id = "actOnSessions",
       .body = &action_schema,
       .status = 200,

@@ -17,13 +17,15 @@ static const struct api_schema token_schema = { "Token", "A token, without its s
 static const struct api_field new_fields[] = {
     { "name", API_TEXT, API_REQUIRED, 1, 100, NULL, NULL, "Which program." },
     { "scopes", API_TEXTS, 0, 1, SCOPE_COUNT, NULL, NULL, "At most the caller's own." },
-    { "expires_days", API_INT, 0, 1, 3650, NULL, NULL, "Without it: never." },
+    { "expires_days", API_INT, 0, 1, 3650, NULL, NULL,
+      "Without it: never. A token that is made with a token ends with that one at the latest." },
     { 0 },
 };
 static const struct api_schema new_schema = { "TokenNew", "A new token.", new_fields };
 static const struct api_field shown_fields[] = {
     { "id", API_TEXT, API_REQUIRED, 0, 0, NULL, NULL, NULL },
     { "token", API_TEXT, API_REQUIRED, 0, 0, NULL, NULL, "Shown this once." },
+    { "expires_at", API_TIME, API_REQUIRED | API_NULL, 0, 0, NULL, NULL, "null: never." },
     { 0 },
 };
 static const struct api_schema shown_schema = { "TokenShown", "A token.", shown_fields };
@@ -125,11 +127,14 @@ static void create(struct api_call *c)
     free(scopes);
     if (days)
         json_object_set_new(args, "days", json_integer(days));
+    if (c->caller->proof == PROOF_TOKEN && c->caller->expires_ms)
+        json_object_set_new(args, "not_after", json_integer(c->caller->expires_ms));
     reply = api_admin(c, "token.create", args);
     if (reply)
         api_reply(c, 201,
-                  json_pack("{s:O, s:O}", "id", json_object_get(reply, "id"), "token",
-                            json_object_get(reply, "token")));
+                  json_pack("{s:O, s:O, s:o}", "id", json_object_get(reply, "id"), "token",
+                            json_object_get(reply, "token"), "expires_at",
+                            time_of(reply, "expires_ms")));
     json_decref(reply);
 }
 
@@ -168,6 +173,7 @@ const struct api_route api_token_routes[] = {
     { .method = "POST",
       .path = "/tokens",
       .scope = SCOPE_TOKENS_WRITE,
+      .flags = ROUTE_IDEMPOTENT,
       .id = "createToken",
       .body = &new_schema,
       .status = 201,

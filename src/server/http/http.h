@@ -38,8 +38,9 @@ struct http_response {
 };
 
 struct http_handler {
-    /* Largest body that is taken; 0 = none. In the connections' thread: must not block. */
-    size_t (*body_max)(void *arg, const char *method, struct sv path);
+    /* Largest body that is taken; 0 = none. head: without a body. In the connections' thread: must
+     * not block. */
+    size_t (*body_max)(void *arg, const struct http_request *head);
     /* On a worker. res is empty; the server frees what is in it. */
     void (*run)(void *arg, const struct http_request *req, struct http_response *res);
     void (*end_streams)(void *arg); /* the server stops */

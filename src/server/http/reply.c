@@ -44,7 +44,7 @@ bool http_accepts_gzip(const char *accept)
     return false;
 }
 
-bool http_gzip(struct buf *body)
+bool http_gzip(struct buf *body, int level)
 {
     z_stream z = { 0 };
     struct buf out;
@@ -52,7 +52,7 @@ bool http_gzip(struct buf *body)
     bool ok;
 
     if (body->n > UINT32_MAX / 2 ||
-        deflateInit2(&z, 5, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY) != Z_OK)
+        deflateInit2(&z, level, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY) != Z_OK)
         return false;
     buf_init(&out, cap);
     ok = buf_reserve(&out, cap) == 0;
@@ -175,9 +175,12 @@ static const struct {
     int status;
     const char *title, *code;
 } problems[] = {
-    { 400, "Bad request", "malformed_request" },
+    { 404, "Not found", "not_found" },
+    { 405, "Not possible", "not_possible" },
     { 413, "Too large", "too_large" },
+    { 500, "Server error", "server_error" },
     { 503, "Not available now", "too_busy" },
+    { 400, "Bad request", "malformed_request" }, /* and any other */
 };
 
 enum MHD_Result http_reply_error(struct http_conn *c, int status, const char *text, bool close)

@@ -170,7 +170,7 @@ static void sign_in(void **state _unused_)
     api_handle(api, &r, &res);
     assert_int_equal(res.status, 200);
     assert_int_equal(res.effect, API_EFFECT_SIGNED_IN);
-    assert_int_equal(api_caller_session(admin.accounts, sv_c(res.secret), &who, NULL), 0);
+    assert_int_equal(api_caller_session(admin.accounts, sv_c(res.secret), true, &who, NULL), 0);
     assert_string_equal(who->who, "root@a.test");
     assert_int_equal(strlen(who->csrf), 32);
     /* The database does not hold what opens the door. */
@@ -179,7 +179,8 @@ static void sign_in(void **state _unused_)
     who->csrf_ok = true;
     assert_int_equal(ask(who, "POST", "/logout", NULL), 204);
     api_caller_free(take_ptr(who));
-    assert_int_equal(api_caller_session(admin.accounts, sv_c(res.secret), &who, NULL), E_NOTFOUND);
+    assert_int_equal(api_caller_session(admin.accounts, sv_c(res.secret), true, &who, NULL),
+                     E_NOTFOUND);
     api_response_done(&res);
     r.body = SV("{\"user\":\"root@a.test\",\"password\":\"no\"}");
     api_handle(api, &r, &res);

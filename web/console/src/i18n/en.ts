@@ -551,6 +551,7 @@ export const en = {
   "account.nolimit": "no limit",
   "account.password.change": "Change password",
   "account.password.copy": "Copy the password",
+  "account.password.ends": "Signs the account out of the console everywhere; if it is yours, everywhere else. Tokens and app passwords stay valid.",
   "account.password.hint": "Empty: receives mail, cannot sign in.",
   "account.password.new": "Another one",
   "account.password.save": "Set password",

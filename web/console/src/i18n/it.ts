@@ -535,6 +535,7 @@ export const it: Catalogue = {
   "account.nolimit": "nessun limite",
   "account.password.change": "Cambia password",
   "account.password.copy": "Copia la password",
+  "account.password.ends": "Chiude le sessioni dell’account nella console; se è il tuo, tutte le altre. Token e password per app restano validi.",
   "account.password.hint": "Vuota: riceve posta, non può accedere.",
   "account.password.new": "Un’altra",
   "account.password.save": "Imposta password",

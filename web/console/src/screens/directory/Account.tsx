@@ -59,6 +59,7 @@ function PasswordDialog({ address, onClose }: { address: string; onClose: () => 
       <form className="form" onSubmit={(e) => { e.preventDefault(); void submit(); }}>
         {generalFault(error, ["password"]) && error && <ErrorNote error={error} />}
         <Field label={t("password")} hint={t("account.password.hint")} error={faultOf(error, "password")} value={password} onChange={(e) => { setPassword(e.target.value); }} autoComplete="new-password" spellCheck={false} />
+        <p className="t3">{t("account.password.ends")}</p>
         <div className="row">
           <button type="button" className="btn sm" onClick={() => { setPassword(newPassword()); }}>{t("account.password.new")}</button>
           <CopyButton text={password} label={t("account.password.copy")} />
