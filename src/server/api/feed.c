@@ -1,10 +1,11 @@
 /* Streams and the ring of events. */
 #include "base/clock.h"
+#include "conf/conf.h"
 #include "server/api/feed_priv.h"
 
-#define KEEP_MS     300000 /* Last-Event-ID goes back this far */
-#define RING_BYTES  (2 * MiB)
-#define MAX_STREAMS 20000
+#define KEEP_MS      300000 /* Last-Event-ID goes back this far */
+#define RING_BYTES   (2 * MiB)
+#define FULL_RETRY_S 10
 
 const char *const topic_names[TOPIC_COUNT] = { "sessions", "queue.outgoing", "statistics",
                                                "operations", "messages" };
@@ -134,6 +135,14 @@ bool feed_wanted(struct feed *f, enum topic t)
 
 /* --- reading --- */
 
+/* Streams leave a sixth of the connections to requests. */
+static size_t max_streams(void)
+{
+    _cleanup_(conf_unrefp) const struct conf *cf = conf_pin();
+
+    return (size_t)cf->web.max_connections - (size_t)cf->web.max_connections / 6;
+}
+
 /* First entry behind id. */
 static size_t behind(const struct feed *f, uint64_t id)
 {
@@ -197,12 +206,29 @@ static struct blob *greeting(struct feed *f, struct api_stream *s)
     return f->snapshot[t];
 }
 
+static struct blob *resync(struct feed *f, struct api_stream *s)
+{
+    enum topic t = TOPIC_SESSIONS;
+
+    while (!(s->missed & 1u << t))
+        t++;
+    s->missed &= ~(1u << t);
+    return note(f, "resync", t);
+}
+
 static struct blob *next_blob(struct feed *f, struct api_stream *s)
 {
     struct blob *b;
 
     if (s->greet)
         return greeting(f, s);
+    /* A reader so slow that events were dropped before he had them. */
+    if (f->n && s->pos + 1 < f->ring[0].id) {
+        s->missed = s->topics;
+        s->pos = f->last_id;
+    }
+    if (s->missed)
+        return resync(f, s);
     b = s->all ? next_full(f, s) : next_hint(f, s);
     if (!b && s->beat != f->beat) {
         static const char text[] = ": still here\n\n";
@@ -324,12 +350,13 @@ bool feed_open(struct api_call *c, unsigned topics, uint64_t last_id)
 {
     struct feed *f = c->api->feed;
     struct api_stream *s = stream_new(c, topics);
+    size_t max = max_streams();
     bool ok;
 
     if (s->all)
         refresh_snapshots(f, topics);
     pthread_mutex_lock(&f->lock);
-    ok = !f->stop && f->n_streams < MAX_STREAMS;
+    ok = !f->stop && f->n_streams < max;
     if (ok) {
         bool known = last_id && f->n && last_id + 1 >= f->ring[0].id && last_id <= f->last_id;
 
@@ -351,6 +378,8 @@ bool feed_open(struct api_call *c, unsigned topics, uint64_t last_id)
         return true;
     }
     free(s);
-    api_fail(c, 503, "full", NULL, "%d streams are open already", MAX_STREAMS);
+    c->res->retry_after_s = FULL_RETRY_S;
+    api_fail(c, 503, "full", NULL,
+             "%zu streams are open already, as many as web.max_connections has room for", max);
     return false;
 }

@@ -27,6 +27,7 @@ struct api_stream {
     unsigned topics; /* bits */
     bool all;        /* sees all rows; others are told that something has changed */
     unsigned greet;  /* topics whose snapshot is still to come */
+    unsigned missed; /* topics of which it is to be told that events are missing */
     uint64_t pos;    /* last event that it has, or need not have */
     unsigned beat;
     bool over, waiting;
