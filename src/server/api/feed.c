@@ -1,10 +1,11 @@
 /* Streams and the ring of events. */
 #include "base/clock.h"
+#include "conf/conf.h"
 #include "server/api/feed_priv.h"
 
-#define KEEP_MS     300000 /* Last-Event-ID goes back this far */
-#define RING_BYTES  (2 * MiB)
-#define MAX_STREAMS 20000
+#define KEEP_MS      300000 /* Last-Event-ID goes back this far */
+#define RING_BYTES   (2 * MiB)
+#define FULL_RETRY_S 10
 
 const char *const topic_names[TOPIC_COUNT] = { "sessions",   "queue.outgoing",
                                                "statistics", "operations",
@@ -195,6 +196,14 @@ bool feed_wanted(struct feed *f, enum topic t)
 }
 
 /* --- reading --- */
+
+/* Streams leave a sixth of the connections to requests. */
+static size_t max_streams(void)
+{
+    _cleanup_(conf_unrefp) const struct conf *cf = conf_pin();
+
+    return (size_t)cf->web.max_connections - (size_t)cf->web.max_connections / 6;
+}
 
 /* First entry behind id. */
 static size_t behind(const struct feed *f, uint64_t id)
@@ -427,12 +436,13 @@ bool feed_open(struct api_call *c, const struct feed_want *want, uint64_t last_i
     struct feed *f = c->api->feed;
     struct api_stream *s = stream_new(c, want);
     unsigned topics = want->topics;
+    size_t max = max_streams();
     bool ok;
 
     if (s->all)
         refresh_snapshots(f, topics);
     pthread_mutex_lock(&f->lock);
-    ok = !f->stop && f->n_streams < MAX_STREAMS;
+    ok = !f->stop && f->n_streams < max;
     if (ok) {
         bool known = last_id && f->n && last_id + 1 >= f->ring[0].id && last_id <= f->last_id;
 
@@ -454,6 +464,8 @@ bool feed_open(struct api_call *c, const struct feed_want *want, uint64_t last_i
         return true;
     }
     free(s);
-    api_fail(c, 503, "full", NULL, "%d streams are open already", MAX_STREAMS);
+    c->res->retry_after_s = FULL_RETRY_S;
+    api_fail(c, 503, "full", NULL,
+             "%zu streams are open already, as many as web.max_connections has room for", max);
     return false;
 }

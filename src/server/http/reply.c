@@ -113,6 +113,8 @@ static ssize_t stream_read(void *arg, uint64_t pos _unused_, char *ret, size_t c
     struct open_stream *o = arg;
     ssize_t n = o->s.read(o->s.stream, ret, cap, stream_wait);
 
+    /* Who does not take what is there keeps a connection for nothing. */
+    http_phase(http_peer(o->mhd), n > 0 ? PHASE_WRITE : PHASE_STREAM);
     return n < 0 ? MHD_CONTENT_READER_END_OF_STREAM : n;
 }
 
