@@ -50,6 +50,7 @@ struct control {
     struct web *web;
     struct sampling *sampling;
     struct syslog_sender *syslog; /* NULL = no syslog server is named */
+    atomic_bool stopping;
 };
 
 struct client {
@@ -88,6 +89,8 @@ static json_t *ask(void *arg, enum module to, const char *op, json_t *args)
     json_decref(req);
     buf_init(&b, MAX_REPLY);
     wait_ms = patience_begin(to, look);
+    if (atomic_load(&c->stopping)) /* the server's end does not wait for one that is silent */
+        wait_ms = MIN(wait_ms, STOP_PATIENCE_MS);
     r = wait_ms ? ipc_request(c->m->ipc, to, sv_c(text), wait_ms, &b) : E_TIMEOUT;
     if (wait_ms)
         patience_end(to, look, r != E_TIMEOUT);
@@ -413,6 +416,7 @@ static void stop(struct module_ctx *m, int64_t deadline_ms)
     struct control *c = m->own;
     bool all;
 
+    atomic_store(&c->stopping, true);
     web_stop(c->web);
     sampling_stop(c->sampling);
     syslog_sender_stop(c->syslog);

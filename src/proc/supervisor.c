@@ -26,6 +26,7 @@
 #define START_MAX_MS     900000 /* a module that replays a long journal has no heart yet */
 #define ABORT_MS         5000 /* from the signal that leaves a core to the one that always works */
 #define DRAIN_MS         25000
+#define CONTROL_FIRST_MS 8000 /* of them: its operations have 5 s and the 2 s of a question */
 #define ORPHANS_MS       30000
 #define RELOAD_AGAIN_MS  5000 /* when the settings could not be read */
 
@@ -41,7 +42,8 @@ struct supervisor {
     bool root;      /* started by root: modules run as boot.user */
     bool stopping, told_ready;
     int64_t heartbeat_max_ms;
-    int64_t stop_deadline_ms;
+    int64_t stop_deadline_ms,
+        others_ms;     /* others_ms: when those behind control are told; 0 = they are */
     int64_t reload_ms; /* not before this: the last attempt failed */
     struct child children[ARRAY_LEN(served)];
     struct services services;
@@ -194,7 +196,25 @@ static void begin_stop(struct supervisor *s)
         s->children[i].draining = true;
         s->children[i].restart_ms = 0;
     }
-    tell_all(s, IPC_DRAIN);
+    /* First of all control: what it has promised to do, it asks of the others. */
+    s->others_ms = clock_mono_ms() + CONTROL_FIRST_MS;
+    for (size_t i = 0; i < ARRAY_LEN(served); i++)
+        if (served[i] == MOD_CONTROL)
+            child_send(&s->children[i], IPC_DRAIN);
+}
+
+static void stop_others(struct supervisor *s)
+{
+    bool control = false;
+
+    for (size_t i = 0; i < ARRAY_LEN(served); i++)
+        control = control || (served[i] == MOD_CONTROL && s->children[i].pid);
+    if (!s->others_ms || (control && clock_mono_ms() < s->others_ms))
+        return;
+    s->others_ms = 0;
+    for (size_t i = 0; i < ARRAY_LEN(served); i++)
+        if (served[i] != MOD_CONTROL)
+            child_send(&s->children[i], IPC_DRAIN);
 }
 
 static void reload(struct supervisor *s)
@@ -414,6 +434,8 @@ static void run(struct supervisor *s)
         check_children(s);
         services_tick(&s->services);
         event_tick();
+        if (s->stopping)
+            stop_others(s);
         if (s->stopping && clock_mono_ms() > s->stop_deadline_ms)
             kill_late(s);
     }

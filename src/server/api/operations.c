@@ -31,6 +31,7 @@ struct operation {
     operation_fn *run;
     json_t *items, *failed;
     size_t done, failures;
+    bool promised; /* not over when the server stops */
 };
 
 struct operations {
@@ -70,14 +71,19 @@ static void drop(struct operations *o, struct operation *op)
     free(op);
 }
 
+static bool over(const struct operation *op)
+{
+    return op->state == OP_DONE || op->state == OP_UNDONE;
+}
+
 static void tell_unfinished(const struct operation *op)
 {
-    size_t all = json_array_size(op->items), tried = op->done + op->failures;
+    size_t all = json_array_size(op->items);
 
-    if (op->state != OP_UNDONE && tried < all)
+    if (op->promised && op->done < all)
         log_error("the server stops before %s of %s is complete: %zu of %zu were not done; ask for "
                   "it again",
-                  op->kind, op->who, all - tried, all);
+                  op->kind, op->who, all - op->done, all);
 }
 
 void operations_free(struct operations *o)
@@ -85,6 +91,12 @@ void operations_free(struct operations *o)
     pthread_mutex_lock(&o->lock);
     o->stop = true;
     o->stop_ms = clock_mono_ms() + STOP_MS;
+    list_for_each(l, &o->list)
+    {
+        struct operation *op = container_of(l, struct operation, node);
+
+        op->promised = !over(op);
+    }
     pthread_cond_broadcast(&o->changed);
     pthread_mutex_unlock(&o->lock);
     for (size_t i = 0; i < MAX_THREADS; i++)
@@ -95,11 +107,6 @@ void operations_free(struct operations *o)
     pthread_cond_destroy(&o->changed);
     pthread_mutex_destroy(&o->lock);
     free(o);
-}
-
-static bool over(const struct operation *op)
-{
-    return op->state == OP_DONE || op->state == OP_UNDONE;
 }
 
 static void forget_old(struct operations *o)
@@ -348,13 +355,13 @@ static void list(struct api_call *c)
     pthread_mutex_lock(&o->lock);
     list_for_each(l, &o->list)
     {
-        struct operation *op = container_of(l, struct operation, node);
+        const struct operation *op = container_of(l, struct operation, node);
 
         if (api_sees_all(c->caller) || !strcmp(op->who, c->caller->who))
             json_array_insert_new(items, 0, describe(op));
     }
     pthread_mutex_unlock(&o->lock);
-    api_page_answer(c, items, NULL, (int64_t)json_array_size(items), true);
+    api_page_of(c, items, "id", true);
 }
 
 static void show(struct api_call *c)
