@@ -301,6 +301,40 @@ def test_a_domain_admin_sees_his_domain(host):
     assert host.tool("get", "smtp.vrfy").stdout == "no\n"
 
 
+def test_a_token_makes_no_stronger_token(host, tmp_path):
+    """What /tokens refuses is refused as a command too."""
+    def use(text, *words):
+        f = tmp_path / "t"
+        f.write_text(text)
+        f.chmod(0o600)
+        host.tokens["t"] = f
+        return remote(host, *words, token="t")
+    maker = host.tool("create", "token", ADMIN, "maker", "scopes=tokens:write directory:read", "days=2").stdout
+    for words in [("scopes=tokens:write settings:write",), ("scopes=settings:write",)]:
+        r = use(maker, "create", "token", ADMIN, "x", *words)
+        assert r.returncode == DENIED and r.stdout == "" and "scopes" in r.stderr, r
+    r = use(maker, "create", "token", DOM, "x", "scopes=directory:read")
+    assert r.returncode == DENIED and "account" in r.stderr, r
+    for more in ((), ("scopes=",), ("scopes= ",), ("scopes=directory:read",), ("days=3000",)):
+        r = use(maker, "create", "token", ADMIN, "made", *more)
+        assert r.returncode == 0, r
+        child = r.stdout
+        assert use(child, "list", "domains").returncode == 0
+        assert use(child, "set", "smtp.vrfy", "yes").returncode == DENIED
+    ends = {"made": [], "maker": []}
+    for r in host.tool_json("list", "tokens")["rows"]:
+        ends.setdefault(r["name"], []).append(r["expires_ms"])
+    assert len(ends["made"]) == 5 and all(0 < e <= ends["maker"][0] for e in ends["made"]), ends
+    assert remote(host, "create", "token", DOM, "by all", "scopes=directory:read").returncode == 0  # who may do everything
+
+
+def test_looks_are_audited(host):
+    for words in (("queue", "view", "NONE1"), ("session", "0123456789abcdef")):
+        remote(host, *words)
+        row = host.tool_json("audit", "1")["rows"][0]
+        assert row["admin"] == ADMIN and row["field"] == "looked at" and words[-1] in row["object"], row
+
+
 def test_every_operation_is_a_command(host):
     operations = [r["op"] for r in host.tool_json("list", "operations")["rows"]]
     assert len(operations) > 35

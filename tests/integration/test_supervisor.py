@@ -251,6 +251,7 @@ def test_the_drain(make_server, sig):
     assert not (s.data / "run" / "control.sock").exists()
     assert accepted is None or accepted[0] in (250, 421), accepted
     s.start()
+    wait_for("the control socket", lambda: s.tool("sessions", check=False).returncode == 0)
     # What was accepted is there; what was not has left nothing.
     if accepted and accepted[0] == 250:
         wait_for("delivery", lambda: message_count(s, "carol") == 1)

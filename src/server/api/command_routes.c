@@ -5,6 +5,7 @@
 #include "server/api/api_priv.h"
 #include "server/api/directory.h"
 #include "server/api/import.h"
+#include "server/api/tokens.h"
 
 enum rule {
     FOR_ALL,    /* system admins only */
@@ -18,49 +19,53 @@ static const struct command {
     const char *op;
     enum api_scope scope;
     enum rule rule;
+    const char *looks; /* the argument that names what is looked into; NULL: it is no look */
 } commands[] = {
-    { "setting.list", SCOPE_SETTINGS_READ, FOR_ALL },
-    { "setting.get", SCOPE_SETTINGS_READ, FOR_ALL },
-    { "setting.set", SCOPE_SETTINGS_WRITE, FOR_ALL },
-    { "setting.reset", SCOPE_SETTINGS_WRITE, FOR_ALL },
-    { "audit.list", SCOPE_AUDIT_READ, FOR_ALL },
-    { "domain.list", SCOPE_DIRECTORY_READ, ROWS },
-    { "domain.create", SCOPE_DIRECTORY_WRITE, FOR_ALL },
-    { "domain.update", SCOPE_DIRECTORY_WRITE, FOR_ALL },
-    { "domain.delete", SCOPE_DIRECTORY_WRITE, FOR_ALL },
-    { "account.list", SCOPE_DIRECTORY_READ, ROWS },
-    { "account.show", SCOPE_DIRECTORY_READ, OF_SEEN },
-    { "account.create", SCOPE_DIRECTORY_WRITE, OF_ACCOUNT },
-    { "account.update", SCOPE_DIRECTORY_WRITE, OF_ACCOUNT },
-    { "account.delete", SCOPE_DIRECTORY_WRITE, OF_ACCOUNT },
-    { "app-password.list", SCOPE_DIRECTORY_READ, OF_SEEN },
-    { "app-password.create", SCOPE_DIRECTORY_WRITE, OF_ACCOUNT },
-    { "app-password.delete", SCOPE_DIRECTORY_WRITE, OF_ACCOUNT },
-    { "alias.list", SCOPE_DIRECTORY_READ, ROWS },
-    { "alias.set", SCOPE_DIRECTORY_WRITE, OF_ALIAS },
-    { "alias.delete", SCOPE_DIRECTORY_WRITE, OF_ALIAS },
-    { "mailbox.verify", SCOPE_DIRECTORY_WRITE, FOR_ALL },
-    { "session.list", SCOPE_SESSIONS_READ, FOR_ALL },
-    { "session.kill", SCOPE_SESSIONS_WRITE, FOR_ALL },
-    { "queue.list", SCOPE_QUEUE_READ, FOR_ALL },
-    { "queue.retry", SCOPE_QUEUE_WRITE, FOR_ALL },
-    { "queue.delete", SCOPE_QUEUE_WRITE, FOR_ALL },
-    { "queue.view", SCOPE_MESSAGES_CONTENT, FOR_ALL },
-    { "event.list", SCOPE_MESSAGES_READ, FOR_ALL },
-    { "message.trace", SCOPE_MESSAGES_READ, FOR_ALL },
-    { "message.why", SCOPE_MESSAGES_READ, FOR_ALL },
-    { "session.show", SCOPE_SESSIONS_READ, FOR_ALL },
-    { "stats.list", SCOPE_METRICS_READ, FOR_ALL },
-    { "token.list", SCOPE_TOKENS_READ, FOR_ALL },
-    { "token.create", SCOPE_TOKENS_WRITE, FOR_ALL },
-    { "token.delete", SCOPE_TOKENS_WRITE, FOR_ALL },
-    { "service.list", SCOPE_SERVICES_READ, FOR_ALL },
-    { "service.start", SCOPE_SERVICES_WRITE, FOR_ALL },
-    { "service.stop", SCOPE_SERVICES_WRITE, FOR_ALL },
-    { "service.restart", SCOPE_SERVICES_WRITE, FOR_ALL },
-    { "module.restart", SCOPE_SERVICES_WRITE, FOR_ALL },
-    { "server.reload", SCOPE_SERVICES_WRITE, FOR_ALL },
-    { "operations", SCOPE_SELF, FOR_ALL },
+    { "setting.list", SCOPE_SETTINGS_READ, FOR_ALL, NULL },
+    { "setting.get", SCOPE_SETTINGS_READ, FOR_ALL, NULL },
+    { "setting.set", SCOPE_SETTINGS_WRITE, FOR_ALL, NULL },
+    { "setting.reset", SCOPE_SETTINGS_WRITE, FOR_ALL, NULL },
+    { "audit.list", SCOPE_AUDIT_READ, FOR_ALL, NULL },
+    { "domain.list", SCOPE_DIRECTORY_READ, ROWS, NULL },
+    { "domain.create", SCOPE_DIRECTORY_WRITE, FOR_ALL, NULL },
+    { "domain.update", SCOPE_DIRECTORY_WRITE, FOR_ALL, NULL },
+    { "domain.delete", SCOPE_DIRECTORY_WRITE, FOR_ALL, NULL },
+    { "account.list", SCOPE_DIRECTORY_READ, ROWS, NULL },
+    { "account.show", SCOPE_DIRECTORY_READ, OF_SEEN, NULL },
+    { "account.create", SCOPE_DIRECTORY_WRITE, OF_ACCOUNT, NULL },
+    { "account.update", SCOPE_DIRECTORY_WRITE, OF_ACCOUNT, NULL },
+    { "account.delete", SCOPE_DIRECTORY_WRITE, OF_ACCOUNT, NULL },
+    { "account.sign-out", SCOPE_DIRECTORY_WRITE, OF_ACCOUNT, NULL },
+    { "app-password.list", SCOPE_DIRECTORY_READ, OF_SEEN, NULL },
+    { "app-password.create", SCOPE_DIRECTORY_WRITE, OF_ACCOUNT, NULL },
+    { "app-password.delete", SCOPE_DIRECTORY_WRITE, OF_ACCOUNT, NULL },
+    { "alias.list", SCOPE_DIRECTORY_READ, ROWS, NULL },
+    { "alias.set", SCOPE_DIRECTORY_WRITE, OF_ALIAS, NULL },
+    { "alias.delete", SCOPE_DIRECTORY_WRITE, OF_ALIAS, NULL },
+    { "mailbox.verify", SCOPE_DIRECTORY_WRITE, FOR_ALL, NULL },
+    { "session.list", SCOPE_SESSIONS_READ, FOR_ALL, NULL },
+    { "session.kill", SCOPE_SESSIONS_WRITE, FOR_ALL, NULL },
+    { "queue.list", SCOPE_QUEUE_READ, FOR_ALL, NULL },
+    { "queue.retry", SCOPE_QUEUE_WRITE, FOR_ALL, NULL },
+    { "queue.delete", SCOPE_QUEUE_WRITE, FOR_ALL, NULL },
+    { "queue.view", SCOPE_MESSAGES_CONTENT, FOR_ALL, "id" },
+    { "event.list", SCOPE_MESSAGES_READ, FOR_ALL, NULL },
+    { "message.trace", SCOPE_MESSAGES_READ, FOR_ALL, NULL },
+    { "message.why", SCOPE_MESSAGES_READ, FOR_ALL, NULL },
+    { "session.show", SCOPE_SESSIONS_READ, FOR_ALL, "id" },
+    { "stats.list", SCOPE_METRICS_READ, FOR_ALL, NULL },
+    { "token.list", SCOPE_TOKENS_READ, FOR_ALL, NULL },
+    { "token.create", SCOPE_TOKENS_WRITE, FOR_ALL, NULL },
+    { "token.delete", SCOPE_TOKENS_WRITE, FOR_ALL, NULL },
+    { "service.list", SCOPE_SERVICES_READ, FOR_ALL, NULL },
+    { "service.start", SCOPE_SERVICES_WRITE, FOR_ALL, NULL },
+    { "service.stop", SCOPE_SERVICES_WRITE, FOR_ALL, NULL },
+    { "service.restart", SCOPE_SERVICES_WRITE, FOR_ALL, NULL },
+    { "module.restart", SCOPE_SERVICES_WRITE, FOR_ALL, NULL },
+    { "dns.lookup", SCOPE_SERVICES_READ, FOR_ALL, NULL },
+    { "dns.test", SCOPE_SERVICES_READ, FOR_ALL, NULL },
+    { "server.reload", SCOPE_SERVICES_WRITE, FOR_ALL, NULL },
+    { "operations", SCOPE_SELF, FOR_ALL, NULL },
 };
 
 static const struct command *find(const char *op)
@@ -148,6 +153,40 @@ static bool check_rule(struct api_call *c, const struct command *cmd)
     return is_account_his(c, cmd, &a) && (cmd->rule == OF_SEEN || may_set(c, addr_domain(&a)));
 }
 
+/* A token gives no more than who makes it has; with part of his rights he makes his own only. */
+static bool limit_token(struct api_call *c, json_t *args)
+{
+    const char *account = arg(c, "account"), *text = arg(c, "scopes");
+    _cleanup_(freep) char *scopes = NULL;
+    json_t *want;
+
+    api_token_limit(c, args);
+    if (c->caller->scopes == SCOPES_ALL)
+        return true;
+    if (!account || !sv_ieq(sv_c(account), sv_c(c->caller->who))) {
+        api_fail(c, 403, "not_allowed", "account",
+                 "account: %s makes tokens of his own only, as he has part of his scopes",
+                 c->caller->who);
+        return false;
+    }
+    want = api_token_words(text ? text : "");
+    scopes = api_token_scopes(c, want);
+    json_decref(want);
+    if (scopes)
+        json_object_set_new(args, "scopes", json_string(scopes));
+    return scopes != NULL;
+}
+
+/* A look into what belongs to somebody else is recorded before it is given. */
+static bool audit_look(struct api_call *c, const struct command *cmd)
+{
+    const char *which = arg(c, cmd->looks);
+    char object[200];
+
+    snprintf(object, sizeof(object), "%s %.120s", cmd->op, which ? which : "");
+    return api_audit(c, object, "looked at", c->req->peer);
+}
+
 static bool is_seen(const struct api_caller *who, json_t *row)
 {
     const char *address = json_string_value(json_object_get(row, "address"));
@@ -172,7 +211,7 @@ static void run(struct api_call *c)
 {
     const char *name = api_param(c, "command");
     const struct command *cmd = find(name);
-    json_t *reply;
+    json_t *reply, *args;
 
     if (!cmd) {
         api_fail(c, 404, "not_found", NULL,
@@ -186,7 +225,15 @@ static void run(struct api_call *c)
     }
     if (!check_rule(c, cmd))
         return;
-    reply = api_admin(c, name, json_incref(json_object_get(c->body, "args")));
+    if (cmd->looks && !audit_look(c, cmd))
+        return;
+    args = json_object_get(c->body, "args");
+    args = args ? json_deep_copy(args) : json_object();
+    if (!strcmp(name, "token.create") && !limit_token(c, args)) {
+        json_decref(args);
+        return;
+    }
+    reply = api_admin(c, name, args);
     if (!reply)
         return;
     if (cmd->rule == ROWS && !api_sees_all(c->caller))
@@ -212,7 +259,7 @@ const struct api_route api_command_routes[] = {
     { .method = "POST",
       .path = "/commands/{command}",
       .scope = SCOPE_SELF,
-      .flags = ROUTE_DRY_RUN,
+      .flags = ROUTE_DRY_RUN | ROUTE_IDEMPOTENT,
       .id = "runCommand",
       .body = &body_schema,
       .status = 200,

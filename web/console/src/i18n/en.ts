@@ -199,7 +199,6 @@ export const en = {
   "check.certificate.ended": "The certificate for {of} has ended.",
   "check.delivery.local": "Messages could not be put into a mailbox.",
   "check.destination": "{n, plural, one {# message waits for {of}.} other {# messages wait for {of}.}}",
-  "check.events.lost": "Events were lost.",
   "check.logins.refused": "Somebody is guessing passwords: {n} refused sign-ins in the last hour.",
   "check.transcripts.lost": "Lines of transcripts were lost.",
   "compare.fewer": "{n}% fewer than a week before",

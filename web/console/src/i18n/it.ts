@@ -189,7 +189,6 @@ export const it: Catalogue = {
   "check.certificate.ended": "Il certificato di {of} è scaduto.",
   "check.delivery.local": "Alcuni messaggi non sono entrati nella casella.",
   "check.destination": "{n, plural, one {# messaggio attende per {of}.} other {# messaggi attendono per {of}.}}",
-  "check.events.lost": "Alcuni eventi sono andati persi.",
   "check.logins.refused": "Qualcuno prova le password: {n} accessi rifiutati nell’ultima ora.",
   "check.transcripts.lost": "Alcune righe di trascrizioni sono andate perse.",
   "compare.fewer": "{n}% in meno di una settimana prima",
