@@ -342,6 +342,35 @@ def test_a_key_makes_each_write_happen_once(web):
     assert admin(web, "POST", "/accounts/other@example.test/app-passwords", {"label": "long2"}, headers={"Idempotency-Key": long}).status == 201
 
 
+def test_a_domain_admin_cannot_ask_for_the_rest_of_an_address(web):
+    """He sees its first half: not by a filter, a search, a cursor or a transcript more than that."""
+    import base64
+    import imaplib
+
+    def dom(path):
+        return call(web, "GET", path, token=web.dom_token)
+
+    held = [imaplib.IMAP4("127.0.0.1", web.port["imap"]) for _ in range(2)]
+    for i in held:
+        i.login("zoe@other.test", PASSWORD)
+    rows = wait_for("the sessions", lambda: r if len(r := dom("/sessions").json()["items"]) == 2 else None)
+    assert {r["peer"] for r in rows} == {"127.0.*.*"}
+    for query, n in (("peer=127.0.0.1", 0), ("peer=127.0.", 2), ("q=127.0.0.1", 0), ("q=127.0.", 2)):
+        assert len(dom("/sessions?" + query).json()["items"]) == n, query
+    cursor = dom("/sessions?sort=peer&limit=1").json()["next_cursor"]
+    assert b"127.0.0.1" not in base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)) and cursor
+    ended = call(web, "POST", "/sessions/actions", {"action": "end", "filter": {"peer": "127.0.0.1"}}, token=web.dom_token)
+    assert ended.json() == {"count": 0}
+    assert dom("/sessions?state=history&peer=127.0.0.1").status == 400
+    held[0].logout()
+    for r in rows:
+        lines = wait_for("the transcript", lambda: t if (t := dom(f"/sessions/{r['id']}/transcript").json()["items"]) else None)
+        text = json.dumps(lines)
+        assert "127.0.0.1" not in text and "127.0.*.*" in text, text
+    assert "127.0.0.1" in admin(web, "GET", f"/sessions/{rows[0]['id']}/transcript").body.decode()
+    held[1].logout()
+
+
 # --- operations ---
 
 

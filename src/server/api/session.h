@@ -20,3 +20,6 @@ uint64_t api_session_param(struct api_call *c);
 
 void api_session_history(struct api_call *c);                /* answers with the list */
 json_t *api_session_ended(struct api_call *c, uint64_t key); /* NULL: none that the caller sees */
+/* Adds text with the peer's address as the caller sees it ("203.0.*.*") wherever more of it stands.
+ * Pure. */
+void api_mask_peer(struct buf *out, struct sv text, const char *shown);

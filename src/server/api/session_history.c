@@ -228,6 +228,7 @@ static const struct api_field transcript_params[] = {
 struct lines {
     json_t *items;
     size_t limit, bytes;
+    const char *peer; /* as the caller sees it; its rest is masked in the text. NULL: sees all */
 };
 
 static const char *kind_of(const struct transcript_line *l)
@@ -237,13 +238,53 @@ static const char *kind_of(const struct transcript_line *l)
     return l->type == TRANSCRIPT_IN ? "in" : "out";
 }
 
+static bool in_address(char c)
+{
+    return (c >= '0' && c <= '9') || (ascii_lower(c) >= 'a' && ascii_lower(c) <= 'f') || c == '.' ||
+           c == ':';
+}
+
+void api_mask_peer(struct buf *out, struct sv text, const char *shown)
+{
+    struct sv prefix = sv_take(sv_c(shown), (size_t)MAX(sv_find(sv_c(shown), '*'), 0));
+    size_t i = 0;
+
+    if (sv_iends(prefix, SV("::")))
+        prefix.n--; /* "2001:db8::*" stands for all that begins with "2001:db8:" */
+    while (i < text.n) {
+        struct sv rest = sv_skip(text, i);
+
+        if (prefix.n && (i == 0 || !in_address(text.p[i - 1])) && sv_istarts(rest, prefix)) {
+            buf_add_str(out, shown);
+            while (i < text.n && in_address(text.p[i]))
+                i++;
+        } else {
+            buf_add_c(out, text.p[i++]);
+        }
+    }
+}
+
+static json_t *line_text(const struct lines *k, struct sv text)
+{
+    struct buf b;
+    json_t *j;
+
+    if (!k->peer)
+        return event_text_json(text);
+    buf_init(&b, 4 * TRANSCRIPT_MAX);
+    api_mask_peer(&b, text, k->peer);
+    j = event_text_json(buf_sv(&b));
+    buf_done(&b);
+    return j;
+}
+
 static bool add_line(const struct transcript_line *l, void *arg)
 {
     struct lines *k = arg;
 
     json_array_append_new(k->items,
                           json_pack("{s:o, s:s, s:o}", "time", event_time_json(l->time_us), "kind",
-                                    kind_of(l), "text", event_text_json(l->text)));
+                                    kind_of(l), "text", line_text(k, l->text)));
     k->bytes += l->text.n;
     return json_array_size(k->items) < k->limit && k->bytes < TRANSCRIPT_MAX;
 }
@@ -266,7 +307,15 @@ static void transcript(struct api_call *c)
     char text[EVENT_CURSOR_TEXT];
     bool live = api_session_live(c, key, &s), more;
     json_t *ended = live ? NULL : api_session_ended(c, key), *page;
+    char peer[56];
 
+    if (!api_sees_all(c->caller) && (live || ended)) {
+        if (live)
+            api_shorten_peer(s.peer, peer, sizeof(peer));
+        else
+            sv_copy(peer, sizeof(peer), sv_c(json_string_value(json_object_get(ended, "peer"))));
+        k.peer = peer;
+    }
     if (!live && !ended)
         api_fail_gone(c, "session", api_param(c, "id"));
     if ((live || ended) && api_event_cursor(c, &cursor)) {

@@ -67,17 +67,24 @@ bool api_sees_session(const struct api_caller *who, const struct shm_session_inf
     return api_sees_all(who) || (*s->account && api_sees_address(who, sv_c(s->account)));
 }
 
+/* As the caller sees it: also what he filters and sorts by, else he could ask for the rest. */
+static const char *shown_peer(const struct api_caller *who, const struct shm_session_info *s,
+                              char room[56])
+{
+    if (api_sees_all(who))
+        return s->peer;
+    api_shorten_peer(s->peer, room, 56);
+    return room;
+}
+
 json_t *api_session_json(const struct api_caller *who, const struct shm_session_info *s)
 {
-    char id[20], log_id[8], peer[56];
+    char id[20], log_id[8], room[56];
+    const char *peer = shown_peer(who, s, room);
     bool may_end = who->scopes & SCOPE_BIT(SCOPE_SESSIONS_WRITE);
 
     snprintf(id, sizeof(id), "%016" PRIX64, api_session_key(s));
     snprintf(log_id, sizeof(log_id), "%04X", s->id & 0xffff);
-    if (api_sees_all(who))
-        snprintf(peer, sizeof(peer), "%s", s->peer);
-    else
-        api_shorten_peer(s->peer, peer, sizeof(peer));
     return json_pack(
         "{s:s, s:s, s:s, s:s, s:s, s:o, s:s, s:s, s:o, s:b, s:o, s:o, s:I, s:I, s:n, "
         "s:n, s:n, s:n, s:n, s:n, s:n, s:n, s:n, s:n, s:o}",
@@ -108,26 +115,27 @@ static void want_init(struct want *w, struct api_call *c, json_t *from)
 
 static bool wanted(const struct want *w, const struct shm_session_info *s)
 {
-    char log_id[8];
+    char log_id[8], room[56];
+    const char *peer = shown_peer(w->c->caller, s, room);
 
     if (!api_sees_session(w->c->caller, s) ||
         (w->service && strcmp(w->service, service_names[s->service])) ||
         (w->account && sv_ifind_sv(sv_c(s->account), sv_c(w->account)) < 0) ||
-        (w->peer && !sv_istarts(sv_c(s->peer), sv_c(w->peer))))
+        (w->peer && !sv_istarts(sv_c(peer), sv_c(w->peer))))
         return false;
     if (!w->q || !*w->q)
         return true;
     snprintf(log_id, sizeof(log_id), "%04X", s->id & 0xffff);
     return api_q_matches(
         w->q,
-        (const char *const[]){ s->peer, s->account, service_names[s->service], s->state, log_id },
-        5);
+        (const char *const[]){ peer, s->account, service_names[s->service], s->state, log_id }, 5);
 }
 
 static bool add(const struct shm_session_info *s, void *arg)
 {
     struct want *w = arg;
     const char *sort = w->page->sort;
+    char room[56];
     struct api_key k;
 
     if (!wanted(w, s))
@@ -137,7 +145,7 @@ static bool add(const struct shm_session_info *s, void *arg)
     if (w->by_account)
         sv_copy(k.text, sizeof(k.text), sv_c(s->account));
     else if (w->by_peer)
-        sv_copy(k.text, sizeof(k.text), sv_c(s->peer));
+        sv_copy(k.text, sizeof(k.text), sv_c(shown_peer(w->c->caller, s, room)));
     else if (!strcmp(sort, "age"))
         k.n = -s->started_ms;
     else if (!strcmp(sort, "idle"))
@@ -181,6 +189,12 @@ static bool check_params(struct api_call *c)
                      "%s: is known of ended sessions only; add state=history", of_history[i]);
             return false;
         }
+    if (history && api_query(c, "peer") && !api_sees_all(c->caller)) {
+        api_fail(
+            c, 400, "invalid_parameter", "peer",
+            "peer: of ended sessions you see the first half only, and cannot ask for the rest");
+        return false;
+    }
     if (history && api_query(c, "sort")) {
         api_fail(c, 400, "invalid_parameter", "sort",
                  "sort: the history is always ordered by the sessions' ends");
@@ -330,11 +344,12 @@ static bool collect(const struct shm_session_info *s, void *arg)
 {
     struct ids *l = arg;
     const struct want *w = &l->want;
+    char room[56];
 
     if (!api_sees_session(w->c->caller, s) ||
         (w->service && strcmp(w->service, service_names[s->service])) ||
         (w->account && !sv_ieq(sv_c(s->account), sv_c(w->account))) ||
-        (w->peer && strcmp(s->peer, w->peer)))
+        (w->peer && strcmp(shown_peer(w->c->caller, s, room), w->peer)))
         return true;
     if (!(l->n & (l->n - 1)))
         l->v = xrealloc(l->v, (l->n ? 2 * l->n : 1) * sizeof(*l->v));
