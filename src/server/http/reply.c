@@ -178,7 +178,10 @@ static const struct {
     const char *title, *code;
 } problems[] = {
     { 400, "Bad request", "malformed_request" },
+    { 404, "Not found", "not_found" },
+    { 405, "Method not allowed", "method_not_allowed" },
     { 413, "Too large", "too_large" },
+    { 500, "Server error", "internal" },
     { 503, "Not available now", "too_busy" },
 };
 
