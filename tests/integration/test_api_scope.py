@@ -392,6 +392,11 @@ def test_nothing_of_another_domain_is_changed(world, operations, view):
         assert who.call("POST", "/accounts", {"address": f"{w.rnd.random()}@{w.views[view][0]}", "aliases": ["new-" + address]}).status in (403, 404, 422)
         got = who.call("POST", "/accounts/import?dry_run=true", {"csv": f"address\nnew-{address}\n{address}\n"}).json()
         assert [r["ok"] for r in got["rows"]] == [False, False] and not w.leaks(view, re.sub(re.escape(address), "", json.dumps(got)))
+    # Nor does he become more than he is.
+    for address, body in ((who.get("/me").json()["account"], {"role": "system-admin"}), (who.get("/me").json()["account"], {"admin_domains": list(w.domains)}),
+                          (w.domains[w.views[view][0]][0], {"role": "domain-admin"}), (w.domains[w.views[view][0]][0], {"role": "system-admin"})):
+        assert who.call("PATCH", f"/accounts/{address}", body).status in (403, 404, 422), body
+    assert who.call("POST", "/tokens", {"name": "more", "scopes": ["settings:write"]}).status == 403
     assert calls > 50
     assert state_of(w) == before
     for c in w.live:

@@ -1,6 +1,7 @@
 """The web server and the API as a client or an attacker meets them: real sockets, real requests."""
 import http.client
 import json
+import os
 import socket
 import ssl
 import threading
@@ -386,6 +387,60 @@ def test_logs_are_searched(web):
     assert admin(web, "GET", "/logs/imap/lines?from=25:99").status in (200, 400)
     assert admin(web, "GET", "/logs/nothing/lines").status == 404
     assert admin(web, "GET", "/logs/imap/lines?date=yesterday!").status == 400
+
+
+def test_files_of_the_console_and_no_others(make_server):
+    """Where there is a console: a path names one of its files, never what lies beside it or behind a link."""
+    s = make_server(start=False)
+    top = s.dir / "console"
+    (top / "assets").mkdir(parents=True)
+    os.chmod(s.dir, 0o755)
+    for name, text in (("index.html", "<!doctype html>console"), ("assets/app-B3kd9x1Q.js", "let app"), (".hidden", "secret"), ("assets/.map", "secret")):
+        (top / name).write_text(text)
+    (s.dir / "beside.txt").write_text("secret")
+    (top / "link.txt").symlink_to(s.dir / "beside.txt")
+    (top / "up").symlink_to(s.dir)
+    s.tool("set", "web.console_path", str(top))
+    s.start()
+    wait_for("the web server", lambda: reachable(s.port["http"]))
+    app = call(s, "GET", "!/assets/app-B3kd9x1Q.js")
+    assert app.status == 200 and app.body == b"let app" and "immutable" in app.headers["Cache-Control"]
+    assert call(s, "GET", "!/messages/OSA88513").body == b"<!doctype html>console"
+    for path in ("/.hidden", "/assets/.map", "/link.txt", "/up/beside.txt", "/../beside.txt", "/assets/../../beside.txt", "/%2e%2e/beside.txt",
+                 "/assets/..%2f..%2fbeside.txt", "//beside.txt", "/assets/%2e%2e/%2e%2e/beside.txt", "/..\\beside.txt", "/assets/app-B3kd9x1Q.js%00.txt",
+                 "/console/../beside.txt", str(s.dir / "beside.txt"), "/assets/app-B3kd9x1Q.js/../../../beside.txt"):
+        out = raw(s, b"GET " + path.encode() + b" HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        assert b"secret" not in out and out[9:12] in (b"404", b"400", b"200"), (path, out[:200])
+        assert out[9:12] != b"200" or out.endswith(b"console"), (path, out)
+    missing = call(s, "GET", "!/assets/nothing.js")
+    assert missing.status == 404 and missing.code == "not_found" and missing.json()["request_id"] == missing.headers["X-Request-Id"]
+    assert call(s, "DELETE", "!/index.html").status in (405, 413)
+
+
+@pytest.mark.parametrize("body", [b"zz\r\nab\r\n0\r\n\r\n", b"-5\r\nabcde\r\n0\r\n\r\n", b"ffffffffffffffffff\r\nab", b"5\r\nabcdeXX0\r\n\r\n",
+                                  b"2;a=" + b"x" * 70000 + b"\r\n{}\r\n0\r\n\r\n", b"2\r\n{}\r\n0\r\nX: " + b"y" * 70000 + b"\r\n\r\n"])
+def test_malformed_chunks(web, body):
+    """Refused and closed; what stands behind them is no request."""
+    out = raw(web, b"POST /api/v1/login HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n" + body +
+              b"GET /api/v1/openapi.json HTTP/1.1\r\nHost: a\r\n\r\n")
+    assert b'"openapi"' not in out and not out.endswith(b"<open>"), out[:300]
+    # An endless extension of a chunk is answered by libmicrohttpd itself, with 500.
+    assert out == b"" or out.startswith(b"HTTP/1.1 4") or b"a=xxx" in body and out.startswith(b"HTTP/1.1 500"), out[:100]
+    assert admin(web, "GET", "/me").status == 200
+
+
+def test_two_proofs_and_odd_headers(web):
+    """A token counts before a cookie, two of a kind are never taken for the better one; a method cannot be overridden."""
+    cookie, csrf = sign_in(web)
+    assert call(web, "GET", "/me", token="pht_" + "0" * 64, headers={"Cookie": cookie}).status == 401
+    two = raw(web, f"GET /api/v1/me HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {web.dom_token}\r\nAuthorization: Bearer {web.token}\r\nConnection: close\r\n\r\n".encode())
+    assert b'"account":"' + ADMIN.encode() not in two
+    for name in ("X-HTTP-Method-Override", "X-Method-Override", "X-Original-URL", "X-Rewrite-URL"):
+        a = call(web, "GET", "/me", headers={"Cookie": cookie, name: "/api/v1/settings" if "URL" in name else "POST"})
+        assert a.status == 200 and a.json()["account"] == ADMIN
+    assert call(web, "GET", f"/me?access_token={web.token}").status == 401
+    pair = call(web, "GET", "/me", headers={"Cookie": f"posthorn={'a' * 64}; {cookie}"})
+    assert pair.status in (200, 401) and (pair.status == 401 or pair.json()["account"] == ADMIN)
 
 
 def test_static_files(web):

@@ -178,9 +178,9 @@ static const struct {
     const char *title, *code;
 } problems[] = {
     { 404, "Not found", "not_found" },
-    { 405, "Not possible", "not_possible" },
+    { 405, "Method not allowed", "method_not_allowed" },
     { 413, "Too large", "too_large" },
-    { 500, "Server error", "server_error" },
+    { 500, "Server error", "internal" },
     { 503, "Not available now", "too_busy" },
     { 400, "Bad request", "malformed_request" }, /* and any other */
 };
