@@ -285,9 +285,9 @@ export default function Traffic() {
           {compare && before.error && <ErrorNote error={before.error} retryAt={before.retryAt} onRetry={before.refresh} />}
           {compare && data.data && <Comparison series={series} now={data.data} before={before.data} format={format} />}
           {data.data && <SpanLinks span={shown} service={service} />}
-          {data.data && <Rankings span={shown} />}
           {notes.error && <ErrorNote error={notes.error} retryAt={notes.retryAt} onRetry={notes.refresh} />}
           <Marks groups={marks} locale={t.locale} mayDelete={mayWrite} onDeleted={notes.refresh} />
+          {data.data && <Rankings span={shown} />}
           {!table && <p className="t3 hint"><span className="deskonly">{t("traffic.help")}</span><span className="mobonly">{t("traffic.help.touch")}</span></p>}
         </div>
       </div>
