@@ -1,7 +1,7 @@
 // The chains of cross links: what is named leads on, and back.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { base, go, open, quit, settled } from "./browser.mjs";
+import { base, go, open, quit, settled, shot } from "./browser.mjs";
 import { Imap, send, Smtp } from "./mail.mjs";
 import { prepare, release } from "./prepare.mjs";
 
@@ -197,6 +197,47 @@ test("audit > object, and object > audit: accounts, domains, settings, sessions,
   await row(b.page, mine.id).first().getByRole("link").first().click();
   await heading(b.page, `Session ${mine.log_id}`).waitFor();
   s.close();
+  b.calm();
+  await b.close();
+});
+
+test("on a phone the pages of addresses and hosts fit", async () => {
+  const b = await open({ width: 390, height: 844 });
+  for (const path of ["/ip/127.0.0.1", "/hosts/arrigonovelli.example"]) {
+    await go(b.page, path);
+    await b.page.locator(".mini.part tr").first().waitFor();
+    const wide = await b.page.evaluate(() => [...document.querySelectorAll(".mini.part")].filter((t) => t.getBoundingClientRect().right > t.closest(".card").getBoundingClientRect().right).length);
+    assert.equal(wide, 0, path);
+  }
+  b.calm();
+  await b.close();
+});
+
+test("by keyboard: overview, address, charts", async () => {
+  const b = await open();
+  await go(b.page, "/ip/127.0.0.1");
+  const all = b.page.getByRole("link", { name: "All" });
+  await all.first().waitFor();
+  const seen = new Set();
+  for (let i = 0; i < 60; i++) {
+    await b.page.keyboard.press("Tab");
+    seen.add(await b.page.evaluate(() => document.activeElement?.textContent?.trim() ?? ""));
+  }
+  for (const name of ["Log lines", "End all sessions", "All"]) assert.ok(seen.has(name), `Tab reaches ${name}`);
+  await go(b.page, "/overview");
+  const chart = b.page.getByRole("slider", { name: /^Mail flow/ });
+  await chart.waitFor();
+  await b.page.getByRole("button", { name: "7 d" }).focus();
+  await b.page.keyboard.press("Enter");
+  await b.page.waitForFunction(() => location.search.includes("span=7d"));
+  await go(b.page, "/status/traffic");
+  await b.page.getByRole("button", { name: "Week before" }).focus();
+  await b.page.keyboard.press("Enter");
+  await b.page.getByRole("table", { name: "This span and the week before" }).waitFor();
+  await b.page.getByRole("button", { name: "Count", exact: true }).focus();
+  await b.page.keyboard.press("Enter");
+  await b.page.getByRole("table", { name: "Senders", exact: true }).waitFor();
+  await shot(b.page, "traffic-compared");
   b.calm();
   await b.close();
 });

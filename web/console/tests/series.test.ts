@@ -1,7 +1,8 @@
 import { expect, test } from "vitest";
 import type { MetricsOverTime } from "../src/api/schema";
 import { readMuted } from "../src/lib/muted";
-import { addedUp, changeOf, comparableStep, thinned, totalOf, week, weekBefore } from "../src/lib/series";
+import { rankingsOf, type Counted } from "../src/lib/ranking";
+import { addedUp, beforeLine, changeOf, comparableStep, thinned, totalOf, week, weekBefore } from "../src/lib/series";
 import { kindOf, placesOf } from "../src/screens/overview/places";
 
 function over(values: Record<string, (number | null)[]>, covered = 300): MetricsOverTime {
@@ -49,4 +50,29 @@ test("each check leads to where it is put right; what its object is called chang
   expect(placesOf({ id: "destination.a&q=x", object: "a&q=x" })[0]?.to).toBe("/status/queue?q=host%3Aa%26q%3Dx");
   for (const [id, object] of [["certificate.x", "x"], ["disk", null], ["logins.refused", null], ["delivery.local", null], ["events.lost", null], ["transcripts.lost", null], ["log.lost", null], ["db.errors", null], ["module.smtp", null], ["queue.overdue", null]] as const)
     expect(placesOf({ id, object }).length, id).toBeGreaterThan(0);
+});
+test("the line of the week before lies under that of now, also where it begins elsewhere", () => {
+  const now = { ...over({ a: [1, 2, 3] }), from: "2026-03-12T00:00:00Z" };
+  expect(beforeLine(now, { ...over({ a: [7, 8, 9] }), from: "2026-03-05T00:00:00Z" }, "a")).toEqual([7, 8, 9]);
+  expect(beforeLine(now, { ...over({ a: [7, 8, 9] }), from: "2026-03-05T00:05:00Z" }, "a")).toEqual([null, 7, 8]);
+  expect(beforeLine(now, { ...over({ a: [7] }), step_seconds: 60 }, "a")).toBeUndefined();
+  expect(beforeLine(now, over({ b: [7] }), "a")).toBeUndefined();
+});
+test("who stands out: senders and recipients of what was taken, hosts that fail, addresses that were refused", () => {
+  const m = (x: Partial<Counted>): Counted => ({ sender: "s@a.example", recipients: ["r@b.example"], recipients_total: 1, peer: "192.0.2.1", account: "", direction: "in", status: "delivered", ...x });
+  const r = rankingsOf(
+    [
+      m({}),
+      m({ account: "s@a.example", sender: "other@a.example", status: "waiting", recipients: ["x@c.example", "y@C.example"] }),
+      m({ sender: "t@a.example", status: "bounced", recipients: ["x@c.example"] }),
+      m({ status: "refused", sender: "spam@z.example", recipients: ["nobody@b.example"], peer: "198.51.100.7" }),
+      m({ status: "refused", peer: "198.51.*" }),
+      m({ sender: "" }),
+    ],
+    2,
+  );
+  expect(r.senders).toEqual([{ name: "s@a.example", n: 2 }, { name: "t@a.example", n: 1 }]);
+  expect(r.recipients).toEqual([{ name: "r@b.example", n: 2 }, { name: "x@c.example", n: 2 }]);
+  expect(r.failed).toEqual([{ name: "c.example", n: 2 }]);
+  expect(r.refused).toEqual([{ name: "198.51.100.7", n: 1 }]);
 });

@@ -850,6 +850,23 @@ export const en = {
   "off.on": "Switch on",
   "off.switched": "{setting} is on.",
   "filter.inforce": "Filter in force",
+  "settings.none": "There are no settings here.",
+  "logs.off": "This log is switched off",
+  "compare.week": "Week before",
+  "compare.title": "This span and the week before",
+  "compare.now": "This span",
+  "compare.before": "Week before",
+  "compare.change": "Change",
+  "compare.line": "{name}, a week before",
+  "rank.title": "Who stands out",
+  "rank.of": "{n, plural, one {# message counted} other {# messages counted}}",
+  "rank.newest": "{n, plural, one {the newest message counted} other {the newest # messages counted}}",
+  "rank.count": "Count",
+  "rank.again": "Count again",
+  "rank.senders": "Senders",
+  "rank.recipients": "Recipients",
+  "rank.failed": "Waiting or failed, by destination",
+  "rank.refused": "Refused, by address",
 } as const;
 
 export type Key = keyof typeof en;

@@ -56,3 +56,11 @@ export function thinned(values: readonly (number | null)[], most: number): numbe
   for (let i = 0; i < values.length; i += each) out.push(values.slice(i, i + each).reduce<number>((n, v) => n + (v ?? 0), 0));
   return out;
 }
+
+/** The values of the week before under those of now, step by step; undefined while they are not there. */
+export function beforeLine(now: MetricsOverTime | undefined, before: MetricsOverTime | undefined, name: string): (number | null)[] | undefined {
+  const old = before?.series.find((s) => s.name === name);
+  if (!now || !before || !old || now.step_seconds !== before.step_seconds) return undefined;
+  const shift = Math.round((Date.parse(now.from) - week - Date.parse(before.from)) / (1000 * now.step_seconds));
+  return now.covered_seconds.map((_, i) => old.values[i + shift] ?? null);
+}

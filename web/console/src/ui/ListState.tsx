@@ -32,7 +32,7 @@ export interface ListStateProps {
   /** The list has a span: a longer one is offered. */
   span?: SpanChoice;
   /** The setting without which nothing comes into this list. */
-  off?: { setting: string; title: string };
+  off?: { setting: string; title: string; on?: string; off?: string };
 }
 
 /** What he may see instead, and what the server says. */
@@ -68,11 +68,11 @@ function Found({ filter, span }: Pick<ListStateProps, "filter" | "span">) {
   );
 }
 
-function SwitchedOff({ setting, title, onDone }: { setting: string; title: string; onDone: () => void }) {
+function SwitchedOff({ setting, title, on: value = "yes", onDone }: { setting: string; title: string; on?: string; onDone: () => void }) {
   const t = useText();
   const may = useMay("settings:write");
   const on = () => {
-    api.patch("/settings/{name}", { path: { name: setting }, body: { value: "yes" } }).then(
+    api.patch("/settings/{name}", { path: { name: setting }, body: { value } }).then(
       () => {
         toast(t("off.switched", { setting }));
         onDone();
@@ -95,7 +95,7 @@ export function ListState({ list, searching = false, filter, nothing, span, off 
   if (!list.items && list.error) return list.error.status === 403 ? <NoRight error={list.error} /> : <div className="page-note"><ErrorNote error={list.error} retryAt={list.retryAt} onRetry={list.refresh} /></div>;
   if (!list.items || (searching && list.items.length === 0)) return <Skeleton />;
   if (!empty) return null;
-  if (off && setting.data?.value === "no") return <SwitchedOff {...off} onDone={() => { setting.refresh(); list.refresh(); }} />;
+  if (off && setting.data?.value === (off.off ?? "no")) return <SwitchedOff {...off} onDone={() => { setting.refresh(); list.refresh(); }} />;
   if (filter?.text) return <Empty icon="filter" title={filter.none ?? <Nothing />}><Found filter={filter} {...(span && { span })} /></Empty>;
   return <Empty {...(nothing.icon && { icon: nothing.icon })} title={nothing.title}>{nothing.children}{span && <Found span={span} />}</Empty>;
 }

@@ -9,12 +9,13 @@ import { useKeys } from "../../lib/keys";
 import { append, bodyOf, hitsIn, hue, tone } from "../../lib/loglines";
 import { ipAddress, ipText, sessionAddress } from "../../lib/places";
 import { useResource } from "../../lib/resource";
-import { Link, navigate, useParam } from "../../lib/router";
+import { addressWith, Link, navigate, useParam } from "../../lib/router";
 import { toast } from "../../lib/toast";
 import { download } from "../../ui/Copy";
 import { Icon } from "../../ui/Icon";
 import { LiveBadge, PageHead } from "../../ui/Page";
-import { Empty, ErrorNote, failed, Skeleton } from "../../ui/States";
+import { ListState } from "../../ui/ListState";
+import { ErrorNote, failed } from "../../ui/States";
 import { TimeField } from "../../ui/TimeField";
 import { Marked } from "./Marked";
 import { logLabel } from "./names";
@@ -229,14 +230,15 @@ export default function Logs({ params }: { params: Record<string, string> }) {
           <div className="call warn"><Icon name="info" /><div className="grow">{t("logs.low", { level: t(`level.${log.level as Levels}`) })}</div>{mayWrite && log.setting && <button type="button" className="btn sm" onClick={raise}>{t("logs.raise")}</button>}</div>
         </div>
       )}
-      {page.error && <div className="page-note"><ErrorNote error={page.error} retryAt={page.retryAt} onRetry={page.refresh} /></div>}
+      {page.error && page.data && <div className="page-note"><ErrorNote error={page.error} retryAt={page.retryAt} onRetry={page.refresh} /></div>}
       <div className="scroll" ref={scroll} tabIndex={0} role="region" aria-label={t("logs.lines")} onScroll={(e) => { const x = e.currentTarget; if (x.scrollHeight - x.scrollTop - x.clientHeight < 800) void more(); }}>
-        {!page.data && !page.error && <Skeleton />}
-        {page.data && lines.length === 0 && !cursor && (
-          <Empty icon="logs" title={q || from || to ? t("logs.nothing.filter") : t("logs.nothing")}>
-            {q && <button type="button" className="btn" onClick={() => { setText(""); setQ(""); }}>{t("filter.reset")}</button>}
-          </Empty>
-        )}
+        <ListState
+          list={{ items: page.data && (lines.length > 0 || view.key === key) ? lines : undefined, loading: page.loading, error: page.error, retryAt: page.retryAt, refresh: page.refresh }}
+          searching={!!cursor}
+          filter={{ text: q || [from, to].filter(Boolean).join(" – "), onReset: () => { setText(""); navigate(addressWith({ q: "", from: "", to: "" }), true); }, none: t("logs.nothing.filter") }}
+          nothing={{ icon: "logs", title: t("logs.nothing") }}
+          {...(log?.setting && { off: { setting: log.setting, title: t("logs.off"), off: "none", on: "debug" } })}
+        />
         <div className={`lg-l ${wrap ? "wrapped" : ""}`} style={{ height: lines.length ? virtualizer.getTotalSize() + 24 : 0, position: "relative" }}>
           {virtualizer.getVirtualItems().map((item) => {
             const l = lines[item.index];

@@ -22,7 +22,7 @@ export function Part<T>({ title, all, list, empty, row }: {
         {list.error && <ErrorNote error={list.error} retryAt={list.retryAt} onRetry={list.refresh} />}
         {!list.data && !list.error && <Skeleton rows={3} />}
         {list.data && items.length === 0 && <p className="t3">{empty}</p>}
-        {items.length > 0 && <table className="mini" aria-label={title}><tbody>{items.map(row)}</tbody></table>}
+        {items.length > 0 && <table className="mini part" aria-label={title}><tbody>{items.map(row)}</tbody></table>}
       </div>
     </section>
   );

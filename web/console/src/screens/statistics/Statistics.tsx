@@ -15,7 +15,8 @@ import { Icon } from "../../ui/Icon";
 import { LiveBadge, PageHead, Tabs } from "../../ui/Page";
 import { Raw } from "../../ui/Raw";
 import { Spark } from "../../ui/Spark";
-import { Empty, ErrorNote, Skeleton } from "../../ui/States";
+import { ListState } from "../../ui/ListState";
+import { ErrorNote } from "../../ui/States";
 
 function value(m: Metric, t: Text): string {
   return m.unit === "bytes" ? formatBytes(m.value, t.locale) : formatNumber(m.value, t.locale);
@@ -69,9 +70,8 @@ export default function Statistics({ params }: { params: Record<string, string> 
       <Tabs label={t("nav.statistics")} tabs={groups.map((g) => ({ to: `/status/statistics/${g}`, label: groupLabel(g, t), current: g === group }))} />
       <div className="scroll" tabIndex={0} role="region" aria-label={groupLabel(group, t)}>
         <div className="pad">
-          {metrics.error && <ErrorNote error={metrics.error} retryAt={metrics.retryAt} onRetry={metrics.refresh} />}
-          {!metrics.data && !metrics.error && <Skeleton />}
-          {!!metrics.data && shown.length === 0 && <Empty icon="stats" title={t("stats.nothing")} />}
+          {metrics.error && !!metrics.data && <ErrorNote error={metrics.error} retryAt={metrics.retryAt} onRetry={metrics.refresh} />}
+          <ListState list={{ items: metrics.data ? shown : undefined, loading: metrics.loading, error: metrics.error, retryAt: metrics.retryAt, refresh: metrics.refresh }} nothing={{ icon: "stats", title: t("stats.nothing") }} />
           <div className="kpis auto">
             {shown.map((m) => {
               const rates = ratesOf(samples, m.name);
