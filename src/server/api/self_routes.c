@@ -78,7 +78,7 @@ static void login(struct api_call *c)
     _cleanup_(account_unrefp) const struct account *acc = NULL;
     _cleanup_(api_caller_freep) struct api_caller *who = NULL;
     struct accounts *a = c->api->o.admin->accounts;
-    struct auth_peer peer = { .service = "WEB",
+    struct auth_peer peer = { .service = "Control", /* log.auth.api */
                               .ip = c->req->peer,
                               .hostname = c->api->hostname,
                               .tls = c->req->tls,
