@@ -183,8 +183,8 @@ static const struct {
     { "imap.listen", is_listen, false, "address:port or [IPv6]:port, separated by ;" },
     { "imap.listen_tls", is_listen, false, "address:port or [IPv6]:port, separated by ;" },
     { "log.archive", is_zip, false,
-      "the absolute path of a file that ends in .zip, such as /var/backups/logs.zip; not a "
-      "folder" },
+      "the absolute path of a file that ends in .zip, such as /var/lib/posthorn/logs.zip; not "
+      "a folder" },
     { "log.syslog_server", is_relay, false, "host, host:port, address or [IPv6]:port" },
     { "mailbox.default_folders", is_folder, false, "folder names without % and *" },
     { "net.access_ips", is_network_or_mask, false, NETWORKS_OR_MASKS },

@@ -175,7 +175,9 @@ static int write_fresh(const char *fresh, const char *archive, const char *dir, 
 static int sync_file(const char *path)
 {
     _cleanup_(closep) int fd = open(path, O_RDONLY | O_CLOEXEC);
-    return fd < 0 || fchmod(fd, 0640) < 0 || fsync(fd) < 0 ? -errno : 0;
+    if (fd >= 0)
+        (void)fchmod(fd, 0640); /* some file systems have no modes */
+    return fd < 0 || fsync(fd) < 0 ? -errno : 0;
 }
 
 int log_archive_add(const char *archive, const char *dir, char *const *names, size_t n,

@@ -126,16 +126,18 @@ void log_old_tick(struct log_old *o, const struct log_files *f)
     o->server_id = xstrdup(f->server_id);
     o->archive = xstrdup(f->archive);
     o->keep = oldest_kept(f->delete_days);
+    o->failed = false;
     atomic_store(&o->ended, false);
     sigset_t all, old;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &old);
     int e = pthread_create(&o->thread, NULL, run, o);
     pthread_sigmask(SIG_SETMASK, &old, NULL);
-    o->started = true;
-    o->failed = e != 0;
-    if (e)
+    o->started = e == 0;
+    if (e) {
+        o->failed = true;
         forget(o);
+    }
 }
 
 void log_old_stop(struct log_old *o)

@@ -218,7 +218,14 @@ static bool pause_for(struct syslog_sender *s, int ms)
     return !atomic_load(&s->cancel);
 }
 
-/* Until it is sent, or the sender is to end, or there is no server. */
+static void lose(struct sv packet)
+{
+    struct sv m;
+    while (next_message(&packet, &m))
+        ctr_inc(CTR_syslog_lines_lost);
+}
+
+/* Until it is sent, or there is no server; lost when the sender is to end before. */
 static void send_packet(struct syslog_sender *s, struct sv packet)
 {
     for (int wait = FIRST_PAUSE_MS;; wait = MIN(2 * wait, (int)LAST_PAUSE_MS)) {
@@ -235,8 +242,10 @@ static void send_packet(struct syslog_sender *s, struct sv packet)
         disconnect(s);
         if (r != E_CANCELLED)
             fails(s, ei.text);
-        if (!pause_for(s, wait))
+        if (!pause_for(s, wait)) {
+            lose(packet);
             return;
+        }
     }
 }
 

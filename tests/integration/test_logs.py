@@ -1,9 +1,12 @@
 """The settings of the text logs (room log): levels, rotation, deletion and archive, directory, cache, the system log."""
 import http.client
+import json
 import re
 import shutil
+import smtplib
 import subprocess
 import time
+import urllib.parse
 
 import pytest
 from conftest import PASSWORD, wait_for
@@ -102,6 +105,68 @@ def test_levels_of_maintenance(server, level, changes, refused):
                     sub_log(server, "maintenance")[len(before):].count("'deliver.local_workers' ") >= 2 else None)
     assert len(re.findall(r"\] \d\d:\d\d:\d\d 'smtp.max_recipients' updated '", text)) == changes, text
     assert len(re.findall(r"Access denied 'bob@example.test[^']*': GET /api/v1/settings\n", text)) == refused, text
+
+
+def test_methods_of_authentication(server):
+    """log.auth.methods, log.auth.api: the code of the mechanism; the API is called Control."""
+    server.tool("set", "log.auth", "extended")
+    server.tool("set", "auth.cram_md5", "yes")
+    before = sub_log(server, "auth")
+    for mechanism in ("PLAIN", "LOGIN", "CRAM-MD5"):
+        with smtplib.SMTP("127.0.0.1", server.port["submission"], timeout=60) as c:
+            c.starttls()
+            c.ehlo("client.test")
+            c.user, c.password = server.address("bob"), PASSWORD
+            c.auth(mechanism, {"PLAIN": c.auth_plain, "LOGIN": c.auth_login, "CRAM-MD5": c.auth_cram_md5}[mechanism])
+    c = http.client.HTTPConnection("127.0.0.1", server.port["http"], timeout=20)
+    c.request("POST", "/api/v1/login", json.dumps({"user": server.address("bob"), "password": PASSWORD}),
+              {"Content-Type": "application/json"})
+    assert c.getresponse().status == 200
+    c.close()
+    text = wait_for("the log", lambda: (t := sub_log(server, "auth")[len(before):]) if
+                    "[Control]" in sub_log(server, "auth")[len(before):] else None)
+    found = re.findall(r"Authentication \[(\w+)\] - Result=1, User=bob@example.test, Method=(\d+)\n", text)
+    assert found == [("SMTP", "0"), ("SMTP", "0"), ("SMTP", "2"), ("Control", "0")], text
+
+
+# --- the reader ---
+
+def ask(server, path):
+    c = http.client.HTTPConnection("127.0.0.1", server.port["http"], timeout=20)
+    c.request("GET", f"/api/v1{path}", headers={"Authorization": f"Bearer {server.token}"})
+    r = c.getresponse()
+    body = json.loads(r.read())
+    c.close()
+    assert r.status == 200, body
+    return body["items"]
+
+
+def test_the_reader_of_logs(server):
+    """st.logs.service, date, fromto, filter: every log; the files of the day, all parts in order; the window; words with ; between
+    them."""
+    server.tool("change", "account", server.address("carol"), "role=system-admin")
+    server.token = server.tool("create", "token", server.address("carol"), "reader").stdout.strip()
+    day, other = days_ago(3), days_ago(4)
+    line = "192.0.2.{0}       [16{0:02}] {1} <<< MAIL FROM:<{2}@example.org>\n"
+    plant(server, day, "s{}-00.log", text=line.format(1, "00:00:00", "ann") + line.format(2, "08:59:59", "bob"))
+    plant(server, day, "s{}-01.log", text=line.format(3, "09:00:00", "ann") + "250-continued\n" + line.format(4, "23:59:59", "cid"))
+    plant(server, other, "s{}-00.log", text=line.format(5, "09:00:00", "ann"))
+    logs = {i["service"]: i for i in ask(server, "/logs")}
+    assert set(logs) == {"smtp", "pop3", "imap", "control", "errors", "auth", "maintenance", "mailflow", "dns", "sql"}
+    days = {d["date"].replace("-", ""): d for d in logs["smtp"]["days"]}
+    assert days[day]["files"] == 2 and days[other]["files"] == 1, days
+    date = f"{day[:4]}-{day[4:6]}-{day[6:]}"
+
+    def found(**query):
+        rows = ask(server, f"/logs/smtp/lines?{urllib.parse.urlencode({'date': date, **query})}")
+        return [r["session"] or r["text"] for r in rows]
+
+    assert found() == ["1601", "1602", "1603", "250-continued", "1604"]
+    assert found(**{"from": "09:00", "to": "09:00"}) == ["1603", "250-continued"]
+    assert found(**{"from": "08:59:59", "to": "09:00:00"}) == ["1602", "1603", "250-continued"]
+    assert found(filter="1603;ANN@example") == ["1603"]
+    assert found(filter="ann@") == ["1601", "1603"]
+    assert found(filter="1603;bob") == []
 
 
 # --- files ---

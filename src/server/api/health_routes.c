@@ -247,9 +247,8 @@ static void list(struct api_call *c)
     check_counter(c, items, CTR_transcript_lines_lost, "transcripts.lost",
                   "Lost lines of transcripts",
                   "The volume of events was full or slow; the error log says since when.");
-    check_counter(c, items, CTR_syslog_lines_lost, "syslog.lost",
-                  "Lines lost for the syslog server",
-                  "The error log says why; see log.syslog_server.");
+    check_counter(c, items, CTR_syslog_lines_lost, "syslog.lost", "Lines lost for syslog",
+                  "Look at log.syslog and log.syslog_server; the error log may say why.");
     check_counter(c, items, CTR_db_errors, "db.errors", "Failed database statements",
                   "The error log names them.");
     api_page_of(c, items, "id", true);

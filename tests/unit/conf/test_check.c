@@ -164,7 +164,7 @@ static void test_text(void **state)
         char want[300];
         snprintf(want, sizeof(want),
                  "!log.archive: '%s' is not valid; allowed: the absolute path of a file that ends "
-                 "in .zip, such as /var/backups/logs.zip; not a folder",
+                 "in .zip, such as /var/lib/posthorn/logs.zip; not a folder",
                  no[i]);
         check("log.archive", no[i], want);
     }

@@ -229,9 +229,7 @@ static void test_sink(void **state)
 {
     (void)state;
     struct log_sink *sink;
-    struct log_sink_conf c = {
-        .dir = logdir, .server_id = "", .delete_days = 7, .archive = archive
-    };
+    struct log_sink_conf c = { .dir = logdir, .server_id = "", .archive = archive };
     for (int i = 0; i < 300; i++) { /* more than go at once */
         char name[40];
         snprintf(name, sizeof(name), "s20261101-%02d.log", i);
@@ -242,6 +240,8 @@ static void test_sink(void **state)
     assert_int_equal(mkdir(archive, 0700), 0); /* a folder: nothing goes */
     assert_int_equal(log_sink_new(&c, &sink, NULL), 0);
     log_attach(log_sink_local_fd(sink));
+    c.delete_days = 7;
+    log_sink_configure(sink, &c);
     for (int i = 0; i < 6000 && count_lines("e20261121-00.log") == 0; i++)
         usleep(10000);
     _cleanup_(freep) char *errors = log_read("e20261121-00.log");

@@ -323,34 +323,42 @@ static void test_cache(void **state)
     wait_for("s20261121-00.log", "last\n");
 }
 
-/* A crash of the process that has the cache. */
+/* A crash of the process that has the cache: this program, started again. */
+enum { CRASH_CACHE = 2000, CRASH_LINES = 1009 };
+
+static void crash(void)
+{
+    struct log_sink *s;
+    struct log_sink_conf c = conf();
+    c.cache_bytes = CRASH_CACHE;
+    clock_test_freeze(NOON_21_NOV_2026);
+    if (log_sink_new(&c, &s, NULL) < 0)
+        _exit(1);
+    int fd = log_sink_local_fd(s);
+    for (int i = 0; i < CRASH_LINES; i++) {
+        char line[41];
+        snprintf(line, sizeof(line), "10.0.0.1        [0001] 12:00:00 %07d\n", i);
+        put_record(fd, 20261121, line, 0);
+    }
+    for (int i = 0; i < 6000 && count_lines("s20261121-00.log") < CRASH_LINES / 50 * 50; i++)
+        usleep(10000);
+    kill(getpid(), SIGKILL);
+}
+
 static void test_cache_and_crash(void **state)
 {
     (void)state;
-    enum { CACHE = 2000, LINES = 1009 };
     pid_t pid = fork();
     if (pid == 0) {
-        struct log_sink *s;
-        struct log_sink_conf c = conf();
-        c.cache_bytes = CACHE;
-        if (log_sink_new(&c, &s, NULL) < 0)
-            _exit(1);
-        int fd = log_sink_local_fd(s);
-        for (int i = 0; i < LINES; i++) {
-            char line[41];
-            snprintf(line, sizeof(line), "10.0.0.1        [0001] 12:00:00 %07d\n", i);
-            put_record(fd, 20261121, line, 0);
-        }
-        for (int i = 0; i < 6000 && count_lines("s20261121-00.log") < LINES / 50 * 50; i++)
-            usleep(10000);
-        kill(getpid(), SIGKILL);
+        execl("/proc/self/exe", "test_sink", logdir, (char *)NULL);
+        _exit(127);
     }
     int status;
     assert_int_equal(waitpid(pid, &status, 0), pid);
     assert_true(WIFSIGNALED(status));
     size_t kept = count_lines("s20261121-00.log");
-    assert_true(kept < LINES); /* there was a cache */
-    assert_true((LINES - kept) * 40 <= CACHE);
+    assert_true(kept < CRASH_LINES); /* there was a cache */
+    assert_true((CRASH_LINES - kept) * 40 <= CRASH_CACHE);
 }
 
 /* stderr goes to a file for the time of fn. */
@@ -536,8 +544,10 @@ static void test_bad_directory(void **state)
 
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
-int main(void)
+int main(int argc, char **argv)
 {
+    if (argc > 1 && sv_copy(logdir, sizeof(logdir), sv_c(argv[1])))
+        crash();
     const struct CMUnitTest tests[] = {
         T(test_names),           T(test_server_id),       T(test_goes_on),
         T(test_rotation),        T(test_midnight),        T(test_delete),
