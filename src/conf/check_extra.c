@@ -169,6 +169,7 @@ static const struct {
     const char *allowed;
 } checks[] = {
     { "deliver.bounce_from", is_mailbox_name, true, "a local part or an address" },
+    { "deliver.ca_file", is_path, false, "an absolute path" },
     { "deliver.relay_host", is_relay, false, "host, host:port, address or [IPv6]:port" },
     { "deliver.source_ip", is_address, false, "an IP address of this machine" },
     { "dns.servers", is_dns_server, false, "addresses or address@port, separated by ;" },

@@ -42,6 +42,7 @@ struct client_tls_opts {
      * 3 name and dates do not count; records of other usages than 2 and 3 are unusable. */
     const struct tlsa *tlsa;
     size_t n_tlsa;
+    const char *ca_file; /* authorities instead of the system's; NULL or "" = those */
 };
 struct client_tls_result {
     long verify;        /* X509_V_* code: 0 = verified, 62 = name mismatch, 65 = no TLSA matches */

@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/stat.h>
 
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
@@ -12,25 +13,63 @@
 #include "net/client_priv.h"
 #include "net/tls_priv.h"
 
-static SSL_CTX *client_ctx; /* made once, never changed */
+/* One context for each file of authorities that is in use: the system's, and the last one named. */
+static struct {
+    pthread_mutex_t lock; /* guards the rest */
+    SSL_CTX *system, *named;
+    char path[512];
+    struct timespec changed; /* of the file, when it was read */
+} contexts = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
-static void make_context(void)
+static SSL_CTX *new_context(const char *ca_file)
 {
     signal(SIGPIPE, SIG_IGN); /* OpenSSL writes without MSG_NOSIGNAL */
     SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
     if (!ctx)
-        return;
+        return NULL;
     SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_IGNORE_UNEXPECTED_EOF);
     SSL_CTX_set_mode(ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
                               SSL_MODE_RELEASE_BUFFERS);
     SSL_CTX_set_verify(ctx, SSL_VERIFY_NONE, NULL);
     SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
-    SSL_CTX_set_default_verify_paths(ctx);
-    if (SSL_CTX_dane_enable(ctx) <= 0) {
-        SSL_CTX_free(ctx);
-        return;
+    if ((ca_file ? SSL_CTX_load_verify_file(ctx, ca_file)
+                 : SSL_CTX_set_default_verify_paths(ctx)) == 1 &&
+        SSL_CTX_dane_enable(ctx) > 0)
+        return ctx;
+    SSL_CTX_free(ctx);
+    return NULL;
+}
+
+static bool is_current(const char *ca_file, const struct stat *st)
+{
+    return contexts.named && strcmp(contexts.path, ca_file) == 0 &&
+           contexts.changed.tv_sec == st->st_mtim.tv_sec &&
+           contexts.changed.tv_nsec == st->st_mtim.tv_nsec;
+}
+
+/* Counted, for one connection; NULL: it cannot be made. */
+static SSL_CTX *get_context(const char *ca_file)
+{
+    struct stat st = { 0 };
+    bool named = ca_file && *ca_file;
+    SSL_CTX **which = named ? &contexts.named : &contexts.system;
+
+    if (named && stat(ca_file, &st) < 0)
+        return NULL;
+    pthread_mutex_lock(&contexts.lock);
+    if (named && !is_current(ca_file, &st)) {
+        SSL_CTX_free(contexts.named);
+        contexts.named = new_context(ca_file);
+        (void)sv_copy(contexts.path, sizeof(contexts.path), sv_c(ca_file));
+        contexts.changed = st.st_mtim;
+    } else if (!*which) {
+        *which = new_context(NULL);
     }
-    client_ctx = ctx;
+    SSL_CTX *ctx = *which;
+    if (ctx)
+        SSL_CTX_up_ref(ctx);
+    pthread_mutex_unlock(&contexts.lock);
+    return ctx;
 }
 
 static bool set_name(SSL *ssl, const char *name)
@@ -132,17 +171,17 @@ static void find_out(SSL *ssl, struct client_tls_result *ret)
 int client_tls_start(struct client *c, const struct client_tls_opts *o,
                      struct client_tls_result *ret, struct errinfo *ei)
 {
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
     char why[128];
     *ret = (struct client_tls_result){ 0 };
-    pthread_once(&once, make_context);
     if (client_has_input(c))
         return err_set(ei, E_TLS, "%s: input before the TLS handshake", c->peer);
     int r = client_flush(c, ei);
     if (r < 0)
         return r;
     ERR_clear_error();
-    SSL *ssl = client_ctx ? SSL_new(client_ctx) : NULL;
+    SSL_CTX *ctx = get_context(o->ca_file);
+    SSL *ssl = ctx ? SSL_new(ctx) : NULL;
+    SSL_CTX_free(ctx); /* ssl holds it */
     if (!ssl || !set_up(ssl, c, o, &ret->usable_tlsa)) {
         SSL_free(ssl);
         return err_set(ei, E_TLS, "%s: cannot begin TLS: %s", c->peer,

@@ -1,13 +1,15 @@
-/* What TLS with one host has to prove, and STARTTLS under that. RFC 3207, 7672. */
+/* What TLS with one host has to prove, and STARTTLS under that. RFC 3207, 7672, 8461. */
 #pragma once
 
 #include "mail/deliver/dane.h"
 #include "mail/deliver/smtp_client.h"
+#include "mail/deliver/sts.h"
 
 struct tls_policy {
-    enum { TLS_NEVER, TLS_MAY, TLS_REQUIRE } level; /* as deliver.starttls; DANE raises it */
+    enum { TLS_NEVER, TLS_MAY, TLS_REQUIRE } level; /* as deliver.starttls; policies raise it */
     struct dane dane;
-    char domain[256]; /* that the mail is for; "" = the host was named by a setting */
+    enum mta_sts_mode sts; /* what the domain's policy asks; MTA_STS_NONE where DANE decides */
+    char domain[256];      /* that the mail is for; "" = the host was named by a setting */
 };
 
 /* The policy for host i of the route. E_TLS (*why filled): the host must not be used. */
