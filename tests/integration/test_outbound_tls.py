@@ -14,22 +14,27 @@ import pytest
 
 from conftest import wait_for
 from peers import DNS, PEER, RECORDS, SIGNED, NameServer, PostfixDovecot, SignedZones, neighbour, wait_answer
-from test_postfix import arrived, ended_session, message, submit
+from test_postfix import arrived, bounce_about, ended_session, message, submit
 
 CLEAR = "127.0.0.6"    # a server without TLS
 SILENT = "127.0.0.57"  # no name server
 WEB = "127.0.0.7"      # policies of MTA-STS
 ZONES = ("dane.test", "ta.test", "wrong.test", "none.test", "forged.test", "tlsafail.test", "plain.test", "unusable.test", "clear.test",
          "alias.test")
+SECURE = ("sec.test", "bare.test")
 STS = ("good.sts.test", "other.sts.test", "badcert.sts.test", "testing.sts.test", "none.sts.test", "missing.sts.test", "moved.sts.test",
        "long.sts.test", "wrongweb.sts.test")
 
 
 class Peer(PostfixDovecot):
-    DOMAINS = ("peer.test", *ZONES, *STS)
+    DOMAINS = ("peer.test", *ZONES, *STS, *SECURE)
+
+    def main_cf(self):
+        return super().main_cf() + f"smtpd_tls_ask_ccert = yes\nsmtpd_tls_CAfile = {self.dir}/ca.pem\n"
 
 
-def sts_records():
+def own_records():
+    yield from ("sec.test MX 10 mx.sec.test", f"mx.sec.test A {PEER}", "bare.test MX 10 mx.bare.test", f"mx.bare.test A {CLEAR}")
     for d in STS:
         yield from (f"{d} MX 10 mx.{d}", f"mx.{d} A {PEER}", f"mta-sts.{d} A {WEB}", f'_mta-sts.{d} TXT "v=STSv1;id=1"')
 
@@ -96,7 +101,7 @@ def make_certificate(d):
                        "-extfile", d / "ext")
 
     (d / "web.pem").write_bytes(sign(f"mta-sts.{z}" for z in STS if z != "wrongweb.sts.test"))
-    leaf = sign(f"mx.{z}" for z in (*ZONES, *STS) if z not in ("alias.test", "badcert.sts.test"))
+    leaf = sign(f"mx.{z}" for z in (*ZONES, *STS, *SECURE) if z not in ("alias.test", "badcert.sts.test"))
     (d / "cert.pem").write_bytes(leaf + (d / "ca.pem").read_bytes())
     key = openssl("pkey", "-pubin", "-outform", "DER", input=openssl("x509", "-pubkey", "-noout", input=leaf))
     return hashlib.sha256(key).hexdigest(), hashlib.sha256(openssl("x509", "-in", d / "ca.pem", "-outform", "DER")).hexdigest()
@@ -129,7 +134,7 @@ def world(make_module_server):
         "clear.test": zone(CLEAR, f"3 1 1 {key}"),
         "alias.test": "@ MX 10 mx\nmx CNAME mx.dane.test.\n",
     }, plain=("plain.test",)).start()
-    dns = begin(NameServer, [*RECORDS, *sts_records()], stubs=dict.fromkeys(ZONES, SIGNED), refused=("_tcp.mx.tlsafail.test",)).start()
+    dns = begin(NameServer, [*RECORDS, *own_records()], stubs=dict.fromkeys(ZONES, SIGNED), refused=("_tcp.mx.tlsafail.test",)).start()
     peer.start()
     sink = subprocess.Popen(["smtp-sink", "-u", "nobody", f"{CLEAR}:25", "100"], stdin=subprocess.DEVNULL)
     try:
@@ -312,6 +317,66 @@ def test_sts_holds_while_the_web_server_fails(world, sts):
     kept(world, "missing.sts.test").write_text("id 0\nfetched 4000000000\nretry 0\n\n" + policy("enforce", "mx.elsewhere.test"))
     send(world, "missing.sts.test")
     assert waiting(world, "missing.sts.test")[0].endswith("MTA-STS: the policy does not name this server)")
+
+
+# --- secure destinations, our own certificate ---
+
+
+@pytest.fixture
+def setting(world):
+    changed = []
+
+    def set_it(name, value):
+        world.ours.tool("set", name, value)
+        changed.append(name)
+
+    yield set_it
+    for name in changed:
+        world.ours.tool("reset", name)
+
+
+def of_certificate(world, what):
+    """A field as `openssl x509` shows it."""
+    return openssl("x509", "-noout", f"-{what}", *(["-sha256"] if what == "fingerprint" else []),
+                   input=(world.peer.dir / "cert.pem").read_bytes()).decode().strip().split("=", 1)[1]
+
+
+def secure_case(world, setting, entry, subject, ca=False):
+    setting("deliver.secure_destinations", entry)
+    setting("deliver.ca_file", str(world.peer.dir / "ca.pem") if ca else "")
+    rcpt = "dave@" + entry.split("|")[0].removeprefix("*.mx.")
+    submit(world.ours, "bob@example.test", [rcpt], message(subject, sender="bob@example.test", to=rcpt))
+
+
+def test_secure_destination_delivers(world, setting):
+    fingerprint, subject, issuer = (of_certificate(world, w) for w in ("fingerprint", "subject", "issuer"))
+    for n, (entry, ca) in enumerate((("sec.test", True), (f"sec.test|sha256={fingerprint}", False),
+                                     (f"sec.test|subject={subject}|issuer={issuer}", False))):
+        secure_case(world, setting, entry, f"secure-{n}", ca)
+        arrived("in Dovecot", lambda: world.peer.messages("dave"), f"secure-{n}")
+
+
+@pytest.mark.parametrize("entry, ca, reason", [
+    ("sec.test", False, "mx.sec.test: secure destination: self-signed certificate in certificate chain"),
+    (f"sec.test|sha256={'00' * 32}", True, "mx.sec.test: secure destination: the certificate has another fingerprint"),
+    ("sec.test|subject=CN = other", True, "mx.sec.test: secure destination: the certificate has another subject"),
+    ("sec.test|issuer=CN = other", True, "mx.sec.test: secure destination: the certificate has another issuer"),
+    ("bare.test", True, "mx.bare.test: secure destination: STARTTLS is not offered")])
+def test_secure_destination_returns(world, setting, entry, ca, reason):
+    subject = "returned-" + hashlib.md5((entry + reason).encode()).hexdigest()
+    secure_case(world, setting, entry, subject, ca)
+    notice = bounce_about(world.ours, "bob", subject)
+    assert f"554 Could not verify SSL connection ({reason})" in re.sub(r"\s+", " ", notice.as_string())
+
+
+def test_client_certificate(world, setting):
+    own = world.peer.dir / "own.pem"
+    own.write_bytes((world.peer.dir / "cert.pem").read_bytes() + (world.peer.dir / "key.pem").read_bytes())
+    shutil.chown(own, world.ours.user)
+    setting("deliver.client_certificate", str(own))
+    submit(world.ours, "alice@example.test", ["dave@sec.test"], message("with-certificate", to="dave@sec.test"))
+    got = arrived("in Dovecot", lambda: world.peer.messages("dave"), "with-certificate")
+    assert b'Client CN "mx"' in got and b"verified OK" in got, got[:1500]
 
 
 # --- the tool ---

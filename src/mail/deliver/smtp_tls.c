@@ -56,6 +56,10 @@ int smtp_tls_policy(struct smtp_client *s, const struct route *route, size_t i, 
     *ret = (struct tls_policy){ .level = (int)s->cf->deliver.starttls };
     if (!relay)
         sv_copy(ret->domain, sizeof(ret->domain), domain);
+    ret->is_secure = secure_find(sv_c(s->cf->deliver.secure_destinations), sv_c(host),
+                                 sv_c(ret->domain), &ret->secure);
+    if (ret->is_secure)
+        ret->level = TLS_REQUIRE;
     if (ret->level == TLS_NEVER)
         return 0;
     /* Where the host was found by an insecure answer, its records prove nothing (RFC 7672 2.2.1):
@@ -71,6 +75,17 @@ int smtp_tls_policy(struct smtp_client *s, const struct route *route, size_t i, 
     return 0;
 }
 
+/* Unlike the others this is our own administrator's word: the mail does not wait. */
+static int secure_failed(struct smtp_client *s, const char *reason, struct failure *why)
+{
+    static const char policy[] = "secure destination";
+    event(tls_policy_failed, &s->log, F_STR(host, s->host), F_STR(policy, policy),
+          F_STR(reason, reason));
+    failure_set(why, true, "554 Could not verify SSL connection (%s: %s: %s)", s->host, policy,
+                reason);
+    return E_TLS;
+}
+
 /* Of the policy that decides about this host; NULL: none does. */
 static const char *policy_name(const struct tls_policy *p)
 {
@@ -81,6 +96,8 @@ static int tls_missing(struct smtp_client *s, const struct tls_policy *policy, c
                        struct failure *why)
 {
     const char *name = policy_name(policy);
+    if (policy->is_secure && !(s->caps & CAP_STARTTLS))
+        return secure_failed(s, why_not, why);
     if (name)
         return policy_failed(s, s->host, name, why_not, why);
     if (policy->sts == MTA_STS_TESTING)
@@ -99,7 +116,10 @@ static int judge(struct smtp_client *s, const struct tls_policy *policy,
                  const struct client_tls_result *found, struct failure *why)
 {
     const char *name = policy_name(policy);
+    const char *unfit = policy->is_secure ? secure_check(&policy->secure, found) : NULL;
     char reason[160];
+    if (unfit)
+        return secure_failed(s, unfit, why);
     snprintf(reason, sizeof(reason), "the certificate does not match: %s",
              client_verify_text(found->verify));
     if (found->verify && must_verify(policy, found)) {
@@ -133,6 +153,8 @@ int smtp_start_tls(struct smtp_client *s, const struct tls_policy *policy, struc
         .tlsa = policy->dane.tlsa,
         .n_tlsa = policy->dane.n,
         .ca_file = s->cf->deliver.ca_file,
+        .cert_file = s->cf->deliver.client_certificate,
+        .describe = policy->is_secure,
     };
     bool required = policy->level == TLS_REQUIRE;
     if (!(s->caps & CAP_STARTTLS)) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "mail/deliver/dane.h"
+#include "mail/deliver/secure.h"
 #include "mail/deliver/smtp_client.h"
 #include "mail/deliver/sts.h"
 
@@ -9,7 +10,9 @@ struct tls_policy {
     enum { TLS_NEVER, TLS_MAY, TLS_REQUIRE } level; /* as deliver.starttls; policies raise it */
     struct dane dane;
     enum mta_sts_mode sts; /* what the domain's policy asks; MTA_STS_NONE where DANE decides */
-    char domain[256];      /* that the mail is for; "" = the host was named by a setting */
+    bool is_secure;        /* a secure destination: what does not fit is returned */
+    struct secure_destination secure; /* points into the settings */
+    char domain[256]; /* that the mail is for; "" = the host was named by a setting */
 };
 
 /* The policy for host i of the route. E_TLS (*why filled): the host must not be used. */

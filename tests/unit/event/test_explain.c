@@ -145,6 +145,9 @@ static void test_rows(void **state)
           "name "
           "this server)",
           "smtp.err.c.sts" },
+        { "554 Could not verify SSL connection (mx.example: secure destination: STARTTLS is not "
+          "offered)",
+          "smtp.err.c.secure" },
         { "554 Could not verify SSL connection (mx.example: STARTTLS is not offered)",
           "smtp.err.c.ssl" },
     };
