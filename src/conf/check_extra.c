@@ -89,6 +89,22 @@ static bool is_dns_server(struct sv v)
            is_number_to(sv_skip(v, (size_t)at + 1), 1, 65535);
 }
 
+/* host, *.suffix or *, then fields of a certificate behind | each */
+static bool is_secure_destination(struct sv v)
+{
+    struct sv pattern = sv_trim(sv_split(&v, '|'));
+    bool ok = pattern.n > 0 && sv_find(pattern, ' ') < 0 && sv_find(pattern, '=') < 0;
+    while (ok && v.p) {
+        struct sv field = sv_trim(sv_split(&v, '|'));
+        ssize_t eq = sv_find(field, '=');
+        struct sv name = sv_take(field, eq < 0 ? 0 : (size_t)eq);
+        ok = sv_trim(sv_skip(field, (size_t)eq + 1)).n > 0 &&
+             (sv_ieq(name, SV("sha256")) || sv_ieq(name, SV("subject")) ||
+              sv_ieq(name, SV("issuer")));
+    }
+    return ok;
+}
+
 static bool is_wait(struct sv v)
 {
     int64_t ms;
@@ -176,7 +192,11 @@ static const struct {
     const char *allowed;
 } checks[] = {
     { "deliver.bounce_from", is_mailbox_name, true, "a local part or an address" },
+    { "deliver.ca_file", is_path, false, "an absolute path" },
+    { "deliver.client_certificate", is_path, false, "an absolute path" },
     { "deliver.relay_host", is_relay, false, "host, host:port, address or [IPv6]:port" },
+    { "deliver.secure_destinations", is_secure_destination, false,
+      "host patterns such as *.example.com, each with |sha256=, |subject= or |issuer= if needed" },
     { "deliver.source_ip", is_address, false, "an IP address of this machine" },
     { "dns.servers", is_dns_server, false, "addresses or address@port, separated by ;" },
     { "imap.access_ips", is_network_or_mask, false, NETWORKS_OR_MASKS },

@@ -4,33 +4,90 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/stat.h>
 
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
 
 #include "base/clock.h"
+#include "log/log.h"
 #include "net/client_priv.h"
 #include "net/tls_priv.h"
 
-static SSL_CTX *client_ctx; /* made once, never changed */
+/* One context for the system's authorities, and one for the files that settings name. */
+struct files {
+    char ca[512], cert[512];
+    struct timespec ca_changed, cert_changed; /* when they were read */
+};
 
-static void make_context(void)
+static struct {
+    pthread_mutex_t lock; /* guards the rest */
+    SSL_CTX *system, *named;
+    struct files files; /* of named */
+} contexts = { .lock = PTHREAD_MUTEX_INITIALIZER };
+
+/* A file that cannot be used leaves the context without it, never the connection without TLS: no
+ * certificate is then valid, and we show none. */
+static void load_files(SSL_CTX *ctx, const struct files *f)
+{
+    char why[128];
+    ERR_clear_error();
+    if (*f->ca && SSL_CTX_load_verify_file(ctx, f->ca) != 1)
+        log_error("deliver.ca_file %s cannot be used: %s", f->ca, tls_error_text(why, sizeof(why)));
+    if (*f->cert && (SSL_CTX_use_certificate_chain_file(ctx, f->cert) != 1 ||
+                     SSL_CTX_use_PrivateKey_file(ctx, f->cert, SSL_FILETYPE_PEM) != 1))
+        log_error("deliver.client_certificate %s cannot be used: %s", f->cert,
+                  tls_error_text(why, sizeof(why)));
+    ERR_clear_error();
+}
+
+static SSL_CTX *new_context(const struct files *f)
 {
     signal(SIGPIPE, SIG_IGN); /* OpenSSL writes without MSG_NOSIGNAL */
     SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
     if (!ctx)
-        return;
+        return NULL;
     SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_IGNORE_UNEXPECTED_EOF);
     SSL_CTX_set_mode(ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
                               SSL_MODE_RELEASE_BUFFERS);
     SSL_CTX_set_verify(ctx, SSL_VERIFY_NONE, NULL);
     SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
-    SSL_CTX_set_default_verify_paths(ctx);
-    if (SSL_CTX_dane_enable(ctx) <= 0) {
-        SSL_CTX_free(ctx);
-        return;
+    if (!*f->ca)
+        SSL_CTX_set_default_verify_paths(ctx);
+    load_files(ctx, f);
+    if (SSL_CTX_dane_enable(ctx) > 0)
+        return ctx;
+    SSL_CTX_free(ctx);
+    return NULL;
+}
+
+static void name_file(const char *path, char ret[512], struct timespec *ret_changed)
+{
+    struct stat st;
+    if (path && *path && sv_copy(ret, 512, sv_c(path)) && stat(path, &st) == 0)
+        *ret_changed = st.st_mtim;
+}
+
+/* Counted, for one connection; NULL: it cannot be made. */
+static SSL_CTX *get_context(const struct client_tls_opts *o)
+{
+    struct files f = { .ca = "" };
+    name_file(o->ca_file, f.ca, &f.ca_changed);
+    name_file(o->cert_file, f.cert, &f.cert_changed);
+    bool named = *f.ca || *f.cert;
+    SSL_CTX **which = named ? &contexts.named : &contexts.system;
+    pthread_mutex_lock(&contexts.lock);
+    if (!*which || (named && memcmp(&contexts.files, &f, sizeof(f)) != 0)) {
+        SSL_CTX_free(*which);
+        *which = new_context(&f);
+        if (named)
+            contexts.files = f;
     }
-    client_ctx = ctx;
+    SSL_CTX *ctx = *which;
+    if (ctx)
+        SSL_CTX_up_ref(ctx);
+    pthread_mutex_unlock(&contexts.lock);
+    return ctx;
 }
 
 static bool set_name(SSL *ssl, const char *name)
@@ -129,20 +186,46 @@ static void find_out(SSL *ssl, struct client_tls_result *ret)
         snprintf(ret->how, sizeof(ret->how), "DANE %u %u %u", usage, selector, matching);
 }
 
+/* As `openssl x509 -subject` shows it. */
+static void name_text(const X509_NAME *name, char *ret, size_t cap)
+{
+    BIO *b = BIO_new(BIO_s_mem());
+    char *p = NULL;
+    long n = b && X509_NAME_print_ex(b, name, 0, XN_FLAG_ONELINE & ~ASN1_STRFLGS_ESC_MSB) >= 0
+                 ? BIO_get_mem_data(b, &p)
+                 : 0;
+    (void)sv_copy(ret, cap, sv_n(p ? p : "", (size_t)MAX(n, 0L)));
+    BIO_free(b);
+}
+
+static void describe(SSL *ssl, struct client_tls_result *ret)
+{
+    const X509 *x = SSL_get0_peer_certificate(ssl);
+    uint8_t digest[EVP_MAX_MD_SIZE];
+    unsigned n = 0;
+    if (!x)
+        return;
+    name_text(X509_get_subject_name(x), ret->subject, sizeof(ret->subject));
+    name_text(X509_get_issuer_name(x), ret->issuer, sizeof(ret->issuer));
+    if (X509_digest(x, EVP_sha256(), digest, &n) == 1)
+        for (unsigned i = 0; i < n && 2 * i + 2 < sizeof(ret->sha256); i++)
+            snprintf(ret->sha256 + (size_t)2 * i, 3, "%02x", digest[i]);
+}
+
 int client_tls_start(struct client *c, const struct client_tls_opts *o,
                      struct client_tls_result *ret, struct errinfo *ei)
 {
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
     char why[128];
     *ret = (struct client_tls_result){ 0 };
-    pthread_once(&once, make_context);
     if (client_has_input(c))
         return err_set(ei, E_TLS, "%s: input before the TLS handshake", c->peer);
     int r = client_flush(c, ei);
     if (r < 0)
         return r;
     ERR_clear_error();
-    SSL *ssl = client_ctx ? SSL_new(client_ctx) : NULL;
+    SSL_CTX *ctx = get_context(o);
+    SSL *ssl = ctx ? SSL_new(ctx) : NULL;
+    SSL_CTX_free(ctx); /* ssl holds it */
     if (!ssl || !set_up(ssl, c, o, &ret->usable_tlsa)) {
         SSL_free(ssl);
         return err_set(ei, E_TLS, "%s: cannot begin TLS: %s", c->peer,
@@ -154,6 +237,8 @@ int client_tls_start(struct client *c, const struct client_tls_opts *o,
         return r;
     }
     find_out(ssl, ret);
+    if (o->describe)
+        describe(ssl, ret);
     c->ssl = ssl;
     c->tls_text = xasprintf("%s %s", SSL_get_version(ssl), SSL_get_cipher_name(ssl));
     return 0;

@@ -276,19 +276,27 @@ static int ask(const struct conf_dns *c, const struct dns_question *q, struct dn
     return r;
 }
 
+bool dns_to_ascii(const char *name, char ret[DNS_NAME_TEXT])
+{
+    char *ascii = NULL;
+    bool ok = idn2_lookup_u8((const uint8_t *)name, (uint8_t **)&ascii,
+                             IDN2_NFC_INPUT | IDN2_NONTRANSITIONAL) == IDN2_OK &&
+              sv_copy(ret, DNS_NAME_TEXT, sv_c(ascii));
+
+    idn2_free(ascii);
+    return ok;
+}
+
 int dns_ask(const struct dns_question *question, struct dns_reply *ret, struct errinfo *ei)
 {
     _cleanup_(conf_unrefp) const struct conf *c = conf_pin();
     struct dns_question q = *question;
     int64_t began = clock_mono_ms();
-    char *ascii = NULL;
+    char ascii[DNS_NAME_TEXT];
     int r;
 
     *ret = (struct dns_reply){ 0 };
-    if (idn2_lookup_u8((const uint8_t *)q.name, (uint8_t **)&ascii,
-                       IDN2_NFC_INPUT | IDN2_NONTRANSITIONAL) != IDN2_OK)
-        ascii = NULL;
-    if (ascii)
+    if (dns_to_ascii(q.name, ascii))
         q.name = ascii;
     r = ask(&c->dns, &q, ret, ei);
     ret->took_ms = clock_mono_ms() - began;
@@ -297,7 +305,6 @@ int dns_ask(const struct dns_question *question, struct dns_reply *ret, struct e
         ret->answer->ttl_s = ret->ttl_s;
     }
     log_reply(&q, r, ret);
-    idn2_free(ascii);
     return r;
 }
 

@@ -69,6 +69,9 @@ void dns_reply_done(struct dns_reply *r);
 /* The servers that lookups go to, in order; their number, or an error. */
 int dns_servers(char ret[DNS_MAX_SERVERS][DNS_SERVER_TEXT], struct errinfo *ei);
 
+/* IDNA 2008 form of a name that may be UTF-8; false: it has none. */
+bool dns_to_ascii(const char *name, char ret[DNS_NAME_TEXT]);
+
 const char *dns_type_name(enum dns_type t);
 bool dns_type_parse(const char *word, enum dns_type *ret); /* any case */
 const char *dns_security_name(enum dns_security s);        /* "secure", "insecure", "bogus" */

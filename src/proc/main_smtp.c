@@ -57,7 +57,8 @@ static int start(struct module_ctx *m, struct errinfo *ei)
     notify_set_hooks(&(struct notify_hooks){ .hint = hint_access });
     r = open_stores(m, s, ei);
     if (r == 0) {
-        struct deliver_opts o = { s->queue, s->store, m->accounts };
+        _cleanup_(freep) char *policies = boot_path(&m->boot, "status/mta-sts");
+        struct deliver_opts o = { s->queue, s->store, m->accounts, policies };
 
         r = deliver_start(&o, &s->deliver, ei);
     }

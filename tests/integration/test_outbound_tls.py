@@ -1,26 +1,88 @@
 """What the TLS of other servers has to prove: DANE by signed zones of a real Knot, validated through a real unbound, with
 Postfix as the other side; and the tool that asks the name servers."""
 import hashlib
+import http.server
 import re
 import shutil
+import ssl
 import subprocess
 import tempfile
+import threading
 import types
 
 import pytest
 
 from conftest import wait_for
-from peers import DNS, PEER, SIGNED, NameServer, PostfixDovecot, SignedZones, neighbour, wait_answer
-from test_postfix import arrived, ended_session, message, submit
+from peers import DNS, PEER, RECORDS, SIGNED, NameServer, PostfixDovecot, SignedZones, neighbour, wait_answer
+from test_postfix import arrived, bounce_about, ended_session, message, submit
 
 CLEAR = "127.0.0.6"    # a server without TLS
 SILENT = "127.0.0.57"  # no name server
+WEB = "127.0.0.7"      # policies of MTA-STS
 ZONES = ("dane.test", "ta.test", "wrong.test", "none.test", "forged.test", "tlsafail.test", "plain.test", "unusable.test", "clear.test",
          "alias.test")
+SECURE = ("sec.test", "bare.test")
+STS = ("good.sts.test", "other.sts.test", "badcert.sts.test", "testing.sts.test", "none.sts.test", "missing.sts.test", "moved.sts.test",
+       "long.sts.test", "wrongweb.sts.test")
 
 
 class Peer(PostfixDovecot):
-    DOMAINS = ("peer.test", *ZONES)
+    DOMAINS = ("peer.test", *ZONES, *STS, *SECURE)
+
+    def main_cf(self):
+        return super().main_cf() + f"smtpd_tls_ask_ccert = yes\nsmtpd_tls_CAfile = {self.dir}/ca.pem\n"
+
+
+def own_records():
+    yield from ("sec.test MX 10 mx.sec.test", f"mx.sec.test A {PEER}", "bare.test MX 10 mx.bare.test", f"mx.bare.test A {CLEAR}")
+    for d in STS:
+        yield from (f"{d} MX 10 mx.{d}", f"mx.{d} A {PEER}", f"mta-sts.{d} A {WEB}", f'_mta-sts.{d} TXT "v=STSv1;id=1"')
+
+
+def policy(mode, mx, max_age=86400):
+    return f"version: STSv1\r\nmode: {mode}\r\nmx: {mx}\r\nmax_age: {max_age}\r\n"
+
+
+class Web:
+    """Serves policies by HTTPS: {domain: text, or status}; counts the requests."""
+
+    def __init__(self, d):
+        self.policies = {
+            "good.sts.test": policy("enforce", "*.good.sts.test"), "other.sts.test": policy("enforce", "mx.elsewhere.test"),
+            "badcert.sts.test": policy("enforce", "mx.badcert.sts.test"), "testing.sts.test": policy("testing", "mx.elsewhere.test"),
+            "none.sts.test": policy("none", "mx.elsewhere.test"), "missing.sts.test": 404, "moved.sts.test": 301,
+            "long.sts.test": policy("enforce", "mx.elsewhere.test") + "x: y\r\n" * 20000,
+            "wrongweb.sts.test": policy("enforce", "mx.elsewhere.test"),
+        }
+        self.asked = asked = []
+        policies = self.policies
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                domain = self.headers["Host"].removeprefix("mta-sts.")
+                asked.append(domain)
+                found = policies.get(domain, 404) if self.path == "/.well-known/mta-sts.txt" else policy("enforce", "mx.elsewhere.test")
+                self.send_response(found if isinstance(found, int) else 200)
+                if found == 301:
+                    self.send_header("Location", f"https://mta-sts.{domain}/elsewhere")
+                body = b"" if isinstance(found, int) else found.encode()
+                self.send_header("Content-Type", "text/plain; charset=utf-8")
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_):
+                pass
+
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(d / "web.pem", d / "key.pem")
+        self.server = http.server.ThreadingHTTPServer((WEB, 443), Handler)
+        self.server.socket = context.wrap_socket(self.server.socket, server_side=True, do_handshake_on_connect=False)
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def stop(self):
+        self.server.shutdown()
+        self.server.server_close()
 
 
 def openssl(*words, **kw):
@@ -28,14 +90,18 @@ def openssl(*words, **kw):
 
 
 def make_certificate(d):
-    """A CA and what it has signed for the hosts of ZONES, as key.pem and cert.pem; digests of the host's key and of the CA."""
+    """A CA and what it has signed for the hosts of ZONES and STS, as key.pem and cert.pem; digests of the host's key and of the CA."""
     openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "30", "-subj", "/CN=Test CA",
             "-keyout", d / "ca.key", "-out", d / "ca.pem")
     openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=mx", "-keyout", d / "key.pem",
             "-out", d / "csr")
-    (d / "ext").write_text("subjectAltName=" + ",".join(f"DNS:mx.{z}" for z in ZONES if z != "alias.test") + "\n")
-    leaf = openssl("x509", "-req", "-in", d / "csr", "-CA", d / "ca.pem", "-CAkey", d / "ca.key", "-CAcreateserial", "-days", "30",
-                   "-extfile", d / "ext")
+    def sign(names):
+        (d / "ext").write_text("subjectAltName=" + ",".join(f"DNS:{n}" for n in names) + "\n")
+        return openssl("x509", "-req", "-in", d / "csr", "-CA", d / "ca.pem", "-CAkey", d / "ca.key", "-CAcreateserial", "-days", "30",
+                       "-extfile", d / "ext")
+
+    (d / "web.pem").write_bytes(sign(f"mta-sts.{z}" for z in STS if z != "wrongweb.sts.test"))
+    leaf = sign(f"mx.{z}" for z in (*ZONES, *STS, *SECURE) if z not in ("alias.test", "badcert.sts.test"))
     (d / "cert.pem").write_bytes(leaf + (d / "ca.pem").read_bytes())
     key = openssl("pkey", "-pubin", "-outform", "DER", input=openssl("x509", "-pubkey", "-noout", input=leaf))
     return hashlib.sha256(key).hexdigest(), hashlib.sha256(openssl("x509", "-in", d / "ca.pem", "-outform", "DER")).hexdigest()
@@ -68,7 +134,7 @@ def world(make_module_server):
         "clear.test": zone(CLEAR, f"3 1 1 {key}"),
         "alias.test": "@ MX 10 mx\nmx CNAME mx.dane.test.\n",
     }, plain=("plain.test",)).start()
-    dns = begin(NameServer, stubs=dict.fromkeys(ZONES, SIGNED), refused=("_tcp.mx.tlsafail.test",)).start()
+    dns = begin(NameServer, [*RECORDS, *own_records()], stubs=dict.fromkeys(ZONES, SIGNED), refused=("_tcp.mx.tlsafail.test",)).start()
     peer.start()
     sink = subprocess.Popen(["smtp-sink", "-u", "nobody", f"{CLEAR}:25", "100"], stdin=subprocess.DEVNULL)
     try:
@@ -183,6 +249,134 @@ def test_switched_off(world):
         assert "SSL: Not verified (19) - proceed anyway" in send(world, "wrong.test")
     finally:
         world.ours.tool("set", "deliver.dane", "yes")
+
+
+# --- MTA-STS ---
+
+
+@pytest.fixture(scope="module")
+def sts(world):
+    web = Web(world.peer.dir)
+    world.ours.tool("set", "deliver.ca_file", str(world.peer.dir / "ca.pem"))
+    world.ours.tool("set", "deliver.mta_sts", "yes")
+    try:
+        yield web
+    finally:
+        world.ours.tool("set", "deliver.mta_sts", "no")
+        world.ours.tool("set", "deliver.ca_file", "")
+        web.stop()
+
+
+def kept(world, domain):
+    return world.ours.data / "status" / "mta-sts" / domain
+
+
+def test_sts_enforced_and_kept(world, sts):
+    log = send(world, "good.sts.test")
+    assert "SSL: Verified (TLSv1.3" in log, log
+    has_arrived(world, "good.sts.test")
+    assert "mx.good.sts.test has proven itself by MTA-STS: valid certificate" in world.ours.tool("events", "name=tls.policy.met").stdout
+    assert "mode: enforce" in kept(world, "good.sts.test").read_text()
+    send(world, "good.sts.test")
+    assert sts.asked.count("good.sts.test") == 1
+    # Another id than the one that is kept: fetched again. The time of the policy is over: the same.
+    for old, new in (("id 1\n", "id 0\n"), ("fetched ", "fetched 1 ")):
+        kept(world, "good.sts.test").write_text(kept(world, "good.sts.test").read_text().replace(old, new))
+        before = sts.asked.count("good.sts.test")
+        send(world, "good.sts.test")
+        assert sts.asked.count("good.sts.test") == before + 1
+
+
+@pytest.mark.parametrize("domain, reason", [("other.sts.test", "the policy does not name this server"),
+                                            ("badcert.sts.test", "the certificate does not match: hostname mismatch")])
+def test_sts_mismatch_waits(world, sts, domain, reason):
+    log = send(world, domain)
+    assert "MAIL F" not in log
+    assert waiting(world, domain)[0] == f"451 4.7.5 Could not verify SSL connection (mx.{domain}: MTA-STS: {reason})"
+    assert not delivered(world, domain)
+
+
+def test_sts_testing_delivers_and_tells(world, sts):
+    log = send(world, "testing.sts.test")
+    assert "SSL: MTA-STS (testing) failed for 'mx.testing.sts.test': the policy does not name this server" in log
+    has_arrived(world, "testing.sts.test")
+
+
+@pytest.mark.parametrize("domain", ["none.sts.test", "missing.sts.test", "moved.sts.test", "long.sts.test", "wrongweb.sts.test"])
+def test_sts_without_policy_opportunistic(world, sts, domain):
+    send(world, domain)
+    has_arrived(world, domain)
+    assert domain in sts.asked or domain == "wrongweb.sts.test"
+    send(world, domain)  # after a failure it is not asked again at once
+    assert sts.asked.count(domain) <= 1
+
+
+def test_sts_holds_while_the_web_server_fails(world, sts):
+    """A kept policy that names other servers, a new id, and a web server that is broken."""
+    sts.policies["missing.sts.test"] = 500
+    kept(world, "missing.sts.test").write_text("id 0\nfetched 4000000000\nretry 0\n\n" + policy("enforce", "mx.elsewhere.test"))
+    send(world, "missing.sts.test")
+    assert waiting(world, "missing.sts.test")[0].endswith("MTA-STS: the policy does not name this server)")
+
+
+# --- secure destinations, our own certificate ---
+
+
+@pytest.fixture
+def setting(world):
+    changed = []
+
+    def set_it(name, value):
+        world.ours.tool("set", name, value)
+        changed.append(name)
+
+    yield set_it
+    for name in changed:
+        world.ours.tool("reset", name)
+
+
+def of_certificate(world, what):
+    """A field as `openssl x509` shows it."""
+    return openssl("x509", "-noout", f"-{what}", *(["-sha256"] if what == "fingerprint" else []),
+                   input=(world.peer.dir / "cert.pem").read_bytes()).decode().strip().split("=", 1)[1]
+
+
+def secure_case(world, setting, entry, subject, ca=False):
+    setting("deliver.secure_destinations", entry)
+    setting("deliver.ca_file", str(world.peer.dir / "ca.pem") if ca else "")
+    rcpt = "dave@" + entry.split("|")[0].removeprefix("*.mx.")
+    submit(world.ours, "bob@example.test", [rcpt], message(subject, sender="bob@example.test", to=rcpt))
+
+
+def test_secure_destination_delivers(world, setting):
+    fingerprint, subject, issuer = (of_certificate(world, w) for w in ("fingerprint", "subject", "issuer"))
+    for n, (entry, ca) in enumerate((("sec.test", True), (f"sec.test|sha256={fingerprint}", False),
+                                     (f"sec.test|subject={subject}|issuer={issuer}", False))):
+        secure_case(world, setting, entry, f"secure-{n}", ca)
+        arrived("in Dovecot", lambda: world.peer.messages("dave"), f"secure-{n}")
+
+
+@pytest.mark.parametrize("entry, ca, reason", [
+    ("sec.test", False, "mx.sec.test: secure destination: self-signed certificate in certificate chain"),
+    (f"sec.test|sha256={'00' * 32}", True, "mx.sec.test: secure destination: the certificate has another fingerprint"),
+    ("sec.test|subject=CN = other", True, "mx.sec.test: secure destination: the certificate has another subject"),
+    ("sec.test|issuer=CN = other", True, "mx.sec.test: secure destination: the certificate has another issuer"),
+    ("bare.test", True, "mx.bare.test: secure destination: STARTTLS is not offered")])
+def test_secure_destination_returns(world, setting, entry, ca, reason):
+    subject = "returned-" + hashlib.md5((entry + reason).encode()).hexdigest()
+    secure_case(world, setting, entry, subject, ca)
+    notice = bounce_about(world.ours, "bob", subject)
+    assert f"554 Could not verify SSL connection ({reason})" in re.sub(r"\s+", " ", notice.as_string())
+
+
+def test_client_certificate(world, setting):
+    own = world.peer.dir / "own.pem"
+    own.write_bytes((world.peer.dir / "cert.pem").read_bytes() + (world.peer.dir / "key.pem").read_bytes())
+    shutil.chown(own, world.ours.user)
+    setting("deliver.client_certificate", str(own))
+    submit(world.ours, "alice@example.test", ["dave@sec.test"], message("with-certificate", to="dave@sec.test"))
+    got = arrived("in Dovecot", lambda: world.peer.messages("dave"), "with-certificate")
+    assert b'Client CN "mx"' in got and b"verified OK" in got, got[:1500]
 
 
 # --- the tool ---

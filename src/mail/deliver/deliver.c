@@ -127,6 +127,7 @@ int deliver_start(const struct deliver_opts *o, struct deliver **ret, struct err
     d->queue = o->queue;
     d->store = o->store;
     d->accounts = o->accounts;
+    d->policy_dir = o->policy_dir ? xstrdup(o->policy_dir) : NULL;
     d->threads = xcalloc(local + remote, sizeof(*d->threads));
     d->destinations = map_new();
     list_init(&d->sessions);
@@ -175,5 +176,6 @@ void deliver_stop(struct deliver *d, int64_t deadline_ms)
     pthread_cond_destroy(&d->ended);
     pthread_cond_destroy(&d->connection_free);
     free(d->threads);
+    free(d->policy_dir);
     free(d);
 }

@@ -268,24 +268,32 @@ static int try_host(struct smtp_client *s, const struct route *route, size_t i, 
     return r < 0 ? r : E_TEMP;
 }
 
-int smtp_connect(struct smtp_client *s, struct sv domain, struct failure *why)
+static int try_hosts(struct smtp_client *s, const struct route *route, struct sv domain,
+                     struct failure *why)
 {
-    struct route route;
     struct failure one = { 0 };
     unsigned attempts = 0;
-    s->log.source[0] = '\0';
-    int r = route_find(s->cf, domain, s->our_name, &s->log, &route, why);
-    if (r < 0)
-        return r;
-    r = E_TEMP;
+    int r = E_TEMP;
     bool first = true;
-    for (size_t i = 0; i < route.n && r != E_CANCELLED; i++) {
-        r = try_host(s, &route, i, domain, &attempts, &one);
+    for (size_t i = 0; i < route->n && r != E_CANCELLED; i++) {
+        r = try_host(s, route, i, domain, &attempts, &one);
         if (r >= 0)
             return r;
         if (first || !one.permanent) /* permanent only when every host says so */
             *why = one;
         first = false;
     }
+    return r;
+}
+
+int smtp_connect(struct smtp_client *s, struct sv domain, struct failure *why)
+{
+    struct route route;
+    s->log.source[0] = '\0';
+    int r = route_find(s->cf, domain, s->our_name, &s->log, &route, why);
+    if (r >= 0)
+        r = try_hosts(s, &route, domain, why);
+    free(s->sts);
+    s->sts = NULL;
     return r;
 }

@@ -16,6 +16,8 @@ enum smtp_cap {
     CAP_TRANSID = 64,
 };
 
+struct sts;
+
 struct reply {
     int code;        /* 0 = nothing usable */
     char text[1024]; /* "550 5.1.1 lines joined by spaces" */
@@ -32,6 +34,7 @@ struct smtp_client {
     char host[256], ip[46];
     unsigned caps;
     uint64_t max_size; /* of SIZE; 0 = not told */
+    struct sts *sts;   /* while connecting: the policy of the domain; NULL = not asked yet */
     unsigned sent;     /* transactions on this connection */
     /* Since the last "Disconnected": */
     unsigned delivered, commands;

@@ -1,5 +1,6 @@
 /* TLS of an outgoing connection: the policy, STARTTLS, what was found out about the certificate.
- * The settings say what is asked of everybody; DANE asks more of those who publish TLSA records. */
+ * The settings say what is asked of everybody; DANE asks more of those who publish TLSA records,
+ * and MTA-STS of those who publish a policy. Where both do, DANE decides (RFC 8461 2). */
 #include "mail/deliver/smtp_tls.h"
 
 #include "stats/shm.h"
@@ -14,52 +15,129 @@ static int policy_failed(struct smtp_client *s, const char *host, const char *po
     return E_TLS;
 }
 
+/* The same while the domain only tests its policy: it is told, and the mail goes. */
+static void test_failed(struct smtp_client *s, const char *host, const char *reason)
+{
+    event(tls_policy_failed, &s->log, F_STR(host, host), F_STR(policy, "MTA-STS (testing)"),
+          F_STR(reason, reason));
+}
+
+static enum mta_sts_mode sts_mode(struct smtp_client *s, struct sv domain)
+{
+    if (!s->sts) {
+        s->sts = xcalloc(1, sizeof(*s->sts));
+        sts_find(s->cf, s->d->policy_dir, domain, s->sts);
+    }
+    return s->sts->policy.mode;
+}
+
+static int use_sts(struct smtp_client *s, const char *host, struct sv domain,
+                   struct tls_policy *ret, struct failure *why)
+{
+    static const char not_named[] = "the policy does not name this server";
+    ret->sts = sts_mode(s, domain);
+    bool named = ret->sts == MTA_STS_NONE || mta_sts_names(&s->sts->policy, sv_c(host));
+    if (ret->sts == MTA_STS_TESTING && !named)
+        test_failed(s, host, not_named);
+    if (ret->sts != MTA_STS_ENFORCE)
+        return 0;
+    if (!named)
+        return policy_failed(s, host, "MTA-STS", not_named, why);
+    ret->level = TLS_REQUIRE;
+    return 0;
+}
+
 int smtp_tls_policy(struct smtp_client *s, const struct route *route, size_t i, struct sv domain,
                     const struct route_addresses *found, struct tls_policy *ret,
                     struct failure *why)
 {
+    const char *host = route->host[i];
+    bool relay = *s->cf->deliver.relay_host;
     *ret = (struct tls_policy){ .level = (int)s->cf->deliver.starttls };
-    if (!*s->cf->deliver.relay_host)
+    if (!relay)
         sv_copy(ret->domain, sizeof(ret->domain), domain);
+    ret->is_secure = secure_find(sv_c(s->cf->deliver.secure_destinations), sv_c(host),
+                                 sv_c(ret->domain), &ret->secure);
+    if (ret->is_secure)
+        ret->level = TLS_REQUIRE;
+    if (ret->level == TLS_NEVER)
+        return 0;
     /* Where the host was found by an insecure answer, its records prove nothing (RFC 7672 2.2.1):
      * nothing more is asked. */
-    if (ret->level == TLS_NEVER || !s->cf->deliver.dane || !route->secure)
-        return 0;
-    dane_find(route->host[i], route->port, found, &ret->dane);
+    if (s->cf->deliver.dane && route->secure)
+        dane_find(host, route->port, found, &ret->dane);
     if (ret->dane.state == DANE_ERROR)
-        return policy_failed(s, route->host[i], "DANE", ret->dane.why, why);
+        return policy_failed(s, host, "DANE", ret->dane.why, why);
     if (ret->dane.state == DANE_RECORDS)
         ret->level = TLS_REQUIRE;
+    else if (s->cf->deliver.mta_sts && s->d->policy_dir && !relay)
+        return use_sts(s, host, domain, ret, why);
     return 0;
+}
+
+/* Unlike the others this is our own administrator's word: the mail does not wait. */
+static int secure_failed(struct smtp_client *s, const char *reason, struct failure *why)
+{
+    static const char policy[] = "secure destination";
+    event(tls_policy_failed, &s->log, F_STR(host, s->host), F_STR(policy, policy),
+          F_STR(reason, reason));
+    failure_set(why, true, "554 Could not verify SSL connection (%s: %s: %s)", s->host, policy,
+                reason);
+    return E_TLS;
+}
+
+/* Of the policy that decides about this host; NULL: none does. */
+static const char *policy_name(const struct tls_policy *p)
+{
+    return p->dane.n ? "DANE" : p->sts == MTA_STS_ENFORCE ? "MTA-STS" : NULL;
 }
 
 static int tls_missing(struct smtp_client *s, const struct tls_policy *policy, const char *why_not,
                        struct failure *why)
 {
-    if (policy->dane.n)
-        return policy_failed(s, s->host, "DANE", why_not, why);
+    const char *name = policy_name(policy);
+    if (policy->is_secure && !(s->caps & CAP_STARTTLS))
+        return secure_failed(s, why_not, why);
+    if (name)
+        return policy_failed(s, s->host, name, why_not, why);
+    if (policy->sts == MTA_STS_TESTING)
+        test_failed(s, s->host, why_not);
     failure_set(why, false, "451 4.7.4 Could not verify SSL connection (%s: %s)", s->host, why_not);
     return E_TLS;
+}
+
+/* What is asked of the certificate: by DANE, where a record is usable, else by MTA-STS. */
+static bool must_verify(const struct tls_policy *policy, const struct client_tls_result *found)
+{
+    return found->usable_tlsa || policy->sts == MTA_STS_ENFORCE;
 }
 
 static int judge(struct smtp_client *s, const struct tls_policy *policy,
                  const struct client_tls_result *found, struct failure *why)
 {
-    if (found->usable_tlsa && found->verify) {
-        char reason[160];
-        snprintf(reason, sizeof(reason), "the certificate does not match: %s",
-                 client_verify_text(found->verify));
+    const char *name = policy_name(policy);
+    const char *unfit = policy->is_secure ? secure_check(&policy->secure, found) : NULL;
+    char reason[160];
+    if (unfit)
+        return secure_failed(s, unfit, why);
+    snprintf(reason, sizeof(reason), "the certificate does not match: %s",
+             client_verify_text(found->verify));
+    if (found->verify && must_verify(policy, found)) {
         log_line(&s->log, LOG_DEBUG, "SSL: Not verified (%ld)", found->verify);
-        return policy_failed(s, s->host, "DANE", reason, why);
+        return policy_failed(s, s->host, name, reason, why);
     }
+    if (found->verify && policy->sts == MTA_STS_TESTING)
+        test_failed(s, s->host, reason);
     if (found->verify)
         log_line(&s->log, LOG_DEBUG, "SSL: Not verified (%ld) - proceed anyway", found->verify);
     else
         log_line(&s->log, LOG_DEBUG, "SSL: Verified (%s%s%s)", client_tls_info(s->c),
                  *found->how ? ", " : "", found->how);
-    if (policy->dane.n)
-        event(tls_policy_met, &s->log, F_STR(host, s->host), F_STR(policy, "DANE"),
-              F_STR(outcome, *found->how ? found->how : "encrypted; no record is usable"),
+    if (name)
+        event(tls_policy_met, &s->log, F_STR(host, s->host), F_STR(policy, name),
+              F_STR(outcome, *found->how      ? found->how
+                             : !found->verify ? "valid certificate"
+                                              : "encrypted; no record is usable"),
               F_STR(tls, client_tls_info(s->c)));
     return 1;
 }
@@ -74,18 +152,25 @@ int smtp_start_tls(struct smtp_client *s, const struct tls_policy *policy, struc
         .other_name = policy->dane.n ? policy->domain : NULL,
         .tlsa = policy->dane.tlsa,
         .n_tlsa = policy->dane.n,
+        .ca_file = s->cf->deliver.ca_file,
+        .cert_file = s->cf->deliver.client_certificate,
+        .describe = policy->is_secure,
     };
     bool required = policy->level == TLS_REQUIRE;
-    if (!(s->caps & CAP_STARTTLS))
-        return required ? tls_missing(s, policy, "STARTTLS is not offered", why) : 0;
+    if (!(s->caps & CAP_STARTTLS)) {
+        int missing = tls_missing(s, policy, "STARTTLS is not offered", why);
+        return required ? missing : 0;
+    }
     s->waiting_for = "STARTTLS";
     int r = smtp_send(s, "STARTTLS");
     if (r >= 0)
         r = smtp_read_reply(s, s->cf->deliver.command_timeout, &reply);
     if (r < 0)
         return smtp_turned_away(s, r, &reply, why);
-    if (reply.code != 220)
-        return required ? tls_missing(s, policy, reply.text, why) : 0;
+    if (reply.code != 220) {
+        int missing = tls_missing(s, policy, reply.text, why);
+        return required ? missing : 0;
+    }
     if (client_has_input(s->c)) /* clear text that would be read as if it were protected */
         return tls_missing(s, policy, "the server sent more than its answer to STARTTLS", why);
     client_set_timeout(s->c, s->cf->deliver.command_timeout);

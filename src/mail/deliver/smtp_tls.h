@@ -1,12 +1,17 @@
-/* What TLS with one host has to prove, and STARTTLS under that. RFC 3207, 7672. */
+/* What TLS with one host has to prove, and STARTTLS under that. RFC 3207, 7672, 8461. */
 #pragma once
 
 #include "mail/deliver/dane.h"
+#include "mail/deliver/secure.h"
 #include "mail/deliver/smtp_client.h"
+#include "mail/deliver/sts.h"
 
 struct tls_policy {
-    enum { TLS_NEVER, TLS_MAY, TLS_REQUIRE } level; /* as deliver.starttls; DANE raises it */
+    enum { TLS_NEVER, TLS_MAY, TLS_REQUIRE } level; /* as deliver.starttls; policies raise it */
     struct dane dane;
+    enum mta_sts_mode sts; /* what the domain's policy asks; MTA_STS_NONE where DANE decides */
+    bool is_secure;        /* a secure destination: what does not fit is returned */
+    struct secure_destination secure; /* points into the settings */
     char domain[256]; /* that the mail is for; "" = the host was named by a setting */
 };
 

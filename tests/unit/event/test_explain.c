@@ -141,6 +141,13 @@ static void test_rows(void **state)
         { "554 Could not verify SSL connection (mx.example: DANE: the certificate does not match: "
           "x)",
           "smtp.err.c.daneend" },
+        { "451 4.7.5 Could not verify SSL connection (mx.example: MTA-STS: the policy does not "
+          "name "
+          "this server)",
+          "smtp.err.c.sts" },
+        { "554 Could not verify SSL connection (mx.example: secure destination: STARTTLS is not "
+          "offered)",
+          "smtp.err.c.secure" },
         { "554 Could not verify SSL connection (mx.example: STARTTLS is not offered)",
           "smtp.err.c.ssl" },
     };

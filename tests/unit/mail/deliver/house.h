@@ -131,7 +131,7 @@ static inline void open_queue(void)
 
 static inline void house_start(void)
 {
-    struct deliver_opts o = { house.queue, house.store, house.accounts };
+    struct deliver_opts o = { house.queue, house.store, house.accounts, NULL };
     OK(deliver_start(&o, &house.deliver, &ei));
 }
 
