@@ -46,6 +46,21 @@ test("a span of time is a part of the address; half a time changes nothing", asy
   await b.close();
 });
 
+test("a refusal in the log tells what it means and leads to the setting", async () => {
+  const s = await Smtp.open();
+  await s.say("EHLO logs.example");
+  await s.say("MAIL FROM:<big@elsewhere.example> SIZE=99999999999");
+  s.close();
+  const b = await open();
+  await go(b.page, "/status/logs/smtp?q=Message is too long");
+  await lines(b.page).locator(".code").first().click();
+  await b.page.getByRole("dialog").getByText("The announced size is beyond the limit").waitFor();
+  await b.page.getByRole("dialog").getByRole("link", { name: "smtp.max_message_size" }).click();
+  await b.page.waitForURL(/\/system\/settings/);
+  b.calm();
+  await b.close();
+});
+
 test("following shows new lines at the end", async () => {
   const b = await open();
   await go(b.page, "/status/logs/smtp?follow=1&q=follow-me");

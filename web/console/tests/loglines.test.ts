@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { append, bodyOf, hitsIn, hue, tone } from "../src/lib/loglines";
+import { append, bodyOf, hitsIn, hue, refusalIn, tone } from "../src/lib/loglines";
 
 const line = (time: string | null, text: string, session = "0EC4") => ({ time, session, text, kind: "text" as const, source: "x" });
 
@@ -13,6 +13,10 @@ test("failures are seen", () => {
   expect(tone({ kind: "out", text: ">>> 250 ok" })).toBe("");
   expect(tone({ kind: "in", text: "Client session <<< 550 5.1.1 no such user" })).toBe("e");
   expect(bodyOf({ kind: "in", text: "Client session <<< 550 5.1.1 no such user" })).toBe("Client session 550 5.1.1 no such user");
+  expect(refusalIn({ kind: "in", text: "Client session <<< 450-4.2.0 later" })).toEqual({ before: "Client session ", code: "450" });
+  expect(refusalIn({ kind: "out", text: ">>> 554 5.7.1 no" })).toEqual({ before: "", code: "554" });
+  expect(refusalIn({ kind: "out", text: ">>> 250 554 ok" })).toBeNull();
+  expect(refusalIn({ kind: "text", text: "554 no" })).toBeNull();
   expect(tone({ kind: "text", text: "Client session Could not connect to 'x'" })).toBe("e");
 });
 test("a session keeps its colour", () => {

@@ -6,11 +6,17 @@ export function bodyOf(line: Pick<LogLine, "kind" | "text">): string {
   return line.kind === "in" || line.kind === "out" ? line.text.replace(/^(Client session )?(<<<|>>>) ?/, "$1") : line.text;
 }
 
+/** The 4xx or 5xx that a reply's line begins with, and what stands before it in outgoing sessions. */
+export function refusalIn(line: Pick<LogLine, "kind" | "text">): { before: string; code: string } | null {
+  const found = line.kind === "in" || line.kind === "out" ? /^(Client session )?([45]\d\d)[ -]/.exec(bodyOf(line)) : null;
+  return found ? { before: found[1] ?? "", code: found[2] ?? "" } : null;
+}
+
 /** Lines that tell of a failure, for the eye: replies 4xx and 5xx, failed connections and sign-ins. */
 export function tone(line: Pick<LogLine, "kind" | "text">): "e" | "w" | "" {
   if (line.kind === "in" || line.kind === "out") {
-    const code = /^(?:Client session )?(?:<<<|>>>) ?([2-5]\d\d)[ -]/.exec(line.text)?.[1];
-    return code?.startsWith("5") ? "e" : code?.startsWith("4") ? "w" : "";
+    const code = refusalIn(line)?.code;
+    return code?.startsWith("5") ? "e" : code ? "w" : "";
   }
   if (/could not|failed|refused|INCOMPLETE-SESSION|TIMEOUT/i.test(line.text)) return line.kind === "summary" ? "w" : "e";
   return "";

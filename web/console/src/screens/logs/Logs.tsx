@@ -6,7 +6,7 @@ import { useMay } from "../../app/me";
 import { useText } from "../../i18n";
 import { formatBytes } from "../../lib/format";
 import { useKeys } from "../../lib/keys";
-import { append, bodyOf, hitsIn, hue, tone } from "../../lib/loglines";
+import { append, bodyOf, hitsIn, hue, refusalIn, tone } from "../../lib/loglines";
 import { ipAddress, ipText, sessionAddress } from "../../lib/places";
 import { useResource } from "../../lib/resource";
 import { addressWith, Link, navigate, useParam } from "../../lib/router";
@@ -17,6 +17,7 @@ import { LiveBadge, PageHead } from "../../ui/Page";
 import { ListState } from "../../ui/ListState";
 import { ErrorNote, failed } from "../../ui/States";
 import { TimeField } from "../../ui/TimeField";
+import { Code } from "../sessions/Code";
 import { Marked } from "./Marked";
 import { logLabel } from "./names";
 
@@ -30,6 +31,20 @@ type Levels = "none" | "summary" | "debug" | "extended";
 /** Words of the filter that lines are marked by. */
 function wordsOf(filter: string): string[] {
   return filter.split(";").map((w) => w.trim()).filter((w) => w && !w.startsWith("-"));
+}
+
+/** A line's text; the code of a refusal tells what it means. Another server's words are not looked up among ours. */
+function Body({ line, words, find }: { line: LogLine; words: readonly string[]; find: string }) {
+  const text = bodyOf(line);
+  const refusal = refusalIn(line);
+  if (!refusal) return <Marked text={text} words={words} find={find} />;
+  return (
+    <>
+      {refusal.before}
+      <Code code={refusal.code} reply={refusal.before ? refusal.code : text} tab={false} />
+      <Marked text={text.slice(refusal.before.length + 3)} words={words} find={find} />
+    </>
+  );
 }
 
 interface View {
@@ -249,7 +264,7 @@ export default function Logs({ params }: { params: Record<string, string> }) {
                 {l.session ? <button type="button" className="thr" title={t("logs.thread")} translate="no" onClick={() => { onlyThread(l.session); }}>{l.session}</button> : <span />}
                 <span className="ip" translate="no">{l.source && maySessions && ipText.test(l.source) ? <Link to={ipAddress(l.source)} tabIndex={-1}>{l.source}</Link> : l.source}</span>
                 <span className="ar" aria-hidden="true" translate="no">{l.kind === "in" ? "<<<" : l.kind === "out" ? ">>>" : ""}</span>
-                <span className="tx" translate="no" dir="auto"><Marked text={bodyOf(l)} words={words} find={find} /></span>
+                <span className="tx" translate="no" dir="auto"><Body line={l} words={words} find={find} /></span>
               </div>
             );
           })}

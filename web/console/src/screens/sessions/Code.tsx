@@ -30,13 +30,13 @@ function Meaning({ code, reply }: { code: string; reply: string }) {
   );
 }
 
-/** A reply code that tells what it means, and leads to the setting that decides. */
-export function Code({ code, reply }: { code: string; reply: string }) {
+/** A reply code that tells what it means, and leads to the setting that decides. In long lists it is no stop of Tab. */
+export function Code({ code, reply, tab = true }: { code: string; reply: string; tab?: boolean }) {
   const t = useText();
   const [open, setOpen] = useState(false);
   return (
     <DialogTrigger isOpen={open} onOpenChange={setOpen}>
-      <Button className="code" aria-label={t("code.label", { code })}><span translate="no">{code}</span></Button>
+      <Button className="code" excludeFromTabOrder={!tab} aria-label={t("code.label", { code })}><span translate="no">{code}</span></Button>
       <Popover className="menu code-pop" placement="bottom start">
         <Dialog aria-label={t("code.label", { code })} data-modal="" className="code-in">{open && <Meaning code={code} reply={reply} />}</Dialog>
       </Popover>
