@@ -826,8 +826,6 @@ export const en = {
   "audit.looks": "Who looked at it or changed it",
   "find.host": "Host",
   "find.ip": "Address on the net",
-  "host.attempts": "Attempts",
-  "host.attempts.none": "No attempt in the last 7 days.",
   "host.copy": "Copy name",
   "host.messages": "Messages from and to it",
   "host.messages.none": "No message in the last 7 days.",
@@ -867,6 +865,8 @@ export const en = {
   "rank.recipients": "Recipients",
   "rank.failed": "Waiting or failed, by destination",
   "rank.refused": "Refused, by address",
+  "host.attempts": "Sessions with it",
+  "host.attempts.none": "No server of this name was reached in the last 7 days. An attempt that finds no server leaves a session without a name.",
 } as const;
 
 export type Key = keyof typeof en;

@@ -808,8 +808,6 @@ export const it: Catalogue = {
   "audit.looks": "Chi l’ha visto o modificato",
   "find.host": "Host",
   "find.ip": "Indirizzo di rete",
-  "host.attempts": "Tentativi",
-  "host.attempts.none": "Nessun tentativo negli ultimi 7 giorni.",
   "host.copy": "Copia il nome",
   "host.messages": "Messaggi da e verso di esso",
   "host.messages.none": "Nessun messaggio negli ultimi 7 giorni.",
@@ -849,4 +847,6 @@ export const it: Catalogue = {
   "rank.recipients": "Destinatari",
   "rank.failed": "In attesa o falliti, per destinazione",
   "rank.refused": "Rifiutati, per indirizzo",
+  "host.attempts": "Sessioni con esso",
+  "host.attempts.none": "Nessun server di questo nome è stato raggiunto negli ultimi 7 giorni. Un tentativo che non trova un server lascia una sessione senza nome.",
 };

@@ -6,6 +6,7 @@ import type { Span } from "../../lib/chart";
 import { useNow } from "../../lib/clock";
 import { formatDuration, formatNumber } from "../../lib/format";
 import { useKeys } from "../../lib/keys";
+import { nameOf } from "../../lib/names";
 import { hostAddress } from "../../lib/places";
 import { useResource } from "../../lib/resource";
 import { addressWith, Link, navigate, useSearch } from "../../lib/router";
@@ -14,7 +15,6 @@ import { readSpan, spans } from "../../lib/span";
 import { LiveBadge, PageHead, Segments } from "../../ui/Page";
 import { Raw } from "../../ui/Raw";
 import { Empty, ErrorNote, Skeleton } from "../../ui/States";
-import { serviceLabel } from "../services/Services";
 import { zoomText } from "../traffic/view";
 import { Flow } from "./Flow";
 import { Needs } from "./Needs";
@@ -71,7 +71,7 @@ function ServiceList() {
             <tbody>
               {list.data.items.map((s) => (
                 <tr key={s.service}>
-                  <th scope="row"><span className="row"><span className={`dot ${s.state === "running" ? "ok" : s.state === "silent" ? "bad" : "idle"}`} role="img" aria-label={t(`service.${s.state}`)} /><Link to={`/system/services?open=${s.service}`}>{serviceLabel(s.service, t)}</Link></span></th>
+                  <th scope="row"><span className="row"><span className={`dot ${s.state === "running" ? "ok" : s.state === "silent" ? "bad" : "idle"}`} role="img" aria-label={t(`service.${s.state}`)} /><Link to={`/system/services?open=${s.service}`}>{nameOf("service", s.service, t)}</Link></span></th>
                   <td className="t3 num">{s.state === "running" ? <Link to={`/status/sessions?q=service:${s.service}`}>{t("service.connected", { n: s.sessions })}</Link> : t(`service.${s.state}`)}</td>
                 </tr>
               ))}

@@ -8,6 +8,7 @@ import { useNow } from "../../lib/clock";
 import { useKeys } from "../../lib/keys";
 import { useResource } from "../../lib/resource";
 import { Link } from "../../lib/router";
+import { nameOf } from "../../lib/names";
 import { useMetrics } from "../../lib/metrics";
 import { ratesOf } from "../../lib/samples";
 import { download } from "../../ui/Copy";
@@ -25,8 +26,7 @@ function rate(m: Metric, perSecond: number, t: Text): string {
   return m.unit === "bytes" ? t("stats.rate", { n: formatBytes(Math.round(perSecond), t.locale) }) : t("stats.rate", { n: new Intl.NumberFormat(t.locale, { maximumFractionDigits: 1 }).format(perSecond) });
 }
 export function groupLabel(service: string, t: Text): string {
-  const key = `stats.group.${service}`;
-  return t.has(key) ? t(key) : service;
+  return nameOf("stats.group", service, t);
 }
 /** The name of a counter for people: its translation, or its name. */
 export function counterLabel(name: string, t: Text): string | undefined {
