@@ -32,7 +32,7 @@ int client_flush(struct client *c, struct errinfo *ei);
 struct tlsa {
     uint8_t usage, selector, matching;
     uint16_t n;
-    uint8_t data[512];
+    uint8_t data[2048]; /* enough for a whole certificate (matching type 0) */
 };
 
 struct client_tls_opts {

@@ -2,7 +2,10 @@
  * it was fetched. Whoever delivers to a domain twice at the same time may fetch it twice. */
 #include "mail/deliver/sts.h"
 
+#include <dirent.h>
+#include <stdatomic.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "log/log.h"
@@ -10,7 +13,7 @@
 #include "net/https.h"
 #include "os/file.h"
 
-enum { FETCH_MS = 20000, RETRY_S = 300, HEADER_MAX = 512 };
+enum { FETCH_MS = 20000, RETRY_S = 300, HEADER_MAX = 512, SWEEP_S = 86400 };
 
 /* What is known about a domain. */
 struct known {
@@ -75,6 +78,43 @@ static void read_known(const char *path, struct known *ret, struct buf *b, struc
         ret->fetched_s = 0;
 }
 
+static bool holds(const struct known *k, int64_t now_s)
+{
+    return k->fetched_s && now_s < k->fetched_s + k->policy.max_age_s;
+}
+
+void sts_sweep(const char *dir)
+{
+    DIR *d = opendir(dir);
+    struct known *k = xcalloc(1, sizeof(*k));
+    int64_t now_s = clock_wall_s();
+    const struct dirent *e;
+    while (d && (e = readdir(d))) {
+        struct buf b;
+        struct sv text;
+        if (e->d_name[0] == '.')
+            continue;
+        _cleanup_(freep) char *path = xasprintf("%s/%s", dir, e->d_name);
+        buf_init(&b, MTA_STS_MAX_TEXT + HEADER_MAX);
+        read_known(path, k, &b, &text);
+        if (!holds(k, now_s) && now_s >= k->retry_s)
+            unlink(path);
+        buf_done(&b);
+    }
+    if (d)
+        closedir(d);
+    free(k);
+}
+
+/* Whatever domains people and forged senders bring: files stay for as long as their policies. */
+static void sweep_daily(const char *dir)
+{
+    static _Atomic int64_t last_s;
+    int64_t now_s = clock_wall_s(), before = atomic_load(&last_s);
+    if (now_s - before >= SWEEP_S && atomic_compare_exchange_strong(&last_s, &before, now_s))
+        sts_sweep(dir);
+}
+
 static void write_known(const char *dir, const char *path, const struct known *k, struct sv text)
 {
     struct buf b;
@@ -84,6 +124,7 @@ static void write_known(const char *dir, const char *path, const struct known *k
                    k->retry_s);
     (void)buf_add_sv(&b, text);
     int r = os_mkdirs(dir, 0750, &ei);
+    sweep_daily(dir);
     if (r == 0)
         r = os_write_file_atomic(path, buf_sv(&b), 0640, &ei);
     if (r < 0)
@@ -125,11 +166,6 @@ static int fetch(const struct conf *cf, const char *domain, struct buf *text,
         log_line(&system_log, LOG_SUMMARY, "MTA-STS: the policy of '%s' cannot be had: %s", domain,
                  ei.text);
     return r;
-}
-
-static bool holds(const struct known *k, int64_t now_s)
-{
-    return k->fetched_s && now_s < k->fetched_s + k->policy.max_age_s;
 }
 
 /* With a new id, or when the old policy's time is over. */

@@ -14,3 +14,5 @@ struct sts {
  * the domain's record and its web server say; a new id has it fetched again. After a failure it is
  * not fetched for five minutes. dir: where policies are kept, a file each. */
 void sts_find(const struct conf *cf, const char *dir, struct sv domain, struct sts *ret);
+/* Deletes the files of policies whose time is over. sts_find does so once a day. */
+void sts_sweep(const char *dir);
