@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
 import { base, go, login, open, quit } from "./browser.mjs";
+import { routes } from "./routes.mjs";
 
 after(quit);
 
@@ -30,6 +31,33 @@ test("the cookie is not for scripts, and signing out ends the session", async ()
   const r = await b.page.request.get(base + "/api/v1/me", { headers: { Cookie: `posthorn=${cookie?.value}` } });
   assert.equal(r.status(), 401);
   b.calm();
+  await b.close();
+});
+
+test("every screen opens by its address", async () => {
+  const b = await open();
+  for (const { path } of routes.filter((r) => typeof r.path === "string")) {
+    const answer = await b.page.goto(base + path);
+    assert.equal(answer.status(), 200, path);
+    await b.page.locator("main h1").first().waitFor();
+  }
+  b.calm();
+  await b.close();
+});
+
+test("signing out takes what was looked for with it; without an answer nobody is signed out", async () => {
+  const b = await open();
+  await b.page.evaluate(() => { localStorage.setItem("posthorn.recent", '[{"to":"/accounts/anna%40demo.example"}]'); });
+  await b.page.route("**/api/v1/logout", (r) => r.abort());
+  await b.page.locator(".ava").click();
+  await b.page.getByRole("button", { name: "Sign out" }).click();
+  await b.page.getByText("You are still signed in").waitFor();
+  assert.equal(await b.page.getByRole("heading", { name: "Sign in" }).count(), 0);
+  await b.page.unroute("**/api/v1/logout");
+  if (await b.page.getByRole("button", { name: "Sign out" }).count() === 0) await b.page.locator(".ava").click();
+  await b.page.getByRole("button", { name: "Sign out" }).click();
+  await b.page.getByRole("heading", { name: "Sign in" }).waitFor();
+  assert.equal(await b.page.evaluate(() => localStorage.getItem("posthorn.recent")), null);
   await b.close();
 });
 

@@ -2,7 +2,10 @@
 import { createContext, useCallback, useContext, useEffect, useMemo, useState, type ReactNode } from "react";
 import { api, ApiError, onSignedOut, setCsrfToken } from "../api/client";
 import type { Me } from "../api/schema";
+import { useText } from "../i18n";
+import { preference } from "../lib/prefs";
 import { forgetResources } from "../lib/resource";
+import { toast } from "../lib/toast";
 
 export interface Session {
   state: "asking" | "in" | "out" | "failed";
@@ -24,6 +27,7 @@ export function useSession(): Session {
 }
 
 export function SessionProvider({ children }: { children: ReactNode }) {
+  const t = useText();
   const [state, setState] = useState<Session["state"]>("asking");
   const [me, setMe] = useState<Me>();
   const [error, setError] = useState<ApiError>();
@@ -33,6 +37,8 @@ export function SessionProvider({ children }: { children: ReactNode }) {
     setMe(undefined);
     setCsrfToken("");
     forgetResources();
+    // What one administrator looked for is nothing for the next one at this browser.
+    preference.set("recent", "");
     setState("out");
   }, []);
   const enter = useCallback((who: Me) => {
@@ -73,10 +79,13 @@ export function SessionProvider({ children }: { children: ReactNode }) {
         if (who) enter(who);
       },
       signOut: () => {
-        api.post("/logout").then(leave, leave);
+        api.post("/logout").then(leave, (e: unknown) => {
+          if (e instanceof ApiError && e.status === 401) leave();
+          else toast(t("login.out.failed"), { bad: true });
+        });
       },
     }),
-    [state, me, error, ended, ask, enter, leave],
+    [state, me, error, ended, ask, enter, leave, t],
   );
   return <Context value={value}>{children}</Context>;
 }

@@ -155,6 +155,7 @@ export const it: Catalogue = {
   "login.address": "Indirizzo",
   "login.busy": "Accesso in corso",
   "login.ended": "La sessione è terminata. Acceda di nuovo per continuare da dove era.",
+  "login.out.failed": "L’accesso è ancora aperto: il server non risponde.",
   "login.say": "Posta, calendari, messaggi e chiamate. Un server, una console.",
   "login.wrong": "Indirizzo o password errati.",
 
