@@ -125,8 +125,9 @@ def test_methods_of_authentication(server):
     c.close()
     text = wait_for("the log", lambda: (t := sub_log(server, "auth")[len(before):]) if
                     "[Control]" in sub_log(server, "auth")[len(before):] else None)
+    # Modules hand their lines over in batches: in order are those of one module.
     found = re.findall(r"Authentication \[(\w+)\] - Result=1, User=bob@example.test, Method=(\d+)\n", text)
-    assert found == [("SMTP", "0"), ("SMTP", "0"), ("SMTP", "2"), ("Control", "0")], text
+    assert sorted(found, key=lambda f: f[0] == "Control") == [("SMTP", "0"), ("SMTP", "0"), ("SMTP", "2"), ("Control", "0")], text
 
 
 # --- the reader ---

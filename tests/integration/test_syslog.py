@@ -261,6 +261,7 @@ def test_nobody_listens_by_udp(make_server, rsyslog):
     s = make_server()
     send_to(s, r)
     wait_for("refusals are counted", lambda: say(s, "anybody") or counter(s, "syslog_lines_lost") > 5, interval=0.1)
+    wait_for("it is told", lambda: "refuses them" in s.log_text("e"))
     assert s.log_text("e").count("refuses them") == 1
     r.start()
     wait_for("it goes on", lambda: say(s, "somebody") or arrived(r, "NOOP somebody"), interval=0.1)

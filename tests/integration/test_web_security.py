@@ -132,7 +132,7 @@ def test_pages_in_clear_text_lead_to_https(web):
 
 
 def errors_before_the_api(web):
-    return [(call(web, "POST", "!/", "x"), 413, "Too large"), (call(web, "PUT", "!/"), 405, "Not possible"), (get_file(web, "/assets/x.js"), 404, "Not found")]
+    return [(call(web, "POST", "!/", "x"), 413, "Too large"), (call(web, "PUT", "!/"), 405, "Method not allowed"), (get_file(web, "/assets/x.js"), 404, "Not found")]
 
 
 def test_errors_of_the_server_itself_have_title_and_id(web):
