@@ -336,7 +336,7 @@ static void crash(void)
         _exit(1);
     int fd = log_sink_local_fd(s);
     for (int i = 0; i < CRASH_LINES; i++) {
-        char line[41];
+        char line[48];
         snprintf(line, sizeof(line), "10.0.0.1        [0001] 12:00:00 %07d\n", i);
         put_record(fd, 20261121, line, 0);
     }
