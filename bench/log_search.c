@@ -13,6 +13,10 @@
 
 enum { ROUNDS = 5 };
 
+#define EHLO_REPLY                                                                                 \
+    ">>> 250-mail.bench.test Hello client.example.org [198.51.100.7], pleased to meet you.\n"      \
+    "250-ENHANCEDSTATUSCODES\n250-SIZE 52428800\n250-8BITMIME\n250 HELP"
+
 /* A session of 14 lines. */
 static void add_session(struct buf *b, unsigned n)
 {
@@ -20,8 +24,7 @@ static void add_session(struct buf *b, unsigned n)
         "Connected, local IP=192.0.2.1:25",
         ">>> 220 mail.bench.test ESMTP Posthorn; Thu, 26 Nov 2026 10:47:13 +0000",
         "<<< EHLO client.example.org",
-        ">>> 250-mail.bench.test Hello client.example.org [198.51.100.7], pleased to meet you.\n"
-        "250-ENHANCEDSTATUSCODES\n250-SIZE 52428800\n250-8BITMIME\n250 HELP",
+        EHLO_REPLY,
         "<<< MAIL FROM:<sender@example.org> SIZE=2345",
         ">>> 250 2.1.0 <sender@example.org>... Sender ok",
         "<<< RCPT TO:<user@bench.test>",
