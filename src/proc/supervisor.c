@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -69,18 +70,25 @@ static int become_user(struct supervisor *s, const char *want, struct errinfo *e
     return 0;
 }
 
+/* Of this thread alone, so by the system call: seteuid() takes all threads along, and a log file or
+ * archive that the sink's threads make in such a moment would be root's, for ever out of reach. */
+static int set_own_euid(uid_t uid)
+{
+    return (int)syscall(SYS_setresuid, -1, uid, -1);
+}
+
 static void as_user(struct supervisor *s)
 {
     struct passwd *pw = s->root ? getpwnam(s->boot.user) : NULL;
 
-    if (pw && seteuid(pw->pw_uid) < 0)
-        panic("seteuid(%s): %s", s->boot.user, strerror(errno));
+    if (pw && set_own_euid(pw->pw_uid) < 0)
+        panic("euid of %s: %s", s->boot.user, strerror(errno));
 }
 
 static void as_root(struct supervisor *s)
 {
-    if (s->root && seteuid(0) < 0)
-        panic("seteuid(0): %s", strerror(errno));
+    if (s->root && set_own_euid(0) < 0)
+        panic("euid of root: %s", strerror(errno));
 }
 
 /* --- settings --- */
