@@ -244,6 +244,7 @@ def health(server, check):
 
 
 def with_token(server):
+    wait_for("the control socket", lambda: server.tool("stats", check=False).returncode == 0)
     server.tool("change", "account", server.address("u0"), "role=system-admin")
     server.token = server.tool("create", "token", server.address("u0"), "tests").stdout.strip()
     return server
