@@ -50,6 +50,8 @@ set auth.failure_delay 0ms
 set log.smtp debug
 set log.imap debug
 set net.session_timeout 1h
+set dns.servers 127.0.0.1@9
+set dns.timeout 200ms
 create domain demo.example primary=yes
 create domain other.example
 create account admin@demo.example name=Administrator password=correct-horse role=system-admin
