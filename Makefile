@@ -27,7 +27,7 @@ run: build ## a server with a demo domain on unprivileged ports, in the foregrou
 	@tools/console.sh try
 	@tools/demo.sh build/posthorn "$(DEMO)"
 
-test: deps-test ## all but slow, asan and tsan: layout, clang; unit, wire, fuzz corpora, integration, the console in Chromium; units under ASAN + UBSAN
+test: deps-test ## all but slow: layout, clang; unit, wire, fuzz corpora, integration, the console in Chromium; asan; tsan
 	@tools/install-deps.sh console browser
 	@tools/test.sh all
 

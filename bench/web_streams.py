@@ -57,7 +57,7 @@ def main():
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     pid = control_pid(target["pids"][0])
-    head = (f"GET /api/v1/events?topics=sessions,queue.outgoing,statistics HTTP/1.1\r\nHost: {target['host']}\r\n"
+    head = (f"GET /api/v1/events?topics=sessions,queue.outgoing,statistics,operations,messages HTTP/1.1\r\nHost: {target['host']}\r\n"
             f"Authorization: Bearer {admin['token']}\r\n\r\n").encode()
     streams = []
     for n in [int(a) for a in sys.argv[2:]] or [200]:

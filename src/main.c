@@ -16,6 +16,8 @@ static void help(void)
            "the foreground\n"
            "  posthorn tool COMMAND                                            administer it; "
            "`posthorn tool help`\n"
+           "  posthorn why ID | [from=ADDRESS] [to=ADDRESS] [since=1d]         what became of a "
+           "message, and why\n"
            "  posthorn --version\n\n"
            "DIR is /var/lib/posthorn unless $POSTHORN_DATA or --data names another. Manual: "
            "posthorn(8), posthorn-tool(8).\n",
@@ -79,7 +81,9 @@ int main(int argc, char **argv)
     if (!strcmp(verb, "module") && argc == 3)
         return module(argv[2]);
     if (!strcmp(verb, "tool"))
-        return tool_main(argc - 1, argv + 1);
+        return tool_main(argc - 1, argv + 1, NULL);
+    if (!strcmp(verb, "why")) /* the question of 3 a.m. is not to be looked for */
+        return tool_main(argc - 1, argv + 1, argv[1]);
     if (!strcmp(verb, "--version") || !strcmp(verb, "version")) {
         puts("posthorn " POSTHORN_VERSION);
         return 0;

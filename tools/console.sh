@@ -16,7 +16,7 @@ run_npm() {
         if [ ! -x "$boot/node_modules/.bin/npm" ]; then
             mkdir -p "$boot"
             npm install --prefix "$boot" --no-audit --no-fund --loglevel=error \
-                "node@$(sed -n 's/^ *"node": "\([0-9.]*\)",*$/\1/p' "$web/package.json")" npm@11.19.1
+                "node@$(sed -n 's/^ *"node": "\([0-9.]*\)",*$/\1/p' "$web/package.json")" npm@11.19.1 || return
         fi
         PATH=$boot/node_modules/.bin:$PATH
     fi
@@ -26,7 +26,7 @@ packages() {
     local stamp=$web/node_modules/.posthorn-lock sum
     sum=$(sha256sum "$web/package-lock.json" "$web/package.json" | sha256sum)
     [ "$(cat "$stamp" 2>/dev/null)" = "$sum" ] && return 0
-    (cd "$web" && run_npm ci --no-audit --no-fund --loglevel=error)
+    (cd "$web" && run_npm ci --no-audit --no-fund --loglevel=error) || return
     echo "$sum" > "$stamp"
 }
 newer() { # is a source newer than the build?
@@ -42,6 +42,7 @@ try)
         exit 0
     fi
     newer || exit 0
+    export npm_config_fetch_retries=0 # who cannot reach the registry shall not wait minutes for the server
     packages && (cd "$web" && run_npm run --silent build) || echo "The console could not be built: the server runs without it. make console shows why."
     ;;
 build)

@@ -64,6 +64,9 @@ make_root() {
     if [ -d /etc/apt/auth.conf.d ]; then
         cp -a /etc/apt/auth.conf.d "$root/etc/apt/"
     fi
+    if [ -n "${NODE_EXTRA_CA_CERTS:-}" ]; then # how this machine reaches npm's registry
+        cp -L "$NODE_EXTRA_CA_CERTS" "$root/srv/node-ca.pem"
+    fi
     cp -L /etc/resolv.conf /etc/hosts "$root/etc/"
     echo fresh-debian >"$root/etc/hostname"
     echo "127.0.1.1 fresh-debian" >>"$root/etc/hosts"
@@ -103,6 +106,7 @@ enter() {
     pivot_root . mnt
     umount -l /mnt
     exec /usr/bin/env -i HOME=/root PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin TERM=dumb \
+        ${NODE_EXTRA_CA_CERTS:+NODE_EXTRA_CA_CERTS=/srv/node-ca.pem} \
         ${http_proxy:+http_proxy="$http_proxy"} ${https_proxy:+https_proxy="$https_proxy"} ${no_proxy:+no_proxy="$no_proxy"} \
         /bin/bash /srv/steps.sh "$what" "$who" </dev/null
 }

@@ -88,15 +88,20 @@ tsan_unit() { tsan_build && unit_in build-tsan; }
 asan_integration() { asan_build && integration_in build-asan -m 'not slow and not plain'; }
 tsan_integration() { tsan_build && integration_in build-tsan -m 'not slow and not plain'; }
 
+sanitized() { # asan|tsan
+    stage "$1-unit" "$1_unit"
+    stage "$1-integration" "$1_integration"
+}
+
 case ${1:-all} in
 all)
     for s in lint clang unit integration console; do stage $s $s; done
-    stage asan-unit asan_unit
+    sanitized asan
+    sanitized tsan
     ;;
 lint | unit | integration | console | slow | clang) stage "$1" "$1" ;;
 asan | tsan)
-    stage "$1-unit" "$1_unit"
-    stage "$1-integration" "$1_integration"
+    sanitized "$1"
     ;;
 *) echo "usage: $0 all|lint|unit|integration|console|slow|clang|asan|tsan" >&2; exit 2 ;;
 esac

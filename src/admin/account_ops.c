@@ -1,6 +1,7 @@
 /* Accounts and app passwords. */
 #include "admin/admin_priv.h"
 
+#include "mail/account/web_auth.h"
 #include "mail/mailbox/mailbox.h"
 
 static struct account_spec account_spec_of(const struct admin_call *c)
@@ -16,6 +17,7 @@ static struct account_spec account_spec_of(const struct admin_call *c)
         .aliases = admin_arg(c, "aliases"),
         .role = admin_arg(c, "role"),
         .admin_domains = admin_arg(c, "admin_domains"),
+        .keep_session = admin_arg(c, "keep_session"),
     };
 }
 
@@ -45,6 +47,23 @@ static json_t *update_account(const struct admin_call *c)
     struct errinfo ei = { 0 };
 
     return admin_result(account_update(c->a->accounts, c->who, address, &s, &ei), &ei);
+}
+
+static json_t *sign_out(const struct admin_call *c)
+{
+    int64_t sessions = 0, tokens = 0;
+    struct errinfo ei = { 0 };
+    json_t *error = NULL;
+    bool with_tokens;
+    int r;
+
+    if (!admin_switch(c, "tokens", &with_tokens, &error))
+        return error;
+    r = account_sign_out(c->a->accounts, c->who, sv_c(admin_arg(c, "address")), with_tokens,
+                         &sessions, &tokens, &ei);
+    return r < 0 ? admin_result(r, &ei)
+                 : json_pack("{s:b, s:I, s:I}", "ok", 1, "sessions", (json_int_t)sessions, "tokens",
+                             (json_int_t)tokens);
 }
 
 /* The mailbox goes after the account: nobody can deliver to it any more. */
@@ -170,7 +189,12 @@ static json_t *list_app_passwords(const struct admin_call *c)
 
 const struct admin_op admin_account_ops[] = {
     { "account.create", ACCOUNT_ARGS, "New account.", create_account },
-    { "account.update", ACCOUNT_ARGS, "Changes an account.", update_account },
+    { "account.update", ACCOUNT_ARGS " [keep_session]",
+      "Changes an account. A new password ends its sessions in the console, but not its tokens.",
+      update_account },
+    { "account.sign-out", "address [tokens]",
+      "Ends an account's sessions in the console; with tokens=yes withdraws its tokens too.",
+      sign_out },
     { "account.delete", "address [keep_mail]",
       "Deletes an account and, without keep_mail=yes, its mail.", delete_account },
     { "account.list", "[domain]", "Accounts of a domain or all.", list_accounts },

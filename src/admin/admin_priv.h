@@ -20,7 +20,14 @@ struct admin_op {
 /* One array per file, ended by a row without name. */
 extern const struct admin_op admin_domain_ops[], admin_account_ops[], admin_alias_ops[],
     admin_mailbox_ops[], admin_setting_ops[], admin_server_ops[], admin_token_ops[],
-    admin_event_ops[], admin_dns_ops[];
+    admin_event_ops[], admin_service_ops[], admin_dns_ops[];
+
+/* Is the setting a list of addresses that a service listens on? */
+bool admin_is_binding(const char *setting);
+/* Can the running server bind these addresses? NULL = yes, or no server runs; else the error. */
+json_t *admin_try_binding(const struct admin_call *c, const char *setting, const char *value);
+/* Why an address of the setting is not bound now. NULL = all are. free() it. */
+char *admin_binding_fault(const struct admin_call *c, const char *setting);
 
 /* Adds what a dry run would have changed to list. old_value, new_value: NULL = none. */
 void admin_effect(json_t *list, const char *object, const char *field, const char *old_value,

@@ -31,7 +31,7 @@ static bool take_session(const struct event_view *e, void *arg)
 uint64_t session_find(const char *data_dir, const char *text, int64_t budget_ms)
 {
     struct low_bits l = { 0 };
-    struct event_query q = { .name = SV("session.start"),
+    struct event_query q = { .name = SV("session."), /* one that never connected has an end only */
                              .match = has_low_bits,
                              .match_arg = &l,
                              .limit = 1,

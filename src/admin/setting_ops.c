@@ -1,6 +1,8 @@
 /* Settings: read, change, describe; every change is audited by the settings store. */
 #include "admin/admin_priv.h"
 
+#include <sys/stat.h>
+
 #include "conf/conf.h"
 #include "mail/account/audit.h"
 #include "mail/account/settings_store.h"
@@ -107,6 +109,12 @@ static json_t *changed(const struct admin_call *c, const struct setting *s, int 
         r = c->a->changed(c->a->arg, &late);
         if (r < 0)
             return admin_error(r, "%s is stored, but %s", s->name, late.text);
+        if (admin_is_binding(s->name)) {
+            _cleanup_(freep) char *fault = admin_binding_fault(c, s->name);
+
+            if (fault)
+                return admin_error(E_CONFLICT, "%s is stored, but the service %s", s->name, fault);
+        }
     }
     return admin_ok();
 }
@@ -138,21 +146,39 @@ static json_t *try_value(const struct admin_call *c, const struct setting *s, ch
     return json_pack("{s:b, s:o}", "ok", 1, "effect", effect);
 }
 
+/* What only a look at the disk can say. */
+static int fits_here(const struct setting *s, const char *value, struct errinfo *ei)
+{
+    struct stat st;
+
+    if (strcmp(s->name, "log.archive") != 0 || stat(value, &st) < 0 || !S_ISDIR(st.st_mode))
+        return 0;
+    return err_set(ei, -EISDIR, "%s: '%s' is a folder; name a file in it, such as %s/logs.zip",
+                   s->name, value, value);
+}
+
 static json_t *set(const struct admin_call *c)
 {
     const char *name = admin_arg(c, "name"), *value = admin_arg(c, "value");
     const struct setting *s = conf_find(sv_c(name));
     struct errinfo ei = { 0 };
+    char *canonical = NULL;
     json_t *reply;
+    int r;
 
     if (!s)
         return unknown(name);
-    if (c->a->dry_run) {
-        char *canonical = NULL;
-        int r = conf_check(s, sv_c(value), &canonical, &ei);
-
-        return r < 0 ? admin_result(r, &ei) : try_value(c, s, canonical);
-    }
+    if (fits_here(s, value, &ei) < 0)
+        return admin_result(ei.code, &ei);
+    r = conf_check(s, sv_c(value), &canonical, &ei);
+    if (r < 0)
+        return admin_result(r, &ei);
+    reply = admin_is_binding(s->name) ? admin_try_binding(c, s->name, canonical) : NULL;
+    if (!reply && c->a->dry_run)
+        return try_value(c, s, canonical);
+    free(canonical);
+    if (reply)
+        return reply;
     reply = changed(c, s, settings_set(c->a->db, c->who, sv_c(name), sv_c(value), &ei), &ei);
     if (s->apply == APPLY_RESTART && c->a->ask && json_object_get(reply, "ok"))
         json_object_set_new(reply, "note",

@@ -9,10 +9,11 @@
 
 static json_t *create(const struct admin_call *c)
 {
-    const char *scopes = admin_arg(c, "scopes"), *days = admin_arg(c, "days");
+    const char *scopes = admin_arg(c, "scopes"), *days = admin_arg(c, "days"),
+               *last = admin_arg(c, "not_after");
     char secret[WEB_SECRET + 4];
     struct errinfo ei = { 0 };
-    int64_t id = 0, expires_ms = 0;
+    int64_t id = 0, expires_ms = 0, last_ms = 0;
     uint32_t n = 0;
     int r;
 
@@ -23,11 +24,16 @@ static json_t *create(const struct admin_call *c)
         return admin_error(E_RANGE, "scopes: longer than 700 bytes");
     if (days)
         expires_ms = clock_wall_ms() + (int64_t)n * 86400000;
+    if (last && (sv_to_i64(sv_c(last), &last_ms) < 0 || last_ms <= 0))
+        return admin_error(E_PARSE, "not_after: '%.40s' is not a time in ms", last);
+    if (last && (!expires_ms || expires_ms > last_ms))
+        expires_ms = last_ms;
     r = api_token_create(c->a->accounts, c->who, sv_c(admin_arg(c, "account")),
                          admin_arg(c, "name"), scopes ? scopes : "", expires_ms, &id, secret, &ei);
-    return r < 0 ? admin_result(r, &ei)
-                 : json_pack("{s:b, s:s%, s:o}", "ok", 1, "token", secret, strlen(secret), "id",
-                             json_sprintf("%" PRId64, id));
+    return r < 0
+               ? admin_result(r, &ei)
+               : json_pack("{s:b, s:s%, s:o, s:I}", "ok", 1, "token", secret, strlen(secret), "id",
+                           json_sprintf("%" PRId64, id), "expires_ms", (json_int_t)expires_ms);
 }
 
 static bool add(const struct api_token *t, void *arg)
@@ -60,8 +66,9 @@ static json_t *drop(const struct admin_call *c)
 }
 
 const struct admin_op admin_token_ops[] = {
-    { "token.create", "account name [scopes] [days]",
-      "New token of an account for the API; it is shown once. Without scopes: all of the account.",
+    { "token.create", "account name [scopes] [days] [not_after]",
+      "New token of an account for the API; it is shown once. Without scopes: all of the account. "
+      "not_after: ms since 1970, an end at the latest.",
       create },
     { "token.list", "", "Tokens of the API.", list },
     { "token.delete", "id", "Withdraws a token.", drop },

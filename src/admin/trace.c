@@ -210,7 +210,27 @@ bool trace_shows(const struct trace *t, const struct trace_scope *scope, const s
         return true;
     if (r->head.message && r->head.message != t->key)
         return false; /* of a notice: goes to somebody else */
+    if (r->head.type == EVT_notice_queued || r->head.type == EVT_delivery_transaction)
+        return false; /* tells of the notice, or of other recipients' servers */
     return !is_of_recipient(r->head.type) || sees_recipient(scope, r);
+}
+
+bool trace_hides_target(const struct trace_scope *s, struct sv address, struct sv original)
+{
+    return s && original.n && !s->sees(s->arg, address) && !s->sees(s->arg, original);
+}
+
+/* Where somebody else's alias leads is not shown. */
+static void hide_targets(struct trace *t, const struct trace_scope *scope)
+{
+    for (size_t i = 0; i < t->n; i++) {
+        struct trace_rcpt *to = &t->rcpts[i];
+
+        if (!trace_hides_target(scope, to->address, to->original))
+            continue;
+        to->address = to->original;
+        to->original = SV_NULL;
+    }
 }
 
 static bool is_whole(const struct event_timeline *tl, uint64_t key, const struct trace_scope *scope)
@@ -266,6 +286,7 @@ void trace_make(const struct event_timeline *tl, uint64_t key, const struct trac
         if (!ret->answer.n)
             ret->answer = record_text(&ret->decisive->record, FIELD_reason);
     }
+    hide_targets(ret, scope);
 }
 
 void trace_done(struct trace *t)

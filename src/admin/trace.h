@@ -71,6 +71,8 @@ void trace_make(const struct event_timeline *t, uint64_t key, const struct trace
                 struct trace *ret);
 /* Is the event about the message as the scope shows it? */
 bool trace_shows(const struct trace *t, const struct trace_scope *scope, const struct record *r);
+/* Is address, to which original leads, to be shown as original? Both are somebody else's. */
+bool trace_hides_target(const struct trace_scope *scope, struct sv address, struct sv original);
 /* Has the message a sender or a recipient in scope? */
 bool trace_in_scope(const struct trace *t, const struct trace_scope *scope);
 void trace_done(struct trace *t);

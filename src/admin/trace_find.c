@@ -203,6 +203,29 @@ static bool any_has(const struct event_timeline *tl, uint64_t key, const struct 
     return false;
 }
 
+/* Only by what is shown: to ask must not tell more than to look. */
+static bool has_address(const struct finding *f, const struct event_timeline *tl,
+                        const struct trace *t)
+{
+    const struct trace_scope *s = f->q->scope;
+    struct sv a = f->q->address;
+
+    if (!s)
+        return any_has(tl, t->key, &(struct event_query){ .address = a });
+    return is_sender(t, a) || is_recipient(t, a) ||
+           (sv_ieq(t->account, a) && s->sees(s->arg, t->account));
+}
+
+static bool has_session(const struct finding *f, const struct event_timeline *tl,
+                        const struct trace *t)
+{
+    const struct trace_scope *s = f->q->scope;
+
+    if (s)
+        return t->session == f->q->session && t->account.n && s->sees(s->arg, t->account);
+    return any_has(tl, t->key, &(struct event_query){ .session = f->q->session });
+}
+
 /* All that was asked, also beside the key that leads. */
 static bool fits(const struct finding *f, const struct event_timeline *tl, const struct trace *t)
 {
@@ -211,10 +234,9 @@ static bool fits(const struct finding *f, const struct event_timeline *tl, const
     return trace_in_scope(t, q->scope) && (!q->status || q->status == 1 + (int)t->status) &&
            (!q->sender.n || is_sender(t, q->sender)) &&
            (!q->recipient.n || is_recipient(t, q->recipient)) &&
-           (!q->address.n || any_has(tl, t->key, &(struct event_query){ .address = q->address })) &&
+           (!q->address.n || has_address(f, tl, t)) &&
            (!q->ip.n || any_has(tl, t->key, &(struct event_query){ .ip = q->ip })) &&
-           (!q->session || any_has(tl, t->key, &(struct event_query){ .session = q->session })) &&
-           (!q->want || q->want(q->arg, t));
+           (!q->session || has_session(f, tl, t)) && (!q->want || q->want(q->arg, t));
 }
 
 static bool is_first(const struct finding *f, const struct event_timeline *tl,

@@ -86,20 +86,6 @@ ssize_t sv_find_sv(struct sv s, struct sv needle)
     return q ? q - s.p : -1;
 }
 
-ssize_t sv_ifind_sv(struct sv s, struct sv needle)
-{
-    if (needle.n == 0)
-        return 0;
-    if (needle.n > s.n)
-        return -1;
-    char first = ascii_lower(needle.p[0]);
-    for (size_t i = 0; i <= s.n - needle.n; i++) {
-        if (ascii_lower(s.p[i]) == first && ieq_n(s.p + i + 1, needle.p + 1, needle.n - 1))
-            return (ssize_t)i;
-    }
-    return -1;
-}
-
 struct sv sv_split(struct sv *rest, char sep)
 {
     struct sv part = *rest;

@@ -1,5 +1,7 @@
 /* Many commands from a file, one a line. A line that is refused is named with its number; the
  * others are done. */
+#include "cli/answer.h"
+#include "cli/print_priv.h"
 #include "cli/tool.h"
 
 #include <stdio.h>
@@ -46,13 +48,19 @@ int tool_batch(struct tool *t, FILE *f, const char *name, bool json)
 
     while ((n = getline(&line, &cap, f)) >= 0) {
         struct errinfo ei = { 0 };
+        char said[sizeof(ei.text) * 2];
 
         b.line++;
         if (run_line(&b, line, (size_t)n, &ei) >= 0)
             continue;
         fflush(stdout);
-        fprintf(stderr, "%s: line %u: %s\n", b.name, b.line, ei.text);
+        print_safe(ei.text, said, sizeof(said));
+        fprintf(stderr, "%s: line %u: %s\n", b.name, b.line, said);
         b.refused++;
+        if (ei.code == TOOL_UNREACHABLE) {
+            fprintf(stderr, "%s: the other lines were not tried\n", b.name);
+            break;
+        }
     }
     if (ferror(f)) {
         fprintf(stderr, "%s: line %u: %s\n", b.name, b.line + 1, strerror(errno));

@@ -65,10 +65,20 @@ const struct tool_cmd tool_cmds[] = {
       "name= address= ip= id= session= service= severity= since= limit=: newest first" },
     { "trace", "message.trace", "what", true, PRINT_TRACE,
       "timeline of a message id; messages of an address or IP: since=1h limit=" },
-    { "why", "message.why", "", true, PRINT_TRACE,
-      "id= or from= to= since=1d: what became of a message, and why" },
+    { "why", "message.why", "[id]", true, PRINT_TRACE,
+      "an id, or from= to= since=1d: what became of a message, and why" },
     { "session", "session.show", "id", false, PRINT_TRANSCRIPT,
       "transcript of a session, by key or log id, and its totals" },
+    { "service list", "service.list", "", false, PRINT_SERVICES,
+      "services: state, addresses, log level, access" },
+    { "service start", "service.start", "service", true, PRINT_OK,
+      "open its ports; remember=yes: also when the server starts" },
+    { "service stop", "service.stop", "service", true, PRINT_OK,
+      "close its ports, let its sessions go; remember=yes: also when the server starts" },
+    { "service restart", "service.restart", "service", false, PRINT_OK,
+      "bind what the settings say, let its sessions go" },
+    { "module restart", "module.restart", "module", false, PRINT_OK,
+      "smtp, access or control; its ports stay open" },
     { "stats", "stats.list", "", false, PRINT_STATS, "counters since the start" },
     { "audit", "audit.list", "[limit]", false, PRINT_AUDIT, "who changed what, newest first" },
     { "dns test", "dns.test", "", true, PRINT_DNS_TEST,
@@ -216,7 +226,9 @@ int tool_parse(int argc, char *const *argv, const struct tool_cmd **ret_cmd, jso
 
         if (optional)
             name = sv_n(name.p + 1, name.n - 2);
-        if (i < argc && !(optional && !strncmp(argv[i], "--", 2)))
+        /* An optional one may be left out before pairs: no id or pattern has a '=' or begins so. */
+        bool other = i < argc && (!strncmp(argv[i], "--", 2) || (c->pairs && strchr(argv[i], '=')));
+        if (i < argc && !(optional && other))
             r = add_positional(args, name, argv[i++], ei);
         else if (!optional)
             r = usage(c, ei, "an argument is missing");
@@ -265,15 +277,21 @@ int tool_split(char *line, char **words, int max, struct errinfo *ei)
 
 void tool_help(void)
 {
-    printf("usage: posthorn tool [--data DIR] [--db DSN] [--user USER] [--json] COMMAND\n\n"
+    printf("usage: posthorn tool [--data DIR] [--db DSN] [--user USER] [--json] COMMAND\n"
+           "       posthorn tool --server https://HOST:PORT [--token-file FILE] [--ca FILE] "
+           "[--timeout SECONDS] [--json] COMMAND\n\n"
            "Speaks to the running server through <data>/run/control.sock; without one it works on "
-           "the database itself.\n\n");
+           "the database itself.\n"
+           "With --server it speaks to another machine, as the account of a token: --token-file, "
+           "--token or POSTHORN_TOKEN.\n\n");
     for (const struct tool_cmd *c = tool_cmds; c->words; c++) {
         char left[80];
 
         form(c, left, sizeof(left));
         printf("  %-42s %s\n", left, c->help);
     }
+    printf("  %-42s %s\n", "api METHOD PATH [JSON]",
+           "any request of the API as it is (- = body from standard input)");
     printf("  %-42s %s\n", "batch FILE",
            "runs the commands of a file, one a line (- = standard input)");
 }

@@ -1,4 +1,6 @@
 /* Reaches the server, or opens the database when none runs, and hands requests to it. */
+#include "cli/answer.h"
+#include "cli/remote.h"
 #include "cli/tool.h"
 
 #include <grp.h>
@@ -11,6 +13,7 @@
 
 #include "admin/admin.h"
 #include "base/buf.h"
+#include "base/codec.h"
 #include "event/event.h"
 #include "log/sink.h"
 #include "mail/mailbox/mailbox.h"
@@ -21,7 +24,9 @@
 #define ANSWER_S  120 /* a server that says nothing for so long hangs */
 
 struct tool {
-    int fd; /* to the server; -1 = offline */
+    int fd;                /* to the server; -1 = offline */
+    struct remote *remote; /* elsewhere; NULL = here */
+    int timeout_s;
     struct buf in;
     struct boot boot;
     struct db *db;
@@ -72,7 +77,7 @@ static int connect_server(struct tool *t, const char *dir, struct errinfo *ei)
 {
     _cleanup_(freep) char *path = xasprintf("%s/run/control.sock", dir);
     struct sockaddr_un a = { .sun_family = AF_UNIX };
-    struct timeval wait = { .tv_sec = ANSWER_S };
+    struct timeval wait = { .tv_sec = t->timeout_s };
 
     if (!sv_copy(a.sun_path, sizeof(a.sun_path), sv_c(path)))
         return err_set(ei, E_RANGE, "%s: the path is too long for a socket", path);
@@ -107,8 +112,8 @@ static int send_all(int fd, const char *p, size_t n)
     return 0;
 }
 
-/* Reads up to the end of the answer's line. 0 and its length, or an error reply. */
-static json_t *read_answer(struct tool *t, size_t *ret_n)
+/* Reads up to the end of the answer's line. */
+static int read_answer(struct tool *t, size_t *ret_n, struct errinfo *ei)
 {
     ssize_t eol = sv_find(buf_sv(&t->in), '\n');
 
@@ -117,44 +122,76 @@ static json_t *read_answer(struct tool *t, size_t *ret_n)
         ssize_t n;
 
         if (buf_reserve(&t->in, 65536) < 0)
-            return admin_error(E_RANGE, "the answer is longer than %zu MiB; narrow the request",
-                               MAX_REPLY / MiB);
+            return err_set(ei, TOOL_REFUSED,
+                           "the answer is longer than %zu MiB; narrow the request",
+                           MAX_REPLY / MiB);
         n = recv(t->fd, t->in.p + before, 65536, 0);
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0 && errno == EAGAIN)
-            return admin_error(E_TIMEOUT, "the server has not answered for %d s", ANSWER_S);
+            return err_set(ei, TOOL_UNREACHABLE, "the server has not answered for %d s",
+                           t->timeout_s);
         if (n <= 0)
-            return admin_error(E_CLOSED, "the server closed the connection");
+            return err_set(ei, TOOL_UNREACHABLE, "the server closed the connection");
         t->in.n += (size_t)n;
         eol = sv_find(sv_n(t->in.p + before, (size_t)n), '\n');
         eol += eol < 0 ? 0 : (ssize_t)before;
     }
     *ret_n = (size_t)eol;
-    return NULL;
+    return 0;
 }
 
-static json_t *call_server(struct tool *t, json_t *request)
+/* A line of control's: an answer of the API, or an error of the socket's own. */
+static int take_line(struct sv line, struct tool_answer *ret, struct errinfo *ei)
 {
-    char *text = json_dumps(request, JSON_COMPACT);
     json_error_t je;
-    json_t *reply;
-    size_t n = 0;
-    int r = send_all(t->fd, text, strlen(text));
+    json_t *j = json_loadb(line.p, line.n, 0, &je), *body = json_object_get(j, "body");
+    const char *error = json_string_value(json_object_get(json_object_get(j, "error"), "text"));
+    const char *etag = json_string_value(json_object_get(j, "etag"));
+    const char *base64 = json_string_value(json_object_get(j, "base64"));
+    int r = 0;
 
+    if (!j)
+        r = err_set(ei, TOOL_UNREACHABLE, "the server's answer is not JSON: %s", je.text);
+    else if (error)
+        r = err_set(ei, TOOL_REFUSED, "%s", error);
+    ret->status = (int)json_integer_value(json_object_get(j, "status"));
+    ret->json = json_incref(body);
+    if (etag)
+        sv_copy(ret->etag, sizeof(ret->etag), sv_c(etag));
+    if (base64 && base64_dec(sv_c(base64), &ret->raw) < 0)
+        r = err_set(ei, TOOL_REFUSED, "the server's answer cannot be read");
+    json_decref(j);
+    return r;
+}
+
+static int ask_server(struct tool *t, const struct tool_request *q, struct tool_answer *ret,
+                      struct errinfo *ei)
+{
+    json_t *j =
+        json_pack("{s:s, s:s, s:O*, s:s*, s:s*}", "method", q->method, "path", q->path, "body",
+                  q->body, "if_match", q->if_match, "idempotency_key", q->idempotency_key);
+    char *text = json_dumps(j, JSON_COMPACT);
+    size_t n = 0;
+    int r, sent;
+
+    json_decref(j);
+    if (!text)
+        return err_set(ei, E_PARSE, "the request is not valid UTF-8");
+    sent = send_all(t->fd, text, strlen(text));
+    explicit_bzero(text, strlen(text));
     free(text);
-    if (r == 0)
-        r = send_all(t->fd, "\n", 1);
-    reply = read_answer(t, &n); /* also when it took no more: then it says why */
-    if (reply && r < 0) {
-        json_decref(reply);
-        return admin_error(r, "the server does not take the request: %s", err_name(r));
-    }
-    if (reply)
-        return reply;
-    reply = json_loadb(t->in.p, n, 0, &je);
+    if (sent == 0)
+        sent = send_all(t->fd, "\n", 1);
+    r = read_answer(t, &n, ei); /* also when it took no more: then it says why */
+    if (r < 0 && sent < 0)
+        return err_set(ei, TOOL_UNREACHABLE, "the server does not take the request: %s",
+                       err_name(sent));
+    if (r < 0)
+        return r;
+    r = take_line(sv_n(t->in.p, n), ret, ei);
     buf_consume(&t->in, n + 1);
-    return reply ? reply : admin_error(E_PARSE, "the server's answer is not JSON: %s", je.text);
+    return r;
 }
 
 /* --- offline --- */
@@ -206,23 +243,34 @@ static int open_offline(struct tool *t, const struct tool_opts *o, struct errinf
     return 0;
 }
 
-int tool_open(const struct tool_opts *o, struct tool **ret, struct errinfo *ei)
+static int open_here(struct tool *t, const struct tool_opts *o, struct errinfo *ei)
 {
-    struct tool *t = xcalloc(1, sizeof(*t));
     const char *dir = o->data && *o->data ? o->data : getenv("POSTHORN_DATA");
     int r;
 
     if (!dir || !*dir)
         dir = "/var/lib/posthorn";
-    t->fd = t->lock_fd = -1;
-    buf_init(&t->in, MAX_REPLY);
-    name_self(t);
     r = connect_server(t, dir, ei);
     if (r == 0) {
         r = become_owner(o, dir, ei);
         if (r == 0)
             r = open_offline(t, o, ei);
     }
+    return r;
+}
+
+int tool_open(const struct tool_opts *o, struct tool **ret, struct errinfo *ei)
+{
+    struct tool *t = xcalloc(1, sizeof(*t));
+    struct remote_opts ro = { o->server, o->token_file, o->token, o->ca,
+                              o->timeout_s ? o->timeout_s : ANSWER_S };
+    int r;
+
+    t->fd = t->lock_fd = -1;
+    t->timeout_s = ro.timeout_s;
+    buf_init(&t->in, MAX_REPLY);
+    name_self(t);
+    r = o->server ? remote_open(&ro, &t->remote, ei) : open_here(t, o, ei);
     if (r < 0) {
         tool_close(t);
         return r;
@@ -231,15 +279,47 @@ int tool_open(const struct tool_opts *o, struct tool **ret, struct errinfo *ei)
     return 0;
 }
 
+int tool_ask(struct tool *t, const struct tool_request *q, struct tool_answer *ret,
+             struct errinfo *ei)
+{
+    if (t->remote)
+        return remote_ask(t->remote, q, ret, ei);
+    if (t->fd >= 0)
+        return ask_server(t, q, ret, ei);
+    return err_set(ei, TOOL_REFUSED, "the server is not running; start it with `posthorn serve`");
+}
+
+static json_t *call_server(struct tool *t, json_t *request)
+{
+    _cleanup_(freep) char *path =
+        xasprintf("/commands/%s", json_string_value(json_object_get(request, "op")));
+    json_t *body = json_pack("{s:O}", "args", json_object_get(request, "args")), *reply;
+    struct tool_request q = { .method = "POST", .path = path, .body = body };
+    struct tool_answer a;
+    struct errinfo ei = { 0 };
+    int r;
+
+    answer_init(&a);
+    r = tool_ask(t, &q, &a, &ei);
+    reply = r < 0 ? admin_error(r, "%s", ei.text) : answer_as_reply(&a);
+    if (r < 0)
+        json_object_set_new(json_object_get(reply, "error"), "failure", json_integer(r));
+    answer_done(&a);
+    json_decref(body);
+    return reply;
+}
+
 json_t *tool_call(struct tool *t, json_t *request)
 {
-    return t->fd >= 0 ? call_server(t, request) : admin_run(&t->admin, t->who, request);
+    return t->remote || t->fd >= 0 ? call_server(t, request)
+                                   : admin_run(&t->admin, t->who, request);
 }
 
 void tool_close(struct tool *t)
 {
     if (!t)
         return;
+    remote_close(t->remote);
     if (t->store)
         mailstore_close(t->store);
     if (t->admin.accounts)

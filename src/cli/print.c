@@ -315,6 +315,55 @@ static const struct column operation_cols[] = {
     { 0 },
 };
 
+static const struct column service_cols[] = {
+    { "service", "SERVICE", COL_TEXT },
+    { "module", "MODULE", COL_TEXT },
+    { "state", "STATE", COL_TEXT },
+    { "sessions", "SESSIONS", COL_NUMBER },
+    { "autostart", "AUTOSTART", COL_TEXT },
+    { "access_mode", "ACCESS", COL_TEXT },
+    { "level", "LOG", COL_TEXT },
+    { "addresses", "ADDRESSES", COL_TEXT },
+    { 0 },
+};
+
+/* "127.0.0.1:110 127.0.0.1:995/tls"; what is not open is in brackets. */
+static json_t *addresses_text(json_t *bindings)
+{
+    struct buf b;
+    json_t *one, *text;
+    size_t i;
+
+    buf_init(&b, 64 * KiB);
+    json_array_foreach(bindings, i, one)
+    {
+        bool open = json_is_true(json_object_get(one, "open"));
+
+        buf_addf(&b, "%s%s%s%s%s", i ? " " : "", open ? "" : "[", print_text(one, "address"),
+                 json_is_true(json_object_get(one, "tls")) ? "/tls" : "", open ? "" : "]");
+    }
+    text = json_stringn(b.p ? b.p : "", b.n);
+    buf_done(&b);
+    return text;
+}
+
+static void print_services(json_t *rows)
+{
+    char fault[512];
+    json_t *row, *b;
+    size_t i, k;
+
+    json_array_foreach(rows, i, row)
+        json_object_set_new(row, "addresses", addresses_text(json_object_get(row, "bindings")));
+    table(rows, service_cols, "");
+    json_array_foreach(rows, i, row) json_array_foreach(json_object_get(row, "bindings"), k, b)
+    {
+        print_safe(print_text(b, "fault"), fault, sizeof(fault));
+        if (*fault)
+            printf("%s: %s\n", print_text(row, "service"), fault);
+    }
+}
+
 void tool_print(const struct tool_cmd *cmd, json_t *reply)
 {
     json_t *rows = json_object_get(reply, "rows");
@@ -385,6 +434,9 @@ void tool_print(const struct tool_cmd *cmd, json_t *reply)
         break;
     case PRINT_TRANSCRIPT:
         print_transcript(reply);
+        break;
+    case PRINT_SERVICES:
+        print_services(rows);
         break;
     case PRINT_DNS:
         print_dns(reply);

@@ -1,4 +1,6 @@
 /* `posthorn tool`: options, one command, its answer. */
+#include "cli/answer.h"
+#include "cli/print_priv.h"
 #include "cli/tool.h"
 
 #include <getopt.h>
@@ -60,8 +62,12 @@ static const char *error_text(json_t *reply)
 int tool_run(struct tool *t, int argc, char *const *argv, unsigned flags, struct errinfo *ei)
 {
     const struct tool_cmd *cmd = NULL;
-    json_t *request = NULL, *reply;
-    int r = tool_parse(argc, argv, &cmd, &request, ei);
+    json_t *request = NULL, *reply, *failure;
+    int r;
+
+    if (argc && !strcmp(argv[0], "api"))
+        return tool_api(t, argc, argv, flags, ei);
+    r = tool_parse(argc, argv, &cmd, &request, ei);
 
     if (r == 0)
         r = read_password(request, flags, ei);
@@ -71,23 +77,44 @@ int tool_run(struct tool *t, int argc, char *const *argv, unsigned flags, struct
     }
     reply = tool_call(t, request);
     json_decref(request);
+    failure = json_incref(json_object_get(json_object_get(reply, "error"), "failure"));
+    json_object_del(json_object_get(reply, "error"), "failure"); /* it is the exit status */
     if (flags & TOOL_JSON) {
         json_dumpf(reply, stdout, flags & TOOL_BATCH ? JSON_COMPACT : JSON_INDENT(2));
         putchar('\n');
     }
     if (!json_is_true(json_object_get(reply, "ok")))
-        r = err_set(ei, E_CONFLICT, "%s", error_text(reply));
+        r = err_set(ei, failure ? (int)json_integer_value(failure) : TOOL_REFUSED, "%s",
+                    error_text(reply));
     else if (!(flags & TOOL_JSON))
         tool_print(cmd, reply);
+    json_decref(failure);
     json_decref(reply);
     return r;
 }
 
+static int exit_status(int r)
+{
+    switch (r) {
+    case E_PARSE:
+        return 2;
+    case TOOL_DENIED:
+        return 3;
+    case TOOL_UNREACHABLE:
+        return 4;
+    default:
+        return 1;
+    }
+}
+
 static int fail(const struct errinfo *ei, int r)
 {
+    char text[sizeof(ei->text) * 2];
+
+    print_safe(ei->text, text, sizeof(text)); /* a server elsewhere may have said it */
     fflush(stdout);
-    fprintf(stderr, "posthorn tool: %s\n", ei->text);
-    return r == E_PARSE ? 2 : 1;
+    fprintf(stderr, "posthorn tool: %s\n", text);
+    return exit_status(r);
 }
 
 static int run_batch(const struct tool_opts *o, int argc, char **argv)
@@ -128,40 +155,100 @@ static int run(const struct tool_opts *o, int argc, char **argv)
     return fail(&ei, r < 0 ? r : err_set_errno(&ei, -errno, "standard output"));
 }
 
-int tool_main(int argc, char **argv)
+static const struct option longopts[] = {
+    { "data", required_argument, NULL, 'd' },
+    { "db", required_argument, NULL, 'b' },
+    { "user", required_argument, NULL, 'u' },
+    { "server", required_argument, NULL, 's' },
+    { "token-file", required_argument, NULL, 'f' },
+    { "token", required_argument, NULL, 't' },
+    { "ca", required_argument, NULL, 'c' },
+    { "timeout", required_argument, NULL, 'w' },
+    { "json", no_argument, NULL, 'j' },
+    { "help", no_argument, NULL, 'h' },
+    { 0 },
+};
+
+static int read_timeout(const char *text, int *ret, struct errinfo *ei)
 {
-    static const struct option longopts[] = {
-        { "data", required_argument, NULL, 'd' }, { "db", required_argument, NULL, 'b' },
-        { "user", required_argument, NULL, 'u' }, { "json", no_argument, NULL, 'j' },
-        { "help", no_argument, NULL, 'h' },       { 0 },
-    };
-    static char name[] = "posthorn tool";
-    struct tool_opts o = { 0 };
+    uint32_t n;
+
+    if (sv_to_u32(sv_c(text), &n) < 0 || n == 0 || n > 3600)
+        return err_set(ei, E_PARSE,
+                       "--timeout: '%.40s' is not a number of seconds; allowed: 1 to 3600", text);
+    *ret = (int)n;
+    return 0;
+}
+
+/* 0, or what the program ends with plus 1. */
+static int read_options(int argc, char **argv, struct tool_opts *o)
+{
+    struct errinfo ei = { 0 };
     int c;
 
-    argv[0] = name; /* getopt names the program in its messages */
-    optind = 1;
     while ((c = getopt_long(argc, argv, "+d:u:jh", longopts, NULL)) != -1)
         switch (c) {
         case 'd':
-            o.data = optarg;
+            o->data = optarg;
             break;
         case 'b':
-            o.dsn = optarg;
+            o->dsn = optarg;
             break;
         case 'u':
-            o.user = optarg;
+            o->user = optarg;
+            break;
+        case 's':
+            o->server = optarg;
+            break;
+        case 'f':
+            o->token_file = optarg;
+            break;
+        case 't':
+            o->token = optarg;
+            break;
+        case 'c':
+            o->ca = optarg;
+            break;
+        case 'w':
+            if (read_timeout(optarg, &o->timeout_s, &ei) < 0)
+                return fail(&ei, E_PARSE) + 1;
             break;
         case 'j':
-            o.json = true;
+            o->json = true;
             break;
         case 'h':
             tool_help();
-            return 0;
+            return 1;
         default:
             fprintf(stderr, "`posthorn tool help` lists options and commands\n");
-            return 2;
+            return 3;
         }
+    if (o->server && (o->data || o->dsn || o->user))
+        return fail(&ei, err_set(&ei, E_PARSE,
+                                 "--server is another machine's; --data, --db and --user belong to "
+                                 "a server here")) +
+               1;
+    if (!o->server && (o->token_file || o->token || o->ca))
+        return fail(&ei, err_set(&ei, E_PARSE,
+                                 "--token-file, --token and --ca need --server https://host:port; "
+                                 "the server here knows its users")) +
+               1;
+    return 0;
+}
+
+int tool_main(int argc, char **argv, char *command)
+{
+    static char name[] = "posthorn tool";
+    struct tool_opts o = { 0 };
+    int r;
+
+    argv[0] = name; /* getopt names the program in its messages */
+    optind = 1;
+    r = read_options(argc, argv, &o);
+    if (r)
+        return r - 1;
+    if (command) /* before its arguments, in the place of what getopt has read */
+        argv[--optind] = command;
     argc -= optind;
     argv += optind;
     if (argc == 0 || !strcmp(argv[0], "help")) {

@@ -6,9 +6,10 @@
 
 #include "base/err.h"
 
-int tool_main(
-    int argc,
-    char **argv); /* argv behind "tool"; the exit status: 0, 1 = refused or failed, 2 = usage */
+/* argv behind "tool". command: the first word, when it is not among the arguments (`posthorn why`);
+ * NULL. The exit status: 0, 1 = refused or failed, 2 = usage, 3 = no right to it, 4 = the server
+ * cannot be reached. */
+int tool_main(int argc, char **argv, char *command);
 void tool_help(void);
 
 /* --- inside the room --- */
@@ -38,6 +39,7 @@ enum tool_print {
     PRINT_EVENTS,
     PRINT_TRACE,
     PRINT_TRANSCRIPT,
+    PRINT_SERVICES,
     PRINT_DNS,
     PRINT_DNS_TEST
 };
@@ -64,10 +66,21 @@ void tool_print(const struct tool_cmd *cmd, json_t *reply);
 
 struct tool_opts {
     const char *data, *dsn, *user;
+    const char *server, *token_file, *token, *ca; /* a server elsewhere (remote.h) */
+    int timeout_s;
     bool json;
 };
 int tool_open(const struct tool_opts *o, struct tool **ret, struct errinfo *ei);
-json_t *tool_call(struct tool *t, json_t *request); /* new reference, never NULL */
+/* An operation of admin/: by the API's /commands, or in this process when no server runs. New
+ * reference, never NULL. */
+json_t *tool_call(struct tool *t, json_t *request);
+struct tool_request;
+struct tool_answer;
+/* A request for the API. ret is initialised. TOOL_UNREACHABLE, TOOL_REFUSED (no server runs). */
+int tool_ask(struct tool *t, const struct tool_request *q, struct tool_answer *ret,
+             struct errinfo *ei);
+/* `api METHOD PATH [JSON]`: as tool_run. */
+int tool_api(struct tool *t, int argc, char *const *argv, unsigned flags, struct errinfo *ei);
 void tool_close(struct tool *t);
 /* One command, asked and printed. E_PARSE: usage; other errors: refused. ei says why. */
 enum { TOOL_JSON = 1, TOOL_BATCH = 2 };

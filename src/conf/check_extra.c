@@ -165,6 +165,11 @@ static bool is_path(struct sv v)
     return v.p[0] == '/';
 }
 
+static bool is_zip(struct sv v)
+{
+    return is_path(v) && v.n > 5 && v.p[v.n - 5] != '/' && sv_iends(v, SV(".zip"));
+}
+
 static bool is_mailbox_name(struct sv v)
 {
     return sv_find(v, '@') <= 0 || sv_rfind(v, '@') + 1 < (ssize_t)v.n;
@@ -178,6 +183,8 @@ static bool is_folder(struct sv v)
 
 /* needed: the value must not be empty. ok is called for each item of a LIST, or for a whole STRING
  * that is not empty. */
+#define NETWORKS_OR_MASKS "addresses, 10.0.0.0/8, 192.168.*.* or 192-193.*.*.*, separated by ;"
+
 static const struct {
     const char *name;
     bool (*ok)(struct sv);
@@ -192,15 +199,22 @@ static const struct {
       "host patterns such as *.example.com, each with |sha256=, |subject= or |issuer= if needed" },
     { "deliver.source_ip", is_address, false, "an IP address of this machine" },
     { "dns.servers", is_dns_server, false, "addresses or address@port, separated by ;" },
+    { "imap.access_ips", is_network_or_mask, false, NETWORKS_OR_MASKS },
     { "imap.listen", is_listen, false, "address:port or [IPv6]:port, separated by ;" },
     { "imap.listen_tls", is_listen, false, "address:port or [IPv6]:port, separated by ;" },
+    { "log.archive", is_zip, false,
+      "the absolute path of a file that ends in .zip, such as /var/lib/posthorn/logs.zip; not "
+      "a folder" },
+    { "log.syslog_server", is_relay, false, "host, host:port, address or [IPv6]:port" },
     { "mailbox.default_folders", is_folder, false, "folder names without % and *" },
-    { "net.access_ips", is_network_or_mask, false,
-      "addresses, 10.0.0.0/8, 192.168.*.* or 192-193.*.*.*, separated by ;" },
+    { "net.access_ips", is_network_or_mask, false, NETWORKS_OR_MASKS },
     { "net.trusted_ips", is_network, false, "addresses and networks (10.0.0.0/8, fd00::/8)" },
+    { "pop3.access_ips", is_network_or_mask, false, NETWORKS_OR_MASKS },
     { "pop3.listen", is_listen, false, "address:port or [IPv6]:port, separated by ;" },
     { "pop3.listen_tls", is_listen, false, "address:port or [IPv6]:port, separated by ;" },
     { "queue.retry_schedule", is_wait, true, "waits of 1s to 30d, separated by ;" },
+    { "smtp.access_ips", is_network_or_mask, false, NETWORKS_OR_MASKS },
+    { "smtp.access_ips_submission", is_network_or_mask, false, NETWORKS_OR_MASKS },
     { "smtp.listen", is_listen, false, "address:port or [IPv6]:port, separated by ;" },
     { "smtp.listen_submission", is_listen, false, "address:port or [IPv6]:port, separated by ;" },
     { "smtp.listen_submission_tls", is_listen, false,
@@ -211,6 +225,7 @@ static const struct {
     { "system.server_id", is_server_id, false, "at most 2 letters and digits" },
     { "system.temp_path", is_path, false, "an absolute path" },
     { "system.user", is_user, true, "the name of a user" },
+    { "web.access_ips", is_network_or_mask, false, NETWORKS_OR_MASKS },
     { "web.console_path", is_path, false, "an absolute path" },
     { "web.listen", is_listen, false, "address:port or [IPv6]:port, separated by ;" },
     { "web.listen_tls", is_listen, false, "address:port or [IPv6]:port, separated by ;" },

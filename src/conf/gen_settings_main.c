@@ -1,9 +1,6 @@
 /* Host program: prints the reference of all settings, as Markdown (docs/settings.md), as JSON with
  * --json; with --check FILE it compares the Markdown with a file and fails when that is stale. */
-#include <stdio.h>
-#include <unistd.h>
-
-#include "base/buf.h"
+#include "base/generated.h"
 #include "conf/conf.h"
 
 static const char *const rooms[] = {
@@ -150,44 +147,17 @@ static void add_json(struct buf *b)
     buf_add_str(b, "]\n");
 }
 
-static int check_file(const struct buf *want, const char *path)
-{
-    FILE *f = fopen(path, "re");
-    if (!f) {
-        fprintf(stderr, "gen-settings: cannot open %s: %s\n", path, strerror(errno));
-        return 1;
-    }
-    _cleanup_(freep) char *have = xmalloc(want->n + 1);
-    size_t n = fread(have, 1, want->n + 1, f);
-    fclose(f);
-    if (n == want->n && memcmp(have, want->p, n) == 0)
-        return 0;
-    fprintf(stderr, "%s does not match src/conf/defs/*.def; run: gen-settings > %s\n", path, path);
-    return 1;
-}
-
 int main(int argc, char **argv)
 {
+    bool json = argc == 2 && strcmp(argv[1], "--json") == 0;
     struct buf b;
+
     buf_init(&b, 4 * MiB);
-    int r = 0;
-    if (argc == 2 && strcmp(argv[1], "--json") == 0) {
+    if (json)
         add_json(&b);
-        fwrite(b.p, 1, b.n, stdout);
-    } else if (argc == 3 && strcmp(argv[1], "--check") == 0) {
+    else
         add_markdown(&b);
-        r = check_file(&b, argv[2]);
-    } else if (argc == 1) {
-        add_markdown(&b);
-        fwrite(b.p, 1, b.n, stdout);
-    } else {
-        fprintf(stderr, "usage: gen-settings [--json | --check FILE]\n");
-        r = 2;
-    }
+    int r = generated_main(&b, "gen-settings [--json | --check FILE]", json ? 1 : argc, argv);
     buf_done(&b);
-    if (r == 0 && fflush(stdout) != 0) {
-        fprintf(stderr, "gen-settings: cannot write: %s\n", strerror(errno));
-        r = 1;
-    }
     return r;
 }

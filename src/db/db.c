@@ -1,6 +1,6 @@
 /* Databases and their connections: the DSN's scheme chooses the driver, a pool hands connections
  * out in order of arrival, transactions. Any thread. */
-#include <time.h>
+#include "base/deadline.h"
 
 #include "db/db_priv.h"
 
@@ -123,33 +123,14 @@ void db_close(struct db *db)
     free(db);
 }
 
-/* Real time, not base/clock.h: a frozen test clock must not stop a thread that waits. */
-static struct timespec deadline_after(int ms)
-{
-    struct timespec ts;
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    ts.tv_sec += ms / 1000;
-    ts.tv_nsec += (long)(ms % 1000) * 1000000;
-    if (ts.tv_nsec >= 1000000000) {
-        ts.tv_sec++;
-        ts.tv_nsec -= 1000000000;
-    }
-    return ts;
-}
-
 /* Holds db->lock. 0 = w has a connection or the right to open one. */
 static int pool_wait(struct db *db, struct db_pool *p, struct db_waiter *w)
 {
-    struct timespec ts = deadline_after(db->wait_ms);
-    pthread_condattr_t attr;
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&w->cond, &attr);
-    pthread_condattr_destroy(&attr);
+    struct timespec until = deadline_in(db->wait_ms);
+    pthread_cond_init(&w->cond, NULL);
     list_add_tail(&p->waiters, &w->link);
-    int e = 0;
-    while (!w->c && !w->may_open && e != ETIMEDOUT)
-        e = pthread_cond_timedwait(&w->cond, &db->lock, &ts);
+    while (!w->c && !w->may_open && deadline_wait(&w->cond, &db->lock, &until))
+        ;
     if (!w->c && !w->may_open)
         list_del(&w->link);
     pthread_cond_destroy(&w->cond);

@@ -1,8 +1,7 @@
 /* Host program: prints docs/events.md from events.def and fields.def; with --check FILE it compares
  * and fails when the file is stale. */
-#include <stdio.h>
 
-#include "base/buf.h"
+#include "base/generated.h"
 #include "event/record.h"
 
 static const char *const keys[] = {
@@ -81,37 +80,13 @@ static void add_markdown(struct buf *b)
     add_fields(b);
 }
 
-static int check_file(const struct buf *want, const char *path)
-{
-    FILE *f = fopen(path, "re");
-    if (!f) {
-        fprintf(stderr, "gen-events: cannot open %s: %s\n", path, strerror(errno));
-        return 1;
-    }
-    _cleanup_(freep) char *have = xmalloc(want->n + 1);
-    size_t n = fread(have, 1, want->n + 1, f);
-    fclose(f);
-    if (n == want->n && memcmp(have, want->p, n) == 0)
-        return 0;
-    fprintf(stderr, "%s does not match src/event/*.def; run: gen-events > %s\n", path, path);
-    return 1;
-}
-
 int main(int argc, char **argv)
 {
     struct buf b;
-    int r = 0;
+
     buf_init(&b, 4 * MiB);
     add_markdown(&b);
-    if (argc == 3 && strcmp(argv[1], "--check") == 0) {
-        r = check_file(&b, argv[2]);
-    } else if (argc == 1) {
-        fwrite(b.p, 1, b.n, stdout);
-        r = fflush(stdout) != 0;
-    } else {
-        fprintf(stderr, "usage: gen-events [--check FILE]\n");
-        r = 2;
-    }
+    int r = generated_main(&b, "gen-events [--check FILE]", argc, argv);
     buf_done(&b);
     return r;
 }

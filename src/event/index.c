@@ -294,28 +294,42 @@ static int find_in(struct sv data, uint32_t n_keys, uint32_t hash, struct buf *o
     return list.n ? E_CORRUPT : 0;
 }
 
-int index_lookup(const char *path, uint32_t hash, struct buf *out)
+/* The hashes that are in one bucket. */
+static int find_in_bucket(int fd, const struct bucket *b, const uint32_t *hashes, unsigned n,
+                          struct buf *data, struct buf *out)
+{
+    if (b->bytes > BUCKET_MAX)
+        return E_CORRUPT;
+    buf_reset(data);
+    int r = buf_reserve(data, b->bytes);
+    if (r == 0)
+        r = read_exactly(fd, data->p, b->bytes, b->offset);
+    if (r == 0 && crc32c(hashes[0] >> BUCKET_SHIFT, data->p, b->bytes) != b->crc)
+        r = E_CORRUPT;
+    for (unsigned i = 0; i < n && r == 0; i++)
+        r = find_in(sv_n(data->p, b->bytes), b->keys, hashes[i], out);
+    return r;
+}
+
+int index_lookup(const char *path, const uint32_t *hashes, unsigned n, struct buf *out)
 {
     struct index_head h;
-    struct bucket b;
-    uint32_t number = hash >> BUCKET_SHIFT;
+    struct bucket entries[BUCKETS];
     _cleanup_(closep) int fd = open_index(path, &h);
-    if (fd < 0)
-        return fd;
-    int r = read_exactly(fd, &b, sizeof(b), sizeof(h) + number * sizeof(b));
-    if (r < 0 || b.bytes == 0)
-        return r;
-    if (b.bytes > BUCKET_MAX)
-        return E_CORRUPT;
+    if (fd < 0 || n == 0)
+        return fd < 0 ? fd : 0;
+    uint32_t first = hashes[0] >> BUCKET_SHIFT, last = hashes[n - 1] >> BUCKET_SHIFT;
+    int r = read_exactly(fd, entries, (last - first + 1) * sizeof(entries[0]),
+                         sizeof(h) + first * sizeof(entries[0]));
     struct buf data;
     buf_init(&data, BUCKET_MAX);
-    r = buf_reserve(&data, b.bytes);
-    if (r == 0)
-        r = read_exactly(fd, data.p, b.bytes, b.offset);
-    if (r == 0 && crc32c(number, data.p, b.bytes) != b.crc)
-        r = E_CORRUPT;
-    if (r == 0)
-        r = find_in(sv_n(data.p, b.bytes), b.keys, hash, out);
+    for (unsigned i = 0, k; i < n && r == 0; i = k) {
+        uint32_t number = hashes[i] >> BUCKET_SHIFT;
+        for (k = i + 1; k < n && hashes[k] >> BUCKET_SHIFT == number;)
+            k++;
+        if (entries[number - first].bytes)
+            r = find_in_bucket(fd, &entries[number - first], hashes + i, k - i, &data, out);
+    }
     buf_done(&data);
     return r;
 }

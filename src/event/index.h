@@ -13,6 +13,6 @@ struct index_info {
     uint32_t records;
 };
 int index_info(const char *path, struct index_info *ret); /* -ENOENT, E_CORRUPT, -errno */
-/* Appends the offsets (ascending, in units of 8 bytes, u32 each) of the records with the hash. 0,
- * -ENOENT, E_CORRUPT, -errno. */
-int index_lookup(const char *path, uint32_t hash, struct buf *out);
+/* Appends the offsets (in units of 8 bytes, u32 each) of the records with each of the hashes, those
+ * of one hash ascending. hashes: in order. 0, -ENOENT, E_CORRUPT, -errno. */
+int index_lookup(const char *path, const uint32_t *hashes, unsigned n, struct buf *out);

@@ -34,7 +34,7 @@ struct event_cursor {
 void event_cursor_text(const struct event_cursor *c, char ret[EVENT_CURSOR_TEXT]);
 int event_cursor_parse(struct sv text, struct event_cursor *ret); /* E_PARSE */
 
-enum { EVENT_MESSAGES_MAX = 64 };
+enum { EVENT_MESSAGES_MAX = 256 };
 struct event_query {
     bool oldest_first;
     int64_t from_us, to_us; /* wall clock, [from, to); 0 = open */

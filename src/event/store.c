@@ -135,8 +135,10 @@ int store_flush(struct store *s, struct ring *r, size_t max, struct errinfo *ei)
     if (!ring_peek(r, MIN(max, (size_t)BLOCK_MAX), &batch))
         return 0;
     int e = ready(s, batch.last_us, ei);
-    if (e < 0)
+    if (e < 0) {
+        store_done(s); /* looked at afresh when it is tried again */
         return e;
+    }
     struct block b = { .bytes = (uint32_t)batch.bytes,
                        .records = batch.records,
                        .first_us = batch.first_us,
@@ -147,7 +149,7 @@ int store_flush(struct store *s, struct ring *r, size_t max, struct errinfo *ei)
     e = segment_append(s->fd, s->size, &b, batch.piece);
     if (e < 0) {
         atomic_store(&r->s->pending_end, 0);
-        store_done(s); /* looked at afresh when it is tried again */
+        store_done(s);
         return err_set_errno(ei, e, "%s", s->dir);
     }
     if (!s->first_us)

@@ -13,9 +13,18 @@ enum {
     OFFSETS_MAX = 64 * 1024 * 1024,
 };
 
+static int by_value(const void *a, const void *b)
+{
+    uint32_t x, y;
+    memcpy(&x, a, 4);
+    memcpy(&y, b, 4);
+    return x < y ? -1 : x > y;
+}
+
 void walk_open(struct walk *w, const struct walk_opts *o, struct position bound)
 {
     *w = (struct walk){ .o = *o, .bound = bound, .fd = -1 };
+    qsort(w->o.hashes, w->o.n_hashes, sizeof(w->o.hashes[0]), by_value);
     w->n = segment_list(o->dir, o->stream, &w->numbers);
     w->at = o->newest_first ? w->n : 0;
     buf_init(&w->offsets, OFFSETS_MAX);
@@ -39,19 +48,9 @@ static uint32_t offset_at(const struct walk *w, size_t i)
     return v;
 }
 
-static int by_value(const void *a, const void *b)
-{
-    uint32_t x, y;
-    memcpy(&x, a, 4);
-    memcpy(&y, b, 4);
-    return x < y ? -1 : x > y;
-}
-
 static int from_index(struct walk *w, const char *index)
 {
-    int r = 0;
-    for (unsigned i = 0; i < w->o.n_hashes && r >= 0; i++)
-        r = index_lookup(index, w->o.hashes[i], &w->offsets);
+    int r = index_lookup(index, w->o.hashes, w->o.n_hashes, &w->offsets);
     if (r >= 0 && w->o.n_hashes > 1 && w->offsets.n)
         qsort(w->offsets.p, w->offsets.n / 4, 4, by_value);
     if (r == E_CORRUPT)

@@ -16,7 +16,7 @@ static inline int position_cmp(struct position a, struct position b)
     return a.offset < b.offset ? -1 : a.offset > b.offset;
 }
 
-enum { WALK_HASHES = 64 };
+enum { WALK_HASHES = 256 };
 
 struct walk_opts {
     const char *dir;

@@ -10,6 +10,7 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/deadline.h"
 #include "base/list.h"
 #include "os/proc.h"
 
@@ -22,6 +23,11 @@ struct wire_header {
     uint32_t id;
     uint32_t more;
     uint32_t len;
+};
+
+union fd_space {
+    char bytes[CMSG_SPACE(sizeof(int))];
+    struct cmsghdr align;
 };
 
 struct waiter {
@@ -60,7 +66,20 @@ int ipc_send_fd(int fd, const struct ipc_msg *m)
         { (void *)m->payload.p, m->payload.n },
     };
     struct msghdr msg = { .msg_iov = iov, .msg_iovlen = m->payload.n ? 2 : 1 };
+    union fd_space space;
 
+    if (m->type == IPC_LISTEN) {
+        struct cmsghdr *cm;
+
+        memset(&space, 0, sizeof(space));
+        msg.msg_control = space.bytes;
+        msg.msg_controllen = sizeof(space.bytes);
+        cm = CMSG_FIRSTHDR(&msg);
+        cm->cmsg_level = SOL_SOCKET;
+        cm->cmsg_type = SCM_RIGHTS;
+        cm->cmsg_len = CMSG_LEN(sizeof(int));
+        memcpy(CMSG_DATA(cm), &m->fd, sizeof(int));
+    }
     if (m->payload.n > IPC_MAX_PAYLOAD)
         return E_RANGE;
     for (;;) {
@@ -83,8 +102,7 @@ static int parse_datagram(const char *p, size_t n, struct ipc_msg *ret)
     if (n < sizeof(h))
         return E_CLOSED;
     memcpy(&h, p, sizeof(h));
-    if (h.len != n - sizeof(h) || h.from >= MOD_COUNT || h.to >= MOD_COUNT ||
-        h.type > IPC_HEARTBEAT)
+    if (h.len != n - sizeof(h) || h.from >= MOD_COUNT || h.to >= MOD_COUNT || h.type >= IPC_TYPES)
         return E_CLOSED;
     *ret = (struct ipc_msg){
         .type = (enum ipc_type)h.type,
@@ -93,6 +111,7 @@ static int parse_datagram(const char *p, size_t n, struct ipc_msg *ret)
         .id = h.id,
         .more = h.more != 0,
         .payload = sv_n(p + sizeof(h), h.len),
+        .fd = -1,
     };
     return 1;
 }
@@ -110,6 +129,37 @@ int ipc_recv_fd(int fd, void *buf, size_t cap, struct ipc_msg *ret)
             return 0;
         return E_CLOSED;
     }
+}
+
+/* A module's side: with the descriptor, if there is one. */
+static int receive_one(int fd, void *buf, size_t cap, struct ipc_msg *ret)
+{
+    union fd_space space;
+    struct iovec iov = { buf, cap };
+    struct msghdr msg = { .msg_iov = &iov,
+                          .msg_iovlen = 1,
+                          .msg_control = space.bytes,
+                          .msg_controllen = sizeof(space.bytes) };
+    struct cmsghdr *cm;
+    int got = -1, r;
+    ssize_t n;
+
+    do
+        n = recvmsg(fd, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+    while (n < 0 && errno == EINTR);
+    if (n < 0 && errno == EAGAIN)
+        return 0;
+    if (n <= 0)
+        return E_CLOSED;
+    cm = CMSG_FIRSTHDR(&msg);
+    if (cm && cm->cmsg_type == SCM_RIGHTS && cm->cmsg_len == CMSG_LEN(sizeof(int)))
+        memcpy(&got, CMSG_DATA(cm), sizeof(int));
+    r = parse_datagram(buf, (size_t)n, ret);
+    if (r > 0 && ret->type == IPC_LISTEN && got >= 0)
+        ret->fd = got;
+    else if (got >= 0)
+        close(got);
+    return r;
 }
 
 static void take_reply(struct ipc *i, const struct ipc_msg *m)
@@ -162,7 +212,7 @@ static void *receive(void *arg)
 
         if (poll(&p, 1, -1) < 0 && errno != EINTR)
             break;
-        r = ipc_recv_fd(i->fd, buf, IPC_MAX_PAYLOAD + sizeof(struct wire_header), &m);
+        r = receive_one(i->fd, buf, IPC_MAX_PAYLOAD + sizeof(struct wire_header), &m);
         if (r < 0)
             break;
         if (r == 0)
@@ -180,7 +230,6 @@ static void *receive(void *arg)
 int ipc_open(int fd, enum module self, const struct ipc_ops *ops, void *arg, struct ipc **ret)
 {
     struct ipc *i = xcalloc(1, sizeof(*i));
-    pthread_condattr_t attr;
     int r;
 
     i->fd = fd;
@@ -189,10 +238,7 @@ int ipc_open(int fd, enum module self, const struct ipc_ops *ops, void *arg, str
     i->arg = arg;
     list_init(&i->waiters);
     pthread_mutex_init(&i->lock, NULL);
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&i->changed, &attr);
-    pthread_condattr_destroy(&attr);
+    pthread_cond_init(&i->changed, NULL);
     *ret = i; /* before the thread: its callbacks may send */
     r = pthread_create(&i->thread, NULL, receive, i);
     if (r) {
@@ -245,16 +291,9 @@ int ipc_request(struct ipc *i, enum module to, struct sv json, int64_t timeout_m
                 struct buf *reply)
 {
     struct waiter w = { .reply = reply };
-    struct timespec until;
+    struct timespec until = deadline_in(timeout_ms);
     int r;
 
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += timeout_ms / 1000;
-    until.tv_nsec += (timeout_ms % 1000) * 1000000;
-    if (until.tv_nsec >= 1000000000) {
-        until.tv_sec++;
-        until.tv_nsec -= 1000000000;
-    }
     pthread_mutex_lock(&i->lock);
     w.id = ++i->next_id;
     list_add_tail(&i->waiters, &w.node);
@@ -264,7 +303,7 @@ int ipc_request(struct ipc *i, enum module to, struct sv json, int64_t timeout_m
         r = send_patiently(i, to, IPC_REQUEST, w.id, false, json);
     pthread_mutex_lock(&i->lock);
     while (r == 0 && !w.done)
-        if (pthread_cond_timedwait(&i->changed, &i->lock, &until) == ETIMEDOUT)
+        if (!deadline_wait(&i->changed, &i->lock, &until))
             r = E_TIMEOUT;
     list_del(&w.node);
     pthread_mutex_unlock(&i->lock);

@@ -18,10 +18,17 @@ enum ipc_type {
     IPC_REQUEST,   /* JSON; answered by IPC_REPLY with the same id */
     IPC_REPLY,     /* JSON, possibly in several messages: flags IPC_MORE on all but the last */
     IPC_HEARTBEAT, /* module -> supervisor each second: the watchdog */
+    IPC_LISTEN,    /* supervisor -> module: serve this socket too; struct ipc_listen and fd */
+    IPC_SERVICE, /* supervisor -> module, a hint: sessions of a service are to end (stats/shm.h) */
+    IPC_TYPES,
 };
 
 struct ipc_mailbox {
     int64_t account_id, folder_id;
+};
+
+struct ipc_listen {
+    uint32_t def; /* index into listener_defs (proc/listeners.h) */
 };
 
 struct ipc_msg {
@@ -30,6 +37,7 @@ struct ipc_msg {
     uint32_t id;
     bool more;
     struct sv payload; /* valid during the callback */
+    int fd;            /* of IPC_LISTEN: the receiver's to close; else unused */
 };
 
 struct ipc;
@@ -51,7 +59,7 @@ int ipc_request(struct ipc *i, enum module to, struct sv json, int64_t timeout_m
                 struct buf *reply);
 /* Answers a request; splits as needed; retries briefly when the socket is full. */
 int ipc_reply(struct ipc *i, const struct ipc_msg *req, struct sv json);
-/* Low level, for the supervisor. */
+/* Low level, for the supervisor. Sends m->fd with IPC_LISTEN; takes no descriptors. */
 int ipc_recv_fd(int fd, void *buf, size_t cap,
                 struct ipc_msg *ret); /* 1, 0 = would block, E_CLOSED */
 int ipc_send_fd(int fd, const struct ipc_msg *m);

@@ -24,6 +24,8 @@ enum log_type {                  /* letter of the file name or its subdirectory 
                 LOG_TYPE_COUNT,
 };
 
+#define LOG_CLIENT "Client session " /* before the lines of our own sessions with other servers */
+
 enum log_level { LOG_NONE, LOG_SUMMARY, LOG_DEBUG, LOG_EXTENDED };
 
 struct logctx { /* embedded in a session; what a line or an event belongs to */
@@ -31,7 +33,7 @@ struct logctx { /* embedded in a session; what a line or an event belongs to */
     uint32_t id;        /* session id; the low 16 bits are printed */
     char source[46];    /* peer address; "" = SYSTEM */
     uint8_t service;    /* 1 + enum service, 0 = none */
-    const char *prefix; /* "" or "Client session " */
+    const char *prefix; /* "" or LOG_CLIENT */
     /* For events (event/event.h); 0 and NULL where there is none. The texts live as long as they
      * stand here. */
     uint64_t session;       /* key of the session: shm_session_key(id) */

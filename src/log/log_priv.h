@@ -7,6 +7,7 @@
 enum {
     LOG_RECORD_MAX = 256 * 1024, /* text of one record; continuation lines included */
     LOG_RECORD_MAGIC = 0xa5,
+    LOG_CACHE_MAX = 64 * 1024 * 1024,
 };
 
 /* In front of each text on the pipe. The text ends with '\n'. */

@@ -21,6 +21,7 @@ enum {
     PIPE_BYTES = 1024 * 1024,
     READ_BYTES = 512 * 1024, /* holds the largest record */
     MAX_SLEEP_S = 3600,
+    REPORT_MS = 10000, /* lost lines are told of within this time */
     DRAIN_ROUNDS = 1000,
 };
 
@@ -36,14 +37,16 @@ struct log_sink {
     pthread_mutex_t lock; /* guards until the blank line */
     int added[MAX_PIPES]; /* not yet seen by the thread */
     unsigned n_added;
-    char *dir, *server_id; /* new configuration, when changed */
+    char *dir, *server_id, *archive, *host; /* new configuration, when changed */
     struct log_sink_conf conf;
     bool changed, stop;
 
     /* The thread's own. */
     struct log_files files;
     struct log_syslog syslog;
-    bool to_syslog;
+    bool to_syslog, to_server;
+    char *host_name;
+    struct log_forward forward;
     struct source sources[MAX_PIPES];
     unsigned n_sources;
     char *mem; /* READ_BYTES */
@@ -70,6 +73,8 @@ static ssize_t take_records(struct log_sink *s, const char *p, size_t n)
         log_files_add(&s->files, (enum log_type)h.type, h.ymd, text);
         if (s->to_syslog)
             log_syslog_send(&s->syslog, (enum log_type)h.type, text);
+        if (s->to_server)
+            log_forward_add(&s->forward, s->host_name, (enum log_type)h.type, text);
         at += sizeof(h) + h.n;
     }
     return (ssize_t)at;
@@ -110,8 +115,14 @@ static void apply_conf(struct log_sink *s)
 {
     s->conf.dir = s->dir;
     s->conf.server_id = s->server_id;
+    s->conf.archive = s->archive;
     log_files_configure(&s->files, &s->conf);
     s->to_syslog = s->conf.syslog;
+    s->to_server = s->conf.forward;
+    if (!s->to_server)
+        log_forward_drop(&s->forward);
+    free(s->host_name);
+    s->host_name = xstrdup(s->host);
     s->changed = false;
 }
 
@@ -136,21 +147,25 @@ static bool take_requests(struct log_sink *s)
 /* Milliseconds to the end of the day; an hour at most, as clocks get set. */
 static int sleep_ms(const struct log_sink *s)
 {
-    if (s->files.lost > 0)
-        return 60000; /* a report is due */
+    if (s->files.lost > 0 || s->files.untold > 0)
+        return log_files_patience(&s->files, REPORT_MS);
     char hms[16];
     clock_hms(clock_wall_s(), hms);
     int now = ((hms[0] - '0') * 10 + hms[1] - '0') * 3600 +
               ((hms[3] - '0') * 10 + hms[4] - '0') * 60 + (hms[6] - '0') * 10 + hms[7] - '0';
-    return MIN(86400 - now + 1, (int)MAX_SLEEP_S) * 1000;
+    return log_files_patience(&s->files, MIN(86400 - now + 1, (int)MAX_SLEEP_S) * 1000);
 }
 
+/* fds: one for each source, and two. */
 static void wait_for_data(struct log_sink *s, struct pollfd *fds)
 {
+    nfds_t n = s->n_sources + 1;
     fds[0] = (struct pollfd){ .fd = s->wake, .events = POLLIN };
     for (unsigned i = 0; i < s->n_sources; i++)
         fds[i + 1] = (struct pollfd){ .fd = s->sources[i].fd, .events = POLLIN };
-    (void)poll(fds, s->n_sources + 1, sleep_ms(s));
+    if (log_forward_waits(&s->forward))
+        fds[n++] = (struct pollfd){ .fd = s->forward.fd[0], .events = POLLOUT };
+    (void)poll(fds, n, sleep_ms(s));
 }
 
 /* One read of each pipe. True: some pipe may hold more. */
@@ -165,6 +180,7 @@ static bool read_all(struct log_sink *s)
     }
     log_files_write(&s->files);
     log_files_tick(&s->files);
+    log_forward_flush(&s->forward);
     return more;
 }
 
@@ -172,7 +188,7 @@ static void *sink_thread(void *arg)
 {
     struct log_sink *s = arg;
     os_thread_name("log-sink");
-    struct pollfd fds[MAX_PIPES + 1];
+    struct pollfd fds[MAX_PIPES + 2];
     log_files_tick(&s->files);
     for (;;) {
         wait_for_data(s, fds);
@@ -190,8 +206,12 @@ static void copy_conf(struct log_sink *s, const struct log_sink_conf *c)
 {
     free(s->dir);
     free(s->server_id);
+    free(s->archive);
+    free(s->host);
     s->dir = xstrdup(c->dir);
     s->server_id = xstrdup(c->server_id ? c->server_id : "");
+    s->archive = xstrdup(c->archive ? c->archive : "");
+    s->host = xstrdup(c->host ? c->host : "-");
     s->conf = *c;
     s->changed = true;
 }
@@ -209,7 +229,8 @@ int log_sink_new(const struct log_sink_conf *c, struct log_sink **ret, struct er
     s->syslog = (struct log_syslog){ .path = "/dev/log", .fd = -1 };
     s->mem = xmalloc(READ_BYTES);
     pthread_mutex_init(&s->lock, NULL);
-    log_files_init(&s->files);
+    log_files_init(&s->files, wake);
+    log_forward_init(&s->forward);
     copy_conf(s, c);
     apply_conf(s);
     sigset_t all, old;
@@ -266,6 +287,11 @@ int log_sink_local_fd(struct log_sink *s)
     return fds[1];
 }
 
+int log_sink_forward_fd(const struct log_sink *s)
+{
+    return s->forward.fd[1];
+}
+
 void log_sink_free(struct log_sink *s)
 {
     if (!s)
@@ -281,10 +307,14 @@ void log_sink_free(struct log_sink *s)
         close(s->added[i]);
     log_files_done(&s->files);
     closep(&s->syslog.fd);
+    log_forward_done(&s->forward);
     close(s->wake);
     pthread_mutex_destroy(&s->lock);
     free(s->dir);
     free(s->server_id);
+    free(s->archive);
+    free(s->host);
+    free(s->host_name);
     free(s->mem);
     free(s);
 }

@@ -1,5 +1,6 @@
-/* Log files: which one a line belongs to, when it ends, when it goes. Errors never stop anybody:
- * lines are counted as lost, and stderr is told once a minute. Sink thread only. */
+/* Log files: which one a line belongs to, when it ends. Errors never stop anybody: lines are
+ * counted as lost, which stderr is told once a minute and the log itself when it works. Sink thread
+ * only. */
 #include "log/sink_priv.h"
 
 #include <dirent.h>
@@ -15,11 +16,12 @@
 #include "stats/shm.h"
 
 enum {
-    PENDING_MAX = 512 * 1024,
     WRITE_BYTES = 128 * 1024,
-    CHECK_MS = 1000,
+    KEEP_BYTES = 512 * 1024, /* a larger buffer is freed after use */
+    CACHE_MS = 5000,
     RETRY_MS = 1000,
     REPORT_MS = 60000,
+    TELL_MS = 10000,
     LATE_S = 3600, /* lines of another day are filed under it this long before and after midnight */
 };
 
@@ -45,12 +47,14 @@ static void failed(struct log_files *f, struct log_file *file, int code, const c
                    const char *path)
 {
     snprintf(f->fault, sizeof(f->fault), "cannot %s %s: %s", what, path, err_name(code));
+    f->works = false;
     file->retry_ms = clock_mono_ms() + RETRY_MS;
 }
 
 static void lose(struct log_files *f, unsigned lines)
 {
     f->lost += lines;
+    f->untold += lines;
     ctr_add(CTR_log_lines_lost, lines);
 }
 
@@ -72,7 +76,6 @@ static int open_number(struct log_files *f, enum log_type t, const char *dir, ui
     file->ymd = ymd;
     file->nn = nn;
     file->size = (uint64_t)st.st_size;
-    file->checked_ms = clock_mono_ms();
     return 0;
 }
 
@@ -104,12 +107,34 @@ static int open_day(struct log_files *f, enum log_type t, uint32_t ymd)
     return r;
 }
 
+static bool is_deleted(const struct log_file *file)
+{
+    struct stat st;
+    return fstat(file->fd, &st) == 0 && st.st_nlink == 0;
+}
+
+static int write_pending(struct log_files *f, enum log_type t)
+{
+    struct log_file *file = &f->files[t];
+    int r = file->fd < 0 ? -EBADF : os_write_all(file->fd, file->pending.p, file->pending.n);
+    if (r < 0 || !is_deleted(file))
+        return r;
+    /* Deleted by hand, or with its directory: what was just written is not lost with it. */
+    close_file(file);
+    file->retry_ms = 0;
+    r = open_day(f, t, file->ymd);
+    if (r < 0)
+        return r;
+    file->size += file->pending.n;
+    return os_write_all(file->fd, file->pending.p, file->pending.n);
+}
+
 static void write_file(struct log_files *f, enum log_type t)
 {
     struct log_file *file = &f->files[t];
     if (file->pending.n == 0)
         return;
-    int r = file->fd < 0 ? -EBADF : os_write_all(file->fd, file->pending.p, file->pending.n);
+    int r = write_pending(f, t);
     if (r < 0) {
         if (file->fd >= 0) {
             /* What arrived in part goes: half lines would be read as damage. */
@@ -120,21 +145,24 @@ static void write_file(struct log_files *f, enum log_type t)
         }
         close_file(file);
         lose(f, file->pending_lines);
+    } else {
+        f->works = true;
     }
-    buf_reset(&file->pending);
+    f->waiting -= file->pending.n;
     file->pending_lines = 0;
+    buf_reset(&file->pending);
+    if (file->pending.cap > KEEP_BYTES) {
+        size_t max = file->pending.max;
+        buf_done(&file->pending);
+        buf_init(&file->pending, max);
+    }
 }
 
-/* A file deleted by hand must not swallow what follows. */
-static void check_exists(struct log_file *file)
+static void write_all(struct log_files *f)
 {
-    int64_t now = clock_mono_ms();
-    if (file->fd < 0 || now - file->checked_ms < CHECK_MS)
-        return;
-    file->checked_ms = now;
-    struct stat st;
-    if (fstat(file->fd, &st) == 0 && st.st_nlink == 0)
-        close_file(file);
+    for (enum log_type t = 0; t < LOG_TYPE_COUNT; t++)
+        write_file(f, t);
+    f->urgent = false;
 }
 
 /* Modules are not trusted with the choice of a date: near midnight a line may be late or early. */
@@ -170,56 +198,33 @@ void log_files_add(struct log_files *f, enum log_type t, uint32_t ymd, struct sv
             return;
         }
     }
+    if (f->cache_bytes > 0 && f->waiting + text.n > f->cache_bytes)
+        write_all(f); /* a crash costs no more than the cache */
+    if (f->waiting == 0)
+        f->waiting_ms = clock_mono_ms();
     buf_add_sv(&file->pending, text);
     file->pending_lines++;
     file->size += text.n;
-    if (file->pending.n >= WRITE_BYTES)
+    f->waiting += text.n;
+    f->urgent |= t == LOG_ERRORS;
+    if (f->cache_bytes > 0 && f->waiting >= f->cache_bytes)
+        write_all(f);
+    else if (f->cache_bytes == 0 && file->pending.n >= WRITE_BYTES)
         write_file(f, t);
+}
+
+int log_files_patience(const struct log_files *f, int most)
+{
+    int64_t left = f->waiting_ms + CACHE_MS - clock_mono_ms();
+    if (f->waiting == 0)
+        return most;
+    return f->cache_bytes == 0 || f->urgent || left < 0 ? 0 : (int)MIN(left, (int64_t)most);
 }
 
 void log_files_write(struct log_files *f)
 {
-    for (enum log_type t = 0; t < LOG_TYPE_COUNT; t++) {
-        write_file(f, t);
-        check_exists(&f->files[t]);
-    }
-}
-
-/* The first day that is kept: delete_days before today. */
-static uint32_t oldest_kept(const struct log_files *f)
-{
-    char text[16];
-    clock_ymd(clock_wall_s(), text);
-    struct tm tm = { .tm_isdst = -1, .tm_hour = 12 }; /* noon: no change of the clocks near */
-    uint32_t ymd = 0;
-    sv_to_u32(sv_c(text), &ymd);
-    tm.tm_year = (int)(ymd / 10000) - 1900;
-    tm.tm_mon = (int)(ymd / 100 % 100) - 1;
-    tm.tm_mday = (int)(ymd % 100) - (int)f->delete_days;
-    return log_ymd(mktime(&tm));
-}
-
-static void delete_old(struct log_files *f)
-{
-    if (f->delete_days == 0)
-        return;
-    uint32_t keep = oldest_kept(f);
-    for (enum log_type t = 0; t < LOG_TYPE_COUNT; t++) {
-        _cleanup_(freep) char *dir = log_dir_of(f->dir, t);
-        DIR *d = opendir(dir);
-        if (!d)
-            continue; /* nothing of this type was ever written */
-        for (struct dirent *e; (e = readdir(d));) {
-            uint32_t ymd;
-            unsigned nn;
-            if (!log_name_parse(t, f->server_id, sv_c(e->d_name), &ymd, &nn) || ymd >= keep)
-                continue;
-            if (unlinkat(dirfd(d), e->d_name, 0) < 0 && errno != ENOENT)
-                fprintf(stderr, "posthorn: cannot delete the old log %s/%s: %s\n", dir, e->d_name,
-                        err_name(-errno));
-        }
-        closedir(d);
-    }
+    if (f->waiting > 0 && log_files_patience(f, CACHE_MS) == 0)
+        write_all(f);
 }
 
 static void report(struct log_files *f)
@@ -232,27 +237,49 @@ static void report(struct log_files *f)
     f->reported_ms = now;
 }
 
-void log_files_tick(struct log_files *f)
+/* A line in the log itself, and an event. It takes the way of any line of this process. */
+static void tell(struct log_files *f)
 {
-    report(f);
-    uint32_t today = log_ymd(clock_wall_s());
-    if (today == f->day)
+    int64_t now = clock_mono_ms();
+    if (f->untold == 0 || !f->works || (f->told_ms != 0 && now - f->told_ms < TELL_MS))
         return;
+    uint64_t n = f->untold;
+    f->untold = 0;
+    f->told_ms = now;
+    log_error("%" PRIu64 " log lines were lost: %s", n, f->fault);
+}
+
+static void end_day(struct log_files *f, uint32_t today)
+{
     f->day = today;
     for (enum log_type t = 0; t < LOG_TYPE_COUNT; t++)
         if (f->files[t].fd >= 0 && f->files[t].ymd < today) {
             write_file(f, t);
             close_file(&f->files[t]);
         }
-    delete_old(f);
+    f->old.due = true;
 }
 
-void log_files_init(struct log_files *f)
+void log_files_tick(struct log_files *f)
 {
-    *f = (struct log_files){ .dir = xstrdup("."), .server_id = xstrdup("") };
+    uint32_t today = log_ymd(clock_wall_s());
+    if (today != f->day)
+        end_day(f, today);
+    log_old_tick(&f->old, f);
+    report(f);
+    tell(f);
+}
+
+void log_files_init(struct log_files *f, int wake)
+{
+    *f = (struct log_files){ .dir = xstrdup("."),
+                             .server_id = xstrdup(""),
+                             .archive = xstrdup(""),
+                             .works = true,
+                             .old = { .wake = wake } };
     for (enum log_type t = 0; t < LOG_TYPE_COUNT; t++) {
         f->files[t].fd = -1;
-        buf_init(&f->files[t].pending, PENDING_MAX);
+        buf_init(&f->files[t].pending, LOG_CACHE_MAX + LOG_RECORD_MAX);
     }
 }
 
@@ -276,11 +303,15 @@ void log_files_configure(struct log_files *f, const struct log_sink_conf *c)
     }
     f->rotate_bytes = c->rotate_bytes;
     f->delete_days = c->delete_days;
-    delete_old(f);
+    free(f->archive);
+    f->archive = xstrdup(c->archive ? c->archive : "");
+    f->cache_bytes = MIN(c->cache_bytes, (size_t)LOG_CACHE_MAX);
+    f->old.due = true;
 }
 
 void log_files_done(struct log_files *f)
 {
+    log_old_stop(&f->old);
     close_all(f);
     f->reported_ms = 0;
     report(f);
@@ -288,4 +319,5 @@ void log_files_done(struct log_files *f)
         buf_done(&f->files[t].pending);
     free(f->dir);
     free(f->server_id);
+    free(f->archive);
 }

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "stats/shm.h"
 
 enum { RETRY_MS = 1000, SYSLOG_LINE_MAX = 2048, FACILITY_MAIL = 2, PRIO_ERR = 3, PRIO_INFO = 6 };
 
@@ -28,8 +29,10 @@ void log_syslog_send(struct log_syslog *s, enum log_type t, struct sv text)
 {
     if (s->fd < 0)
         connect_log(s);
-    if (s->fd < 0)
+    if (s->fd < 0) {
+        ctr_inc(CTR_syslog_lines_lost);
         return;
+    }
     while (text.n > 0 && text.p[text.n - 1] == '\n')
         text.n--;
     char msg[SYSLOG_LINE_MAX];
@@ -38,7 +41,11 @@ void log_syslog_send(struct log_syslog *s, enum log_type t, struct sv text)
                      SV_ARG(sv_take(text, SYSLOG_LINE_MAX - 64)));
     if (n <= 0)
         return;
-    if (send(s->fd, msg, (size_t)n, MSG_NOSIGNAL) < 0 && errno != EAGAIN && errno != ENOBUFS) {
+    if (send(s->fd, msg, (size_t)n, MSG_NOSIGNAL) >= 0)
+        return;
+    bool is_full = errno == EAGAIN || errno == ENOBUFS;
+    ctr_inc(CTR_syslog_lines_lost);
+    if (!is_full) {
         close(s->fd); /* it was restarted */
         s->fd = -1;
     }

@@ -28,19 +28,34 @@ struct acceptor {
     atomic_bool stop;
 };
 
-static bool deny_by_list(const struct conf *cf, const char *ip)
-{
-    enum { OFF, GRANT, DENY };
-    if (cf->net.access_mode == OFF)
-        return false;
-    return net_ip_in_list(ip, sv_c(cf->net.access_ips)) == (cf->net.access_mode == DENY);
-}
-
 static int64_t setting_int(const struct conf *cf, const struct setting *s)
 {
     int64_t v;
     memcpy(&v, (const char *)cf + s->offset, sizeof(v));
     return v;
+}
+
+static const char *setting_text(const struct conf *cf, const struct setting *s)
+{
+    const char *v;
+    memcpy(&v, (const char *)cf + s->offset, sizeof(v));
+    return v;
+}
+
+static bool deny_by_list(int64_t mode, const char *list, const char *ip)
+{
+    enum { OFF, GRANT, DENY };
+    if (mode == OFF)
+        return false;
+    return net_ip_in_list(ip, sv_c(list)) == (mode == DENY);
+}
+
+static bool denied(const struct conf *cf, const struct listener *l, const char *ip)
+{
+    if (deny_by_list(cf->net.access_mode, cf->net.access_ips, ip))
+        return true;
+    return l->access_mode &&
+           deny_by_list(setting_int(cf, l->access_mode), setting_text(cf, l->access_ips), ip);
 }
 
 static void take(struct acceptor *a, const struct listener *l, int fd,
@@ -60,7 +75,7 @@ static void take(struct acceptor *a, const struct listener *l, int fd,
     int64_t from_ip = ip_counts_inc(&n->per_ip, &f.ip);
     int64_t per_ip = l->per_ip ? setting_int(cf, l->per_ip) : 0;
     ctr_inc(CTR_conn_accepted);
-    if (deny_by_list(cf, ip))
+    if (denied(cf, l, ip))
         f.refuse = "access";
     else if (open > max)
         f.refuse = "module";
@@ -99,24 +114,35 @@ static void shed(struct acceptor *a, int listen_fd, int err)
     a->backoff_until_ms = now + BACKOFF_MS;
 }
 
-static void accept_some(struct acceptor *a, const struct listener *l)
+/* The supervisor has shut the socket down: the service was stopped, or its addresses changed. */
+static void forget(struct net *n, struct listener *l)
+{
+    pthread_mutex_lock(&n->listen_lock);
+    closep(&l->l.fd);
+    l->l.fd = -1;
+    pthread_mutex_unlock(&n->listen_lock);
+}
+
+static void accept_some(struct acceptor *a, struct listener *l, int listen_fd)
 {
     for (int i = 0; i < BATCH; i++) {
         struct sockaddr_storage peer = { 0 };
         socklen_t n = sizeof(peer);
-        int fd = accept4(l->l.fd, (struct sockaddr *)&peer, &n, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        int fd = accept4(listen_fd, (struct sockaddr *)&peer, &n, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd >= 0) {
             take(a, l, fd, &peer);
             continue;
         }
         int e = errno;
         if (e == EMFILE || e == ENFILE || e == ENOBUFS || e == ENOMEM) {
-            shed(a, l->l.fd, e);
+            shed(a, listen_fd, e);
             return;
         }
         /* Others are of the one connection (network errors), or EAGAIN. */
         if (e == ECONNABORTED || e == EINTR)
             continue;
+        if (e == EINVAL)
+            forget(a->net, l);
         return;
     }
 }
@@ -128,7 +154,7 @@ static void *acceptor_main(void *arg)
     struct pollfd fds[LISTENERS_MAX + 1];
     os_thread_name("net-accept");
     while (!atomic_load(&a->stop)) {
-        unsigned n_l = atomic_load_explicit(&n->n_listeners, memory_order_acquire);
+        unsigned n_l;
         int64_t wait = a->backoff_until_ms ? a->backoff_until_ms - clock_mono_ms() : -1;
         bool backing_off = a->backoff_until_ms && wait > 0;
         if (!backing_off) {
@@ -136,9 +162,12 @@ static void *acceptor_main(void *arg)
             wait = -1;
         }
         fds[0] = (struct pollfd){ .fd = a->wake_fd, .events = POLLIN };
+        pthread_mutex_lock(&n->listen_lock);
+        n_l = n->n_listeners;
         for (unsigned i = 0; i < n_l; i++)
             fds[i + 1] =
                 (struct pollfd){ .fd = backing_off ? -1 : n->listener[i].l.fd, .events = POLLIN };
+        pthread_mutex_unlock(&n->listen_lock);
         if (poll(fds, n_l + 1, (int)wait) < 0 && errno != EINTR)
             panic("poll: %m");
         uint64_t drop;
@@ -146,7 +175,7 @@ static void *acceptor_main(void *arg)
             panic("eventfd: %m");
         for (unsigned i = 0; i < n_l && !atomic_load(&a->stop); i++) {
             if (fds[i + 1].revents)
-                accept_some(a, &n->listener[i]);
+                accept_some(a, &n->listener[i], fds[i + 1].fd);
         }
     }
     return NULL;
@@ -184,7 +213,7 @@ void acceptor_stop(struct net *n)
     pthread_join(a->thread, NULL);
     closep(&a->reserve_fd);
     for (unsigned i = 0; i < n->n_listeners; i++)
-        closep(&n->listener[i].l.fd);
+        forget(n, &n->listener[i]);
 }
 
 void acceptor_free(struct net *n)

@@ -72,7 +72,7 @@ struct conn {
     atomic_bool urgent;    /* someone wants the owner's attention */
     atomic_bool has_notes; /* notes is not empty */
     atomic_bool killed;    /* conn_kill_id, or the end of net_stop's patience */
-    atomic_bool stop;      /* net_stop */
+    atomic_bool stop;      /* net_stop, net_end_sessions */
     uint8_t phase;         /* enum conn_phase */
     uint8_t close_why;     /* enum close_why, valid with closing */
     uint8_t parked_for;    /* EV_* of the last parking */
@@ -156,6 +156,7 @@ void conn_register(struct conn *c);
 void conn_unregister(struct conn *c); /* after it no other thread reaches c */
 struct notebox *conn_take_notes(struct conn *c);
 void conn_stop_all(struct net *net, bool by_force);
+void conn_stop_service(struct net *net, enum service svc, bool by_force);
 /* conn.c */
 void conn_free(struct conn *c);
 

@@ -122,20 +122,37 @@ int conn_kill_id(uint32_t session_id)
     return r;
 }
 
+static void stop_locked(struct conn *c)
+{
+    atomic_store(&c->stop, true);
+    atomic_store(&c->urgent, true);
+    conn_claim(c);
+}
+
 void conn_stop_all(struct net *net, bool by_force)
 {
     pthread_mutex_lock(&net->table_lock);
     for (uint32_t i = 0; i < net->n_table; i++) {
         struct conn *c = net->table[i];
-        if (!c)
-            continue;
-        if (by_force) {
+        if (c && by_force)
             kill_locked(c);
+        else if (c)
+            stop_locked(c);
+    }
+    pthread_mutex_unlock(&net->table_lock);
+}
+
+void conn_stop_service(struct net *net, enum service svc, bool by_force)
+{
+    pthread_mutex_lock(&net->table_lock);
+    for (uint32_t i = 0; i < net->n_table; i++) {
+        struct conn *c = net->table[i];
+        if (!c || c->listener->l.service != svc)
             continue;
-        }
-        atomic_store(&c->stop, true);
-        atomic_store(&c->urgent, true);
-        conn_claim(c);
+        if (by_force && atomic_load(&c->stop))
+            kill_locked(c);
+        else if (!by_force)
+            stop_locked(c);
     }
     pthread_mutex_unlock(&net->table_lock);
 }

@@ -114,12 +114,44 @@ int net_start(struct net **ret, struct errinfo *ei)
     return 0;
 }
 
+static const struct setting *setting_of(const char *name, enum set_type type, struct errinfo *ei)
+{
+    const struct setting *s = name ? conf_find(sv_c(name)) : NULL;
+    if (name && (!s || s->type != type))
+        err_set(ei, E_NOTFOUND, "%s is not a setting of type %s", name, conf_type_names[type]);
+    return s && s->type == type ? s : NULL;
+}
+
+static bool same_but_fd(const struct net_listener *a, const struct net_listener *b)
+{
+    return a->service == b->service && a->tls == b->tls && a->ops == b->ops && a->arg == b->arg &&
+           a->refuse == b->refuse;
+}
+
+/* A place for l: one that a listener of its kind has left, as connections may still look at it. */
+static int take_place(struct net *n, const struct listener *l, struct errinfo *ei)
+{
+    for (unsigned i = 0; i < n->n_listeners; i++)
+        if (n->listener[i].l.fd < 0 && same_but_fd(&n->listener[i].l, &l->l)) {
+            n->listener[i].l.fd = l->l.fd;
+            return 0;
+        }
+    if (n->n_listeners == LISTENERS_MAX)
+        return err_set(ei, E_LIMIT, "more than %d listening addresses", LISTENERS_MAX);
+    n->listener[n->n_listeners++] = *l;
+    return 0;
+}
+
 int net_listen(struct net *n, const struct net_listener *l, struct errinfo *ei)
 {
     int on = 1, unsent = UNSENT_BYTES;
-    const struct setting *s = l->per_ip_setting ? conf_find(sv_c(l->per_ip_setting)) : NULL;
-    if (l->per_ip_setting && (!s || s->type != SET_INT))
-        return err_set(ei, E_NOTFOUND, "%s is not a number setting", l->per_ip_setting);
+    struct errinfo none = { 0 };
+    struct listener new = { .l = *l,
+                            .per_ip = setting_of(l->per_ip_setting, SET_INT, &none),
+                            .access_mode = setting_of(l->access_mode_setting, SET_ENUM, &none),
+                            .access_ips = setting_of(l->access_ips_setting, SET_LIST, &none) };
+    if (none.code || !new.access_mode != !new.access_ips)
+        return err_set(ei, E_NOTFOUND, "%s", none.code ? none.text : "half a rule of access");
     if (os_set_nonblock(l->fd, true) < 0)
         return err_set_errno(ei, -errno, "listening socket %d", l->fd);
     /* Both are inherited by accepted sockets. The second keeps the kernel from buffering megabytes
@@ -127,16 +159,16 @@ int net_listen(struct net *n, const struct net_listener *l, struct errinfo *ei)
     setsockopt(l->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
     setsockopt(l->fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof(unsent));
     pthread_mutex_lock(&n->listen_lock);
-    unsigned i = atomic_load(&n->n_listeners);
-    if (i == LISTENERS_MAX) {
-        pthread_mutex_unlock(&n->listen_lock);
-        return err_set(ei, E_LIMIT, "more than %d listening addresses", LISTENERS_MAX);
-    }
-    n->listener[i] = (struct listener){ .l = *l, .per_ip = s };
-    atomic_store_explicit(&n->n_listeners, i + 1, memory_order_release);
+    int r = take_place(n, &new, ei);
     pthread_mutex_unlock(&n->listen_lock);
-    acceptor_wake(n);
-    return 0;
+    if (r == 0)
+        acceptor_wake(n);
+    return r;
+}
+
+void net_end_sessions(struct net *n, enum service svc, bool by_force)
+{
+    conn_stop_service(n, svc, by_force);
 }
 
 void net_reload(struct net *n)

@@ -12,6 +12,9 @@ struct net_listener {
     void *arg;
     int fd;   /* bound and listening, from the supervisor */
     bool tls; /* TLS from the start */
+    /* Names of the settings that say who may connect (ENUM off, grant, deny, and its LIST), beside
+     * net.access_mode; NULL = none */
+    const char *access_mode_setting, *access_ips_setting;
     const char
         *per_ip_setting; /* name of the INT setting that limits connections per address, or NULL */
     /* Called (on a worker) instead of ops->open when a limit refuses the connection, to write one
@@ -21,7 +24,11 @@ struct net_listener {
 };
 
 int net_start(struct net **ret, struct errinfo *ei); /* sizes from the current settings */
+/* Takes l->fd when it succeeds. A socket that its maker shuts down is closed here and forgotten. */
 int net_listen(struct net *n, const struct net_listener *l, struct errinfo *ei);
+/* The sessions of a service end: told so (timeout() with CLOSE_SHUTDOWN following) when what runs
+ * has finished; by_force: those that were told are cut. New connections are not affected. */
+void net_end_sessions(struct net *n, enum service svc, bool by_force);
 /* Re-reads settings and certificates for new connections. */
 void net_reload(struct net *n);
 /* Stops accepting, tells parked sessions (timeout() is called with CLOSE_SHUTDOWN following), waits

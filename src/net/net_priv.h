@@ -111,7 +111,8 @@ enum { LISTENERS_MAX = 64, REACTORS_MAX = 64 };
 
 struct listener {
     struct net_listener l;
-    const struct setting *per_ip; /* NULL: no limit */
+    const struct setting *per_ip;                   /* NULL: no limit */
+    const struct setting *access_mode, *access_ips; /* NULL: those of all services only */
 };
 
 struct net {
@@ -120,9 +121,10 @@ struct net {
     struct workpool pool[POOL_COUNT];
 
     struct acceptor *acceptor;
-    pthread_mutex_t listen_lock; /* guards additions; the acceptor reads n_listeners with acquire */
-    struct listener listener[LISTENERS_MAX];
-    _Atomic unsigned n_listeners;
+    pthread_mutex_t listen_lock; /* guards additions and the fds of listener */
+    struct listener
+        listener[LISTENERS_MAX]; /* l.fd -1: shut down; its connections still look at it */
+    unsigned n_listeners;
 
     pthread_mutex_t table_lock; /* guards table, free_slots and each connection's notes */
     struct conn **table;

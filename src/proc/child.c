@@ -23,8 +23,9 @@ static json_t *describe_listeners(const struct listeners *l)
     json_t *a = json_array();
 
     for (size_t i = 0; i < l->n; i++)
-        json_array_append_new(a, json_pack("{s:i, s:i, s:s}", "fd", l->v[i].fd, "def",
-                                           (int)l->v[i].def, "addr", l->v[i].addr));
+        if (l->v[i].fd >= 0)
+            json_array_append_new(a, json_pack("{s:i, s:i, s:s}", "fd", l->v[i].fd, "def",
+                                               (int)l->v[i].def, "addr", l->v[i].addr));
     return a;
 }
 
@@ -67,7 +68,8 @@ int child_start(struct child *c, const struct child_env *env, struct errinfo *ei
 {
     int link[2] = { -1, -1 }, pipefd[2] = { -1, -1 };
     char *argv[] = { (char *)"posthorn", (char *)"module", (char *)module_names[c->module], NULL };
-    int *keep = xcalloc(c->listeners.n + 5, sizeof(*keep));
+    int *keep = xcalloc(c->listeners.n + 6, sizeof(*keep));
+    int forward_fd = c->module == MOD_CONTROL ? env->forward_fd : -1;
     size_t n_keep = 0, last = 0;
     json_t *j;
     char *text;
@@ -84,10 +86,10 @@ int child_start(struct child *c, const struct child_env *env, struct errinfo *ei
         return r;
     }
     fcntl(pipefd[1], F_SETPIPE_SZ, 1 << 20);
-    j = json_pack("{s:i, s:i, s:i, s:i, s:i, s:s, s:s, s:s, s:o}", "ipc", link[1], "log", pipefd[1],
-                  "shm", env->shm_fd, "events", c->events_fd, "lock", env->modules_fd, "data",
-                  env->boot->data, "dsn", env->boot->dsn, "user", env->boot->user, "listen",
-                  describe_listeners(&c->listeners));
+    j = json_pack("{s:i, s:i, s:i, s:i, s:i, s:i, s:s, s:s, s:s, s:o}", "ipc", link[1], "log",
+                  pipefd[1], "shm", env->shm_fd, "events", c->events_fd, "lock", env->modules_fd,
+                  "forward", forward_fd, "data", env->boot->data, "dsn", env->boot->dsn, "user",
+                  env->boot->user, "listen", describe_listeners(&c->listeners));
     text = json_dumps(j, JSON_COMPACT);
     json_decref(j);
     envp = make_env(text);
@@ -98,8 +100,11 @@ int child_start(struct child *c, const struct child_env *env, struct errinfo *ei
     keep[n_keep++] = env->shm_fd;
     keep[n_keep++] = env->modules_fd;
     keep[n_keep++] = c->events_fd;
+    if (forward_fd >= 0)
+        keep[n_keep++] = forward_fd;
     for (size_t i = 0; i < c->listeners.n; i++)
-        keep[n_keep++] = c->listeners.v[i].fd;
+        if (c->listeners.v[i].fd >= 0)
+            keep[n_keep++] = c->listeners.v[i].fd;
     pid = fork();
     if (pid == 0)
         exec_child(argv, envp, keep, n_keep);
@@ -117,6 +122,8 @@ int child_start(struct child *c, const struct child_env *env, struct errinfo *ei
         return r;
     }
     log_sink_add_pipe(env->sink, pipefd[0]);
+    for (size_t i = 0; i < c->listeners.n; i++)
+        c->listeners.v[i].given = c->listeners.v[i].fd >= 0;
     c->pid = pid;
     c->link = link[0];
     c->ready = c->draining = false;

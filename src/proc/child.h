@@ -23,6 +23,7 @@ struct child_env {
     const struct boot *boot;
     struct log_sink *sink;
     int shm_fd;
+    int forward_fd; /* lines for the syslog server, for module control */
     int modules_fd; /* a locked file: stays locked until the last module has ended */
 };
 /* Forks and executes this program in the module's role. Needs the privilege to switch users when

@@ -1,6 +1,6 @@
 /* Module control: answers the administrator's local socket <data>/run/control.sock. One JSON
- * request a line, one JSON answer a line. A connection is served by a thread of its own; there are
- * few, and no more than MAX_CLIENTS. */
+ * request a line, one JSON answer a line: operations of admin/ and requests for the API. A
+ * connection is served by a thread of its own; there are few, and no more than MAX_CLIENTS. */
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
@@ -12,20 +12,23 @@
 
 #include "admin/admin.h"
 #include "base/clock.h"
+#include "base/deadline.h"
 #include "base/list.h"
 #include "log/log.h"
 #include "mail/mailbox/mailbox.h"
+#include "net/syslog.h"
 #include "os/file.h"
 #include "os/proc.h"
+#include "proc/control_api.h"
 #include "proc/dns_requests.h"
 #include "proc/module.h"
+#include "proc/patience.h"
 #include "proc/sampling.h"
 #include "proc/web.h"
 
 #define MAX_CLIENTS      32
 #define MAX_REQUEST      (1 * MiB)
 #define MAX_REPLY        (64 * MiB)
-#define ASK_TIMEOUT_MS   30000
 #define TAKE_OVER_MS     5000
 #define IDLE_MS          300000 /* between requests */
 #define REQUEST_MS       60000  /* from a request's first byte to its last */
@@ -46,6 +49,8 @@ struct control {
     unsigned clients;
     struct web *web;
     struct sampling *sampling;
+    struct syslog_sender *syslog; /* NULL = no syslog server is named */
+    atomic_bool stopping;
 };
 
 struct client {
@@ -54,6 +59,17 @@ struct client {
     int fd;
     char who[64];
 };
+
+static bool only_looks(const char *op)
+{
+    static const char *const looks[] = { "module.status", "events.flush", "queue.page",
+                                         "queue.list" };
+
+    for (size_t i = 0; i < ARRAY_LEN(looks); i++)
+        if (!strcmp(op, looks[i]))
+            return true;
+    return false;
+}
 
 static json_t *ask(void *arg, enum module to, const char *op, json_t *args)
 {
@@ -66,11 +82,18 @@ static json_t *ask(void *arg, enum module to, const char *op, json_t *args)
     char *text = json_dumps(req, JSON_COMPACT);
     struct buf b;
     json_error_t je;
+    int64_t wait_ms;
+    bool look = only_looks(op);
     int r;
 
     json_decref(req);
     buf_init(&b, MAX_REPLY);
-    r = ipc_request(c->m->ipc, to, sv_c(text), ASK_TIMEOUT_MS, &b);
+    wait_ms = patience_begin(to, look);
+    if (atomic_load(&c->stopping)) /* the server's end does not wait for one that is silent */
+        wait_ms = MIN(wait_ms, STOP_PATIENCE_MS);
+    r = wait_ms ? ipc_request(c->m->ipc, to, sv_c(text), wait_ms, &b) : E_TIMEOUT;
+    if (wait_ms)
+        patience_end(to, look, r != E_TIMEOUT);
     free(text);
     reply = r < 0 ? admin_error(r, "module %s: %s", module_names[to], err_name(r))
                   : json_loadb(b.p, b.n, 0, &je);
@@ -134,16 +157,28 @@ static void name_peer(struct client *cl)
         snprintf(cl->who, sizeof(cl->who), "uid %u", (unsigned)cred.uid);
 }
 
-static json_t *handle(struct client *cl, struct sv line)
+/* Takes the reply. free() the text. */
+static char *text_of(json_t *reply)
+{
+    char *text = json_dumps(reply, JSON_COMPACT);
+
+    json_decref(reply);
+    return text;
+}
+
+/* An operation of admin/ ("op"), or a request for the API ("method"). free() the answer. */
+static char *handle(struct client *cl, struct sv line)
 {
     json_error_t je;
-    json_t *req = json_loadb(line.p, line.n, 0, &je), *reply;
+    json_t *req = json_loadb(line.p, line.n, 0, &je);
+    char *text;
 
     if (!req)
-        return admin_error(E_PARSE, "request is not JSON: %s", je.text);
-    reply = admin_run(&cl->c->admin, cl->who, req);
+        return text_of(admin_error(E_PARSE, "request is not JSON: %s", je.text));
+    text = json_object_get(req, "method") ? control_api(web_api(cl->c->web), cl->who, req)
+                                          : text_of(admin_run(&cl->c->admin, cl->who, req));
     json_decref(req);
-    return reply;
+    return text;
 }
 
 static bool wait_readable(struct client *cl, int64_t until)
@@ -160,13 +195,11 @@ static bool wait_readable(struct client *cl, int64_t until)
     return r > 0 && !p[1].revents;
 }
 
-/* Takes the reply. */
-static bool send_reply(int fd, json_t *reply)
+/* Takes the text. */
+static bool send_reply(int fd, char *text)
 {
-    char *text = json_dumps(reply, JSON_COMPACT);
     bool ok = text && os_write_all(fd, text, strlen(text)) == 0 && os_write_all(fd, "\n", 1) == 0;
 
-    json_decref(reply);
     free(text);
     return ok;
 }
@@ -215,8 +248,8 @@ static void *serve_client(void *arg)
         ssize_t n;
 
         if (buf_reserve(&in, 1) < 0) {
-            send_reply(cl->fd, admin_error(E_RANGE, "the request is longer than %zu KiB",
-                                           MAX_REQUEST / KiB));
+            send_reply(cl->fd, text_of(admin_error(E_RANGE, "the request is longer than %zu KiB",
+                                                   MAX_REQUEST / KiB)));
             break;
         }
         n = recv(cl->fd, in.p + in.n, in.cap - in.n, 0);
@@ -248,8 +281,9 @@ static void take_client(struct control *c, int fd)
     if (full) {
         setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &(struct timeval){ .tv_usec = 100000 },
                    sizeof(struct timeval));
-        send_reply(fd, admin_error(E_LIMIT, "%d administrators are connected already; try again",
-                                   MAX_CLIENTS));
+        send_reply(
+            fd, text_of(admin_error(E_LIMIT, "%d administrators are connected already; try again",
+                                    MAX_CLIENTS)));
         close(fd);
         return;
     }
@@ -309,6 +343,21 @@ static int open_socket(struct control *c, struct errinfo *ei)
     return 0;
 }
 
+/* The sender of log lines lives as long as a syslog server is named. */
+static void follow_syslog(struct control *c)
+{
+    _cleanup_(conf_unrefp) const struct conf *cf = conf_pin();
+    json_int_t fd = json_integer_value(json_object_get(c->m->inherited, "forward"));
+    struct errinfo ei;
+
+    if (!*cf->log.syslog_server) {
+        syslog_sender_stop(c->syslog);
+        c->syslog = NULL;
+    } else if (!c->syslog && fd >= 0 && syslog_sender_start((int)fd, &c->syslog, &ei) < 0) {
+        log_error("%s", ei.text);
+    }
+}
+
 static int start(struct module_ctx *m, struct errinfo *ei)
 {
     struct control *c = xcalloc(1, sizeof(*c));
@@ -342,21 +391,22 @@ static int start(struct module_ctx *m, struct errinfo *ei)
         return err_set_errno(ei, -errno, "pipe");
     r = open_socket(c, ei);
     if (r == 0)
-        r = -pthread_create(&c->thread, NULL, accept_clients, c);
+        r = web_start(m, &c->admin, &c->web, ei);
+    if (r == 0)
+        r = -pthread_create(&c->thread, NULL, accept_clients, c); /* they use the API */
     if (r < 0)
         return r;
     c->sampling = sampling_start(m->boot.data);
-    return web_start(m, &c->admin, &c->web, ei);
+    follow_syslog(c);
+    return 0;
 }
 
 /* Waits until no client is left. False when the time is over. */
 static bool wait_for_clients(struct control *c, int64_t ms)
 {
-    struct timespec until;
+    struct timespec until = deadline_in(ms);
 
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += ms / 1000;
-    while (c->clients && pthread_cond_timedwait(&c->gone, &c->lock, &until) != ETIMEDOUT)
+    while (c->clients && deadline_wait(&c->gone, &c->lock, &until))
         ;
     return c->clients == 0;
 }
@@ -366,8 +416,10 @@ static void stop(struct module_ctx *m, int64_t deadline_ms)
     struct control *c = m->own;
     bool all;
 
+    atomic_store(&c->stopping, true);
     web_stop(c->web);
     sampling_stop(c->sampling);
+    syslog_sender_stop(c->syslog);
     unlink(c->path);
     if (write(c->wake[1], "x", 1) < 0)
         log_error("control: stop: %s", strerror(errno));
@@ -383,6 +435,7 @@ static void stop(struct module_ctx *m, int64_t deadline_ms)
     pthread_mutex_unlock(&c->lock);
     if (!all)
         return; /* an operation that hangs still uses the rest; the process ends anyway */
+    web_free(c->web);
     mailstore_close(c->store);
     free(c);
 }
@@ -392,6 +445,7 @@ static void reload(struct module_ctx *m)
     struct control *c = m->own;
 
     web_reload(c->web);
+    follow_syslog(c);
 }
 
 const struct module_def module_control = {

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/deadline.h"
 #include "base/list.h"
 #include "event/event.h"
 #include "net/dns.h"
@@ -27,6 +28,7 @@ struct event {
     enum ipc_type type;
     enum module from;
     uint32_t id;
+    int fd; /* of IPC_LISTEN */
     char *json;
 };
 
@@ -63,10 +65,13 @@ static void on_msg(void *arg, const struct ipc_msg *m)
     pthread_mutex_lock(&life.lock);
     if (m->type == IPC_DRAIN) {
         life.drain = true;
-    } else if (life.n < MAX_EVENTS) {
+    } else if (m->type == IPC_LISTEN && m->payload.n != sizeof(struct ipc_listen)) {
+        closep(&(int){ m->fd });
+    } else if (life.n < MAX_EVENTS || m->type == IPC_LISTEN) {
         struct event *e = xcalloc(1, sizeof(*e));
 
         e->type = m->type;
+        e->fd = m->fd;
         e->from = m->from;
         e->id = m->id;
         e->json = sv_dup(m->payload);
@@ -89,13 +94,11 @@ static void on_lost(void *arg _unused_)
 static struct event *next_event(bool *ret_drain)
 {
     struct event *e = NULL;
-    struct timespec until;
+    struct timespec until = deadline_in(HEARTBEAT_MS);
 
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += HEARTBEAT_MS / 1000;
     pthread_mutex_lock(&life.lock);
     while (list_empty(&life.events) && !life.drain)
-        if (pthread_cond_timedwait(&life.changed, &life.lock, &until) == ETIMEDOUT)
+        if (!deadline_wait(&life.changed, &life.lock, &until))
             break;
     if (!list_empty(&life.events)) {
         e = container_of(life.events.next, struct event, node);
@@ -207,6 +210,16 @@ static void answer(struct module_ctx *m, const struct event *e)
     json_decref(req);
 }
 
+static void take_socket(struct module_ctx *m, const struct event *e)
+{
+    struct ipc_listen what;
+
+    if (e->fd < 0)
+        return;
+    memcpy(&what, e->json, sizeof(what));
+    serving_take(m, what.def, e->fd);
+}
+
 static void serve(struct module_ctx *m)
 {
     int64_t beat = 0;
@@ -224,12 +237,15 @@ static void serve(struct module_ctx *m)
             catch_up(m); /* when the hint was lost */
             event_tick();
         }
+        serving_tick(m);
         if (!e)
             continue;
         if (e->type == IPC_RELOAD)
             catch_up(m);
         if (e->type == IPC_REQUEST)
             answer(m, e);
+        if (e->type == IPC_LISTEN)
+            take_socket(m, e);
         free(e->json);
         free(e);
     }
@@ -314,14 +330,10 @@ int module_main(const struct module_def *def)
 {
     struct module_ctx m = { .def = def, .started_ms = clock_wall_ms() };
     struct errinfo ei = { 0 };
-    pthread_condattr_t attr;
 
     os_memory_init();
     list_init(&life.events);
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&life.changed, &attr);
-    pthread_condattr_destroy(&attr);
+    pthread_cond_init(&life.changed, NULL);
     signal(SIGPIPE, SIG_IGN);
     os_raise_nofile();
     if (begin(&m, &ei) < 0) {
@@ -368,30 +380,4 @@ int module_each_socket(struct module_ctx *m, enum service svc,
             return r;
     }
     return 0;
-}
-
-struct serving {
-    struct module_ctx *m;
-    struct net_listener l;
-    enum service service;
-};
-
-static int serve_socket(void *arg, int fd, bool tls, struct errinfo *ei)
-{
-    struct serving *s = arg;
-
-    s->l.fd = fd;
-    s->l.tls = tls;
-    for (size_t i = 0; i < listener_defs_count; i++)
-        if (listener_defs[i].service == s->service && listener_defs[i].tls == tls)
-            s->l.per_ip_setting = listener_defs[i].per_ip_setting;
-    return net_listen(s->m->net, &s->l, ei);
-}
-
-int module_listen(struct module_ctx *m, enum service svc, const struct proto_ops *ops, void *arg,
-                  void (*refuse)(struct conn *, const char *), struct errinfo *ei)
-{
-    struct serving s = { m, { .service = svc, .ops = ops, .arg = arg, .refuse = refuse }, svc };
-
-    return module_each_socket(m, svc, serve_socket, &s, ei);
 }

@@ -8,6 +8,7 @@
 #include "mail/account/account.h"
 #include "net/net.h"
 #include "proc/boot.h"
+#include "proc/serving.h"
 
 struct module_ctx;
 
@@ -35,6 +36,7 @@ struct module_ctx {
     struct accounts *accounts;
     struct ipc *ipc;
     struct net *net;
+    struct serving serving[SVC_COUNT];
     uint64_t settings_epoch; /* of the settings that it started with */
     bool stale;              /* said already that settings cannot be read */
     int64_t started_ms;      /* wall clock */

@@ -64,17 +64,30 @@ static enum state state_of(const struct queue_info *i, int64_t now_ms)
     return i->attempts ? WAITING : QUEUED;
 }
 
-static bool may_see(const struct page *p, const struct queue_info *i)
+static bool sees_domain_of(const struct page *p, const char *address)
 {
-    struct sv from = domain_of(i->sender), to = domain_of(i->rcpt);
+    struct sv domain = domain_of(address);
     json_t *d;
     size_t k;
 
     if (!json_is_array(p->domains))
         return true;
-    json_array_foreach(p->domains, k, d) if (sv_ieq(from, sv_c(json_string_value(d))) ||
-                                             sv_ieq(to, sv_c(json_string_value(d)))) return true;
+    json_array_foreach(p->domains, k,
+                       d) if (sv_ieq(domain, sv_c(json_string_value(d)))) return true;
     return false;
+}
+
+static bool may_see(const struct page *p, const struct queue_info *i)
+{
+    return sees_domain_of(p, i->sender) || sees_domain_of(p, i->rcpt);
+}
+
+/* Where somebody else's alias leads is not shown: the alias is. */
+static const char *shown_rcpt(const struct page *p, const struct queue_info *i)
+{
+    bool hide = *i->original && !sees_domain_of(p, i->rcpt) && !sees_domain_of(p, i->original);
+
+    return hide ? i->original : i->rcpt;
 }
 
 static bool contains(const char *text, const char *part)
@@ -163,12 +176,15 @@ static int cmp_rows(const void *a, const void *b, const void *arg)
     return p->down ? -r : r;
 }
 
-static bool add(const struct queue_info *i, void *arg)
+static bool add(const struct queue_info *whole, void *arg)
 {
     struct page *p = arg;
     struct row r = { 0 };
+    struct queue_info shown = *whole;
+    const struct queue_info *i = &shown;
 
-    if (!may_see(p, i) || !matches(p, i))
+    shown.rcpt = shown_rcpt(p, whole);
+    if (!may_see(p, whole) || !matches(p, i))
         return true;
     p->total++;
     p->states[state_of(i, p->now_ms)]++;

@@ -19,13 +19,14 @@
 #include "net/tls.h"
 #include "os/file.h"
 #include "os/proc.h"
-#include "proc/child.h"
+#include "proc/services.h"
 
 #define TICK_MS          500
 #define HEARTBEAT_MAX_MS 60000
 #define START_MAX_MS     900000 /* a module that replays a long journal has no heart yet */
 #define ABORT_MS         5000 /* from the signal that leaves a core to the one that always works */
 #define DRAIN_MS         25000
+#define CONTROL_FIRST_MS 8000 /* of them: its operations have 5 s and the 2 s of a question */
 #define ORPHANS_MS       30000
 #define RELOAD_AGAIN_MS  5000 /* when the settings could not be read */
 
@@ -41,9 +42,11 @@ struct supervisor {
     bool root;      /* started by root: modules run as boot.user */
     bool stopping, told_ready;
     int64_t heartbeat_max_ms;
-    int64_t stop_deadline_ms;
+    int64_t stop_deadline_ms,
+        others_ms;     /* others_ms: when those behind control are told; 0 = they are */
     int64_t reload_ms; /* not before this: the last attempt failed */
     struct child children[ARRAY_LEN(served)];
+    struct services services;
     char *buffer; /* for one message */
 };
 
@@ -82,17 +85,27 @@ static void as_root(struct supervisor *s)
 
 /* --- settings --- */
 
-static void configure_logs(struct supervisor *s)
+/* dir: of the logs; host: this server's name. They and c must outlive the result. */
+static struct log_sink_conf log_conf(const struct conf *c, const char *dir, const char *host)
 {
-    _cleanup_(conf_unrefp) const struct conf *c = conf_pin();
-    _cleanup_(freep) char *dir = boot_log_path(&s->boot, c);
-    struct log_sink_conf lc = {
+    return (struct log_sink_conf){
         .dir = dir,
         .server_id = c->system.server_id,
         .rotate_bytes = (uint64_t)c->log.rotate_size,
         .delete_days = (unsigned)c->log.delete_days,
+        .archive = c->log.archive,
+        .cache_bytes = (size_t)c->log.cache,
         .syslog = c->log.syslog,
+        .forward = *c->log.syslog_server,
+        .host = host,
     };
+}
+
+static void configure_logs(struct supervisor *s)
+{
+    _cleanup_(conf_unrefp) const struct conf *c = conf_pin();
+    _cleanup_(freep) char *dir = boot_log_path(&s->boot, c), *host = boot_hostname(c);
+    struct log_sink_conf lc = log_conf(c, dir, host);
 
     log_sink_configure(s->sink, &lc);
 }
@@ -100,14 +113,8 @@ static void configure_logs(struct supervisor *s)
 static int start_logs(struct supervisor *s, struct errinfo *ei)
 {
     _cleanup_(conf_unrefp) const struct conf *c = conf_pin();
-    _cleanup_(freep) char *dir = boot_log_path(&s->boot, c);
-    struct log_sink_conf lc = {
-        .dir = dir,
-        .server_id = c->system.server_id,
-        .rotate_bytes = (uint64_t)c->log.rotate_size,
-        .delete_days = (unsigned)c->log.delete_days,
-        .syslog = c->log.syslog,
-    };
+    _cleanup_(freep) char *dir = boot_log_path(&s->boot, c), *host = boot_hostname(c);
+    struct log_sink_conf lc = log_conf(c, dir, host);
     int r = log_sink_new(&lc, &s->sink, ei);
 
     if (r == 0)
@@ -125,26 +132,43 @@ static int ensure_certificate(struct supervisor *s, struct errinfo *ei)
     return c->net.tls ? tls_ensure_default(dir, names, ei) : 0;
 }
 
+static void privileged(void *arg, bool on)
+{
+    (on ? as_root : as_user)(arg);
+}
+
+/* At the server's start each address must be free; later a fault is told and the rest served. */
 static int bind_all(struct supervisor *s, struct errinfo *ei)
 {
-    _cleanup_(conf_unrefp) const struct conf *c = conf_pin();
     int r = 0;
 
-    as_root(s);
+    services_begin(&s->services);
     for (size_t i = 0; i < ARRAY_LEN(served) && r == 0; i++)
-        r = listeners_bind(served[i], c, &s->children[i].listeners, ei);
-    as_user(s);
+        r = services_sync(&s->services, served[i], ei);
     return r;
+}
+
+static void bind_again(struct supervisor *s, enum module m)
+{
+    struct errinfo ei = { 0 };
+
+    if (services_sync(&s->services, m, &ei) < 0)
+        log_error("%s", ei.text);
 }
 
 /* --- modules --- */
 
 static void start_child(struct supervisor *s, struct child *c)
 {
-    struct child_env env = { &s->boot, s->sink, s->shm_fd, s->modules_fd };
+    struct child_env env = { .boot = &s->boot,
+                             .sink = s->sink,
+                             .shm_fd = s->shm_fd,
+                             .forward_fd = log_sink_forward_fd(s->sink),
+                             .modules_fd = s->modules_fd };
     struct errinfo ei;
     int r;
 
+    bind_again(s, c->module); /* its addresses may have changed since */
     as_root(s);
     r = child_start(c, &env, &ei);
     as_user(s);
@@ -172,7 +196,25 @@ static void begin_stop(struct supervisor *s)
         s->children[i].draining = true;
         s->children[i].restart_ms = 0;
     }
-    tell_all(s, IPC_DRAIN);
+    /* First of all control: what it has promised to do, it asks of the others. */
+    s->others_ms = clock_mono_ms() + CONTROL_FIRST_MS;
+    for (size_t i = 0; i < ARRAY_LEN(served); i++)
+        if (served[i] == MOD_CONTROL)
+            child_send(&s->children[i], IPC_DRAIN);
+}
+
+static void stop_others(struct supervisor *s)
+{
+    bool control = false;
+
+    for (size_t i = 0; i < ARRAY_LEN(served); i++)
+        control = control || (served[i] == MOD_CONTROL && s->children[i].pid);
+    if (!s->others_ms || (control && clock_mono_ms() < s->others_ms))
+        return;
+    s->others_ms = 0;
+    for (size_t i = 0; i < ARRAY_LEN(served); i++)
+        if (served[i] != MOD_CONTROL)
+            child_send(&s->children[i], IPC_DRAIN);
 }
 
 static void reload(struct supervisor *s)
@@ -188,8 +230,10 @@ static void reload(struct supervisor *s)
     configure_logs(s);
     if (r < 0)
         log_error("settings were not reloaded: %s", ei.text);
-    else
+    else {
+        bind_again(s, MOD_COUNT);
         applied_set(epoch);
+    }
     s->reload_ms = r < 0 ? clock_mono_ms() + RELOAD_AGAIN_MS : 0;
     os_sd_notify("READY=1");
 }
@@ -259,6 +303,21 @@ static void pass_on(struct supervisor *s, const struct ipc_msg *m)
     }
 }
 
+static void answer(struct supervisor *s, struct child *c, const struct ipc_msg *m)
+{
+    json_t *reply = services_request(&s->services, c->module, m->payload);
+    char *text = json_dumps(reply, JSON_COMPACT);
+    struct ipc_msg out = { .type = IPC_REPLY,
+                           .from = MOD_SUPERVISOR,
+                           .to = c->module,
+                           .id = m->id,
+                           .payload = sv_c(text ? text : "{}") };
+
+    pass_on(s, &out);
+    free(text);
+    json_decref(reply);
+}
+
 static void on_link(struct supervisor *s, struct child *c)
 {
     struct ipc_msg m;
@@ -278,7 +337,14 @@ static void on_link(struct supervisor *s, struct child *c)
         case IPC_MAILBOX:
         case IPC_REQUEST:
         case IPC_REPLY:
-            pass_on(s, &m);
+            if (m.type == IPC_REQUEST && m.to == MOD_SUPERVISOR)
+                answer(s, c, &m);
+            else
+                pass_on(s, &m);
+            break;
+        case IPC_LISTEN: /* ours to send */
+        case IPC_SERVICE:
+        case IPC_TYPES:
             break;
         }
         c->beat_ms = clock_mono_ms();
@@ -366,7 +432,10 @@ static void run(struct supervisor *s)
             }
         catch_up(s);
         check_children(s);
+        services_tick(&s->services);
         event_tick();
+        if (s->stopping)
+            stop_others(s);
         if (s->stopping && clock_mono_ms() > s->stop_deadline_ms)
             kill_late(s);
     }
@@ -485,6 +554,9 @@ int supervisor_main(const struct supervisor_opts *o)
 
     for (size_t i = 0; i < ARRAY_LEN(served); i++)
         s.children[i] = (struct child){ .module = served[i], .link = -1, .events_fd = -1 };
+    s.services = (struct services){
+        .children = s.children, .n = ARRAY_LEN(served), .privileged = privileged, .arg = &s
+    };
     if (start(&s, o, &ei) < 0) {
         fprintf(stderr, "posthorn: %s\n", ei.text);
         if (s.sink)

@@ -21,18 +21,22 @@ static bool trusted(const char *ip)
     return net_ip_in_list(ip, sv_c(cf->net.trusted_ips));
 }
 
-/* Indexes of net.access_mode. */
+/* Indexes of net.access_mode and web.access_mode. */
 enum { ACCESS_OFF, ACCESS_GRANT, ACCESS_DENY };
+
+static bool allowed_by(int64_t mode, const char *list, const char *ip)
+{
+    if (mode == ACCESS_OFF)
+        return true;
+    return net_ip_in_list(ip, sv_c(list)) == (mode == ACCESS_GRANT);
+}
 
 static bool allowed(const char *ip)
 {
     _cleanup_(conf_unrefp) const struct conf *cf = conf_pin();
-    bool listed;
 
-    if (cf->net.access_mode == ACCESS_OFF)
-        return true;
-    listed = net_ip_in_list(ip, sv_c(cf->net.access_ips));
-    return listed == (cf->net.access_mode == ACCESS_GRANT);
+    return allowed_by(cf->net.access_mode, cf->net.access_ips, ip) &&
+           allowed_by(cf->web.access_mode, cf->web.access_ips, ip);
 }
 
 /* web.console_path, else share/posthorn/console beside the program's directory, else where `make
@@ -96,11 +100,21 @@ void web_reload(struct web *w)
     http_reload(w->http);
 }
 
+struct api *web_api(struct web *w)
+{
+    return w->api;
+}
+
 void web_stop(struct web *w)
+{
+    if (w)
+        http_stop(take_ptr(w->http));
+}
+
+void web_free(struct web *w)
 {
     if (!w)
         return;
-    http_stop(w->http);
     api_free(w->api);
     free(w);
 }

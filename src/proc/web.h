@@ -3,10 +3,15 @@
 
 #include "admin/admin.h"
 #include "proc/module.h"
+#include "server/api/api.h"
 
 struct web;
 
 /* Serves the module's sockets of SVC_CONTROL. admin lives until web_stop. */
 int web_start(struct module_ctx *m, struct admin *admin, struct web **ret, struct errinfo *ei);
 void web_reload(struct web *w);
-void web_stop(struct web *w); /* NULL is fine */
+/* For requests that come in other ways, until web_free. */
+struct api *web_api(struct web *w);
+/* Ends HTTP; the API works on. NULL is fine for both. */
+void web_stop(struct web *w);
+void web_free(struct web *w);

@@ -196,6 +196,26 @@ uint64_t shm_started_s(struct shm *s)
     return s->m->started_s;
 }
 
+void service_set(enum service svc, bool on)
+{
+    atomic_store(&shm_here()->service_on[svc], on);
+}
+
+bool service_on(enum service svc)
+{
+    return atomic_load(&shm_here()->service_on[svc]);
+}
+
+void service_end_sessions(enum service svc)
+{
+    atomic_fetch_add(&shm_here()->service_ends[svc], 1);
+}
+
+uint32_t service_ends(enum service svc)
+{
+    return atomic_load(&shm_here()->service_ends[svc]);
+}
+
 /* Epochs and applied are sequentially consistent: of two processes that each write one and then
  * read the other, at least one sees the other's (shm.h). */
 uint64_t epoch_get(enum epoch e)

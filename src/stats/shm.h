@@ -97,6 +97,12 @@ void shm_module_reset(struct shm *s, enum module m);
 uint32_t shm_sessions_open(struct shm *s, enum service svc);
 /* Most sessions open at once since somebody took the peak: take begins anew. */
 uint32_t shm_sessions_peak(struct shm *s, enum service svc, bool take);
+/* Which services are wanted, as the supervisor shows it; and how often the sessions of one were to
+ * end. A new segment wants none. */
+void service_set(enum service svc, bool on);
+bool service_on(enum service svc);
+void service_end_sessions(enum service svc);
+uint32_t service_ends(enum service svc);
 uint64_t shm_started_s(struct shm *s); /* wall clock at which the server was started */
 
 /* Interest: how many sessions wait for news of an account (hashed: false positives happen). Lets

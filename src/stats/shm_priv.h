@@ -53,6 +53,7 @@ struct shm_layout {
     _Alignas(64) _Atomic uint32_t high; /* slots below were claimed at least once */
     _Alignas(64) _Atomic uint64_t epochs[EPOCH_COUNT];
     _Atomic uint64_t applied[MOD_COUNT]; /* EPOCH_SETTINGS that is in force; 0 = not serving */
+    _Atomic uint32_t service_on[SVC_COUNT], service_ends[SVC_COUNT];
     struct shm_stripe counters[MOD_COUNT][CTR_STRIPES];
     _Atomic int32_t interest[MOD_COUNT][INTEREST_BUCKETS];
     /* Sessions open now, and most at once since the peak was last taken. */

@@ -59,6 +59,37 @@ test("a living session is followed: what is said comes by itself, also its end",
   await b.close();
 });
 
+test("new lines are told by the stream: nothing is asked for while nothing is said", async () => {
+  const s = await Smtp.open();
+  await s.say("MAIL FROM:<told@elsewhere.example>");
+  const b = await open();
+  const asked = [];
+  const topics = [];
+  b.page.on("request", (r) => {
+    const u = new URL(r.url());
+    if (u.pathname.endsWith("/transcript")) asked.push(r.url());
+    if (u.pathname.endsWith("/events")) topics.push(...u.searchParams.get("topics").split(","));
+  });
+  const now = await (await b.page.request.get(`${base}/api/v1/sessions?service=smtp&sort=age&limit=50`)).json();
+  const [mine] = now.items.toSorted((x, y) => y.started_at.localeCompare(x.started_at));
+  await go(b.page, `/status/sessions/${mine.id.toLowerCase()}`);
+  await b.page.locator(".tr .ln", { hasText: "told@elsewhere.example" }).first().waitFor();
+  while (!topics.includes(`sessions.${mine.id}.transcript`)) await b.page.waitForEvent("request");
+  await b.page.waitForTimeout(3000); // the stream has begun, and what came before it has been told
+  const before = asked.length;
+  await b.page.waitForTimeout(4000); // more than three looks at the pace of one that must ask by itself
+  assert.ok(asked.length <= before + 1, `asked ${asked.length - before} times for nothing`);
+  await s.say("NOOP one-<b>bold</b>-line");
+  await b.page.locator(".tr .ln", { hasText: "one-<b>bold</b>-line" }).waitFor({ timeout: 5000 });
+  assert.equal(await b.page.locator(".tr b").count(), 0);
+  await s.say("QUIT");
+  await b.page.locator(".tr .ln", { hasText: "QUIT" }).first().waitFor({ timeout: 5000 });
+  await b.page.getByText("Following").waitFor({ state: "detached", timeout: 15_000 });
+  s.close();
+  b.calm();
+  await b.close();
+});
+
 test("history is filtered by account and outcome; passwords are in no transcript", async () => {
   const carla = await Imap.open("carla@other.example", "secret-carla");
   await carla.say("LOGOUT");

@@ -10,6 +10,8 @@ export const routes = [
   { name: "sessions", path: "/status/sessions" },
   { name: "history", path: "/status/sessions/history" },
   { name: "session", path: async (api) => `/status/sessions/${(await api("/sessions?state=history&service=submission&limit=1")).items[0].id}` },
+  { name: "ip", path: "/ip/127.0.0.1" },
+  { name: "host", path: "/hosts/arrigonovelli.example" },
   { name: "logs", path: "/status/logs/smtp" },
   { name: "traffic", path: "/status/traffic" },
   { name: "traffic-table", path: "/status/traffic?view=table&span=1w" },

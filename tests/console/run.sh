@@ -29,6 +29,10 @@ mkdir -p "$D/data/certs"
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 30 -subj "/CN=localhost" \
     -addext "subjectAltName=DNS:localhost,IP:127.0.0.1" -keyout "$D/key.pem" -out "$D/cert.pem" 2>/dev/null
 cat "$D/cert.pem" "$D/key.pem" > "$D/data/certs/default.pem"
+# A second one, for a name of its own, that ends soon.
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 12 -subj "/CN=im.demo.example" \
+    -addext "subjectAltName=DNS:im.demo.example" -keyout "$D/im.key" -out "$D/im.crt" 2>/dev/null
+cat "$D/im.crt" "$D/im.key" > "$D/data/certs/im.pem"
 cat > "$D/setup" <<S
 set system.hostname mail1.demo.example
 set smtp.listen 127.0.0.1:2525

@@ -29,6 +29,7 @@ test("sessions are shown, one is ended, all of an account are ended", async () =
   await rows.first().locator(".lnk").click();
   await b.page.getByRole("complementary").getByRole("button", { name: "More" }).click();
   await b.page.getByRole("menuitem", { name: "End all of carla@other.example" }).click();
+  await b.page.getByRole("alertdialog").getByText("All 2 sessions of carla@other.example end at once.").waitFor();
   await b.page.getByRole("alertdialog").getByRole("button", { name: "End all sessions" }).click();
   await b.page.getByText("2 sessions of carla@other.example ended.").waitFor();
   await Promise.all([one.ended(), two.ended()]);

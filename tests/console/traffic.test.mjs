@@ -219,3 +219,51 @@ test("on a phone: a tap tells the values", async () => {
   b.calm();
   await b.close();
 });
+
+test("the week before: told in figures and, where it was counted, drawn", async () => {
+  const b = await open();
+  await go(b.page, "/status/traffic?service=smtp");
+  await b.page.getByRole("button", { name: "Week before" }).click();
+  await b.page.waitForFunction(() => new URL(location.href).searchParams.get("compare") === "week");
+  const table = b.page.getByRole("table", { name: "This span and the week before" });
+  const received = table.getByRole("row", { name: /Messages accepted/ });
+  // This server is younger than a week: no figure, and no comparison with nought.
+  await received.getByText("no sample").waitFor();
+  await received.getByText("nothing to compare with yet").waitFor();
+  assert.deepEqual(await violations(b.page, "comparison"), []);
+  // With a week before that the test makes up, as a day of real samples cannot wait so long.
+  await b.page.route("**/api/v1/metrics/query?*", async (r) => {
+    const u = new URL(r.request().url());
+    if (Date.parse(u.searchParams.get("to")) > Date.now() - 86_400_000) return r.continue();
+    const answer = await (await r.fetch()).json();
+    answer.covered_seconds = answer.covered_seconds.map(() => answer.step_seconds);
+    answer.series = answer.series.map((s) => ({ ...s, values: answer.covered_seconds.map((_, i) => (i === 3 ? 1 : 0)) }));
+    return r.fulfill({ json: answer });
+  });
+  await b.page.reload();
+  await received.getByText("% more than a week before").waitFor();
+  await b.page.locator('[data-series="smtp_messages_in:before"]').first().waitFor({ state: "attached" });
+  await b.page.getByRole("button", { name: "As table" }).click();
+  await b.page.getByRole("columnheader", { name: "Messages accepted by SMTP, a week before" }).or(b.page.getByRole("columnheader", { name: /, a week before$/ })).first().waitFor();
+  b.calm();
+  await b.close();
+});
+
+test("who stands out in the span leads on: senders, recipients, destinations, addresses", async () => {
+  for (let i = 0; i < 3; i++) await send({ to: "anna@demo.example", subject: "many" });
+  const b = await open();
+  await go(b.page, "/status/traffic?service=smtp");
+  await b.page.getByRole("button", { name: "Count", exact: true }).click();
+  const part = (name) => b.page.getByRole("table", { name, exact: true });
+  await part("Senders").getByRole("link", { name: "user@demo.example" }).waitFor();
+  await part("Recipients").getByRole("link", { name: "anna@demo.example" }).waitFor();
+  await part("Refused, by address").getByRole("link", { name: "127.0.0.1" }).waitFor();
+  assert.deepEqual(await violations(b.page, "rankings"), []);
+  // The sum is what the list of messages has.
+  const said = await b.page.getByRole("status").filter({ hasText: /counted/ }).innerText();
+  assert.ok(Number(said.match(/\d+/)[0]) >= 11, said);
+  await part("Waiting or failed, by destination").getByRole("link", { name: "arrigonovelli.example" }).click();
+  await b.page.getByRole("heading", { name: "Host arrigonovelli.example" }).waitFor();
+  b.calm();
+  await b.close();
+});

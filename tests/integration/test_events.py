@@ -5,11 +5,12 @@ import imaplib
 import re
 import shutil
 import smtplib
+import subprocess
 import threading
 import time
 
 import pytest
-from conftest import wait_for
+from conftest import BIN, wait_for
 from test_basics import BODY, imap, message_count, send
 from wire import Smtp
 
@@ -221,6 +222,8 @@ def test_why_it_waits_and_why_it_was_refused(make_server):
     rows = s.tool_json("why", f"to=nobody@{s.domain}")["rows"]
     assert rows[0]["state"] == "refused" and rows[0]["explanation"]["id"] == "smtp.err.550.ulocal"
     assert s.tool("why", check=False).returncode == 1
+    short = subprocess.run([BIN, "why", "--data", s.data, msgid], capture_output=True, text=True, timeout=30)
+    assert short.stdout == s.tool("why", msgid).stdout == text
 
 
 def test_a_bounce_and_its_message_belong_together(make_server):

@@ -121,8 +121,8 @@ def test_waiting_then_bounced_with_its_notice(web):
     assert lanes["far@away.test"]["next_try_at"] and lanes["far@away.test"]["setting"] == "queue.retry_schedule"
     assert m["verdict"]["next_try_at"] == lanes["far@away.test"]["next_try_at"]
     web.tool("set", "queue.lifetime", "1s")
-    m = wait_for("the bounce", lambda: web.tool("queue", "retry", check=False) and
-                 (m if (m := admin(web, "GET", f"/messages/{msgid}").json())["status"] == "mixed" else None), 60)
+    m = wait_for("the bounce and its notice", lambda: web.tool("queue", "retry", check=False) and
+                 (m if (m := admin(web, "GET", f"/messages/{msgid}").json())["status"] == "mixed" and m["related"] else None), 60)
     web.tool("set", "queue.lifetime", "5d")
     assert [r["relation"] for r in m["related"]] == ["notice"]
     notice = when(web, m["related"][0]["key"], "delivered")

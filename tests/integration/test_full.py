@@ -1,8 +1,11 @@
 """Full disks, on small file systems of the test's own: mail is refused for a while, nothing is lost, and all goes on
 when there is space again. A full log volume stops nothing."""
 import ctypes
+import http.client
+import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import subprocess
@@ -11,7 +14,7 @@ import tempfile
 import threading
 
 import pytest
-from conftest import PASSWORD, Server, wait_for
+from conftest import PASSWORD, Server, ensure_user, wait_for
 from wire import Smtp
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "fault"))
@@ -217,22 +220,51 @@ def test_mail_volume_full(volume, directory, min_free):
         server.stop()
 
 
+def counter(server, name):
+    return sum(r["value"] for r in server.tool_json("stats")["rows"] if r["name"] == name)
+
+
 def lost_lines(server):
-    return sum(r["value"] for r in server.tool_json("stats")["rows"] if r["name"] == "log_lines_lost")
+    return counter(server, "log_lines_lost")
+
+
+def told_lines(server):
+    """Lost lines that the log of errors tells of."""
+    return sum(map(int, re.findall(r"Error: (\d+) log lines were lost: cannot ", server.log_text("e"))))
+
+
+def health(server, check):
+    """A verdict of the API, asked by an administrator's token."""
+    c = http.client.HTTPConnection("127.0.0.1", server.port["http"], timeout=20)
+    c.request("GET", "/api/v1/health/checks", headers={"Authorization": f"Bearer {server.token}"})
+    r = c.getresponse()
+    items = json.loads(r.read())["items"]
+    c.close()
+    return next(i for i in items if i["id"] == check)
+
+
+def with_token(server):
+    server.tool("change", "account", server.address("u0"), "role=system-admin")
+    server.token = server.tool("create", "token", server.address("u0"), "tests").stdout.strip()
+    return server
 
 
 def test_log_volume_full(volume, directory):
     logs = volume(directory / "logs", 1)
-    server = start(directory, {"log.smtp": "extended", "log.mailflow": "extended", "log.imap": "extended"})
+    server = with_token(start(directory, {"log.smtp": "extended", "log.mailflow": "extended", "log.imap": "extended"}))
     try:
         books = load.Books(USERS)
         client = Client(books, server)
         assert client.send(USERS, 2000) == 250
+        assert health(server, "log.lost")["state"] == "ok"
         fill(logs)
         before = lost_lines(server)
         for _ in range(300):
             assert client.send(USERS, 2000) == 250
         wait_for("lines are counted as lost", lambda: lost_lines(server) > before + 300)
+        verdict = health(server, "log.lost")
+        assert verdict["state"] == "warn" and "full" in verdict["remedy"], verdict
+        assert int(verdict["detail"].split()[0]) >= before + 300
         assert append(server, books, "u0", 2000).startswith(b"a OK")
         check(server, books)
         size = sum(f.stat().st_size for f in logs.glob("*.log"))
@@ -242,7 +274,89 @@ def test_log_volume_full(volume, directory):
         with Smtp(server.port["smtp"]) as c:
             c.command("NOOP there is room again", 250)
         wait_for("the transcript of it", lambda: "NOOP there is room again" in server.log_text("s"))
+        # All that are missing, no more and no less, are told of where they are missing; with the reason.
+        wait_for("the log tells of lost lines", lambda: told_lines(server) == lost_lines(server) > before + 300, interval=0.2)
+        assert "No space left on device" in server.log_text("e")
         print(f"{lost_lines(server)} lines lost")
         assert server.stop() == 0
     finally:
         server.stop()
+
+
+def test_logs_deleted_underneath(directory):
+    """All of them while mail is coming in. Where the server can make the directory again nothing that follows is lost; where it
+    cannot, mail flows on, and lines are counted until somebody makes it."""
+    place = directory / "place"
+    place.mkdir()
+    server = Server(directory, users=USERS, settings={"system.log_path": str(place / "logs")})
+    if server.user:
+        shutil.chown(place, server.user)
+    server.start()
+    try:
+        books = load.Books(USERS)
+        client = Client(books, server)
+        for i in range(20):
+            assert client.send(USERS, 2000) == 250
+            shutil.rmtree(place / "logs", ignore_errors=True)
+            with Smtp(server.port["smtp"]) as c:
+                c.command(f"NOOP after {i}", 250)
+            wait_for("the next line", lambda: f"NOOP after {i}\n" in server.log_text("s"))
+        assert lost_lines(server) == 0
+        if server.user:
+            shutil.chown(place, "root")
+            shutil.rmtree(place / "logs")
+            for _ in range(50):
+                assert client.send(USERS, 2000) == 250
+            wait_for("lines are counted as lost", lambda: lost_lines(server) > 50)
+            (place / "logs").mkdir()
+            shutil.chown(place / "logs", server.user)
+            wait_for("the log goes on", lambda: client.send(USERS, 2000) == 250 and server.log_text("s"), interval=0.1)
+            wait_for("the log tells of lost lines", lambda: client.send(USERS, 2000) == 250 and
+                     told_lines(server) == lost_lines(server) > 50, interval=0.2)
+        check(server, books)
+        assert server.stop() == 0
+    finally:
+        server.stop()
+
+
+def test_event_volume_full(volume, directory):
+    """The store of events on a full volume: mail flows on; what did not fit is counted, and events tell of all of it."""
+    status = volume(directory / "data/status", 24)
+    if os.geteuid() == 0:
+        ensure_user("posthorn")
+        shutil.chown(status, "posthorn")
+    server = with_token(start(directory, {}))
+    try:
+        books = load.Books(USERS)
+        client = Client(books, server)
+        assert client.send(USERS, 2000) == 250
+        assert health(server, "events.lost")["state"] == "ok"
+        fill(status)
+        wait_for("the volume is full", lambda: client.send(USERS, 1000) == 250 and counter(server, "transcript_lines_lost"),
+                 interval=0)
+        for _ in range(100):
+            assert client.send(USERS, 1000) == 250
+        assert append(server, books, "u0", 2000).startswith(b"a OK")
+        missing = ("events_lost", "transcript_lines_lost")
+        (status / "ballast").unlink()
+
+        def told():
+            assert client.send(USERS, 1000) == 250
+            rows = server.tool_json("events", "name=events.lost", "limit=1000")["rows"]
+            assert all("No space left" in r["fields"]["reason"] for r in rows), rows
+            return sum(r["fields"]["count"] + r["fields"]["transcripts"] for r in rows)
+
+        wait_for("events tell of it", lambda: told() == sum(counter(server, c) for c in missing) > 100, interval=0.2)
+        assert health(server, "events.lost")["state"] == "warn"
+        with Smtp(server.port["smtp"]) as c:
+            c.command("MAIL FROM:<back@elsewhere.test>", 250)
+            c.command("QUIT", 221)
+        wait_for("later transcripts", lambda: "back@elsewhere.test" in server.tool("session", last_session(server)).stdout, interval=0.2)
+        check(server, books)
+        assert server.stop() == 0
+    finally:
+        server.stop()
+
+
+def last_session(server):
+    return server.tool_json("events", "name=session.end", "limit=1", "service=smtp")["rows"][0]["session"]

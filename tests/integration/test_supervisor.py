@@ -251,6 +251,7 @@ def test_the_drain(make_server, sig):
     assert not (s.data / "run" / "control.sock").exists()
     assert accepted is None or accepted[0] in (250, 421), accepted
     s.start()
+    wait_for("the control socket", lambda: s.tool("sessions", check=False).returncode == 0)
     # What was accepted is there; what was not has left nothing.
     if accepted and accepted[0] == 250:
         wait_for("delivery", lambda: message_count(s, "carol") == 1)
@@ -497,6 +498,36 @@ def test_hostile_requests(make_server):
         time.sleep(0.1)
     c.sendall(b"\n")
     assert answer(c)["ok"] is True
+
+
+def test_hostile_requests_for_the_api(make_server):
+    """The same socket, in the form that the tool uses."""
+    s = make_server()
+    c = control(s)
+    for bad in ({"method": "GET"}, {"method": 5, "path": "/me"}, {"method": "GET", "path": "me"}, {"method": "GET", "path": ["/me"]}, {"method": "GET", "path": ""},
+                {"method": "GET", "path": "/me", "who": "root"}, {"method": "GET", "path": "/me", "if_match": 1}, b'{"method":"GET","path":"/\\u0000"}'):
+        reply = ask(c, bad)
+        assert reply["error"]["code"] < 0 and reply["error"]["text"], bad
+    for bad, status in (({"method": "", "path": "/me"}, 405), ({"method": "GET\r\nX: 1", "path": "/me"}, 405), ({"method": "GET", "path": "/" + "x/" * 200000}, 404),
+                        ({"method": "GET", "path": "/../../etc/passwd"}, 404), ({"method": "GET", "path": "/me?" + "a=b&" * 5000}, 400),
+                        ({"method": "GET", "path": "/accounts/%00"}, 404), ({"method": "GET", "path": "/accounts/%zz"}, 404),
+                        ({"method": "POST", "path": "/domains", "body": [[]]}, 422), ({"method": "POST", "path": "/domains", "body": "x" * 500000}, 400),
+                        ({"method": "POST", "path": "/domains"}, 415), ({"method": "GET", "path": "/events?topics=sessions"}, 422),
+                        ({"method": "POST", "path": "/commands/none", "body": {}}, 404), ({"method": "POST", "path": "/commands/setting.get", "body": {"args": 5}}, 422),
+                        ({"method": "POST", "path": "/commands/setting.get", "body": {"args": {"name": {"a": 1}}}}, 422)):
+        reply = ask(c, bad)
+        assert reply["status"] // 100 == 4 and reply["body"]["detail"] and reply["body"]["status"] == reply["status"], (bad, reply)
+        assert reply["status"] == status, (str(bad)[:100], str(reply)[:400])
+    for piece in (b'{"method": "GE', b'T", "path"', b': "/me"}'):  # slowly
+        c.sendall(piece)
+        time.sleep(0.1)
+    c.sendall(b"\n")
+    assert answer(c)["body"]["role"] == "system-admin"
+    c.sendall(b'{"method":"GET","path":"/domains"}\n' * 20 + b'{"op":"domain.list"}\n')
+    got = b""
+    while got.count(b"\n") < 21:
+        got += c.recv(1 << 20)
+    assert [json.loads(l).get("status", "op") for l in got.splitlines()] == [200] * 20 + ["op"]
 
 
 def test_a_request_that_is_too_long(make_server):

@@ -199,7 +199,7 @@ def manual(name):
         if line.startswith(".It Cm "):
             now = " ".join(w for w in line[4:].split() if w not in ("Cm", "Ar"))
             now = now.replace("Op key Ns = Ns value ...", "[key=value ...]")
-            now = re.sub(r"Op (\S+)$", r"[\1]", now)
+            now = re.sub(r"Op (\w+)", r"[\1]", now)
             out[now] = ""
         elif line.startswith((".El", ".S")):
             now = None
@@ -218,7 +218,7 @@ def test_the_manual_has_every_command(offline):
     operations = {r["op"]: r["args"] for r in offline.tool_json("list", "operations")["rows"]}
     keys = {"create domain": "domain.create", "delete domain": "domain.delete", "create account": "account.create",
             "delete account": "account.delete", "create alias": "alias.set", "change alias": "alias.set", "verify mailbox": "mailbox.verify",
-            "trace": "message.trace", "create token": "token.create"}
+            "trace": "message.trace", "why": "message.why", "create token": "token.create", "dns name": "dns.lookup", "service start": "service.start", "service stop": "service.stop"}
     for words, op in keys.items():
         entry, = (t for s, t in pages.items() if s.startswith(words + " "))
         for key in operations[op].split()[1:]:

@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from api import Client
 from conftest import wait_for
 from peers import NameServer, neighbour, SECOND
 from wire import Imap, Pop3, Smtp
@@ -101,6 +102,30 @@ SERVER_TIMEOUT = """
 192.0.2.7 [05DC] 18:12:09 Disconnected
 """
 
+SERVER_LOWER_CASE = """
+192.168.26.20 [135C] 16:41:20 Connected, local IP=192.168.26.20
+192.168.26.20 [135C] 16:41:20 >>> 220 localhost ESMTP Product 10.3.3 (2011-09-14); Thu, 15 Sep 2011 16:41:20 +0200
+192.168.26.20 [135C] 16:41:22 <<< HELO smtp.test.com
+192.168.26.20 [135C] 16:41:22 >>> 250 localhost Hello smtp.test.com [192.168.26.20], pleased to meet you.
+192.168.26.20 [135C] 16:41:28 <<< rset
+192.168.26.20 [135C] 16:41:28 >>> 250 2.0.0 Reset state
+192.168.26.20 [135C] 16:41:30 <<< rset
+192.168.26.20 [135C] 16:41:30 >>> 250 2.0.0 Reset state
+192.168.26.20 [135C] 16:42:00 <<< mail from:<user@example.com>
+192.168.26.20 [135C] 16:42:00 >>> 250 2.1.0 <user@example.com>... Sender ok
+192.168.26.20 [135C] 16:42:12 <<< rcpt to:<admin@example.com>
+192.168.26.20 [135C] 16:42:12 >>> 250 2.1.5 <admin@example.com>... Recipient ok
+192.168.26.20 [135C] 16:42:15 <<< data
+192.168.26.20 [135C] 16:42:15 >>> 354 Enter mail, end with "." on a line by itself
+192.168.26.20 [135C] 16:42:27 <<< 26 bytes (overall data transfer speed=2 B/s)
+192.168.26.20 [135C] 16:42:28 Start of mail processing
+192.168.26.20 [135C] 16:42:28 *** <user@example.com> <admin@example.com> 1 21 00:00:12 OK WXD75015
+192.168.26.20 [135C] 16:42:28 >>> 250 2.6.0 21 bytes received in 00:00:12; Message id WXD75015 accepted for delivery
+192.168.26.20 [135C] 16:42:30 <<< quit
+192.168.26.20 [135C] 16:42:30 >>> 221 2.0.0 localhost closing connection
+192.168.26.20 [135C] 16:42:30 Disconnected
+"""
+
 LINE = re.compile(r"(SYSTEM|[0-9.]+) +\[([0-9A-F]{4})\] (\d\d:\d\d:\d\d) (.*)")
 
 
@@ -120,8 +145,8 @@ def normal(lines):
                 (r"\b[A-Z]{3}\d{5}\b", "ID"),
                 (r"item \d{14}\d+\.tms", "item ITEM"),
                 (r"Hello \S+ \[", "Hello NAME ["),
-                (r"(EHLO) .*", r"\1 NAME"),
-                (r"250-\S+ Hello", "250-HOST Hello"),
+                (r"(EHLO|HELO) .*", r"\1 NAME"),
+                (r"250([- ])\S+ Hello", r"250\1HOST Hello"),
                 (r"(2\.0\.0) \S+ closing", r"\1 HOST closing"),
                 (r"'[^'(]*\([0-9.]+\)'", "'HOST(IP)'"),
                 (r"'[^']*'", "'HOST'"),
@@ -221,6 +246,56 @@ def test_probe(pair):
     with Smtp(first.port["smtp"], hello="[127.0.0.1]") as c:
         c.command("QUIT", 221)
     compare(session_with(first, "Hello [127.0.0.1] [127.0.0.1]"), SERVER_PROBE)
+
+
+def test_commands_in_lower_case(pair):
+    first, _ = pair
+    with Smtp(first.port["smtp"], hello=None) as c:
+        c.command("HELO smtp.test.com", 250)
+        for _ in range(2):
+            c.command("rset", 250)
+        c.command("mail from:<user@lower.test>", 250)
+        c.command("rcpt to:<bob@example.test>", 250)
+        c.command("data", 354)
+        c.send(b"Subject: x\r\n\r\nhello\r\n.\r\n")
+        c.expect(250)
+        c.command("quit", 221)
+    compare(session_with(first, "<user@lower.test>... Sender ok"), SERVER_LOWER_CASE)
+
+
+def test_the_api_gives_the_same_lines(pair):
+    """Every session of the log, good and failed, ours with others and others' with us."""
+    first, _ = pair
+    root = "root@example.test"
+    first.tool("create", "account", root, "role=system-admin")
+    client = Client(first, token=first.tool("create", "token", root, "transcripts").stdout.strip())
+    with Smtp(first.port["smtp"]) as c:
+        c.envelope("alice@example.test", "info@down.test")
+        c.data(b"Subject: x\r\n\r\nhello\r\n")
+    session_with(first, "Could not connect")
+    ended = [s for s in sessions(first) if s[-1].endswith("Disconnected")]
+    marks = {"in": "<<< ", "out": ">>> ", "text": "", "summary": ""}
+    kinds = set()
+    for lines in ended:
+        want = []
+        for line in lines:
+            m = LINE.fullmatch(line)
+            if m:
+                want.append(m.group(4).removeprefix("Client session "))
+            else:
+                want[-1] += "\n" + line
+
+        def shown():
+            a = client.get(f"/sessions/{LINE.fullmatch(lines[0]).group(2)}/transcript", limit=2000)
+            assert a.status == 200, (a.body, lines)
+            page = a.json()
+            return page["items"] if page["state"] == "ended" and page["next_cursor"] is None else None
+
+        items = wait_for("the whole transcript", shown)
+        kinds |= {i["kind"] for i in items}
+        assert [marks[i["kind"]] + i["text"].removeprefix("Client session ") for i in items] == want
+        assert all(i["text"].startswith("*** ") == (i["kind"] == "summary") for i in items)
+    assert kinds == set(marks) and len(ended) >= 2
 
 
 def test_timeout(pair):

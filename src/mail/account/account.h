@@ -108,6 +108,8 @@ struct account_spec {
     const char *aliases;       /* ;-separated local parts or addresses; replaces all */
     const char *role;          /* account_role_names */
     const char *admin_domains; /* ;-separated: of a domain admin; replaces all */
+    const char
+        *keep_session; /* hash of the session that a new password does not end; may be NULL */
 };
 /* password: plain text (hashed here) or an imported hash with a {SCHEME} prefix as Dovecot writes
  * it: {PLAIN}, {ARGON2ID}, {SHA512-CRYPT}, {BLF-CRYPT}, {CRYPT}, {SSHA}, {SSHA256}, {SSHA512},
@@ -115,6 +117,8 @@ struct account_spec {
  * means a scheme. NULL or "" on create: an account that receives mail but cannot log in. */
 int account_create(struct accounts *a, const char *admin, struct sv address,
                    const struct account_spec *s, struct errinfo *ei);
+/* A new password ends the console's sessions of the account; tokens and app passwords stay, they
+ * are withdrawn one by one or by account_sign_out. */
 int account_update(struct accounts *a, const char *admin, struct sv address,
                    const struct account_spec *s, struct errinfo *ei);
 int account_delete(struct accounts *a, const char *admin, struct sv address, struct errinfo *ei);

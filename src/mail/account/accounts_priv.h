@@ -173,6 +173,10 @@ int value_size(const char *field, const char *text, int64_t *ret, struct errinfo
 int value_role(const char *text, enum account_role *ret, struct errinfo *ei);
 int admin_domains_replace(struct change *ch, int64_t account_id, const char *list);
 
+/* web_auth.c: ends the console's sessions of an account but the one of hash keep (may be NULL),
+ * inside its change. ret: how many; may be NULL. */
+int web_sessions_end(struct change *ch, int64_t account_id, const char *keep, int64_t *ret);
+
 /* alias.c: the alias rows of an account, inside its change. list: ;-separated. */
 int alias_replace_for_account(struct change *ch, int64_t account_id, const struct addr *self,
                               const char *list);

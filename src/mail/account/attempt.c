@@ -81,6 +81,18 @@ static void note_app_used(struct attempt *t, struct app_password *app)
         later_app_used(t->a, app->id, now);
 }
 
+/* Is it an app password that is good here? */
+static bool is_app_password(struct attempt *t, struct sv password)
+{
+    struct app_password *app = app_password_match(t->pw, password);
+    if (!app)
+        return false;
+    t->app_misused = t->peer->own_password;
+    if (!t->app_misused)
+        note_app_used(t, app);
+    return !t->app_misused;
+}
+
 static int check_hash(struct attempt *t, struct sv password)
 {
     int r = password_verify(t->pw->scheme, t->pw->hash, password);
@@ -124,10 +136,7 @@ int attempt_verify(struct attempt *t, struct sv password, struct errinfo *ei)
 {
     if (!t->account || !*t->pw->scheme) {
         mimic_burn(t->a, attempt_key(t), password);
-        struct app_password *app = t->account ? app_password_match(t->pw, password) : NULL;
-        if (app)
-            note_app_used(t, app);
-        return app != NULL;
+        return t->account && is_app_password(t, password);
     }
     bool fast = password_is_fast(t->pw->scheme);
     int r = 0;
@@ -140,11 +149,8 @@ int attempt_verify(struct attempt *t, struct sv password, struct errinfo *ei)
             later_store_scram(t->a, t->pw->account_id, t->pw->version, password);
         return 1;
     }
-    struct app_password *app = app_password_match(t->pw, password);
-    if (app) {
-        note_app_used(t, app);
+    if (is_app_password(t, password))
         return 1;
-    }
     if (fast)
         return 0;
     r = check_slow(t, password);
@@ -181,6 +187,7 @@ static const char *why_wrong(const struct attempt *t)
     return !t->account                   ? "no such user"
            : !t->account->acc.enabled    ? "the account is disabled"
            : !t->account->domain_enabled ? "the domain is disabled"
+           : t->app_misused              ? "an app password is not taken here"
                                          : "wrong password";
 }
 

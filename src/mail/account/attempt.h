@@ -14,6 +14,7 @@ struct attempt {
     struct addr key;             /* canonical; n = 0 when there is no such form */
     struct account_obj *account; /* NULL = unknown */
     struct password_obj *pw;     /* NULL when account is */
+    bool app_misused;            /* an app password where none is taken */
 };
 
 /* 0 (also for unknown users), E_LIMIT (locked; logged), E_TEMP. attempt_done in any case. */

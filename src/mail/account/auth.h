@@ -12,6 +12,7 @@ enum auth_method { /* log.auth.methods */
                    AUTH_SCRAM_SHA256 = 9,
                    AUTH_SCRAM_SHA1_PLUS = 10,
                    AUTH_SCRAM_SHA256_PLUS = 11,
+                   AUTH_TOKEN = 20, /* of the API */
 };
 
 struct auth_peer {       /* facts of the session; lives as long as the exchange */
@@ -19,6 +20,7 @@ struct auth_peer {       /* facts of the session; lives as long as the exchange 
     const char *ip;
     const char *hostname; /* ours, for DIGEST-MD5 and CRAM-MD5 */
     bool tls, trusted;
+    bool own_password;   /* app passwords do not count: they are made for mail programs */
     const char *cb_type; /* channel binding; NULL = none */
     struct sv cb_data;
 };

@@ -211,6 +211,8 @@ static int update_in(struct change *ch, void *arg)
         r = note_differences(ch, &was, &is);
     if (r == 0 && ac->spec->password)
         r = write_password(ch, is.id, &ac->pw);
+    if (r == 0 && ac->spec->password)
+        r = web_sessions_end(ch, is.id, ac->spec->keep_session, NULL);
     if (r == 0 && ac->spec->aliases)
         r = alias_replace_for_account(ch, is.id, &ac->addr, ac->spec->aliases);
     if (r == 0 && ac->spec->admin_domains)

@@ -94,8 +94,9 @@ static int read_session(struct dbc *c, const char *hash, int64_t idle_ms, int64_
     return *ret_expires_ms < now || *ret_seen_ms + idle_ms < now ? E_NOTFOUND : 0;
 }
 
-int web_session_find(struct accounts *a, struct sv secret, int64_t idle_ms, int64_t *ret_account,
-                     char ret_hash[WEB_SECRET], int64_t *ret_expires_ms, struct errinfo *ei)
+int web_session_find(struct accounts *a, struct sv secret, int64_t idle_ms, bool used,
+                     int64_t *ret_account, char ret_hash[WEB_SECRET], int64_t *ret_expires_ms,
+                     struct errinfo *ei)
 {
     int64_t seen_ms = 0;
     int r;
@@ -108,7 +109,7 @@ int web_session_find(struct accounts *a, struct sv secret, int64_t idle_ms, int6
         if (r == 0)
             r = read_session(c, ret_hash, idle_ms, ret_account, ret_expires_ms, &seen_ms, ei);
     }
-    if (r == 0 && clock_wall_ms() - seen_ms > SEEN_MS) {
+    if (r == 0 && used && clock_wall_ms() - seen_ms > MIN(SEEN_MS, idle_ms / 4)) {
         _cleanup_(db_putp) struct dbc *c = NULL;
         r = db_get_writer(a->db, &c, ei);
         if (r == 0)
@@ -125,17 +126,74 @@ int web_session_end(struct accounts *a, const char *hash, struct errinfo *ei)
     return r < 0 ? r : db_run(c, ei, "DELETE FROM web_session WHERE hash = ?", "s", hash);
 }
 
-int web_proof_exists(struct accounts *a, const char *hash, struct errinfo *ei)
+int web_sessions_end(struct change *ch, int64_t account_id, const char *keep, int64_t *ret)
+{
+    int64_t all = 0, kept = 0, now = clock_wall_ms();
+    int r = db_run(ch->c, ch->ei, "DELETE FROM web_session WHERE account_id = ? AND expires_ms < ?",
+                   "ii", account_id, now);
+    if (r == 0)
+        r = db_value(ch->c, &all, ch->ei, "SELECT COUNT(*) FROM web_session WHERE account_id = ?",
+                     "i", account_id);
+    if (r == 0 && all > 0)
+        r = db_run(ch->c, ch->ei, "DELETE FROM web_session WHERE account_id = ? AND hash <> ?",
+                   "is", account_id, keep ? keep : "");
+    if (r == 0 && all > 0)
+        r = db_value(ch->c, &kept, ch->ei, "SELECT COUNT(*) FROM web_session WHERE account_id = ?",
+                     "i", account_id);
+    if (ret)
+        *ret = all - kept;
+    return r < 0 ? r : change_note_int(ch, "console sessions", all, kept);
+}
+
+struct sign_out {
+    struct addr addr;
+    bool with_tokens;
+    int64_t sessions, tokens;
+};
+
+static int sign_out_in(struct change *ch, void *arg)
+{
+    struct sign_out *o = arg;
+    int64_t account = 0;
+    int r = db_value(ch->c, &account, ch->ei, "SELECT id FROM account WHERE address = ?", "v",
+                     addr_sv(&o->addr));
+    if (r == E_NOTFOUND)
+        return err_set(ch->ei, r, "account '%.150s' does not exist", o->addr.text);
+    if (r == 0)
+        r = web_sessions_end(ch, account, NULL, &o->sessions);
+    if (r < 0 || !o->with_tokens)
+        return r;
+    r = db_value(ch->c, &o->tokens, ch->ei, "SELECT COUNT(*) FROM api_token WHERE account_id = ?",
+                 "i", account);
+    if (r == 0)
+        r = db_run(ch->c, ch->ei, "DELETE FROM api_token WHERE account_id = ?", "i", account);
+    return r < 0 ? r : change_note_int(ch, "tokens", o->tokens, 0);
+}
+
+int account_sign_out(struct accounts *a, const char *admin, struct sv address, bool with_tokens,
+                     int64_t *ret_sessions, int64_t *ret_tokens, struct errinfo *ei)
+{
+    struct sign_out o = { .with_tokens = with_tokens };
+    int r = addr_parse(sv_trim(address), &o.addr, ei);
+    if (r == 0)
+        r = change_run(a, admin, "account", addr_sv(&o.addr), sign_out_in, &o, ei);
+    *ret_sessions = o.sessions;
+    *ret_tokens = o.tokens;
+    return r;
+}
+
+int web_proof_exists(struct accounts *a, const char *hash, int64_t idle_ms, struct errinfo *ei)
 {
     _cleanup_(db_putp) struct dbc *c = NULL;
     int64_t n = 0, now = clock_wall_ms();
     int r = db_get(a->db, &c, ei);
     if (r == 0)
         r = db_value(c, &n, ei,
-                     "SELECT (SELECT COUNT(*) FROM web_session WHERE hash = ? AND expires_ms >= ?)"
+                     "SELECT (SELECT COUNT(*) FROM web_session WHERE hash = ? AND expires_ms >= ?"
+                     " AND seen_ms >= ?)"
                      " + (SELECT COUNT(*) FROM api_token WHERE hash = ? AND (expires_ms = 0 OR"
                      " expires_ms >= ?))",
-                     "sisi", hash, now, hash, now);
+                     "siisi", hash, now, now - idle_ms, hash, now);
     return r < 0 ? r : n > 0 ? 0 : E_NOTFOUND;
 }
 

@@ -11,12 +11,16 @@
 int web_session_create(struct accounts *a, int64_t account_id, const char *peer, const char *agent,
                        int64_t lifetime_ms, char ret[WEB_SECRET], struct errinfo *ei);
 /* The session of a secret, neither expired nor idle for longer than idle_ms: its account, hash and
- * end. Notes that it was seen. E_NOTFOUND. */
-int web_session_find(struct accounts *a, struct sv secret, int64_t idle_ms, int64_t *ret_account,
-                     char ret_hash[WEB_SECRET], int64_t *ret_expires_ms, struct errinfo *ei);
+ * end. used: somebody does something with it; false: it is only looked at. E_NOTFOUND. */
+int web_session_find(struct accounts *a, struct sv secret, int64_t idle_ms, bool used,
+                     int64_t *ret_account, char ret_hash[WEB_SECRET], int64_t *ret_expires_ms,
+                     struct errinfo *ei);
 int web_session_end(struct accounts *a, const char *hash, struct errinfo *ei);
-/* Is the session or token of this hash still there? */
-int web_proof_exists(struct accounts *a, const char *hash, struct errinfo *ei);
+/* Ends all sessions of an account, and withdraws its tokens; tells how many. Audited. */
+int account_sign_out(struct accounts *a, const char *admin, struct sv address, bool with_tokens,
+                     int64_t *ret_sessions, int64_t *ret_tokens, struct errinfo *ei);
+/* Is the session, not idle for longer than idle_ms, or token of this hash still there? */
+int web_proof_exists(struct accounts *a, const char *hash, int64_t idle_ms, struct errinfo *ei);
 
 struct api_token {
     int64_t id, account_id;

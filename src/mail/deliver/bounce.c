@@ -97,6 +97,7 @@ static void tell_failures(const struct message *m)
     for (size_t i = 0; i < m->n_rcpts; i++)
         if (m->rcpts[i].state == RCPT_FAILED && !m->rcpts[i].told)
             event(delivery_failed, &c, F_ADDR(rcpt, m->rcpts[i].address),
+                  F_ADDR(original, *m->rcpts[i].original ? m->rcpts[i].original : NULL),
                   F_STR(reply, m->rcpts[i].answer),
                   F_STR(host, *m->rcpts[i].remote_mta ? m->rcpts[i].remote_mta : NULL));
 }

@@ -267,13 +267,14 @@ static int connect_for(struct smtp_client *s, struct job *j, const char *key, st
 static bool send_job(struct smtp_client *s, struct job *j, const char *key, struct failure *why)
 {
     struct rcpt *list[RCPTS_PER_TRANSACTION];
-    log_message(s, j->m);
     if (s->c && s->sent >= MESSAGES_PER_CONNECTION)
         smtp_disconnect(s);
     for (;;) {
         size_t i = next_rcpt(j);
         if (i == j->m->n_rcpts)
             return true;
+        if (!s->log.message_id) /* also of a further connection for the same message */
+            log_message(s, j->m);
         bool reused = s->c;
         if (!s->c && connect_for(s, j, key, why) < 0)
             return false;

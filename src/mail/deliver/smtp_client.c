@@ -16,7 +16,7 @@ void smtp_begin(struct smtp_client *s, struct deliver *d, const struct conf *cf)
     outgoing_open(d, &s->out);
     s->log = (struct logctx){ .type = LOG_SMTP,
                               .id = s->out.id,
-                              .prefix = "Client session ",
+                              .prefix = LOG_CLIENT,
                               .service = 1 + SVC_SMTP_CLIENT,
                               .session = shm_session_key(s->out.id) };
     deliver_hostname(cf, s->our_name);

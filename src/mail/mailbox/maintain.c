@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "base/clock.h"
+#include "base/deadline.h"
 #include "log/log.h"
 #include "mail/mailbox/mailbox_priv.h"
 #include "os/proc.h"
@@ -247,21 +248,16 @@ static void run(struct round *r)
         malloc_trim(0);
 }
 
-/* Real time: a frozen test clock must not make the thread spin. */
 static void wait_round(struct mailstore *s, bool pending)
 {
-    struct timespec ts;
     if (!pending) {
         s->thread_idle = true;
         pthread_cond_wait(&s->wake, &s->lock);
         s->thread_idle = false;
         return;
     }
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    ts.tv_nsec += ROUND_MS * 1000000L;
-    ts.tv_sec += ts.tv_nsec / 1000000000;
-    ts.tv_nsec %= 1000000000;
-    pthread_cond_timedwait(&s->wake, &s->lock, &ts);
+    struct timespec until = deadline_in(ROUND_MS);
+    deadline_wait(&s->wake, &s->lock, &until);
 }
 
 static void *maintain(void *arg)
@@ -285,11 +281,7 @@ static void *maintain(void *arg)
 
 void maintain_start(struct mailstore *s)
 {
-    pthread_condattr_t attr;
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&s->wake, &attr);
-    pthread_condattr_destroy(&attr);
+    pthread_cond_init(&s->wake, NULL);
     if (pthread_create(&s->thread, NULL, maintain, s) != 0)
         panic("mail store: cannot start the maintenance thread");
 }

@@ -36,6 +36,7 @@ void queue_each(struct queue *q, bool (*fn)(const struct queue_info *, void *arg
             .id = m->id,
             .sender = m->sender,
             .rcpt = m->n_rcpts ? m->rcpts[it->first_waiting].address : "",
+            .original = m->n_rcpts ? m->rcpts[it->first_waiting].original : "",
             .answer = it->answer ? it->answer : "",
             .received_ms = m->received_ms,
             .next_try_ms = it->next_try_ms,

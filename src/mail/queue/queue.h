@@ -61,7 +61,8 @@ bool queue_expired(struct queue *q, const struct message *m); /* older than queu
 
 /* What the administrator sees and does. */
 struct queue_info {
-    const char *item, *id, *sender, *rcpt, *answer; /* rcpt, answer: the first waiting one's */
+    /* rcpt, original (before an alias; may be ""), answer: the first waiting one's */
+    const char *item, *id, *sender, *rcpt, *original, *answer;
     int64_t received_ms, next_try_ms;
     uint64_t size;
     unsigned n_rcpts, n_waiting, attempts;

@@ -300,6 +300,16 @@ static void create(struct api_call *c)
     json_decref(reply);
 }
 
+/* Who gives himself a new password stays signed in where he does it. */
+static json_t *update_args(struct api_call *c, const struct account *acc)
+{
+    json_t *args = api_account_args(c->body, acc->address);
+
+    if (c->caller->proof == PROOF_SESSION && c->caller->account_id == acc->id)
+        json_object_set_new(args, "keep_session", json_string(c->caller->session));
+    return args;
+}
+
 static void update(struct api_call *c)
 {
     const struct account *acc = api_account_of(c, true), *now = NULL;
@@ -308,9 +318,8 @@ static void update(struct api_call *c)
 
     if (!acc)
         return;
-    reply = check_fields(c, acc->domain)
-                ? api_admin(c, "account.update", api_account_args(c->body, acc->address))
-                : NULL;
+    reply =
+        check_fields(c, acc->domain) ? api_admin(c, "account.update", update_args(c, acc)) : NULL;
     if (reply && !api_answer_dry_run(c, reply)) {
         if (account_find_address(api_admin_of(c)->accounts, sv_c(acc->address), &now, &ei) == 0)
             show_as(c, now, 200);
@@ -343,6 +352,36 @@ static void drop(struct api_call *c)
                       json_pack("{s:s, s:b}", "address", acc->address, "keep_mail", (int)keep));
     if (reply && !api_answer_dry_run(c, reply))
         api_reply(c, 204, NULL);
+    json_decref(reply);
+}
+
+static const struct api_field sign_out_fields[] = {
+    { "tokens", API_BOOL, 0, 0, 0, NULL, NULL, "Withdraws the account's tokens too." },
+    { 0 },
+};
+static const struct api_schema sign_out_schema = { "SignOut", "What ends.", sign_out_fields };
+static const struct api_field signed_out_fields[] = {
+    { "sessions", API_INT, API_REQUIRED, 0, 0, NULL, NULL, "Sessions that were ended." },
+    { "tokens", API_INT, API_REQUIRED, 0, 0, NULL, NULL, "Tokens that were withdrawn." },
+    { 0 },
+};
+static const struct api_schema signed_out_schema = { "SignedOut", "What ended.",
+                                                     signed_out_fields };
+
+static void sign_out(struct api_call *c)
+{
+    _cleanup_(account_unrefp) const struct account *acc = api_account_of(c, true);
+    bool tokens = json_is_true(json_object_get(c->body, "tokens"));
+    json_t *reply;
+
+    if (!acc)
+        return;
+    reply = api_admin(c, "account.sign-out",
+                      json_pack("{s:s, s:b}", "address", acc->address, "tokens", (int)tokens));
+    if (reply)
+        api_reply(c, 200,
+                  json_pack("{s:O, s:O}", "sessions", json_object_get(reply, "sessions"), "tokens",
+                            json_object_get(reply, "tokens")));
     json_decref(reply);
 }
 
@@ -397,7 +436,8 @@ const struct api_route api_account_routes[] = {
       .status = 200,
       .response = &account_schema,
       .run = update,
-      .help = "Changes an account." },
+      .help = "Changes an account. A new password ends its sessions in the console, except "
+              "the one that sets it; its tokens stay." },
     { .method = "DELETE",
       .path = "/accounts/{account}",
       .scope = SCOPE_DIRECTORY_WRITE,
@@ -407,6 +447,15 @@ const struct api_route api_account_routes[] = {
       .status = 204,
       .run = drop,
       .help = "Deletes an account and its mail." },
+    { .method = "POST",
+      .path = "/accounts/{account}/sign-out",
+      .scope = SCOPE_DIRECTORY_WRITE,
+      .id = "signOutAccount",
+      .body = &sign_out_schema,
+      .status = 200,
+      .response = &signed_out_schema,
+      .run = sign_out,
+      .help = "Ends all sessions of an account in the console." },
     { .method = "GET",
       .path = "/accounts/{account}/usage",
       .scope = SCOPE_DIRECTORY_READ,

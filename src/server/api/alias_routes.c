@@ -93,7 +93,9 @@ static void list_aliases(struct api_call *c)
     r = alias_each(api_admin_of(c)->accounts, domain ? sv_c(domain) : SV_NULL, add_alias, &w, &ei);
     api_page_end(&page, alias_row);
     json_decref(w.found);
-    if (r < 0)
+    if (r == E_PARSE || r == E_RANGE)
+        api_fail(c, 400, "invalid_parameter", "domain", "domain: %s", ei.text);
+    else if (r < 0)
         api_fail_err(c, r, ei.text);
 }
 

@@ -22,7 +22,7 @@ struct api {
     char *hostname;
     pthread_mutex_t write_lock; /* held from the comparison of If-Match to the write's end */
     struct idempotency *idempotency;
-    struct looks *looks;
+    struct looks *looks, *token_logins;
     struct operations *operations;
     struct feed *feed;
 };

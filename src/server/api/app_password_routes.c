@@ -41,7 +41,7 @@ static void list_apps(struct api_call *c)
         json_pack("{s:O, s:o, s:o}", "label", json_object_get(row, "label"), "created_at",
                   api_time(json_integer_value(json_object_get(row, "created_s")) * 1000), "used_at",
                   api_time(json_integer_value(json_object_get(row, "used_s")) * 1000)));
-    api_page_answer(c, items, NULL, (int64_t)i, true);
+    api_page_of(c, items, "label", true);
     json_decref(reply);
 }
 
@@ -87,6 +87,7 @@ const struct api_route api_app_password_routes[] = {
     { .method = "POST",
       .path = "/accounts/{account}/app-passwords",
       .scope = SCOPE_DIRECTORY_WRITE,
+      .flags = ROUTE_IDEMPOTENT,
       .id = "createAppPassword",
       .body = &app_new_schema,
       .status = 201,

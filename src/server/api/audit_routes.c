@@ -47,17 +47,21 @@ static bool is_in(const char *const *names, size_t n, const char *name)
     return false;
 }
 
-/* The operation that sets the field back, and its arguments; NULL: cannot be. */
-static const char *revert_op(const struct audit_row *e, json_t **ret_args)
+/* The operation that sets the field back, its arguments and the right that it needs; NULL: cannot
+ * be. */
+static const char *revert_op(const struct audit_row *e, json_t **ret_args,
+                             enum api_scope *ret_scope)
 {
     struct sv rest = sv_c(e->object), kind = sv_split(&rest, ' ');
     _cleanup_(freep) char *name = rest.p ? sv_dup(rest) : xstrdup("");
 
     *ret_args = NULL;
+    *ret_scope = SCOPE_DIRECTORY_WRITE;
     if (!e->old_value || !e->new_value || !*name)
         return NULL;
     if (sv_eq(kind, SV("setting")) && strcmp(e->new_value, AUDIT_SECRET) != 0) {
         *ret_args = json_pack("{s:s, s:s}", "name", name, "value", e->old_value);
+        *ret_scope = SCOPE_SETTINGS_WRITE;
         return "setting.set";
     }
     if (sv_eq(kind, SV("account")) && is_in(account_fields, ARRAY_LEN(account_fields), e->field)) {
@@ -74,7 +78,8 @@ static const char *revert_op(const struct audit_row *e, json_t **ret_args)
 static json_t *entry_json(struct api_call *c, const struct audit_row *e)
 {
     json_t *args = NULL;
-    bool can = revert_op(e, &args) != NULL && c->caller->scopes & SCOPE_BIT(SCOPE_SETTINGS_WRITE);
+    enum api_scope scope;
+    bool can = revert_op(e, &args, &scope) != NULL && c->caller->scopes & SCOPE_BIT(scope);
 
     json_decref(args);
     return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "id",
@@ -152,6 +157,7 @@ struct one {
     bool found;
     const char *op;
     json_t *args;
+    enum api_scope scope;
     char *object, *field, *is;
 };
 
@@ -161,7 +167,7 @@ static bool take(const struct audit_row *e, void *arg)
 
     o->found = e->id == o->id;
     if (o->found) {
-        o->op = revert_op(e, &o->args);
+        o->op = revert_op(e, &o->args, &o->scope);
         o->object = xstrdup(e->object);
         o->field = xstrdup(e->field);
         o->is = xstrdup(e->new_value ? e->new_value : "");
@@ -227,8 +233,12 @@ static void revert(struct api_call *c)
     else if (!o.op)
         api_fail(c, 409, "cannot_revert", NULL, "%s: a change of %s cannot be taken back this way",
                  o.object, o.field);
+    else if (!(c->caller->scopes & SCOPE_BIT(o.scope)))
+        api_fail(c, 403, "missing_scope", NULL, "%s: to change it back needs the scope %s",
+                 o.object, api_scope_names[o.scope]);
     else
-        revert_with(c, &o, o.args);
+        revert_with(c, &o, json_incref(o.args));
+    json_decref(o.args);
     free(o.object);
     free(o.field);
     free(o.is);
@@ -247,11 +257,12 @@ const struct api_route api_audit_routes[] = {
       .help = "Changes and looks into mail, the newest first." },
     { .method = "POST",
       .path = "/audit/{id}/revert",
-      .scope = SCOPE_SETTINGS_WRITE,
-      .flags = ROUTE_DRY_RUN,
+      .scope = SCOPE_AUDIT_READ,
+      .flags = ROUTE_DRY_RUN | ROUTE_IDEMPOTENT,
       .id = "revertAudit",
       .status = 204,
       .run = revert,
-      .help = "Takes a change back, when it still holds." },
+      .help = "Takes a change back, when it still holds. Needs settings:write for a setting, "
+              "directory:write for an account or a domain." },
     { 0 },
 };

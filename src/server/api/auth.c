@@ -22,13 +22,14 @@ void api_csrf_token(struct sv secret, char ret[40])
     OPENSSL_cleanse(in, sizeof(in));
 }
 
-int api_caller_session(struct accounts *a, struct sv secret, struct api_caller **ret,
+int api_caller_session(struct accounts *a, struct sv secret, bool used, struct api_caller **ret,
                        struct errinfo *ei)
 {
     _cleanup_(conf_unrefp) const struct conf *cf = conf_pin();
     char hash[WEB_SECRET];
     int64_t account = 0, expires_ms = 0;
-    int r = web_session_find(a, secret, cf->web.session_idle, &account, hash, &expires_ms, ei);
+    int r =
+        web_session_find(a, secret, cf->web.session_idle, used, &account, hash, &expires_ms, ei);
 
     if (r == 0)
         r = api_caller_account(a, account, ret, ei);

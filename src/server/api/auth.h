@@ -3,8 +3,11 @@
 
 #include "server/api/caller.h"
 
-/* A session's secret. E_NOTFOUND (unknown, expired, idle too long), E_PERM, E_TEMP. */
-int api_caller_session(struct accounts *a, struct sv secret, struct api_caller **ret,
+#define API_AUTH_SERVICE "Control" /* in the authentication log */
+
+/* A session's secret. used: the session is not idle; a page that reads by itself does not use it.
+ * E_NOTFOUND (unknown, expired, idle too long), E_PERM, E_TEMP. */
+int api_caller_session(struct accounts *a, struct sv secret, bool used, struct api_caller **ret,
                        struct errinfo *ei);
 /* A bearer token's secret: the account's rights, cut to the token's scopes. */
 int api_caller_token(struct accounts *a, struct sv secret, struct api_caller **ret,

@@ -1,13 +1,15 @@
 /* Streams and the ring of events. */
 #include "base/clock.h"
+#include "conf/conf.h"
 #include "server/api/feed_priv.h"
 
-#define KEEP_MS     300000 /* Last-Event-ID goes back this far */
-#define RING_BYTES  (2 * MiB)
-#define MAX_STREAMS 20000
+#define KEEP_MS      300000 /* Last-Event-ID goes back this far */
+#define RING_BYTES   (2 * MiB)
+#define FULL_RETRY_S 10
 
-const char *const topic_names[TOPIC_COUNT] = { "sessions", "queue.outgoing", "statistics",
-                                               "operations", "messages" };
+const char *const topic_names[TOPIC_COUNT] = { "sessions",   "queue.outgoing",
+                                               "statistics", "operations",
+                                               "messages",   "sessions.{id}.transcript" };
 
 struct feed *feed_new(struct api *api)
 {
@@ -31,6 +33,7 @@ static void drop_oldest(struct feed *f, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         f->bytes -= f->ring[i].blob->n;
+        f->dropped[f->ring[i].topic] = f->ring[i].id;
         blob_unref(f->ring[i].blob);
     }
     if (n < f->n) /* an empty ring has no memory */
@@ -81,7 +84,7 @@ void feed_wake(struct api_stream *s)
     s->wake(s->arg);
 }
 
-static void append(struct feed *f, enum topic t, struct blob *b)
+static void append(struct feed *f, enum topic t, uint64_t session, struct blob *b)
 {
     int64_t now = clock_mono_ms();
     size_t old = 0;
@@ -90,7 +93,7 @@ static void append(struct feed *f, enum topic t, struct blob *b)
         f->cap = f->cap ? 2 * f->cap : 64;
         f->ring = xrealloc(f->ring, f->cap * sizeof(*f->ring));
     }
-    f->ring[f->n++] = (struct entry){ f->last_id, now, t, b };
+    f->ring[f->n++] = (struct entry){ f->last_id, now, t, session, b };
     f->bytes += b->n;
     for (size_t bytes = f->bytes;
          old + 1 < f->n && (bytes > RING_BYTES || now - f->ring[old].at_ms > KEEP_MS); old++)
@@ -99,23 +102,87 @@ static void append(struct feed *f, enum topic t, struct blob *b)
         drop_oldest(f, old);
 }
 
-void feed_publish(struct feed *f, enum topic t, const char *type, json_t *data)
+static bool follows(const struct api_stream *s, uint64_t session)
 {
-    json_object_set_new(data, "topic", json_string(topic_names[t]));
+    for (size_t i = 0; i < s->want.n_sessions; i++)
+        if (s->want.sessions[i] == session)
+            return true;
+    return false;
+}
+
+static bool wants(const struct api_stream *s, enum topic t, uint64_t session)
+{
+    return t == TOPIC_TRANSCRIPT ? follows(s, session) : (s->want.topics & 1u << t) != 0;
+}
+
+/* data: taken; has its topic. */
+static void publish(struct feed *f, enum topic t, uint64_t session, const char *type, json_t *data)
+{
     pthread_mutex_lock(&f->lock);
     if (!f->listeners[t]) {
         json_decref(data);
     } else {
-        append(f, t, blob_of(++f->last_id, type, data));
+        append(f, t, session, blob_of(++f->last_id, type, data));
         list_for_each(l, &f->streams)
         {
             struct api_stream *s = container_of(l, struct api_stream, node);
 
-            if (s->topics & 1u << t)
+            if (wants(s, t, session))
                 feed_wake(s);
         }
     }
     pthread_mutex_unlock(&f->lock);
+}
+
+void feed_publish(struct feed *f, enum topic t, const char *type, json_t *data)
+{
+    json_object_set_new(data, "topic", json_string(topic_names[t]));
+    publish(f, t, 0, type, data);
+}
+
+static json_t *of_session(uint64_t session)
+{
+    char topic[48];
+
+    snprintf(topic, sizeof(topic), "sessions.%016" PRIX64 ".transcript", session);
+    return json_pack("{s:s}", "topic", topic);
+}
+
+void feed_publish_transcript(struct feed *f, uint64_t session)
+{
+    publish(f, TOPIC_TRANSCRIPT, session, "resync", of_session(session));
+}
+
+size_t feed_followed(struct feed *f, uint64_t *ret, size_t n)
+{
+    size_t found = 0;
+
+    pthread_mutex_lock(&f->lock);
+    list_for_each(l, &f->streams)
+    {
+        const struct api_stream *s = container_of(l, struct api_stream, node);
+
+        for (size_t i = 0; i < s->want.n_sessions && found < n; i++) {
+            size_t k = 0;
+
+            while (k < found && ret[k] != s->want.sessions[i])
+                k++;
+            if (k == found)
+                ret[found++] = s->want.sessions[i];
+        }
+    }
+    pthread_mutex_unlock(&f->lock);
+    return found;
+}
+
+uint64_t feed_snapshot_rows(struct feed *f, enum topic t)
+{
+    uint64_t sum;
+
+    pthread_mutex_lock(&f->lock);
+    sum = f->snapshot_rows[t];
+    pthread_mutex_unlock(&f->lock);
+    return sum;
 }
 
 bool feed_wanted(struct feed *f, enum topic t)
@@ -129,6 +196,14 @@ bool feed_wanted(struct feed *f, enum topic t)
 }
 
 /* --- reading --- */
+
+/* Streams leave a sixth of the connections to requests. */
+static size_t max_streams(void)
+{
+    _cleanup_(conf_unrefp) const struct conf *cf = conf_pin();
+
+    return (size_t)cf->web.max_connections - (size_t)cf->web.max_connections / 6;
+}
 
 /* First entry behind id. */
 static size_t behind(const struct feed *f, uint64_t id)
@@ -156,7 +231,7 @@ static struct blob *next_full(struct feed *f, struct api_stream *s)
 {
     for (size_t i = behind(f, s->pos); i < f->n; i++) {
         s->pos = f->ring[i].id;
-        if (s->topics & 1u << f->ring[i].topic) {
+        if (wants(s, f->ring[i].topic, f->ring[i].session)) {
             f->ring[i].blob->refs++;
             return f->ring[i].blob;
         }
@@ -171,13 +246,30 @@ static struct blob *next_hint(struct feed *f, struct api_stream *s)
         enum topic t = f->ring[i].topic;
 
         s->pos = f->ring[i].id;
-        if (!(s->topics & 1u << t))
+        if (!wants(s, t, f->ring[i].session))
             continue;
+        if (t == TOPIC_TRANSCRIPT) {
+            f->ring[i].blob->refs++;
+            return f->ring[i].blob;
+        }
         while (i + 1 < f->n && f->ring[i + 1].topic == t)
             s->pos = f->ring[++i].id;
         return note(f, "invalidate", t);
     }
     return NULL;
+}
+
+/* With the lock. Who reads slower than things change has lost events: he is told so, not left with
+ * rows that are gone. */
+static void note_missed(struct feed *f, struct api_stream *s)
+{
+    uint64_t pos = s->pos;
+
+    for (int t = 0; t < TOPIC_COUNT; t++)
+        if (s->want.topics & 1u << t && pos < f->dropped[t]) {
+            s->missed |= 1u << t;
+            s->pos = MAX(s->pos, f->dropped[t]);
+        }
 }
 
 static struct blob *greeting(struct feed *f, struct api_stream *s)
@@ -186,11 +278,30 @@ static struct blob *greeting(struct feed *f, struct api_stream *s)
 
     while (!(s->greet & 1u << t))
         t++;
+    if (t == TOPIC_TRANSCRIPT && s->greeted + 1 < s->want.n_sessions)
+        return blob_of(f->last_id, "invalidate", of_session(s->want.sessions[s->greeted++]));
     s->greet &= ~(1u << t);
+    if (t == TOPIC_TRANSCRIPT)
+        return blob_of(f->last_id, "invalidate", of_session(s->want.sessions[s->greeted]));
     if (!s->all || !f->snapshot[t])
         return note(f, "invalidate", t);
     f->snapshot[t]->refs++;
     return f->snapshot[t];
+}
+
+static struct blob *tell_missed(struct feed *f, struct api_stream *s)
+{
+    enum topic t = TOPIC_SESSIONS;
+
+    while (!(s->missed & 1u << t))
+        t++;
+    s->missed &= ~(1u << t);
+    if (t == TOPIC_TRANSCRIPT) { /* all that it follows may have moved */
+        s->greet |= 1u << t;
+        s->greeted = 0;
+        return greeting(f, s);
+    }
+    return note(f, s->all ? "resync" : "invalidate", t);
 }
 
 static struct blob *next_blob(struct feed *f, struct api_stream *s)
@@ -199,6 +310,9 @@ static struct blob *next_blob(struct feed *f, struct api_stream *s)
 
     if (s->greet)
         return greeting(f, s);
+    note_missed(f, s);
+    if (s->missed)
+        return tell_missed(f, s);
     b = s->all ? next_full(f, s) : next_hint(f, s);
     if (!b && s->beat != f->beat) {
         static const char text[] = ": still here\n\n";
@@ -256,7 +370,7 @@ void api_stream_free(struct api_stream *s)
     list_del(&s->node);
     f->n_streams--;
     for (int t = 0; t < TOPIC_COUNT; t++)
-        f->listeners[t] -= (s->topics & 1u << t) != 0;
+        f->listeners[t] -= (s->want.topics & 1u << t) != 0;
     blob_unref(s->now);
     pthread_mutex_unlock(&f->lock);
     free(s);
@@ -283,7 +397,7 @@ static void refresh_snapshots(struct feed *f, unsigned topics)
         uint64_t id;
         json_t *data;
 
-        if (!(topics & 1u << t))
+        if (!(topics & 1u << t) || t == TOPIC_TRANSCRIPT)
             continue;
         pthread_mutex_lock(&f->lock);
         id = f->last_id;
@@ -294,18 +408,19 @@ static void refresh_snapshots(struct feed *f, unsigned topics)
         data = feed_snapshot(f->api, (enum topic)t);
         pthread_mutex_lock(&f->lock);
         blob_unref(f->snapshot[t]);
+        f->snapshot_rows[t] = feed_rows_sum(json_object_get(data, "items"));
         f->snapshot[t] = data ? blob_of(id, "snapshot", data) : NULL;
         f->snapshot_id[t] = id;
         pthread_mutex_unlock(&f->lock);
     }
 }
 
-static struct api_stream *stream_new(struct api_call *c, unsigned topics)
+static struct api_stream *stream_new(struct api_call *c, const struct feed_want *want)
 {
     struct api_stream *s = xcalloc(1, sizeof(*s));
 
     s->f = c->api->feed;
-    s->topics = topics;
+    s->want = *want;
     s->all = api_sees_all(c->caller);
     if (c->caller->proof != PROOF_LOCAL)
         memcpy(s->proof, c->caller->session, sizeof(s->proof));
@@ -316,16 +431,18 @@ static struct api_stream *stream_new(struct api_call *c, unsigned topics)
     return s;
 }
 
-bool feed_open(struct api_call *c, unsigned topics, uint64_t last_id)
+bool feed_open(struct api_call *c, const struct feed_want *want, uint64_t last_id)
 {
     struct feed *f = c->api->feed;
-    struct api_stream *s = stream_new(c, topics);
+    struct api_stream *s = stream_new(c, want);
+    unsigned topics = want->topics;
+    size_t max = max_streams();
     bool ok;
 
     if (s->all)
         refresh_snapshots(f, topics);
     pthread_mutex_lock(&f->lock);
-    ok = !f->stop && f->n_streams < MAX_STREAMS;
+    ok = !f->stop && f->n_streams < max;
     if (ok) {
         bool known = last_id && f->n && last_id + 1 >= f->ring[0].id && last_id <= f->last_id;
 
@@ -337,7 +454,7 @@ bool feed_open(struct api_call *c, unsigned topics, uint64_t last_id)
         s->greet = known ? 0 : topics;
         s->pos = known ? last_id : f->last_id;
         for (int t = 0; t < TOPIC_COUNT && !known; t++)
-            if (topics & 1u << t && s->all)
+            if (topics & 1u << t && t != TOPIC_TRANSCRIPT && s->all)
                 s->pos = MIN(s->pos, f->snapshot_id[t]);
         feed_ensure_thread(f);
     }
@@ -347,6 +464,8 @@ bool feed_open(struct api_call *c, unsigned topics, uint64_t last_id)
         return true;
     }
     free(s);
-    api_fail(c, 503, "full", NULL, "%d streams are open already", MAX_STREAMS);
+    c->res->retry_after_s = FULL_RETRY_S;
+    api_fail(c, 503, "full", NULL,
+             "%zu streams are open already, as many as web.max_connections has room for", max);
     return false;
 }

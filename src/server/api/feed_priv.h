@@ -18,15 +18,19 @@ struct entry {
     uint64_t id;
     int64_t at_ms;
     enum topic topic;
+    uint64_t session; /* of TOPIC_TRANSCRIPT */
     struct blob *blob;
 };
 
 struct api_stream {
     struct list node;
     struct feed *f;
-    unsigned topics; /* bits */
+    struct feed_want want;
     bool all;        /* sees all rows; others are told that something has changed */
     unsigned greet;  /* topics whose snapshot is still to come */
+    unsigned missed; /* topics whose rows are to be read again: events were dropped before it took
+                        them */
+    size_t greeted;  /* of want.sessions */
     uint64_t pos;    /* last event that it has, or need not have */
     unsigned beat;
     bool over, waiting;
@@ -49,8 +53,10 @@ struct feed {
     struct entry *ring; /* oldest first */
     size_t n, cap, bytes;
     uint64_t last_id;
+    uint64_t dropped[TOPIC_COUNT]; /* last event of each topic that the ring no longer has */
     struct blob *snapshot[TOPIC_COUNT];
-    uint64_t snapshot_id[TOPIC_COUNT]; /* last event that it contains */
+    uint64_t snapshot_id[TOPIC_COUNT];   /* last event that it contains */
+    uint64_t snapshot_rows[TOPIC_COUNT]; /* feed_rows_sum of its items */
     unsigned beat;
     bool running, joinable, stop;
     pthread_t thread;

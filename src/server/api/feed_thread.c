@@ -1,6 +1,7 @@
 /* The feed's thread: looks at the topics while somebody listens, and at the streams' rights. */
 #include "base/clock.h"
 #include "base/deadline.h"
+#include "conf/conf.h"
 #include "mail/account/web_auth.h"
 #include "os/proc.h"
 #include "server/api/feed_priv.h"
@@ -16,6 +17,7 @@ struct looks {
     struct feed_rows *sessions, *queue;
     uint64_t values[CTR_COUNT];
     struct event_cursor messages;
+    struct feed_follow *follow;
     int64_t sessions_ms, queue_ms, stats_ms, messages_ms, beat_ms; /* when they are due */
 };
 
@@ -32,7 +34,8 @@ static bool still_valid(struct feed *f, const struct proof *p)
 {
     struct accounts *a = f->api->o.admin->accounts;
     _cleanup_(api_caller_freep) struct api_caller *now = NULL;
-    int r = web_proof_exists(a, p->hash, NULL);
+    _cleanup_(conf_unrefp) const struct conf *cf = conf_pin();
+    int r = web_proof_exists(a, p->hash, cf->web.session_idle, NULL);
 
     if (r == 0)
         r = api_caller_account(a, p->account_id, &now, NULL);
@@ -102,6 +105,8 @@ static void look(struct feed *f, struct looks *k)
 
     if (now >= k->sessions_ms && feed_wanted(f, TOPIC_SESSIONS))
         k->sessions_ms = now + (feed_look_sessions(f->api, f, k->sessions) ? TICK_MS : SLOW_MS);
+    if (feed_wanted(f, TOPIC_TRANSCRIPT))
+        feed_look_transcripts(f->api, f, k->follow);
     if (now >= k->queue_ms && feed_wanted(f, TOPIC_QUEUE)) {
         feed_look_queue(f->api, f, k->queue);
         k->queue_ms = now + QUEUE_MS;
@@ -127,6 +132,7 @@ static void *run(void *arg)
     struct feed *f = arg;
     struct looks k = { .sessions = feed_rows_new(),
                        .queue = feed_rows_new(),
+                       .follow = feed_follow_new(),
                        .beat_ms = clock_mono_ms() + BEAT_MS };
 
     os_thread_name("feed");
@@ -143,6 +149,7 @@ static void *run(void *arg)
     pthread_mutex_unlock(&f->lock);
     feed_rows_free(k.sessions);
     feed_rows_free(k.queue);
+    feed_follow_free(k.follow);
     return NULL;
 }
 

@@ -83,8 +83,38 @@ static void publish_changes(const struct feed_rows *was, struct look *k)
     }
 }
 
-/* Publishes the difference and remembers the rows (takes k->now). The first look only remembers:
- * streams have begun with a snapshot. */
+static uint64_t id_sum(const char *id)
+{
+    return hash_bytes(id, strlen(id)) | 1;
+}
+
+uint64_t feed_rows_sum(json_t *items)
+{
+    uint64_t sum = 0;
+    json_t *item;
+    size_t i;
+
+    json_array_foreach(items, i, item)
+    {
+        const char *id = json_string_value(json_object_get(item, "id"));
+
+        sum += id ? id_sum(id) : 0;
+    }
+    return sum;
+}
+
+/* Has a row come or gone between the snapshot that streams began with and the first look? */
+static bool differs_from_snapshot(const struct look *k)
+{
+    uint64_t sum = 0;
+
+    for (size_t i = 0; i < k->n; i++)
+        sum += id_sum(k->now[i].id);
+    return sum != feed_snapshot_rows(k->f, k->topic);
+}
+
+/* Publishes the difference and remembers the rows (takes k->now). At the first look there is only
+ * the snapshot to compare with. */
 static bool compare(struct feed_rows *was, struct look *k)
 {
     size_t changes;
@@ -96,6 +126,8 @@ static bool compare(struct feed_rows *was, struct look *k)
     if (changes && k->whole && changes <= MAX_CHANGES)
         publish_changes(was, k);
     else if (changes)
+        feed_publish(k->f, k->topic, "resync", json_object());
+    else if (!was->seen && differs_from_snapshot(k))
         feed_publish(k->f, k->topic, "resync", json_object());
     if (recount)
         feed_publish(k->f, k->topic, "count", json_pack("{s:I}", "total", k->total));
@@ -332,6 +364,7 @@ json_t *feed_snapshot(struct api *api, enum topic t)
         break;
     case TOPIC_OPERATIONS:
     case TOPIC_MESSAGES:
+    case TOPIC_TRANSCRIPT:
     case TOPIC_COUNT:
         break;
     }

@@ -1,5 +1,6 @@
 /* One request: everything that is the same for all routes, then the handler. */
 #include "base/hash.h"
+#include "event/event.h"
 #include "server/api/api_priv.h"
 #include "server/api/feed.h"
 #include "server/api/looks.h"
@@ -16,6 +17,7 @@ struct api *api_new(const struct api_opts *o)
     pthread_mutex_init(&a->write_lock, NULL);
     a->idempotency = idempotency_new();
     a->looks = looks_new();
+    a->token_logins = looks_new();
     a->feed = feed_new(a);
     a->operations = operations_new(a);
     return a;
@@ -27,6 +29,7 @@ void api_free(struct api *a)
     feed_free(a->feed);
     idempotency_free(a->idempotency);
     looks_free(a->looks);
+    looks_free(a->token_logins);
     pthread_mutex_destroy(&a->lock);
     pthread_mutex_destroy(&a->write_lock);
     free(a->log_dir);
@@ -237,6 +240,16 @@ static void run_read(struct api_call *c)
     }
 }
 
+/* Who asks for what is not his is told to those who watch. */
+static void tell_denied(const struct api_call *c)
+{
+    _cleanup_(freep) char *what =
+        xasprintf("%.10s " API_PREFIX SV_FMT, c->req->method, SV_ARG(sv_take(c->req->path, 300)));
+
+    event(access_denied, log_here(), F_STR(admin, c->caller ? c->caller->who : "nobody"),
+          F_STR(what, what));
+}
+
 void api_handle(struct api *a, const struct api_request *req, struct api_response *res)
 {
     struct api_call c = { .api = a, .req = req, .caller = req->caller, .res = res };
@@ -248,6 +261,8 @@ void api_handle(struct api *a, const struct api_request *req, struct api_respons
         else
             run_read(&c);
     }
+    if (res->status == 403 && c.route && c.route->scope != SCOPE_PUBLIC)
+        tell_denied(&c);
     json_decref(c.params);
     json_decref(c.query);
     json_decref(c.body);

@@ -40,6 +40,8 @@ static void drop(struct idempotency *i, struct kept *k)
 {
     list_del(&k->node);
     i->n--;
+    if (k->body)
+        explicit_bzero(k->body, k->n); /* a token or password that is shown once */
     free(k->body);
     free(k);
 }
@@ -51,15 +53,25 @@ void idempotency_free(struct idempotency *i)
     free(i);
 }
 
+static uint64_t add_text(uint64_t h, const char *p, size_t n)
+{
+    return (h ^ hash_bytes(p, n)) * UINT64_C(0x9e3779b97f4a7c15);
+}
+
 /* Of the caller, the key and the operation; the request itself is compared beside. */
 static uint64_t key_of(const struct api_call *c)
 {
-    char text[400];
-    int n =
-        snprintf(text, sizeof(text), "%s\n%s\n%s\n%.*s", c->caller->who, c->req->idempotency_key,
-                 c->route->method, (int)MIN(c->req->path.n, 180), c->req->path.p);
+    uint64_t h = add_text(1, c->caller->who, strlen(c->caller->who));
 
-    return hash_bytes(text, MIN((size_t)n, sizeof(text) - 1));
+    h = add_text(h, c->req->idempotency_key, strlen(c->req->idempotency_key));
+    h = add_text(h, c->route->method, strlen(c->route->method));
+    return add_text(h, c->req->path.p, c->req->path.n);
+}
+
+static uint64_t request_of(const struct api_call *c)
+{
+    return add_text(add_text(2, c->req->query.p ? c->req->query.p : "", c->req->query.n),
+                    c->req->body.p ? c->req->body.p : "", c->req->body.n);
 }
 
 static struct kept *find(struct idempotency *i, uint64_t key)
@@ -105,7 +117,7 @@ static void replay(struct api_call *c, const struct kept *k, uint64_t request)
 
 bool idempotency_begin(struct api_call *c, struct idempotency *i)
 {
-    uint64_t request = hash_bytes(c->req->body.p, c->req->body.n);
+    uint64_t request = request_of(c);
     struct kept *k;
     uint64_t key;
 

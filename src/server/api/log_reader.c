@@ -1,4 +1,5 @@
-/* Files of a day are read in order of their numbers, forward. */
+/* Files of a day are read in order of their numbers, forward; where the filter names a text, only
+ * lines that contain it are looked at one by one. */
 #include "server/api/log_reader.h"
 
 #include <dirent.h>
@@ -88,40 +89,114 @@ static bool is_time(struct sv s)
     return true;
 }
 
+/* "[1A2B]" or, as the session view has it, "[00001A2B]": its length. */
+static size_t bracket_len(struct sv s)
+{
+    return s.n > 5 && s.p[0] == '[' && s.p[5] == ']' ? 6 : s.n > 9 && s.p[9] == ']' ? 10 : 0;
+}
+
+/* "hh:mm:ss", in the authentication log with ":mmm" behind it, or "Thu, 22 Apr 2006 22:01:42
+ * +0200": its length, and where the time of day is in it. */
+static size_t time_len(struct sv s, size_t *ret_at)
+{
+    ssize_t space = sv_find(s, ' ');
+
+    *ret_at = 0;
+    if (is_time(s))
+        return space < 0 ? s.n : (size_t)space;
+    *ret_at = 17;
+    return s.n >= 31 && s.p[3] == ',' && is_time(sv_skip(s, 17)) ? 31 : 0;
+}
+
 bool log_row_parse(struct sv line, struct log_row *ret)
 {
     ssize_t open = sv_find(sv_take(line, 64), '[');
+    size_t bracket, time, at;
     struct sv rest;
 
     *ret = (struct log_row){ .text = line };
-    if (open < 1 || line.n < (size_t)open + 15 || line.p[open + 5] != ']')
+    if (open < 0)
         return false;
-    rest = sv_skip(line, (size_t)open + 7);
-    if (!is_time(rest))
+    rest = sv_skip(line, (size_t)open);
+    bracket = bracket_len(rest);
+    if (!bracket || rest.n <= bracket || rest.p[bracket] != ' ')
         return false;
+    ret->session = sv_n(rest.p + 1, bracket - 2);
+    rest = sv_skip(rest, bracket + 1);
+    time = time_len(rest, &at);
+    if (!time) {
+        ret->session = SV_NULL;
+        return false;
+    }
     ret->source = sv_trim(sv_take(line, (size_t)open));
-    ret->session = sv_n(line.p + open + 1, 4);
-    /* hh:mm:ss, the authentication log with .mmm behind it */
-    ssize_t space = sv_find(rest, ' ');
-    ret->time = space < 0 ? rest : sv_take(rest, (size_t)space);
-    ret->text = space < 0 ? SV("") : sv_skip(rest, (size_t)space + 1);
+    ret->time = sv_skip(sv_take(rest, time), at);
+    ret->text = sv_skip(rest, time + 1);
+    if (!ret->text.n)
+        ret->text = SV("");
     return true;
+}
+
+static bool in_window(const struct log_search *s, const struct log_row *row)
+{
+    struct sv hms = sv_take(row->time, 8);
+
+    return (!s->from.p || sv_cmp(hms, s->from) >= 0) && (!s->to.p || sv_cmp(hms, s->to) <= 0);
 }
 
 static bool fits(const struct log_search *s, struct sv line, bool *inside)
 {
     struct log_row row;
 
-    if (log_row_parse(line, &row))
-        *inside = (!s->from.p || sv_cmp(sv_take(row.time, 8), s->from) >= 0) &&
-                  (!s->to.p || sv_cmp(sv_take(row.time, 8), s->to) <= 0);
+    if ((s->from.p || s->to.p) && log_row_parse(line, &row))
+        *inside = in_window(s, &row);
     return *inside && api_q_fits(s->filter, line);
+}
+
+/* A text that each line of the result contains; empty = none is known. */
+static struct sv longest_word(const char *filter)
+{
+    struct sv rest = sv_c(filter ? filter : ""), best = SV("");
+
+    while (rest.p) {
+        struct sv word = sv_trim(sv_split(&rest, ';'));
+
+        if (word.n > best.n && !(word.n > 1 && word.p[0] == '-'))
+            best = word;
+    }
+    return best;
+}
+
+/* Lines that are passed over unread: the last one with a time says where those behind it are. */
+static void pass(const struct log_search *s, struct sv lines, bool *inside)
+{
+    struct log_row row;
+
+    if (!s->from.p && !s->to.p)
+        return;
+    while (lines.n) {
+        size_t begin = (size_t)(sv_rfind(sv_take(lines, lines.n - 1), '\n') + 1);
+
+        if (log_row_parse(sv_skip(lines, begin), &row)) {
+            *inside = in_window(s, &row);
+            return;
+        }
+        lines = sv_take(lines, begin);
+    }
+}
+
+/* Bytes of whole lines in front of the first one that contains word. */
+static size_t skippable(struct sv text, struct sv word)
+{
+    ssize_t found = word.n ? sv_ifind_sv(text, word) : 0;
+
+    return (size_t)(sv_rfind(found < 0 ? text : sv_take(text, (size_t)found), '\n') + 1);
 }
 
 /* One file from s->offset. 1 = stopped in it, 0 = its end. */
 static int search_file(struct log_search *s, int fd, size_t *left, int64_t until, char *room,
                        void (*fn)(void *, struct sv), void *arg)
 {
+    struct sv word = longest_word(s->filter);
     size_t have = 0;
     bool inside = true;
 
@@ -134,8 +209,13 @@ static int search_file(struct log_search *s, int fd, size_t *left, int64_t until
         have += (size_t)n;
         rest = sv_n(room, have);
         for (;;) {
-            ssize_t eol = sv_find(rest, '\n');
+            size_t skip = skippable(rest, word);
+            ssize_t eol;
 
+            pass(s, sv_take(rest, skip), &inside);
+            s->offset += skip;
+            rest = sv_skip(rest, skip);
+            eol = sv_find(rest, '\n');
             if (eol < 0 && rest.n < LINE_MAX_BYTES)
                 break; /* still being written, or more to read */
             struct sv line = sv_take(rest, eol < 0 ? LINE_MAX_BYTES : (size_t)eol);

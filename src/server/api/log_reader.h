@@ -5,8 +5,9 @@
 #include "base/sv.h"
 #include "log/names.h"
 
-struct log_row { /* of "<source padded> [<4 hex>] <hh:mm:ss> <text>"; a continuation has text only
-                  */
+/* Of "<source padded> [<4 hex>] <hh:mm:ss> <text>", or in the session view's form with 8 hex and a
+ * full date. The source may be empty; a continuation has text only. */
+struct log_row {
     struct sv source, session, time, text;
 };
 /* Pure. False: a continuation line; text is all of it. */

@@ -90,7 +90,7 @@ static void list(struct api_call *c)
                               json_pack("{s:s, s:s, s:s?, s:o}", "service", log_type_names[t],
                                         "level", level, "setting", s ? name : NULL, "days", days));
     }
-    api_page_answer(c, items, NULL, LOG_TYPE_COUNT, true);
+    api_page_of(c, items, "service", true);
 }
 
 static json_t *safe(struct sv s)
@@ -108,6 +108,8 @@ static json_t *safe(struct sv s)
 
 static const char *kind_of(struct sv text)
 {
+    if (sv_starts(text, SV(LOG_CLIENT)))
+        text = sv_skip(text, strlen(LOG_CLIENT));
     if (sv_starts(text, SV("<<<")))
         return "in";
     if (sv_starts(text, SV(">>>")))
@@ -158,7 +160,8 @@ static bool read_time(const char *text, const char *seconds, char ret[12], struc
     for (size_t i = 0; i < n; i++)
         if (i % 3 == 2 ? text[i] != ':' : text[i] < '0' || text[i] > '9')
             return false;
-    if (n != 5 && n != 8)
+    if ((n != 5 && n != 8) || strncmp(text, "23", 2) > 0 || text[3] > '5' ||
+        (n == 8 && text[6] > '5'))
         return false;
     snprintf(ret, 12, "%s%s", text, n == 5 ? seconds : "");
     *ret_sv = sv_c(ret);
@@ -209,8 +212,12 @@ static bool read_search(struct api_call *c, struct log_search *s, char room[2][1
 static void lines(struct api_call *c)
 {
     _cleanup_(freep) char *dir = NULL;
+    const char *filter = api_query(c, "filter"), *q = api_query(c, "q");
+    _cleanup_(freep) char *both = filter && q ? xasprintf("%s;%s", filter, q) : NULL;
     char room[2][12], last[60];
-    struct log_search s = { .filter = api_query(c, "filter"),
+    struct log_search s = { .filter = both     ? both
+                                      : filter ? filter
+                                               : q,
                             .max = api_page_limit(c),
                             .budget_ms = BUDGET_MS };
     json_t *items;

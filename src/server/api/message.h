@@ -19,8 +19,6 @@ json_t *api_message_event_json(const struct api_caller *who, const struct trace 
 /* Adds cause, remedy, setting and, with its id, explanation of a reply; null where nothing is
  * known. */
 void api_add_explanation(json_t *o, struct sv reply, struct sv host, bool with_id);
-/* The first half of an address: a domain admin sees from which network, not from which house. */
-void api_shorten_peer(const char *peer, char *ret, size_t cap);
 
 extern const struct api_field api_message_params[]; /* of the list */
 extern const struct api_schema api_message_schema, api_message_detail_schema;

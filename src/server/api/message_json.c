@@ -4,8 +4,9 @@
 
 #include "admin/event_json.h"
 #include "event/explain.h"
+#include "server/api/peer.h"
 
-enum { RCPTS_SHOWN = 20, PEER_MAX = 64 };
+enum { RCPTS_SHOWN = 20 };
 
 static bool sees(void *arg, struct sv address)
 {
@@ -18,29 +19,6 @@ const struct trace_scope *api_trace_scope(const struct api_caller *who, struct t
         return NULL;
     *ret = (struct trace_scope){ sees, (void *)who };
     return ret;
-}
-
-void api_shorten_peer(const char *peer, char *ret, size_t cap)
-{
-    bool v6 = strchr(peer, ':') != NULL;
-    unsigned parts = 0;
-    size_t n = 0;
-
-    for (; peer[n] && n + 4 < cap; n++)
-        if (peer[n] == (v6 ? ':' : '.') && ++parts == 2)
-            break;
-    snprintf(ret, cap, "%.*s%s", (int)n, peer, v6 ? "::*" : ".*.*");
-}
-
-static struct sv shown_peer(const struct api_caller *who, struct sv peer, char room[PEER_MAX])
-{
-    char text[PEER_MAX];
-
-    if (api_sees_all(who) || !peer.n)
-        return peer;
-    sv_copy(text, sizeof(text), sv_take(peer, sizeof(text) - 1));
-    api_shorten_peer(text, room, PEER_MAX);
-    return sv_c(room);
 }
 
 /* Transcripts are seen of sessions that had logged in as one of the caller's accounts. */
@@ -68,18 +46,29 @@ static json_t *rcpts_json(const struct trace *t)
 
 json_t *api_message_json(const struct api_caller *who, const struct trace *t)
 {
-    char room[PEER_MAX];
+    char room[API_PEER_MAX];
 
     return json_pack("{s:o, s:o, s:o, s:o, s:o, s:I, s:s, s:o, s:o, s:o, s:o, s:s, s:o}", "id",
                      t->id.n ? event_text_json(t->id) : json_null(), "key", event_key_json(t->key),
                      "time", event_time_json(t->time_us), "sender", event_text_json(t->sender),
                      "recipients", rcpts_json(t), "recipients_total", (json_int_t)t->total,
                      "direction", direction_of(t), "peer",
-                     event_text_json(shown_peer(who, t->peer, room)), "session",
+                     event_text_json(api_shown_peer(who, t->peer, room)), "session",
                      event_key_json(sees_session(who, t->account) ? t->session : 0), "account",
                      event_text_json(sees_session(who, t->account) ? t->account : SV("")), "size",
                      t->bytes ? json_integer((json_int_t)t->bytes) : json_null(), "status",
                      trace_statuses[t->status], "answer", event_text_json(t->answer));
+}
+
+/* A transaction with another server names its first recipient, not the alias that led to him. */
+static bool is_hidden_target(const struct trace *t, const struct record *r, struct sv rcpt)
+{
+    if (r->head.type != EVT_delivery_transaction)
+        return false;
+    for (size_t i = 0; i < t->n; i++)
+        if (sv_ieq(t->rcpts[i].address, rcpt))
+            return false;
+    return true;
 }
 
 /* The caller's own copy of the record. */
@@ -89,9 +78,12 @@ static void redact(const struct api_caller *who, const struct trace *t, struct e
     struct event_arg args[FIELD_END];
     struct event_head h = e->record.head;
     struct logctx c = { .service = h.service, .session = h.session, .message = h.message };
-    struct sv rest = e->record.fields;
+    struct sv rest = e->record.fields, original = record_text(&e->record, FIELD_original);
+    struct trace_scope scope;
+    bool hide = trace_hides_target(api_trace_scope(who, &scope),
+                                   record_text(&e->record, FIELD_rcpt), original);
     struct event_value v;
-    char peer[PEER_MAX];
+    char peer[API_PEER_MAX];
     size_t n = 0;
 
     while (n < ARRAY_LEN(args) && record_next(&rest, &v)) {
@@ -99,10 +91,15 @@ static void redact(const struct api_caller *who, const struct trace *t, struct e
 
         if (!t->whole && ((is_rcpt && !api_sees_address(who, v.text)) || v.field == FIELD_rcpts))
             continue;
+        if ((hide && v.field == FIELD_original) ||
+            (v.field == FIELD_rcpt && is_hidden_target(t, &e->record, v.text)))
+            continue;
+        if (hide && v.field == FIELD_rcpt)
+            v.text = original;
         if (v.field == FIELD_account && !api_sees_address(who, v.text))
             continue;
         if (v.field == FIELD_peer)
-            v.text = shown_peer(who, v.text, peer);
+            v.text = api_shown_peer(who, v.text, peer);
         args[n++] = (struct event_arg){ v.field, v.number, v.text, v.n };
     }
     if (!sees_session(who, record_text(&e->record, FIELD_account)))

@@ -50,10 +50,8 @@ static void list(struct api_call *c)
         return;
     items = json_array();
     for (int i = 0; i < SERIES_COUNT; i++)
-        if (api_q_matches(api_query(c, "q"),
-                          (const char *const[]){ series_name(i), series_help(i) }, 2))
-            json_array_append_new(items, metric_json(shm, i));
-    api_page_answer(c, items, NULL, (int64_t)json_array_size(items), true);
+        json_array_append_new(items, metric_json(shm, i));
+    api_page_of(c, items, "name", true);
 }
 
 struct count {

@@ -19,6 +19,15 @@ static void put_bounds(json_t *o, const struct api_field *f, const char *min, co
         json_object_set_new(o, max, json_integer(f->max ? f->max : dflt_max));
 }
 
+/* The server checks both bounds as soon as there is one. */
+static void put_number_bounds(json_t *o, const struct api_field *f)
+{
+    if (!f->min && !f->max)
+        return;
+    json_object_set_new(o, "minimum", json_integer(f->min));
+    json_object_set_new(o, "maximum", json_integer(f->max));
+}
+
 static json_t *choices(const char *text)
 {
     struct sv rest = sv_c(text);
@@ -43,7 +52,7 @@ static json_t *plain_schema(const struct api_field *f)
         return o;
     case API_INT:
         o = json_pack("{s:s, s:s}", "type", "integer", "format", "int64");
-        put_bounds(o, f, "minimum", "maximum", 0);
+        put_number_bounds(o, f);
         return o;
     case API_BOOL:
         return json_pack("{s:s}", "type", "boolean");
@@ -72,16 +81,26 @@ static json_t *plain_schema(const struct api_field *f)
     return json_object();
 }
 
+/* o: taken. */
+static json_t *or_null(json_t *o)
+{
+    json_t *type = json_object_get(o, "type");
+
+    if (!type)
+        return json_pack("{s:[o, {s:s}]}", "anyOf", o, "type", "null");
+    if (json_is_array(type))
+        json_array_append_new(type, json_string("null"));
+    else
+        json_object_set_new(o, "type", json_pack("[O, s]", type, "null"));
+    return o;
+}
+
 json_t *api_field_schema(const struct api_field *f)
 {
     json_t *o = plain_schema(f);
 
-    if (f->flags & API_NULL) {
-        if (json_object_get(o, "$ref"))
-            o = json_pack("{s:[o, {s:s}]}", "anyOf", o, "type", "null");
-        else
-            json_object_set_new(o, "type", json_pack("[O, s]", json_object_get(o, "type"), "null"));
-    }
+    if (f->flags & API_NULL)
+        o = or_null(o);
     if (f->flags & API_NULL && f->choices)
         json_array_append_new(json_object_get(o, "enum"), json_null());
     if (f->flags & API_WRITEONLY)

@@ -1,4 +1,5 @@
-/* Operations: one thread that exists while there are any to run. */
+/* Operations: a few threads that exist while there are any to run, so that a long one holds up no
+ * short one. What waits when the server stops is done then: it has been promised. */
 #include "server/api/operations.h"
 
 #include "base/clock.h"
@@ -8,8 +9,12 @@
 #include "os/proc.h"
 #include "server/api/api_priv.h"
 #include "server/api/feed.h"
+#include "server/api/page.h"
 
 #define MAX_OPERATIONS 200
+#define MAX_OF_CALLER  50 /* that wait or run, so that nobody takes all places */
+#define MAX_THREADS    4
+#define STOP_MS        5000 /* for what is left at the stop */
 #define KEEP_MS        3600000
 #define MAX_FAILURES   100 /* told one by one; the rest are counted */
 
@@ -26,6 +31,7 @@ struct operation {
     operation_fn *run;
     json_t *items, *failed;
     size_t done, failures;
+    bool promised; /* not over when the server stops */
 };
 
 struct operations {
@@ -34,9 +40,12 @@ struct operations {
     pthread_cond_t changed;
     struct list list; /* oldest first */
     size_t n;
-    bool running, stop; /* the thread is there; is to end */
-    pthread_t thread;
-    bool joinable;
+    bool stop;
+    int64_t stop_ms; /* nothing is begun after this time; 0 = no limit */
+    struct {
+        pthread_t thread;
+        bool running, joinable; /* running: looks for more; else it has ended or is about to */
+    } threads[MAX_THREADS];
 };
 
 struct operations *operations_new(struct api *api)
@@ -62,26 +71,42 @@ static void drop(struct operations *o, struct operation *op)
     free(op);
 }
 
+static bool over(const struct operation *op)
+{
+    return op->state == OP_DONE || op->state == OP_UNDONE;
+}
+
+static void tell_unfinished(const struct operation *op)
+{
+    size_t all = json_array_size(op->items);
+
+    if (op->promised && op->done < all)
+        log_error("the server stops before %s of %s is complete: %zu of %zu were not done; ask for "
+                  "it again",
+                  op->kind, op->who, all - op->done, all);
+}
+
 void operations_free(struct operations *o)
 {
-    bool join;
-
     pthread_mutex_lock(&o->lock);
     o->stop = true;
-    join = o->joinable;
-    pthread_cond_signal(&o->changed);
+    o->stop_ms = clock_mono_ms() + STOP_MS;
+    list_for_each(l, &o->list)
+    {
+        struct operation *op = container_of(l, struct operation, node);
+
+        op->promised = !over(op);
+    }
+    pthread_cond_broadcast(&o->changed);
     pthread_mutex_unlock(&o->lock);
-    if (join)
-        pthread_join(o->thread, NULL);
+    for (size_t i = 0; i < MAX_THREADS; i++)
+        if (o->threads[i].joinable)
+            pthread_join(o->threads[i].thread, NULL);
+    list_for_each(l, &o->list) tell_unfinished(container_of(l, struct operation, node));
     list_for_each_safe(l, t, &o->list) drop(o, container_of(l, struct operation, node));
     pthread_cond_destroy(&o->changed);
     pthread_mutex_destroy(&o->lock);
     free(o);
-}
-
-static bool over(const struct operation *op)
-{
-    return op->state == OP_DONE || op->state == OP_UNDONE;
 }
 
 static void forget_old(struct operations *o)
@@ -106,7 +131,7 @@ static struct operation *next(struct operations *o, int64_t *ret_wait_ms)
     list_for_each(l, &o->list)
     {
         struct operation *op = container_of(l, struct operation, node);
-        int64_t wait = op->due_ms - now;
+        int64_t wait = o->stop ? 0 : op->due_ms - now;
 
         if (op->state != OP_PENDING)
             continue;
@@ -191,7 +216,7 @@ static void run_one(struct operations *o, struct operation *op)
         bool stop;
 
         pthread_mutex_lock(&o->lock);
-        stop = o->stop;
+        stop = o->stop && clock_mono_ms() > o->stop_ms;
         pthread_mutex_unlock(&o->lock);
         if (stop)
             break;
@@ -208,10 +233,14 @@ static void *run(void *arg)
     struct operations *o = arg;
     struct operation *op;
     int64_t wait_ms;
+    size_t self = 0;
 
     os_thread_name("operations");
     pthread_mutex_lock(&o->lock);
-    while (!o->stop && ((op = next(o, &wait_ms)) || wait_ms >= 0)) {
+    while (self < MAX_THREADS - 1 && !pthread_equal(o->threads[self].thread, pthread_self()))
+        self++;
+    while (((op = next(o, &wait_ms)) || wait_ms >= 0) &&
+           (!o->stop || clock_mono_ms() < o->stop_ms)) {
         if (op) {
             run_one(o, op);
             continue;
@@ -219,22 +248,43 @@ static void *run(void *arg)
         struct timespec until = deadline_in(wait_ms + 1);
         deadline_wait(&o->changed, &o->lock, &until);
     }
-    o->running = false;
+    o->threads[self].running = false;
     pthread_mutex_unlock(&o->lock);
     return NULL;
 }
 
-/* With the lock. */
+/* With the lock. Somebody will look at what is new: those who wait, or one more thread. */
 static bool ensure_thread(struct operations *o)
 {
-    if (o->running) {
-        pthread_cond_signal(&o->changed);
-        return true;
+    bool any = false;
+
+    pthread_cond_signal(&o->changed);
+    for (size_t i = 0; i < MAX_THREADS; i++) {
+        if (o->threads[i].running) {
+            any = true;
+            continue;
+        }
+        if (o->threads[i].joinable)
+            pthread_join(o->threads[i].thread, NULL); /* it has left the lock for good */
+        o->threads[i].joinable = o->threads[i].running =
+            pthread_create(&o->threads[i].thread, NULL, run, o) == 0;
+        return o->threads[i].running || any;
     }
-    if (o->joinable)
-        pthread_join(o->thread, NULL); /* it has ended, or is about to without the lock */
-    o->joinable = o->running = pthread_create(&o->thread, NULL, run, o) == 0;
-    return o->running;
+    return any;
+}
+
+/* With the lock. */
+static size_t waiting_of(const struct operations *o, const char *who)
+{
+    size_t n = 0;
+
+    list_for_each(l, &o->list)
+    {
+        const struct operation *op = container_of(l, struct operation, node);
+
+        n += !over(op) && !strcmp(op->who, who);
+    }
+    return n;
 }
 
 void operation_start(struct api_call *c, const struct operation_spec *s)
@@ -242,10 +292,12 @@ void operation_start(struct api_call *c, const struct operation_spec *s)
     struct operations *o = c->api->operations;
     struct operation *op;
     json_t *shown = NULL;
+    bool share;
 
     pthread_mutex_lock(&o->lock);
     forget_old(o);
-    if (o->n < MAX_OPERATIONS && !o->stop) {
+    share = waiting_of(o, c->caller->who) < MAX_OF_CALLER;
+    if (share && o->n < MAX_OPERATIONS && !o->stop) {
         op = xcalloc(1, sizeof(*op));
         snprintf(op->id, sizeof(op->id), "%016" PRIx64, rand_u64());
         op->kind = xstrdup(s->kind);
@@ -273,6 +325,11 @@ void operation_start(struct api_call *c, const struct operation_spec *s)
         return;
     }
     json_decref(s->items);
+    if (!share) {
+        api_fail(c, 429, "too_many", NULL,
+                 "%d of your operations wait or run already; wait for one to end", MAX_OF_CALLER);
+        return;
+    }
     api_fail(c, 503, "full", NULL, "%d operations are at work already; wait for one to end",
              MAX_OPERATIONS);
 }
@@ -288,6 +345,23 @@ static struct operation *find(struct api_call *c, const char *id)
             return op;
     }
     return NULL;
+}
+
+static void list(struct api_call *c)
+{
+    struct operations *o = c->api->operations;
+    json_t *items = json_array();
+
+    pthread_mutex_lock(&o->lock);
+    list_for_each(l, &o->list)
+    {
+        const struct operation *op = container_of(l, struct operation, node);
+
+        if (api_sees_all(c->caller) || !strcmp(op->who, c->caller->who))
+            json_array_insert_new(items, 0, describe(op));
+    }
+    pthread_mutex_unlock(&o->lock);
+    api_page_of(c, items, "id", true);
 }
 
 static void show(struct api_call *c)
@@ -333,6 +407,17 @@ static void undo(struct api_call *c)
 }
 
 const struct api_route api_operation_routes[] = {
+    { .method = "GET",
+      .path = "/operations",
+      .scope = SCOPE_SELF,
+      .flags = ROUTE_PAGED,
+      .id = "listOperations",
+      .status = 200,
+      .response = &api_operation_schema,
+      .run = list,
+      .help =
+          "Operations that wait, run or have ended within an hour, the newest first: of all for "
+          "a system admin, else the caller's own." },
     { .method = "GET",
       .path = "/operations/{id}",
       .scope = SCOPE_SELF,

@@ -20,7 +20,8 @@ struct operation_spec {
 };
 
 struct operations *operations_new(struct api *api);
-void operations_free(struct operations *o); /* waits for the item at hand; drops the rest */
+/* Does what still waits, for some seconds; what is not done then is told in the log of errors. */
+void operations_free(struct operations *o);
 /* Answers 202 with the operation, or an error. */
 void operation_start(struct api_call *c, const struct operation_spec *s);
 extern const struct api_schema api_operation_schema;

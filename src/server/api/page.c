@@ -6,6 +6,8 @@
 #include "base/codec.h"
 #include "server/api/api_priv.h"
 
+enum { CURSOR_TEXT = 32 + sizeof(struct api_key) };
+
 struct slot {
     struct api_key key;
     char payload[];
@@ -71,7 +73,7 @@ static bool bad_cursor(struct api_call *c)
 
 static bool read_key(struct api_call *c, const char *cursor, struct api_key *ret)
 {
-    char text[512];
+    char text[CURSOR_TEXT];
     struct sv rest, n, length;
     uint32_t k = 0;
 
@@ -141,7 +143,7 @@ void api_page_add(struct api_page *p, const struct api_key *k, const void *paylo
 
 static json_t *cursor_of(const struct api_key *k)
 {
-    char text[512];
+    char text[CURSOR_TEXT];
     struct buf b;
     json_t *j;
 
@@ -211,6 +213,67 @@ static bool fits(const char *q, const struct sv *texts, size_t n)
             return false;
     }
     return true;
+}
+
+static bool item_fits(const char *q, json_t *item)
+{
+    struct sv texts[16];
+    size_t n = 0, i;
+    const char *key;
+    json_t *v, *one;
+
+    json_object_foreach(item, key, v)
+    {
+        if (json_is_string(v) && n < ARRAY_LEN(texts))
+            texts[n++] = sv_n(json_string_value(v), json_string_length(v));
+        json_array_foreach(v, i, one) if (json_is_string(one) && n < ARRAY_LEN(texts)) texts[n++] =
+            sv_n(json_string_value(one), json_string_length(one));
+    }
+    return fits(q, texts, n);
+}
+
+static bool is_item(json_t *item, const char *id, const char *value)
+{
+    const char *s = json_string_value(json_object_get(item, id));
+
+    return s && !strcmp(s, value);
+}
+
+/* Behind the item that the cursor names; where that is gone, at its place. */
+static size_t page_from(json_t *items, const char *id, const struct api_key *after)
+{
+    size_t i;
+    json_t *item;
+
+    json_array_foreach(items, i, item) if (is_item(item, id, after->id)) return i + 1;
+    return after->n > 0 ? (size_t)after->n : 0;
+}
+
+void api_page_of(struct api_call *c, json_t *items, const char *id, bool exact)
+{
+    const char *q = api_query(c, "q"), *cursor = api_query(c, "cursor");
+    size_t from = 0, limit = api_page_limit(c), i;
+    json_t *fitting, *page, *item;
+    struct api_key k = { 0 };
+
+    if (cursor && !read_key(c, cursor, &k)) {
+        json_decref(items);
+        return;
+    }
+    fitting = json_array();
+    json_array_foreach(items, i, item) if (item_fits(q, item)) json_array_append(fitting, item);
+    if (cursor)
+        from = page_from(fitting, id, &k);
+    page = json_array();
+    for (i = from; i < json_array_size(fitting) && i - from < limit; i++)
+        json_array_append(page, json_array_get(fitting, i));
+    item = json_array_get(page, json_array_size(page) - 1);
+    k = (struct api_key){ .n = (int64_t)i };
+    sv_copy(k.id, sizeof(k.id), sv_c(json_string_value(json_object_get(item, id))));
+    answer(c, page, i < json_array_size(fitting) ? cursor_of(&k) : NULL,
+           (int64_t)json_array_size(fitting), exact);
+    json_decref(fitting);
+    json_decref(items);
 }
 
 bool api_q_fits(const char *q, struct sv text)

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "base/top.h"
+#include "mail/account/address.h"
 #include "server/api/route.h"
 
 #define API_PAGE_DEFAULT 100
@@ -12,7 +13,7 @@
 struct api_key {
     int64_t n;
     char text[104]; /* compared up to here */
-    char id[168];
+    char id[ADDR_MAX + 8];
 };
 
 /* A page of rows that are looked at one by one, whatever their number: memory for one page only. */
@@ -40,6 +41,9 @@ json_t *api_cursor_json(const char *id); /* that api_page_cursor reads. New refe
 /* items: taken. last_id: of the last item when there are more rows, else NULL. */
 void api_page_answer(struct api_call *c, json_t *items, const char *last_id, int64_t total,
                      bool exact);
+/* A page of a list that is there as a whole: of the items that fit q, those behind the cursor.
+ * items: taken. id: the field that names an item. */
+void api_page_of(struct api_call *c, json_t *items, const char *id, bool exact);
 /* Does q (texts with ; between them, - in front = not) fit the row's texts? */
 bool api_q_matches(const char *q, const char *const *texts, size_t n);
 bool api_q_fits(const char *q, struct sv text); /* the same for one text */

@@ -363,8 +363,7 @@ static void destinations(struct api_call *c)
                   api_time(json_integer_value(json_object_get(row, "oldest_ms"))), "next_try_at",
                   api_time(json_integer_value(json_object_get(row, "next_try_ms"))), "answer",
                   json_object_get(row, "answer")));
-    api_page_answer(c, items, NULL, (json_int_t)i,
-                    json_is_true(json_object_get(reply, "complete")));
+    api_page_of(c, items, "domain", json_is_true(json_object_get(reply, "complete")));
     json_decref(reply);
 }
 

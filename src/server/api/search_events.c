@@ -15,7 +15,8 @@ static void message_hit(void *arg, const struct trace *t)
 {
     struct search *s = arg;
     char key[20];
-    struct sv to = t->n ? t->rcpts[0].address : SV("");
+    const struct trace_rcpt *first = t->n ? &t->rcpts[0] : NULL;
+    struct sv to = !first ? SV("") : first->original.n ? first->original : first->address;
     _cleanup_(freep) char *id = NULL, *detail = NULL;
 
     snprintf(key, sizeof(key), "%016" PRIX64, t->key);

@@ -78,11 +78,12 @@ static void login(struct api_call *c)
     _cleanup_(account_unrefp) const struct account *acc = NULL;
     _cleanup_(api_caller_freep) struct api_caller *who = NULL;
     struct accounts *a = c->api->o.admin->accounts;
-    struct auth_peer peer = { .service = "WEB",
+    struct auth_peer peer = { .service = API_AUTH_SERVICE,
                               .ip = c->req->peer,
                               .hostname = c->api->hostname,
                               .tls = c->req->tls,
-                              .trusted = c->req->trusted };
+                              .trusted = c->req->trusted,
+                              .own_password = true };
     struct errinfo ei = { 0 };
     int r;
 
@@ -98,7 +99,7 @@ static void login(struct api_call *c)
                                c->req->user_agent ? c->req->user_agent : "",
                                cf->web.session_lifetime, c->res->secret, &ei);
     if (r == 0)
-        r = api_caller_session(a, sv_c(c->res->secret), &who, &ei);
+        r = api_caller_session(a, sv_c(c->res->secret), true, &who, &ei);
     if (r < 0) {
         refuse_login(c, r, &ei);
         return;

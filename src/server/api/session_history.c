@@ -5,6 +5,7 @@
 #include "server/api/event_page.h"
 #include "server/api/message.h"
 #include "server/api/page.h"
+#include "server/api/peer.h"
 #include "server/api/session.h"
 
 #define BUDGET_MS      1500
@@ -37,14 +38,9 @@ static json_t *number_or_null(const struct record *r, enum event_field f)
 /* The client of a session with us, or the server that we called. */
 static json_t *peer_json(const struct api_caller *who, const struct record *r)
 {
-    struct sv peer = record_text(r, FIELD_peer);
-    char text[64], room[64];
+    char room[API_PEER_MAX];
 
-    if (api_sees_all(who) || !peer.n)
-        return event_text_json(peer);
-    sv_copy(text, sizeof(text), sv_take(peer, sizeof(text) - 1));
-    api_shorten_peer(text, room, sizeof(room));
-    return json_string(room);
+    return event_text_json(api_shown_peer(who, record_text(r, FIELD_peer), room));
 }
 
 /* e: session.end, or session.start of one that ended without. */
@@ -85,7 +81,7 @@ static json_t *row_json(const struct api_caller *who, const struct event_view *e
 
 struct history {
     struct api_call *c;
-    const char *q, *account, *outcome;
+    const char *q, *account, *outcome, *peer;
     json_t *items;
 };
 
@@ -100,7 +96,8 @@ static bool wanted(const struct event_view *e, void *arg)
 
     if (!sees_account(h->c->caller, r) ||
         (h->account && !sv_ieq(record_text(r, FIELD_account), sv_c(h->account))) ||
-        (h->outcome && !sv_eq(record_text(r, FIELD_outcome), sv_c(h->outcome))))
+        (h->outcome && !sv_eq(record_text(r, FIELD_outcome), sv_c(h->outcome))) ||
+        !api_peer_is(h->c->caller, record_text(r, FIELD_peer), h->peer))
         return false;
     if (!h->q || !*h->q)
         return true;
@@ -136,10 +133,11 @@ void api_session_history(struct api_call *c)
     struct history h = { .c = c,
                          .q = api_query(c, "q"),
                          .account = api_query(c, "account"),
-                         .outcome = api_query(c, "outcome") };
+                         .outcome = api_query(c, "outcome"),
+                         .peer = api_query(c, "peer") };
     struct event_query q = { .name = SV("session.end"),
                              .address = sv_c(h.account),
-                             .ip = sv_c(api_query(c, "peer")),
+                             .ip = sv_c(api_sees_all(c->caller) ? h.peer : NULL),
                              .service = service_of(api_query(c, "service")),
                              .from_us = api_query_time_us(c, "from"),
                              .to_us = api_query_time_us(c, "to"),
@@ -228,6 +226,7 @@ static const struct api_field transcript_params[] = {
 struct lines {
     json_t *items;
     size_t limit, bytes;
+    char hide[API_PEER_MAX]; /* the peer, for who sees half of it */
 };
 
 static const char *kind_of(const struct transcript_line *l)
@@ -237,13 +236,47 @@ static const char *kind_of(const struct transcript_line *l)
     return l->type == TRANSCRIPT_IN ? "in" : "out";
 }
 
+static json_t *text_json(const struct lines *k, struct sv text)
+{
+    struct buf b;
+    json_t *j;
+
+    if (!*k->hide)
+        return event_text_json(text);
+    buf_init(&b, RECORD_MAX * 2);
+    api_hide_peer(text, sv_c(k->hide), &b);
+    j = event_text_json(buf_sv(&b));
+    buf_done(&b);
+    return j;
+}
+
+static bool take_peer(const struct event_view *e, void *arg)
+{
+    struct lines *k = arg;
+
+    return !sv_copy(k->hide, sizeof(k->hide), record_text(&e->record, FIELD_peer));
+}
+
+static void hide_peer(struct api_call *c, uint64_t key, const struct shm_session_info *live,
+                      struct lines *k)
+{
+    struct event_query q = { .name = SV("session."), .session = key };
+
+    if (api_sees_all(c->caller))
+        return;
+    if (live)
+        sv_copy(k->hide, sizeof(k->hide), sv_c(live->peer));
+    else
+        event_query(api_admin_of(c)->data_dir, &q, NULL, take_peer, k, NULL, NULL);
+}
+
 static bool add_line(const struct transcript_line *l, void *arg)
 {
     struct lines *k = arg;
 
     json_array_append_new(k->items,
                           json_pack("{s:o, s:s, s:o}", "time", event_time_json(l->time_us), "kind",
-                                    kind_of(l), "text", event_text_json(l->text)));
+                                    kind_of(l), "text", text_json(k, l->text)));
     k->bytes += l->text.n;
     return json_array_size(k->items) < k->limit && k->bytes < TRANSCRIPT_MAX;
 }
@@ -271,6 +304,7 @@ static void transcript(struct api_call *c)
         api_fail_gone(c, "session", api_param(c, "id"));
     if ((live || ended) && api_event_cursor(c, &cursor)) {
         k.items = json_array();
+        hide_peer(c, key, live ? &s : NULL, &k);
         event_transcript(api_admin_of(c)->data_dir, key, &cursor, add_line, &k);
         more = live || !has_settled(ended) || json_array_size(k.items) == k.limit ||
                k.bytes >= TRANSCRIPT_MAX;

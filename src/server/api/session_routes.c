@@ -1,11 +1,13 @@
 /* Live sessions, read from shared memory: the sessions do not notice. */
 #include "server/api/session.h"
 
+#include "admin/event_json.h"
 #include "admin/session_find.h"
 #include "base/clock.h"
 #include "server/api/api_priv.h"
 #include "server/api/message.h"
 #include "server/api/page.h"
+#include "server/api/peer.h"
 
 #define FIND_BUDGET_MS 1500
 
@@ -69,25 +71,22 @@ bool api_sees_session(const struct api_caller *who, const struct shm_session_inf
 
 json_t *api_session_json(const struct api_caller *who, const struct shm_session_info *s)
 {
-    char id[20], log_id[8], peer[56];
+    char id[20], log_id[8], peer[API_PEER_MAX];
     bool may_end = who->scopes & SCOPE_BIT(SCOPE_SESSIONS_WRITE);
 
     snprintf(id, sizeof(id), "%016" PRIX64, api_session_key(s));
     snprintf(log_id, sizeof(log_id), "%04X", s->id & 0xffff);
-    if (api_sees_all(who))
-        snprintf(peer, sizeof(peer), "%s", s->peer);
-    else
-        api_shorten_peer(s->peer, peer, sizeof(peer));
     return json_pack(
-        "{s:s, s:s, s:s, s:s, s:s, s:o, s:s, s:s, s:o, s:b, s:o, s:o, s:I, s:I, s:n, "
+        "{s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:s, s:o, s:b, s:o, s:o, s:I, s:I, s:n, "
         "s:n, s:n, s:n, s:n, s:n, s:n, s:n, s:n, s:n, s:o}",
         "id", id, "log_id", log_id, "service", service_names[s->service], "direction",
         s->service == SVC_SMTP_CLIENT ? "out" : "in", "state", "active", "doing",
-        api_text(s->state), "peer", peer, "local", s->local, "account", api_text(s->account), "tls",
-        (int)s->tls, "started_at", api_time(s->started_ms), "active_at", api_time(s->active_ms),
-        "bytes_in", (json_int_t)s->bytes_in, "bytes_out", (json_int_t)s->bytes_out, "ended_at",
-        "outcome", "why", "duration_ms", "commands", "messages", "errors", "helo", "tls_info",
-        "host", "actions", may_end ? json_pack("[s]", "end") : json_array());
+        api_text(s->state), "peer", event_text_json(api_shown_peer(who, sv_c(s->peer), peer)),
+        "local", s->local, "account", api_text(s->account), "tls", (int)s->tls, "started_at",
+        api_time(s->started_ms), "active_at", api_time(s->active_ms), "bytes_in",
+        (json_int_t)s->bytes_in, "bytes_out", (json_int_t)s->bytes_out, "ended_at", "outcome",
+        "why", "duration_ms", "commands", "messages", "errors", "helo", "tls_info", "host",
+        "actions", may_end ? json_pack("[s]", "end") : json_array());
 }
 
 struct want {
@@ -106,21 +105,28 @@ static void want_init(struct want *w, struct api_call *c, json_t *from)
                         .q = json_string_value(json_object_get(from, "q")) };
 }
 
+/* Its beginning, or all of it. */
+static bool is_peer(const struct want *w, struct sv shown, const struct shm_session_info *s)
+{
+    return !w->peer || sv_istarts(shown, sv_c(w->peer)) ||
+           api_peer_is(w->c->caller, sv_c(s->peer), w->peer);
+}
+
 static bool wanted(const struct want *w, const struct shm_session_info *s)
 {
-    char log_id[8];
+    char log_id[8], room[API_PEER_MAX];
+    struct sv peer = api_shown_peer(w->c->caller, sv_c(s->peer), room);
 
     if (!api_sees_session(w->c->caller, s) ||
         (w->service && strcmp(w->service, service_names[s->service])) ||
-        (w->account && sv_ifind_sv(sv_c(s->account), sv_c(w->account)) < 0) ||
-        (w->peer && !sv_istarts(sv_c(s->peer), sv_c(w->peer))))
+        (w->account && sv_ifind_sv(sv_c(s->account), sv_c(w->account)) < 0) || !is_peer(w, peer, s))
         return false;
     if (!w->q || !*w->q)
         return true;
     snprintf(log_id, sizeof(log_id), "%04X", s->id & 0xffff);
     return api_q_matches(
         w->q,
-        (const char *const[]){ s->peer, s->account, service_names[s->service], s->state, log_id },
+        (const char *const[]){ peer.p, s->account, service_names[s->service], s->state, log_id },
         5);
 }
 
@@ -128,6 +134,7 @@ static bool add(const struct shm_session_info *s, void *arg)
 {
     struct want *w = arg;
     const char *sort = w->page->sort;
+    char room[API_PEER_MAX];
     struct api_key k;
 
     if (!wanted(w, s))
@@ -137,7 +144,7 @@ static bool add(const struct shm_session_info *s, void *arg)
     if (w->by_account)
         sv_copy(k.text, sizeof(k.text), sv_c(s->account));
     else if (w->by_peer)
-        sv_copy(k.text, sizeof(k.text), sv_c(s->peer));
+        sv_copy(k.text, sizeof(k.text), api_shown_peer(w->c->caller, sv_c(s->peer), room));
     else if (!strcmp(sort, "age"))
         k.n = -s->started_ms;
     else if (!strcmp(sort, "idle"))
@@ -393,6 +400,7 @@ const struct api_route api_session_routes[] = {
     { .method = "POST",
       .path = "/sessions/actions",
       .scope = SCOPE_SESSIONS_WRITE,
+      .flags = ROUTE_IDEMPOTENT,
       .id = "actOnSessions",
       .body = &action_schema,
       .status = 200,

@@ -1,6 +1,7 @@
 /* Bearer tokens. */
 #include "server/api/api_priv.h"
 #include "server/api/page.h"
+#include "server/api/tokens.h"
 
 static const struct api_field token_fields[] = {
     { "id", API_TEXT, API_REQUIRED, 0, 0, NULL, NULL, NULL },
@@ -17,18 +18,20 @@ static const struct api_schema token_schema = { "Token", "A token, without its s
 static const struct api_field new_fields[] = {
     { "name", API_TEXT, API_REQUIRED, 1, 100, NULL, NULL, "Which program." },
     { "scopes", API_TEXTS, 0, 1, SCOPE_COUNT, NULL, NULL, "At most the caller's own." },
-    { "expires_days", API_INT, 0, 1, 3650, NULL, NULL, "Without it: never." },
+    { "expires_days", API_INT, 0, 1, 3650, NULL, NULL,
+      "Without it: never. A token that is made with a token ends with that one at the latest." },
     { 0 },
 };
 static const struct api_schema new_schema = { "TokenNew", "A new token.", new_fields };
 static const struct api_field shown_fields[] = {
     { "id", API_TEXT, API_REQUIRED, 0, 0, NULL, NULL, NULL },
     { "token", API_TEXT, API_REQUIRED, 0, 0, NULL, NULL, "Shown this once." },
+    { "expires_at", API_TIME, API_REQUIRED | API_NULL, 0, 0, NULL, NULL, "null: never." },
     { 0 },
 };
 static const struct api_schema shown_schema = { "TokenShown", "A token.", shown_fields };
 
-static json_t *words(const char *text)
+json_t *api_token_words(const char *text)
 {
     json_t *a = json_array();
     struct sv rest = *text ? sv_c(text) : SV_NULL;
@@ -68,22 +71,23 @@ static void list(struct api_call *c)
             items, json_pack("{s:O, s:O, s:O, s:o, s:o, s:o, s:o}", "id",
                              json_object_get(row, "id"), "account", json_object_get(row, "account"),
                              "name", json_object_get(row, "name"), "scopes",
-                             words(json_string_value(json_object_get(row, "scopes"))), "created_at",
-                             time_of(row, "created_ms"), "expires_at", time_of(row, "expires_ms"),
-                             "used_at", time_of(row, "used_ms")));
-    api_page_answer(c, items, NULL, (int64_t)json_array_size(items), true);
+                             api_token_words(json_string_value(json_object_get(row, "scopes"))),
+                             "created_at", time_of(row, "created_ms"), "expires_at",
+                             time_of(row, "expires_ms"), "used_at", time_of(row, "used_ms")));
+    api_page_of(c, items, "id", true);
     json_decref(reply);
 }
 
-/* The wanted scopes as words; NULL: answered. free() it. */
-static char *scopes_of(struct api_call *c)
+char *api_token_scopes(struct api_call *c, json_t *want)
 {
-    json_t *want = json_object_get(c->body, "scopes"), *s;
+    json_t *s;
     struct errinfo ei = { 0 };
     uint32_t bits = 0;
     struct buf b;
     size_t i;
 
+    if (json_array_size(want) == 0) /* none would be all of the account */
+        want = NULL;
     buf_init(&b, 700);
     json_array_foreach(want, i, s) buf_addf(&b, "%s%s", i ? " " : "", json_string_value(s));
     /* Without a list a token would grow with its account's rights, or outgrow the caller's. */
@@ -104,6 +108,12 @@ static char *scopes_of(struct api_call *c)
     return buf_take(&b, NULL);
 }
 
+void api_token_limit(struct api_call *c, json_t *args)
+{
+    if (c->caller->proof == PROOF_TOKEN && c->caller->expires_ms)
+        json_object_set_new(args, "not_after", json_integer(c->caller->expires_ms));
+}
+
 static void create(struct api_call *c)
 {
     int64_t days = api_body_int(c, "expires_days", 0);
@@ -117,7 +127,7 @@ static void create(struct api_call *c)
                  c->caller->who);
         return;
     }
-    scopes = scopes_of(c);
+    scopes = api_token_scopes(c, json_object_get(c->body, "scopes"));
     if (!scopes)
         return;
     args = json_pack("{s:s, s:s, s:s}", "account", c->caller->who, "name", api_body_text(c, "name"),
@@ -125,11 +135,13 @@ static void create(struct api_call *c)
     free(scopes);
     if (days)
         json_object_set_new(args, "days", json_integer(days));
+    api_token_limit(c, args);
     reply = api_admin(c, "token.create", args);
     if (reply)
         api_reply(c, 201,
-                  json_pack("{s:O, s:O}", "id", json_object_get(reply, "id"), "token",
-                            json_object_get(reply, "token")));
+                  json_pack("{s:O, s:O, s:o}", "id", json_object_get(reply, "id"), "token",
+                            json_object_get(reply, "token"), "expires_at",
+                            time_of(reply, "expires_ms")));
     json_decref(reply);
 }
 
@@ -168,6 +180,7 @@ const struct api_route api_token_routes[] = {
     { .method = "POST",
       .path = "/tokens",
       .scope = SCOPE_TOKENS_WRITE,
+      .flags = ROUTE_IDEMPOTENT,
       .id = "createToken",
       .body = &new_schema,
       .status = 201,

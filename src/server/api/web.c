@@ -6,13 +6,19 @@
 
 #include "base/clock.h"
 #include "conf/conf.h"
+#include "event/event.h"
 #include "log/log.h"
+#include "mail/account/auth.h"
 #include "server/api/api_priv.h"
 #include "server/api/auth.h"
+#include "server/api/looks.h"
+#include "stats/shm.h"
 
 /* A cookie with the prefix cannot be planted from plain HTTP or a sibling domain. */
 #define COOKIE     "posthorn"
 #define COOKIE_TLS "__Host-posthorn"
+
+#define ANONYMOUS_BODY_MAX ((size_t)8 * KiB) /* as much as signing in takes */
 
 bool api_origin_is_own(const char *origin, const char *fetch_site, const char *host, bool tls)
 {
@@ -23,6 +29,13 @@ bool api_origin_is_own(const char *origin, const char *fetch_site, const char *h
     if (!origin)
         return true;
     return host && sv_starts(o, scheme) && sv_ieq(sv_skip(o, scheme.n), sv_c(host));
+}
+
+/* Pages read by themselves too, and keep a stream: that is not somebody who works with the console.
+ */
+static bool is_use(const struct http_request *h)
+{
+    return !http_header(h, "X-Background") && !sv_eq(h->path, SV(API_PREFIX "/events"));
 }
 
 struct sv api_cookie(const char *header, const char *name)
@@ -38,11 +51,23 @@ struct sv api_cookie(const char *header, const char *name)
     return SV_NULL;
 }
 
-static size_t body_max(void *arg _unused_, const char *method, struct sv path)
+/* Before anything is looked up: does the request carry what could be a token or a session? */
+static bool carries_proof(const struct http_request *h)
 {
-    if (!sv_starts(path, SV(API_PREFIX "/")))
+    const char *auth = http_header(h, "Authorization");
+
+    return (auth && sv_istarts(sv_c(auth), SV("Bearer "))) ||
+           api_cookie(http_header(h, "Cookie"), h->tls ? COOKIE_TLS : COOKIE).p;
+}
+
+static size_t body_max(void *arg _unused_, const struct http_request *h)
+{
+    size_t max;
+
+    if (!sv_starts(h->path, SV(API_PREFIX "/")))
         return 0;
-    return api_body_max(method, sv_skip(path, strlen(API_PREFIX)));
+    max = api_body_max(h->method, sv_skip(h->path, strlen(API_PREFIX)));
+    return carries_proof(h) ? max : MIN(max, ANONYMOUS_BODY_MAX);
 }
 
 /* Text of an unknown bearer token counts like a wrong password does: it costs time. */
@@ -51,6 +76,10 @@ static bool refuse_token(struct api_response *res, int r)
     _cleanup_(conf_unrefp) const struct conf *cf = conf_pin();
 
     if (r == E_NOTFOUND || r == E_PERM || r == E_PARSE) {
+        event(auth_failed, log_here(), F_STR(proto, API_AUTH_SERVICE), F_ADDR(user, "token"),
+              F_INT(method, AUTH_TOKEN),
+              F_STR(reason, r == E_PERM ? "the token's account is disabled"
+                                        : "the token is unknown, has expired or been withdrawn"));
         api_problem(res, 401, "invalid_token",
                     "the token is unknown, has expired or been withdrawn");
         res->delay_ms = cf->auth.failure_delay;
@@ -58,6 +87,17 @@ static bool refuse_token(struct api_response *res, int r)
         api_problem(res, 503, "try_again", "the token cannot be checked now");
     }
     return false;
+}
+
+/* A program that works signs in with each request: told once in ten minutes per address. */
+static void tell_token_login(struct api *a, const struct http_request *h,
+                             const struct api_caller *who)
+{
+    if (looks_has(a->token_logins, who->session, h->peer))
+        return;
+    looks_add(a->token_logins, who->session, h->peer);
+    event(auth_succeeded, log_here(), F_STR(proto, API_AUTH_SERVICE), F_ADDR(user, who->who),
+          F_INT(method, AUTH_TOKEN));
 }
 
 /* False: answered in res. *ret NULL: nobody has signed in. */
@@ -75,12 +115,15 @@ static bool find_caller(struct api *a, const struct http_request *h, struct api_
             return false;
         }
         r = api_caller_token(acc, sv_trim(sv_skip(sv_c(auth), 7)), ret, NULL);
-        return r == 0 || refuse_token(res, r);
+        if (r < 0)
+            return refuse_token(res, r);
+        tell_token_login(a, h, *ret);
+        return true;
     }
     cookie = api_cookie(http_header(h, "Cookie"), h->tls ? COOKIE_TLS : COOKIE);
     if (!cookie.p)
         return true;
-    r = api_caller_session(acc, cookie, ret, NULL);
+    r = api_caller_session(acc, cookie, is_use(h), ret, NULL);
     if (r < 0 && r != E_NOTFOUND && r != E_PERM) {
         api_problem(res, 503, "try_again", "the session cannot be checked now");
         return false;
@@ -147,17 +190,14 @@ static void hand_over(const struct http_request *h, struct api_response *res,
 static void log_request(const struct http_request *h, const struct api_response *res,
                         const struct api_caller *who, int64_t ms)
 {
-    struct logctx l = { .type = LOG_WEB };
     enum log_level level = res->status >= 500 || strcmp(h->method, "GET") ? LOG_SUMMARY : LOG_DEBUG;
 
-    sv_copy(l.source, sizeof(l.source), sv_c(h->peer));
-    log_line(&l, level, "%s " SV_FMT " %d %" PRId64 " ms %s %s", h->method,
+    log_line(log_here(), level, "%s " SV_FMT " %d %" PRId64 " ms %s %s", h->method,
              SV_ARG(sv_take(h->path, 300)), res->status, ms, who ? who->who : "-", res->request_id);
 }
 
-static void run(void *arg, const struct http_request *h, struct http_response *out)
+static void answer(struct api *a, const struct http_request *h, struct http_response *out)
 {
-    struct api *a = arg;
     _cleanup_(api_caller_freep) struct api_caller *who = NULL;
     int64_t began = clock_mono_ms();
     struct api_response res = { 0 };
@@ -190,6 +230,18 @@ static void run(void *arg, const struct http_request *h, struct http_response *o
     log_request(h, &res, who, clock_mono_ms() - began);
     hand_over(h, &res, out);
     api_response_done(&res);
+}
+
+/* What happens meanwhile happens in a session of this peer, also for the logs. */
+static void run(void *arg, const struct http_request *h, struct http_response *out)
+{
+    struct logctx here = { .type = LOG_WEB, .service = 1 + SVC_CONTROL, .prefix = "" };
+    const struct logctx *before;
+
+    sv_copy(here.source, sizeof(here.source), sv_c(h->peer));
+    before = log_thread_session(&here);
+    answer(arg, h, out);
+    log_thread_session(before);
 }
 
 static void end_streams(void *arg)

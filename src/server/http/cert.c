@@ -21,6 +21,7 @@ struct cert {
     char *names[MAX_NAMES]; /* lower case */
     size_t n_names;
     bool is_default;
+    char *path;
 };
 
 static struct {
@@ -38,6 +39,7 @@ static void cert_done(struct cert *c)
         lib_tls.gnutls_x509_privkey_deinit(c->key);
     for (size_t i = 0; i < c->n_names; i++)
         free(c->names[i]);
+    free(c->path);
     *c = (struct cert){ 0 };
 }
 
@@ -129,39 +131,84 @@ static void free_all(struct cert *v, size_t n)
     free(v);
 }
 
+/* With the lock: a file that cannot be read any more leaves what it held before in force. */
+static bool take_old(const char *path, struct cert *ret)
+{
+    for (size_t i = 0; i < store.n; i++)
+        if (store.v[i].path && !strcmp(store.v[i].path, path)) {
+            *ret = store.v[i];
+            store.v[i] = (struct cert){ 0 };
+            return true;
+        }
+    return false;
+}
+
+struct loading {
+    struct cert *v;
+    size_t n;
+    char *broken[MAX_CERTS];
+    size_t n_broken;
+};
+
+/* One file that is broken does not take the others with it. */
+static void load_all(DIR *d, const char *dir, struct loading *l)
+{
+    struct dirent *e;
+
+    while (l->n + l->n_broken < MAX_CERTS && (e = readdir(d))) {
+        char *path = xasprintf("%s/%s", dir, e->d_name);
+        struct errinfo ei = { 0 };
+
+        if (e->d_name[0] == '.' || !sv_iends(sv_c(e->d_name), SV(".pem"))) {
+            free(path);
+        } else if (load(path, &l->v[l->n], &ei) == 0) {
+            l->v[l->n].is_default = !strcmp(e->d_name, "default.pem");
+            l->v[l->n++].path = path;
+        } else {
+            log_error("web server: %s; the file is left out", ei.text);
+            l->broken[l->n_broken++] = path;
+        }
+    }
+}
+
 int http_certs_load(const char *dir, struct errinfo *ei)
 {
-    struct cert *v = xcalloc(MAX_CERTS, sizeof(*v)), *old;
-    size_t n = 0, n_old;
+    struct loading l = { .v = xcalloc(MAX_CERTS, sizeof(*l.v)) };
+    struct cert *old;
+    size_t n_old;
     DIR *d = opendir(dir);
-    struct dirent *e;
     int r = d ? 0 : err_set_errno(ei, -errno, "%s", dir);
 
-    while (r == 0 && n < MAX_CERTS && (e = readdir(d))) {
-        _cleanup_(freep) char *path = xasprintf("%s/%s", dir, e->d_name);
-
-        if (e->d_name[0] == '.' || !sv_iends(sv_c(e->d_name), SV(".pem")))
-            continue;
-        r = load(path, &v[n], ei);
-        if (r == 0)
-            v[n++].is_default = !strcmp(e->d_name, "default.pem");
-    }
-    if (d)
+    if (d) {
+        load_all(d, dir, &l);
         closedir(d);
-    if (r == 0 && n == 0)
-        r = err_set(ei, E_NOTFOUND, "%s: there is no certificate (NAME.pem)", dir);
-    if (r < 0) {
-        free_all(v, n);
-        return r;
     }
     pthread_mutex_lock(&store.lock);
-    old = store.v;
-    n_old = store.n;
-    store.v = v;
-    store.n = n;
+    for (size_t i = 0; i < l.n_broken; i++)
+        l.n += take_old(l.broken[i], &l.v[l.n]);
+    if (r == 0 && l.n == 0)
+        r = err_set(ei, E_NOTFOUND, "%s: there is no certificate that can be used (NAME.pem)", dir);
+    old = r < 0 ? l.v : store.v;
+    n_old = r < 0 ? l.n : store.n;
+    if (r == 0) {
+        store.v = l.v;
+        store.n = l.n;
+    }
     pthread_mutex_unlock(&store.lock);
     free_all(old, n_old);
-    return 0;
+    for (size_t i = 0; i < l.n_broken; i++)
+        free(l.broken[i]);
+    return r;
+}
+
+bool http_certs_any(void)
+{
+    bool any;
+
+    pthread_mutex_lock(&store.lock);
+    any = store.n > 0;
+    pthread_mutex_unlock(&store.lock);
+    return any;
 }
 
 void http_certs_unload(void)
@@ -170,6 +217,19 @@ void http_certs_unload(void)
     free_all(store.v, store.n);
     store.v = NULL;
     store.n = 0;
+    pthread_mutex_unlock(&store.lock);
+}
+
+void http_certs_each(void (*fn)(const char *name, int64_t ends_s, void *arg), void *arg)
+{
+    pthread_mutex_lock(&store.lock);
+    for (size_t i = 0; i < store.n; i++) {
+        const struct cert *c = &store.v[i];
+        time_t ends = lib_tls.gnutls_x509_crt_get_expiration_time(c->chain[0]);
+
+        if (ends != (time_t)-1)
+            fn(c->n_names ? c->names[0] : "", (int64_t)ends, arg);
+    }
     pthread_mutex_unlock(&store.lock);
 }
 
@@ -236,6 +296,15 @@ static int copy(const struct cert *c, gnutls_pcert_st **ret, unsigned *ret_n, gn
     return r;
 }
 
+/* The setting may have changed since the server began: both versions are spoken, one is refused. */
+static bool version_allowed(gnutls_session_t session)
+{
+    _cleanup_(conf_unrefp) const struct conf *cf = conf_pin();
+
+    return !cf->net.tls_min_version ||
+           lib_tls.gnutls_protocol_get_version(session) >= GNUTLS_TLS1_3;
+}
+
 int http_cert_callback(gnutls_session_t session, const struct gnutls_cert_retr_st *info _unused_,
                        gnutls_pcert_st **certs, unsigned *n, gnutls_ocsp_data_st **ocsp,
                        unsigned *n_ocsp, gnutls_privkey_t *key, unsigned *flags)
@@ -246,6 +315,8 @@ int http_cert_callback(gnutls_session_t session, const struct gnutls_cert_retr_s
     const struct cert *c;
     int r;
 
+    if (!version_allowed(session))
+        return -1;
     if (lib_tls.gnutls_server_name_get(session, name, &len, &type, 0) < 0 ||
         type != GNUTLS_NAME_DNS)
         len = 0;

@@ -14,13 +14,37 @@
 #define MAX_DEPTH 6
 #define FILE_MAX  (16 * MiB)
 #define RESCAN_MS 2000 /* a path that is not there makes the directory be read again this often */
+#define KEEP_MAX  (32 * MiB) /* of contents kept; the rest is read for each request */
+
+/* A file, and what it held when it was read last: read, hashed and compressed once, not by
+ * everybody who asks. */
+struct file {
+    char *path;
+    ino_t ino;
+    off_t size;
+    struct timespec changed;
+    bool kept;
+    struct buf plain, gzip; /* gzip.n == 0: would not be smaller */
+    char etag[24];
+};
 
 struct files {
     pthread_mutex_t lock; /* guards all */
     char *dir;
-    struct map *paths; /* "/assets/a.js" -> path in the file system */
+    struct map *files; /* "/assets/a.js" -> struct file */
+    size_t kept;       /* bytes */
     int64_t scanned_ms;
 };
+
+static void file_free(void *arg)
+{
+    struct file *file = arg;
+
+    buf_done(&file->plain);
+    buf_done(&file->gzip);
+    free(file->path);
+    free(file);
+}
 
 struct files *files_new(const char *dir)
 {
@@ -28,14 +52,14 @@ struct files *files_new(const char *dir)
 
     pthread_mutex_init(&f->lock, NULL);
     f->dir = xstrdup(dir);
-    f->paths = map_new();
+    f->files = map_new();
     files_scan(f);
     return f;
 }
 
 void files_free(struct files *f)
 {
-    map_free(f->paths, free);
+    map_free(f->files, file_free);
     pthread_mutex_destroy(&f->lock);
     free(f->dir);
     free(f);
@@ -52,7 +76,25 @@ static bool served_name(const char *name)
     return true;
 }
 
-static void scan(struct map *into, const char *dir, const char *prefix, unsigned depth)
+/* What is known of it already is kept. */
+static void add(struct map *into, struct map *known, const char *url, char *path)
+{
+    struct file *file = map_del(known, sv_c(url));
+
+    if (!file) {
+        file = xcalloc(1, sizeof(*file));
+        buf_init(&file->plain, FILE_MAX);
+        buf_init(&file->gzip, FILE_MAX);
+    }
+    free(file->path);
+    file->path = path;
+    file = map_put(into, sv_c(url), file);
+    if (file)
+        file_free(file);
+}
+
+static void scan(struct map *into, struct map *known, const char *dir, const char *prefix,
+                 unsigned depth)
 {
     DIR *d = opendir(dir);
     struct dirent *e;
@@ -65,46 +107,40 @@ static void scan(struct map *into, const char *dir, const char *prefix, unsigned
         if (!served_name(e->d_name) || lstat(path, &st) < 0)
             continue;
         if (S_ISDIR(st.st_mode) && depth < MAX_DEPTH)
-            scan(into, path, url, depth + 1);
+            scan(into, known, path, url, depth + 1);
         else if (S_ISREG(st.st_mode) && (uint64_t)st.st_size <= FILE_MAX)
-            free(map_put(into, sv_c(url), take_ptr(path)));
+            add(into, known, url, take_ptr(path));
     }
     if (d)
         closedir(d);
 }
 
+static bool count_kept(struct sv url _unused_, void *value, void *arg)
+{
+    const struct file *file = value;
+
+    *(size_t *)arg += file->plain.n + file->gzip.n;
+    return true;
+}
+
+/* With the lock. */
+static void scan_again(struct files *f)
+{
+    struct map *fresh = map_new();
+
+    scan(fresh, f->files, f->dir, "", 0);
+    map_free(f->files, file_free);
+    f->files = fresh;
+    f->kept = 0;
+    map_each(fresh, count_kept, &f->kept);
+    f->scanned_ms = clock_mono_ms();
+}
+
 void files_scan(struct files *f)
 {
-    struct map *fresh = map_new(), *old;
-
-    scan(fresh, f->dir, "", 0);
     pthread_mutex_lock(&f->lock);
-    old = f->paths;
-    f->paths = fresh;
-    f->scanned_ms = clock_mono_ms();
+    scan_again(f);
     pthread_mutex_unlock(&f->lock);
-    map_free(old, free);
-}
-
-static char *lookup(struct files *f, struct sv url)
-{
-    char *path;
-
-    pthread_mutex_lock(&f->lock);
-    path = map_get(f->paths, url);
-    path = path ? xstrdup(path) : NULL;
-    pthread_mutex_unlock(&f->lock);
-    return path;
-}
-
-static bool scan_is_old(struct files *f)
-{
-    bool old;
-
-    pthread_mutex_lock(&f->lock);
-    old = clock_mono_ms() - f->scanned_ms > RESCAN_MS;
-    pthread_mutex_unlock(&f->lock);
-    return old;
 }
 
 static const char *type_of(struct sv url)
@@ -166,77 +202,131 @@ static enum MHD_Result finish(struct http_conn *c, struct MHD_Response *r, int s
     return ok;
 }
 
-/* file: taken. */
-static enum MHD_Result send_file(struct http_conn *c, struct sv url, char *file)
+static bool is_unchanged(const struct file *file, const struct stat *st)
 {
-    const char *type = type_of(url), *match;
-    const char *cache = is_hashed(url) ? "public, max-age=31536000, immutable" : "no-cache";
-    _cleanup_(freep) char *path = file;
-    struct MHD_Response *r;
-    struct errinfo ei;
-    struct buf body;
-    char etag[24];
-    bool gzipped;
-    size_t n;
-    char *p;
+    return file->kept && file->ino == st->st_ino && file->size == st->st_size &&
+           file->changed.tv_sec == st->st_ctim.tv_sec &&
+           file->changed.tv_nsec == st->st_ctim.tv_nsec;
+}
 
-    buf_init(&body, FILE_MAX);
-    if (os_read_file(path, &body, &ei) < 0) {
+static void forget(struct files *f, struct file *file)
+{
+    f->kept -= file->plain.n + file->gzip.n;
+    buf_done(&file->plain);
+    buf_done(&file->gzip);
+    buf_init(&file->plain, FILE_MAX);
+    buf_init(&file->gzip, FILE_MAX);
+    file->kept = false;
+}
+
+/* With the lock: the file's content is what is on the disk now. */
+static int read_file(struct files *f, struct file *file, bool text, struct errinfo *ei)
+{
+    struct stat st;
+
+    if (lstat(file->path, &st) < 0 || !S_ISREG(st.st_mode))
+        return err_set(ei, E_NOTFOUND, "%s: is gone", file->path);
+    if (is_unchanged(file, &st))
+        return 0;
+    forget(f, file);
+    if (os_read_file(file->path, &file->plain, ei) < 0)
+        return ei->code;
+    file->ino = st.st_ino;
+    file->size = st.st_size;
+    file->changed = st.st_ctim;
+    snprintf(file->etag, sizeof(file->etag), "\"%016" PRIx64 "\"",
+             fnv1a64(file->plain.p, file->plain.n));
+    if (text && file->plain.n > HTTP_GZIP_MIN &&
+        buf_add_sv(&file->gzip, buf_sv(&file->plain)) == 0 && !http_gzip(&file->gzip, 9))
+        buf_reset(&file->gzip);
+    f->kept += file->plain.n + file->gzip.n;
+    file->kept = true;
+    return 0;
+}
+
+/* With the lock. */
+static enum MHD_Result send_content(struct http_conn *c, const struct file *file, const char *type,
+                                    const char *cache)
+{
+    const char *match =
+        lib_mhd.MHD_lookup_connection_value(c->mhd, MHD_HEADER_KIND, "If-None-Match");
+    const struct buf *b = c->gzip && file->gzip.n ? &file->gzip : &file->plain;
+    bool same = match && strstr(match, file->etag);
+    struct MHD_Response *r = lib_mhd.MHD_create_response_from_buffer(
+        same ? 0 : b->n, same || !b->n ? (void *)(intptr_t) "" : b->p,
+        same || !b->n ? MHD_RESPMEM_PERSISTENT : MHD_RESPMEM_MUST_COPY);
+
+    if (r)
+        lib_mhd.MHD_add_response_header(r, "ETag", file->etag);
+    if (r && !same && b == &file->gzip)
+        lib_mhd.MHD_add_response_header(r, "Content-Encoding", "gzip");
+    return finish(c, r, same ? 304 : 200, type, cache);
+}
+
+/* With the lock. */
+static enum MHD_Result send_file(struct http_conn *c, struct sv url, struct file *file)
+{
+    const char *cache = is_hashed(url) ? "public, max-age=31536000, immutable" : "no-cache";
+    const char *type = type_of(url);
+    struct files *f = c->h->files;
+    enum MHD_Result ok;
+    struct errinfo ei;
+
+    if (read_file(f, file, is_text(type), &ei) < 0) {
         log_error("console: %s", ei.text);
-        buf_done(&body);
         return http_reply_error(c, 500, "the file cannot be read", false);
     }
-    snprintf(etag, sizeof(etag), "\"%016" PRIx64 "\"", fnv1a64(body.p, body.n));
-    match = lib_mhd.MHD_lookup_connection_value(c->mhd, MHD_HEADER_KIND, "If-None-Match");
-    if (match && strstr(match, etag)) {
-        buf_done(&body);
-        r = lib_mhd.MHD_create_response_from_buffer(0, (void *)(intptr_t) "",
-                                                    MHD_RESPMEM_PERSISTENT);
-        if (r)
-            lib_mhd.MHD_add_response_header(r, "ETag", etag);
-        return finish(c, r, 304, type, cache);
-    }
-    gzipped = c->gzip && is_text(type) && body.n > HTTP_GZIP_MIN && http_gzip(&body);
-    p = buf_take(&body, &n);
-    r = lib_mhd.MHD_create_response_from_buffer(n, p, MHD_RESPMEM_MUST_FREE);
-    if (r && gzipped)
-        lib_mhd.MHD_add_response_header(r, "Content-Encoding", "gzip");
-    if (r)
-        lib_mhd.MHD_add_response_header(r, "ETag", etag);
-    return finish(c, r, 200, type, cache);
+    ok = send_content(c, file, type, cache);
+    if (f->kept > KEEP_MAX)
+        forget(f, file);
+    return ok;
 }
 
-static bool has_suffix(struct sv url)
+/* Would it be a file, if it were there? Pages have dots too (/domains/example.org): files with one
+ * are at the top or below /assets/. No page has a part that begins with a dot. */
+static bool names_a_file(struct sv url)
 {
-    ssize_t slash = sv_rfind(url, '/'), dot = sv_rfind(url, '.');
-
-    return dot > slash;
+    return sv_starts(url, SV("/assets/")) || sv_find_sv(url, SV("/.")) >= 0 ||
+           (sv_rfind(url, '/') == 0 && sv_find(url, '.') >= 0);
 }
 
-enum MHD_Result http_reply_file(struct http_conn *c)
+/* With the lock. */
+static enum MHD_Result reply(struct http_conn *c, struct sv url)
 {
-    struct sv rest = sv_c(c->uri), url = sv_split(&rest, '?');
     struct files *f = c->h->files;
-    char *file;
+    struct file *file = map_get(f->files, url);
 
-    if (strcmp(c->method, "GET") && strcmp(c->method, "HEAD"))
-        return http_reply_error(c, 405, "only GET is possible here", true);
-    if (sv_eq(url, SV("/")))
-        url = SV("/index.html");
-    file = lookup(f, url);
-    if (!file && scan_is_old(f)) { /* the console was built meanwhile */
-        files_scan(f);
-        file = lookup(f, url);
+    if (!file &&
+        clock_mono_ms() - f->scanned_ms > RESCAN_MS) { /* the console was built meanwhile */
+        scan_again(f);
+        file = map_get(f->files, url);
     }
     if (file)
         return send_file(c, url, file);
-    if (has_suffix(url) && !sv_eq(url, SV("/index.html")))
+    if (names_a_file(url) && !sv_eq(url, SV("/index.html")))
         return http_reply_error(c, 404, "there is no such file", false);
-    file = lookup(f, SV("/index.html"));
+    file = map_get(f->files, SV("/index.html"));
     if (file)
         return send_file(c, SV("/index.html"), file);
     return finish(c,
                   lib_mhd.MHD_create_response_from_buffer(
                       sizeof(missing) - 1, (void *)(intptr_t)missing, MHD_RESPMEM_PERSISTENT),
                   404, "text/html; charset=utf-8", "no-store");
+}
+
+enum MHD_Result http_reply_file(struct http_conn *c)
+{
+    struct sv rest = sv_c(c->uri), url = sv_split(&rest, '?');
+    enum MHD_Result ok;
+
+    if (strcmp(c->method, "GET") && strcmp(c->method, "HEAD"))
+        return http_reply_error(c, 405, "only GET is possible here", true);
+    if (http_must_have_tls(c))
+        return http_reply_use_tls(c);
+    if (sv_eq(url, SV("/")))
+        url = SV("/index.html");
+    pthread_mutex_lock(&c->h->files->lock);
+    ok = reply(c, url);
+    pthread_mutex_unlock(&c->h->files->lock);
+    return ok;
 }

@@ -38,8 +38,9 @@ struct http_response {
 };
 
 struct http_handler {
-    /* Largest body that is taken; 0 = none. In the connections' thread: must not block. */
-    size_t (*body_max)(void *arg, const char *method, struct sv path);
+    /* Largest body that is taken; 0 = none. head: without a body. In the connections' thread: must
+     * not block. */
+    size_t (*body_max)(void *arg, const struct http_request *head);
     /* On a worker. res is empty; the server frees what is in it. */
     void (*run)(void *arg, const struct http_request *req, struct http_response *res);
     void (*end_streams)(void *arg); /* the server stops */
@@ -63,6 +64,9 @@ int http_begin(struct http *h, struct errinfo *ei);
 /* Certificates and the console's files are read again. */
 void http_reload(struct http *h);
 void http_stop(struct http *h); /* ends all connections; frees */
+/* Calls fn with each certificate that is in use: its first name, and when it ends (UTC, seconds).
+ * Any thread; fn must not block. None before the first connection and without TLS. */
+void http_certs_each(void (*fn)(const char *name, int64_t ends_s, void *arg), void *arg);
 
 /* --- for tests --- */
 

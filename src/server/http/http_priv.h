@@ -13,6 +13,11 @@
 #define HTTP_JOBS_MAX   2000       /* requests that wait for a worker */
 #define HTTP_LISTEN_MAX 16
 #define HTTP_GZIP_MIN   1024
+/* Bodies in memory, of all connections and of one address; small ones are always taken, so that
+ * signing in works. Trusted addresses have no share of their own. */
+#define HTTP_BODIES_MAX  (64 * MiB)
+#define HTTP_BODIES_PEER (16 * MiB)
+#define HTTP_BODY_SMALL  (8 * KiB)
 
 enum phase {
     PHASE_HEAD,  /* waits for a complete head: also between two requests */
@@ -42,6 +47,8 @@ struct http_conn {
     const char *method;
     struct buf body;
     size_t body_max;
+    size_t body_held;  /* counted in bodies */
+    bool body_refused; /* there is no room for it */
     bool begun, api, queued, done, suspended;
     struct list node; /* of jobs or of delayed answers */
     int64_t due_ms;
@@ -68,14 +75,17 @@ struct http {
     pthread_mutex_t begin_lock; /* guards begun against a reload */
     bool begun;
 
+    uint16_t tls_port; /* of the first socket with TLS; 0 = none */
     struct MHD_Daemon *daemons[HTTP_LISTEN_MAX];
     size_t n_daemons;
     struct files *files;
 
-    pthread_mutex_t peers_lock; /* guards peers, counts */
+    pthread_mutex_t peers_lock; /* guards peers, counts, bodies */
     struct list peers;
     size_t n_peers;
-    struct map *per_ip; /* address -> number */
+    size_t bodies;          /* bytes */
+    struct map *bodies_ips; /* address -> bytes */
+    struct map *per_ip;     /* address -> number */
 
     pthread_mutex_t jobs_lock; /* guards jobs, delayed, n_jobs, stop */
     pthread_cond_t jobs_come, timer_wakes;
@@ -100,6 +110,10 @@ void http_notify(void *arg, struct MHD_Connection *c, void **socket_context,
                  enum MHD_ConnectionNotificationCode code);
 struct peer *http_peer(struct MHD_Connection *c);
 void http_phase(struct peer *p, enum phase phase);
+/* Room for n more bytes of the request's body, now or later. */
+bool http_body_fits(const struct http_conn *c, uint64_t n);
+bool http_body_hold(struct http_conn *c, size_t n); /* false: there is no room */
+void http_body_release(struct http_conn *c);
 void http_reap(struct http *h); /* ends those that are over their time */
 void http_peers_end(struct http *h);
 
@@ -121,8 +135,8 @@ enum MHD_Result http_reply(struct http_conn *c);
 enum MHD_Result http_reply_error(struct http_conn *c, int status, const char *text, bool close);
 void http_add_common_headers(struct http_conn *c, struct MHD_Response *r);
 bool http_accepts_gzip(const char *accept_encoding);
-/* Gzips in place. False: it would not be smaller, or failed. */
-bool http_gzip(struct buf *body);
+/* Gzips in place; level: 1 to 9. False: it would not be smaller, or failed. */
+bool http_gzip(struct buf *body, int level);
 
 /* files.c */
 struct files *files_new(const char *dir);
@@ -130,8 +144,14 @@ void files_free(struct files *f);
 void files_scan(struct files *f);
 enum MHD_Result http_reply_file(struct http_conn *c);
 
-/* cert.c: the process's certificates for MHD's TLS. */
+/* clear.c: pages that ask for a password are not shown in clear text. */
+bool http_must_have_tls(const struct http_conn *c);
+enum MHD_Result http_reply_use_tls(struct http_conn *c);
+
+/* cert.c: the process's certificates for MHD's TLS. Files that cannot be used are logged and left
+ * out; on a reload what they held before stays in force. E_NOTFOUND: there is none. */
 int http_certs_load(const char *dir, struct errinfo *ei);
+bool http_certs_any(void);
 void http_certs_unload(void);
 int http_cert_callback(gnutls_session_t session, const struct gnutls_cert_retr_st *info,
                        gnutls_pcert_st **certs, unsigned *n, gnutls_ocsp_data_st **ocsp,

@@ -16,9 +16,11 @@
     X(MHD_suspend_connection)
 #define LIBGNUTLS(X) \
     X(gnutls_pcert_deinit) X(gnutls_pcert_import_x509) X(gnutls_privkey_deinit) \
-    X(gnutls_privkey_import_x509) X(gnutls_privkey_init) X(gnutls_server_name_get) \
+    X(gnutls_privkey_import_x509) X(gnutls_privkey_init) X(gnutls_protocol_get_version) \
+    X(gnutls_server_name_get) \
     X(gnutls_strerror) X(gnutls_x509_crt_deinit) X(gnutls_x509_crt_get_dn_by_oid) \
-    X(gnutls_x509_crt_get_subject_alt_name) X(gnutls_x509_crt_list_import2) \
+    X(gnutls_x509_crt_get_expiration_time) X(gnutls_x509_crt_get_subject_alt_name) \
+    X(gnutls_x509_crt_list_import2) \
     X(gnutls_x509_privkey_deinit) X(gnutls_x509_privkey_import2) X(gnutls_x509_privkey_init)
 /* clang-format on */
 

@@ -130,6 +130,66 @@ void http_phase(struct peer *p, enum phase phase)
     pthread_mutex_unlock(&p->h->peers_lock);
 }
 
+/* --- bodies --- */
+
+/* With the lock. */
+static bool fits(const struct http_conn *c, uint64_t n)
+{
+    const struct http *h = c->h;
+    intptr_t of_peer = (intptr_t)map_get(h->bodies_ips, sv_c(c->peer->ip_key));
+
+    if (c->body_held + n <= HTTP_BODY_SMALL)
+        return true;
+    return h->bodies + n <= HTTP_BODIES_MAX &&
+           (c->peer->trusted || (uint64_t)of_peer + n <= HTTP_BODIES_PEER);
+}
+
+bool http_body_fits(const struct http_conn *c, uint64_t n)
+{
+    bool ok;
+
+    pthread_mutex_lock(&c->h->peers_lock);
+    ok = n <= HTTP_BODIES_MAX && fits(c, n);
+    pthread_mutex_unlock(&c->h->peers_lock);
+    return ok;
+}
+
+/* With the lock. */
+static void count_body(struct http *h, const char *ip, intptr_t n)
+{
+    intptr_t now = (intptr_t)map_get(h->bodies_ips, sv_c(ip)) + n;
+
+    h->bodies += (size_t)n;
+    if (now > 0)
+        map_put(h->bodies_ips, sv_c(ip), (void *)now);
+    else
+        map_del(h->bodies_ips, sv_c(ip));
+}
+
+bool http_body_hold(struct http_conn *c, size_t n)
+{
+    bool ok;
+
+    pthread_mutex_lock(&c->h->peers_lock);
+    ok = fits(c, n);
+    if (ok) {
+        count_body(c->h, c->peer->ip_key, (intptr_t)n);
+        c->body_held += n;
+    }
+    pthread_mutex_unlock(&c->h->peers_lock);
+    return ok;
+}
+
+void http_body_release(struct http_conn *c)
+{
+    if (!c->body_held)
+        return;
+    pthread_mutex_lock(&c->h->peers_lock);
+    count_body(c->h, c->peer->ip_key, -(intptr_t)c->body_held);
+    pthread_mutex_unlock(&c->h->peers_lock);
+    c->body_held = 0;
+}
+
 void http_reap(struct http *h)
 {
     int64_t now = clock_mono_ms();

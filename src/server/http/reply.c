@@ -1,6 +1,7 @@
 /* Answers: headers that all carry, bodies, streams. */
 #include <zlib.h>
 
+#include "base/rand.h"
 #include "server/http/http_priv.h"
 
 #define STREAM_BLOCK 2048
@@ -43,7 +44,7 @@ bool http_accepts_gzip(const char *accept)
     return false;
 }
 
-bool http_gzip(struct buf *body)
+bool http_gzip(struct buf *body, int level)
 {
     z_stream z = { 0 };
     struct buf out;
@@ -51,7 +52,7 @@ bool http_gzip(struct buf *body)
     bool ok;
 
     if (body->n > UINT32_MAX / 2 ||
-        deflateInit2(&z, 5, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY) != Z_OK)
+        deflateInit2(&z, level, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY) != Z_OK)
         return false;
     buf_init(&out, cap);
     ok = buf_reserve(&out, cap) == 0;
@@ -112,6 +113,8 @@ static ssize_t stream_read(void *arg, uint64_t pos _unused_, char *ret, size_t c
     struct open_stream *o = arg;
     ssize_t n = o->s.read(o->s.stream, ret, cap, stream_wait);
 
+    /* Who does not take what is there keeps a connection for nothing. */
+    http_phase(http_peer(o->mhd), n > 0 ? PHASE_WRITE : PHASE_STREAM);
     return n < 0 ? MHD_CONTENT_READER_END_OF_STREAM : n;
 }
 
@@ -170,12 +173,30 @@ enum MHD_Result http_reply(struct http_conn *c)
     return queue_response(c, r, res->status);
 }
 
+static const struct {
+    int status;
+    const char *title, *code;
+} problems[] = {
+    { 404, "Not found", "not_found" },
+    { 405, "Method not allowed", "method_not_allowed" },
+    { 413, "Too large", "too_large" },
+    { 500, "Server error", "internal" },
+    { 503, "Not available now", "too_busy" },
+    { 400, "Bad request", "malformed_request" }, /* and any other */
+};
+
 enum MHD_Result http_reply_error(struct http_conn *c, int status, const char *text, bool close)
 {
-    char *body = xasprintf("{\"type\":\"about:blank\",\"title\":\"%s\",\"status\":%d,\"code\":"
-                           "\"http\",\"detail\":\"%s\",\"fields\":[],\"request_id\":\"\","
-                           "\"help\":null}",
-                           status == 413 ? "Too large" : "Bad request", status, text);
+    char id[20];
+    size_t i = 0;
+
+    while (i + 1 < ARRAY_LEN(problems) && problems[i].status != status)
+        i++;
+    snprintf(id, sizeof(id), "%016" PRIx64, rand_u64());
+    char *body = xasprintf("{\"type\":\"urn:posthorn:problem:%s\",\"title\":\"%s\",\"status\":%d,"
+                           "\"code\":\"%s\",\"detail\":\"%s\",\"fields\":[],"
+                           "\"request_id\":\"%s\",\"help\":null}",
+                           problems[i].code, problems[i].title, status, problems[i].code, text, id);
     struct MHD_Response *r =
         lib_mhd.MHD_create_response_from_buffer(strlen(body), body, MHD_RESPMEM_MUST_FREE);
 
@@ -187,6 +208,9 @@ enum MHD_Result http_reply_error(struct http_conn *c, int status, const char *te
     http_add_common_headers(c, r);
     lib_mhd.MHD_add_response_header(r, "Content-Type", "application/problem+json");
     lib_mhd.MHD_add_response_header(r, "Cache-Control", "no-store");
+    lib_mhd.MHD_add_response_header(r, "X-Request-Id", id);
+    if (status == 503)
+        lib_mhd.MHD_add_response_header(r, "Retry-After", "1");
     if (close)
         lib_mhd.MHD_add_response_header(r, "Connection", "close");
     return queue_response(c, r, status);

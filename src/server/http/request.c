@@ -39,6 +39,7 @@ void http_completed(void *arg _unused_, struct MHD_Connection *mhd, void **req_c
         http_phase(http_peer(mhd), PHASE_HEAD);
     if (c->body.p)
         explicit_bzero(c->body.p, c->body.n); /* a password may have been in it */
+    http_body_release(c);
     buf_done(&c->body);
     response_done(&c->res);
     free(c->uri);
@@ -103,6 +104,21 @@ static bool is_api(struct sv path)
     return sv_eq(path, SV("/api")) || sv_starts(path, SV("/api/"));
 }
 
+static size_t handler_body_max(struct http_conn *c)
+{
+    const struct http_handler *handler = &c->h->o.handler;
+    struct http_request head = { .method = c->method,
+                                 .path = path_of(c),
+                                 .peer = c->peer->ip,
+                                 .tls = c->peer->tls,
+                                 .trusted = c->peer->trusted,
+                                 .conn = c };
+
+    return handler->body_max(handler->arg, &head);
+}
+
+static const char no_room[] = "too much is being sent to this server at the moment; try again";
+
 /* What the head tells. False: answered in *ret. */
 static bool check_head(struct http_conn *c, const char *version, enum MHD_Result *ret)
 {
@@ -123,7 +139,7 @@ static bool check_head(struct http_conn *c, const char *version, enum MHD_Result
     accept = lib_mhd.MHD_lookup_connection_value(c->mhd, MHD_HEADER_KIND, "Accept-Encoding");
     c->gzip = http_accepts_gzip(accept);
     c->api = is_api(path_of(c));
-    c->body_max = c->api ? c->h->o.handler.body_max(c->h->o.handler.arg, c->method, path_of(c)) : 0;
+    c->body_max = c->api ? handler_body_max(c) : 0;
     if (h.content_length && sv_to_u64(sv_c(h.content_length), &length) < 0)
         length = UINT64_MAX;
     if (length > c->body_max && (c->body_max || !c->api)) {
@@ -136,6 +152,10 @@ static bool check_head(struct http_conn *c, const char *version, enum MHD_Result
         *ret = http_reply_error(c, 413, "this takes no body", true);
         return false;
     }
+    if (!http_body_fits(c, length)) {
+        *ret = http_reply_error(c, 503, no_room, true);
+        return false;
+    }
     c->body.max = c->body_max;
     return true;
 }
@@ -145,7 +165,9 @@ static enum MHD_Result take_body(struct http_conn *c, const char *data, size_t *
     size_t k = *n;
 
     *n = 0;
-    if (c->body.overflow || buf_add(&c->body, data, k) < 0) {
+    if (!c->body.overflow)
+        c->body_refused = !http_body_hold(c, k);
+    if (c->body_refused || c->body.overflow || buf_add(&c->body, data, k) < 0) {
         c->body.overflow = true;
         c->body_max += k; /* counts what is thrown away */
         return c->body_max > c->body.max + DISCARD_MAX ? MHD_NO : MHD_YES;
@@ -155,6 +177,8 @@ static enum MHD_Result take_body(struct http_conn *c, const char *data, size_t *
 
 static enum MHD_Result whole(struct http_conn *c)
 {
+    if (c->body_refused)
+        return http_reply_error(c, 503, no_room, true);
     if (c->body.overflow)
         return http_reply_error(c, 413, "the body is larger than this takes", true);
     if (!c->api)

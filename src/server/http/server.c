@@ -1,5 +1,7 @@
 /* Starting and stopping: one libmicrohttpd daemon per listening socket, one set of workers. */
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -28,6 +30,7 @@ int http_new(const struct http_opts *o, struct http **ret, struct errinfo *ei)
     h->wake[0] = h->wake[1] = -1;
     pthread_mutex_init(&h->begin_lock, NULL);
     h->per_ip = map_new();
+    h->bodies_ips = map_new();
     list_init(&h->peers);
     list_init(&h->jobs);
     list_init(&h->delayed);
@@ -37,6 +40,17 @@ int http_new(const struct http_opts *o, struct http **ret, struct errinfo *ei)
     pthread_cond_init(&h->timer_wakes, NULL);
     *ret = h;
     return pipe2(h->wake, O_CLOEXEC) < 0 ? err_set_errno(ei, -errno, "pipe") : 0;
+}
+
+static uint16_t port_of(int fd)
+{
+    struct sockaddr_storage a = { 0 };
+    socklen_t n = sizeof(a);
+
+    if (getsockname(fd, (struct sockaddr *)&a, &n) < 0)
+        return 0;
+    return ntohs(a.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)(void *)&a)->sin6_port
+                                         : ((struct sockaddr_in *)(void *)&a)->sin_port);
 }
 
 int http_listen(struct http *h, int fd, bool tls, struct errinfo *ei)
@@ -49,6 +63,8 @@ int http_listen(struct http *h, int fd, bool tls, struct errinfo *ei)
         close(fd);
         return err_set(ei, E_LIMIT, "web.listen: more than %d addresses", HTTP_LISTEN_MAX);
     }
+    if (tls && !h->tls_port)
+        h->tls_port = port_of(fd);
     h->waiting[h->n_waiting].fd = fd;
     h->waiting[h->n_waiting++].tls = tls;
     return 0;
@@ -64,8 +80,7 @@ static int serve(struct http *h, int fd, bool tls, struct errinfo *ei)
     _cleanup_(conf_unrefp) const struct conf *cf = conf_pin();
     unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC |
                      (tls ? MHD_USE_TLS : 0);
-    const char *priorities = cf->net.tls_min_version ? "NORMAL:-VERS-ALL:+VERS-TLS1.3"
-                                                     : "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2";
+    const char *priorities = "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2"; /* see cert.c */
     struct MHD_OptionItem tls_options[] = {
         { MHD_OPTION_HTTPS_CERT_CALLBACK2, 0, (void *)(intptr_t)http_cert_callback },
         { MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)(intptr_t)priorities },
@@ -102,10 +117,8 @@ static int start_all(struct http *h, struct errinfo *ei)
     if (r < 0)
         return r;
     h->files = files_new(h->console_path);
-    if (h->cert_dir && http_certs_load(h->cert_dir, ei) < 0) {
-        log_error("%s; the web server offers no TLS", ei->text);
-        free(take_ptr(h->cert_dir));
-    }
+    if (h->cert_dir && http_certs_load(h->cert_dir, ei) < 0)
+        log_error("%s; the web server refuses TLS until one is there and it reloads", ei->text);
     h->begun = true;
     r = http_workers_start(h, ei);
     for (size_t i = 0; i < h->n_waiting && r == 0; i++)
@@ -163,6 +176,7 @@ void http_stop(struct http *h)
     closep(&h->wake[1]);
     pthread_mutex_destroy(&h->begin_lock);
     map_free(h->per_ip, NULL);
+    map_free(h->bodies_ips, NULL);
     pthread_cond_destroy(&h->jobs_come);
     pthread_cond_destroy(&h->timer_wakes);
     pthread_mutex_destroy(&h->jobs_lock);

@@ -40,7 +40,7 @@ static void run_job(struct http_conn *c)
 
     c->h->o.handler.run(c->h->o.handler.arg, &req, &c->res);
     if (c->gzip && !c->res.stream.stream && c->res.body.n > HTTP_GZIP_MIN)
-        c->body_gzipped = http_gzip(&c->res.body);
+        c->body_gzipped = http_gzip(&c->res.body, 5);
 }
 
 /* With the lock. Sorted by when they are due. */

@@ -109,6 +109,26 @@ static void test_find(void **state)
     assert_int_equal(sv_ifind_sv(SV("bbbx"), SV("BX")), 2);
     assert_int_equal(sv_ifind_sv(SV_NULL, SV_NULL), 0);
     assert_int_equal(sv_ifind_sv(SV_NULL, SV("a")), -1);
+    /* Every length and place around the blocks that are looked at together; memory that ends where
+     * the slice does, for the sanitizer. */
+    static const char needle[] = "Zq9[x]-Q.zQ9Zq9[X]@";
+    for (size_t n = 1; n < sizeof(needle); n++)
+        for (size_t len = n; len < n + 140; len++) {
+            char *p = xmalloc(len);
+            memset(p, needle[0], len);
+            struct sv s = sv_n(p, len), want = sv_n(needle, n);
+            assert_int_equal(sv_ifind_sv(s, want), n == 1 ? 0 : -1);
+            memset(p, '.', len);
+            for (size_t at = 0; at + n <= len; at++) {
+                for (size_t i = 0; i < n; i++)
+                    p[at + i] = at & 1 ? ascii_upper(needle[i]) : ascii_lower(needle[i]);
+                assert_int_equal(sv_ifind_sv(s, want), (ssize_t)at);
+                memset(p + at, '.', n);
+            }
+            free(p);
+        }
+    assert_int_equal(sv_ifind_sv(SV("{`@"), SV("[@`")), -1); /* no letters, no other case */
+    assert_int_equal(sv_ifind_sv(SV("\xc3\xa9"), SV("\xe3")), -1);
 }
 
 static int count_parts(struct sv rest, char sep)

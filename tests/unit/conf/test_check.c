@@ -157,6 +157,22 @@ static void test_text(void **state)
     check("system.hostname", "a\xff",
           "!system.hostname: 'a\\xff' is not valid UTF-8; allowed: text in UTF-8");
     check("system.log_path", "/var/log/x", "/var/log/x");
+    check("log.archive", "/var/backups/Logs.ZIP", "/var/backups/Logs.ZIP");
+    check("log.archive", "", "");
+    for (size_t i = 0; i < 4; i++) {
+        static const char *const no[] = { "/var/backups", "/var/backups/", "logs.zip", "/x/.zip" };
+        char want[300];
+        snprintf(want, sizeof(want),
+                 "!log.archive: '%s' is not valid; allowed: the absolute path of a file that ends "
+                 "in .zip, such as /var/lib/posthorn/logs.zip; not a folder",
+                 no[i]);
+        check("log.archive", no[i], want);
+    }
+    check("log.syslog_server", "[::1]:6514", "[::1]:6514");
+    check("log.syslog_server", "log.example.net", "log.example.net");
+    check("log.syslog_server", "log.example.net:0",
+          "!log.syslog_server: 'log.example.net:0' is not valid; allowed: host, host:port, address "
+          "or [IPv6]:port");
     check("system.log_path", "logs",
           "!system.log_path: 'logs' is not valid; allowed: an absolute path");
     check("system.user", "", "!system.user: '' is empty; allowed: the name of a user");

@@ -4,6 +4,9 @@
 
 #include "event/index.h"
 
+#include <signal.h>
+#include <sys/resource.h>
+
 #define NOW_US (INT64_C(1700000000) * 1000000)
 
 static void last_segment(char path[SEGMENT_PATH], const char *dir)
@@ -172,6 +175,30 @@ static void test_a_deleted_directory_is_made_again(void **state)
     assert_int_equal(query_count(&(struct event_query){ 0 }), 250);
 }
 
+/* No new file can be begun, and then the directory goes as well. */
+static void test_a_directory_deleted_while_full_is_made_again(void **state)
+{
+    (void)state;
+    struct writer w;
+    struct errinfo ei;
+    struct rlimit old, none;
+    char dir[SEGMENT_PATH];
+    snprintf(dir, sizeof(dir), "%s/status", data_dir);
+    writer_open(&w, MOD_SMTP);
+    put_message(&w, 0, NOW_US);
+    getrlimit(RLIMIT_FSIZE, &old);
+    none = (struct rlimit){ 0, old.rlim_max };
+    signal(SIGXFSZ, SIG_IGN);
+    setrlimit(RLIMIT_FSIZE, &none);
+    int r = store_flush(&w.store, &w.memory.ring[0], 64 * 1024, &ei);
+    setrlimit(RLIMIT_FSIZE, &old);
+    assert_true(r < 0);
+    assert_int_equal(os_remove_tree(dir, NULL), 0);
+    writer_flush(&w);
+    writer_close(&w);
+    assert_int_equal(query_count(&(struct event_query){ 0 }), 2);
+}
+
 static void test_indexes_find_the_same(void **state)
 {
     (void)state;
@@ -277,6 +304,7 @@ int main(void)
         T(test_a_killed_writer),
         T(test_a_damaged_ring_is_given_up),
         T(test_a_deleted_directory_is_made_again),
+        T(test_a_directory_deleted_while_full_is_made_again),
         T(test_indexes_find_the_same),
         T(test_retention),
         T(test_segments_are_closed_by_size),

@@ -19,6 +19,7 @@ struct side {
     int hints, lost;
     int64_t last_account;
     size_t reply_size;
+    int fd, sockets;
 };
 
 static void on_msg(void *arg, const struct ipc_msg *m)
@@ -33,6 +34,10 @@ static void on_msg(void *arg, const struct ipc_msg *m)
         return;
     }
     pthread_mutex_lock(&s->lock);
+    if (m->type == IPC_LISTEN) {
+        s->fd = m->fd;
+        s->sockets++;
+    }
     if (m->type == IPC_MAILBOX) {
         struct ipc_mailbox b;
         memcpy(&b, m->payload.p, sizeof(b));
@@ -138,12 +143,45 @@ static void too_large_and_lost(void **state)
     buf_done(&reply);
 }
 
+/* A descriptor comes along with IPC_LISTEN and with nothing else. */
+static void sockets_come_along(void **state)
+{
+    struct pair *p = *state;
+    struct ipc_listen what = { 3 };
+    struct ipc_msg m = {
+        .type = IPC_LISTEN, .from = MOD_SMTP, .to = MOD_ACCESS, .payload = sv_n(&what, sizeof(what))
+    };
+    int fds[2], link[2];
+    char c = 0;
+
+    assert_int_equal(pipe(fds), 0);
+    ipc_close(p->a.ipc);
+    ipc_close(p->b.ipc);
+    p->a.ipc = p->b.ipc = NULL;
+    assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, link), 0);
+    assert_int_equal(ipc_open(link[1], MOD_ACCESS, &ops, &p->b, &p->b.ipc), 0);
+    m.fd = fds[1];
+    assert_int_equal(ipc_send_fd(link[0], &m), 0);
+    pthread_mutex_lock(&p->b.lock);
+    while (!p->b.sockets)
+        pthread_cond_wait(&p->b.changed, &p->b.lock);
+    pthread_mutex_unlock(&p->b.lock);
+    close(fds[1]);
+    assert_int_equal(write(p->b.fd, "x", 1), 1);
+    assert_int_equal(read(fds[0], &c, 1), 1);
+    close(p->b.fd);
+    assert_int_equal(read(fds[0], &c, 1), 0); /* no other copy is left */
+    close(fds[0]);
+    close(link[0]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(hints_arrive_in_order, setup, teardown),
         cmocka_unit_test_setup_teardown(long_answers_are_joined, setup, teardown),
         cmocka_unit_test_setup_teardown(too_large_and_lost, setup, teardown),
+        cmocka_unit_test_setup_teardown(sockets_come_along, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -230,18 +230,135 @@ static void test_new_directory(void **state)
 static void test_deleted_by_hand(void **state)
 {
     (void)state;
+    uint64_t before = ctr_get(shm_current(), CTR_log_lines_lost);
     log_line(&smtp, LOG_SUMMARY, "one");
     log_flush();
     wait_for("s20261121-00.log", "one\n");
     _cleanup_(freep) char *path = log_path("s20261121-00.log");
     assert_int_equal(unlink(path), 0);
-    for (int i = 0; i < 6000 && !exists("s20261121-00.log"); i++) {
-        clock_test_advance(1100);
-        log_line(&smtp, LOG_SUMMARY, "again");
-        log_flush();
-        usleep(10000);
+    log_line(&smtp, LOG_SUMMARY, "two");
+    log_flush();
+    wait_for("s20261121-00.log", "two\n"); /* the very next one */
+    /* And all of it. */
+    log_write(log_here(), LOG_MAINTENANCE, LOG_SUMMARY, SV("x 'root'"));
+    log_flush();
+    wait_for("maintenance/20261121-00.log", "'root'\n");
+    assert_int_equal(os_remove_tree(logdir, NULL), 0);
+    log_line(&smtp, LOG_SUMMARY, "three");
+    log_write(log_here(), LOG_MAINTENANCE, LOG_SUMMARY, SV("y 'root'"));
+    log_flush();
+    wait_for("s20261121-00.log", "three\n");
+    wait_for("maintenance/20261121-00.log", "y 'root'\n");
+    assert_int_equal(count_lines("s20261121-00.log"), 1);
+    assert_int_equal(ctr_get(shm_current(), CTR_log_lines_lost), before);
+}
+
+static void put_record(int fd, uint32_t ymd, const char *text, size_t cut)
+{
+    struct {
+        uint32_t n, ymd;
+        uint8_t type, magic, unused[2];
+        char text[200];
+    } r = { .n = (uint32_t)strlen(text), .ymd = ymd, .type = LOG_SMTP, .magic = 0xa5 };
+    memcpy(r.text, text, strlen(text));
+    size_t n = 12 + r.n;
+    /* In two pieces, with a pause that lets the sink see the first alone; cut 0: in one. */
+    assert_int_equal(os_write_all(fd, &r, cut), 0);
+    usleep(cut ? 30000 : 0);
+    assert_int_equal(os_write_all(fd, (char *)&r + cut, n - cut), 0);
+}
+
+static void use_cache(size_t bytes)
+{
+    struct log_sink_conf c = conf();
+    c.cache_bytes = bytes;
+    log_sink_configure(sink, &c);
+}
+
+/* Lines of 40 bytes; the last ones of all may be in the cache. */
+static void test_cache(void **state)
+{
+    (void)state;
+    use_cache(4000);
+    for (int i = 0; i < 250; i++)
+        log_line(&smtp, LOG_SUMMARY, "%07d", i);
+    log_flush();
+    wait_for("s20261121-00.log", "0000199\n"); /* two caches full, and half of one */
+    assert_int_equal(count_lines("s20261121-00.log"), 200);
+    /* All types share it. */
+    for (int i = 0; i < 60; i++)
+        log_line(&(struct logctx){ .type = LOG_IMAP, .source = "10.0.0.1" }, LOG_SUMMARY, "%07d",
+                 i);
+    log_flush();
+    wait_for("s20261121-00.log", "0000249\n");
+    wait_for("m20261121-00.log", "0000049\n");
+    /* It ages. */
+    clock_test_advance(5000);
+    log_line(&smtp, LOG_SUMMARY, "late");
+    log_flush();
+    wait_for("m20261121-00.log", "0000059\n");
+    /* An error takes the others with it. */
+    log_line(&smtp, LOG_SUMMARY, "before");
+    log_error("now");
+    log_flush();
+    wait_for("s20261121-00.log", "before\n");
+    wait_for("e20261121-00.log", "now\n");
+    /* A line that is larger than the cache. */
+    use_cache(100);
+    log_line(&smtp, LOG_SUMMARY, "%0120d|", 1);
+    log_flush();
+    wait_for("s20261121-00.log", "1|\n");
+    /* None from now on: what waits is written. */
+    use_cache(4000);
+    log_line(&smtp, LOG_SUMMARY, "waits");
+    log_flush();
+    use_cache(0);
+    wait_for("s20261121-00.log", "waits\n");
+    /* The end. */
+    use_cache(4000);
+    log_line(&smtp, LOG_SUMMARY, "last");
+    log_detach();
+    log_sink_free(sink);
+    sink = NULL;
+    wait_for("s20261121-00.log", "last\n");
+}
+
+/* A crash of the process that has the cache: this program, started again. */
+enum { CRASH_CACHE = 2000, CRASH_LINES = 1009 };
+
+static void crash(void)
+{
+    struct log_sink *s;
+    struct log_sink_conf c = conf();
+    c.cache_bytes = CRASH_CACHE;
+    clock_test_freeze(NOON_21_NOV_2026);
+    if (log_sink_new(&c, &s, NULL) < 0)
+        _exit(1);
+    int fd = log_sink_local_fd(s);
+    for (int i = 0; i < CRASH_LINES; i++) {
+        char line[41];
+        snprintf(line, sizeof(line), "10.0.0.1        [0001] 12:00:00 %07d\n", i);
+        put_record(fd, 20261121, line, 0);
     }
-    assert_true(exists("s20261121-00.log"));
+    for (int i = 0; i < 6000 && count_lines("s20261121-00.log") < CRASH_LINES / 50 * 50; i++)
+        usleep(10000);
+    kill(getpid(), SIGKILL);
+}
+
+static void test_cache_and_crash(void **state)
+{
+    (void)state;
+    pid_t pid = fork();
+    if (pid == 0) {
+        execl("/proc/self/exe", "test_sink", logdir, (char *)NULL);
+        _exit(127);
+    }
+    int status;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFSIGNALED(status));
+    size_t kept = count_lines("s20261121-00.log");
+    assert_true(kept < CRASH_LINES); /* there was a cache */
+    assert_true((CRASH_LINES - kept) * 40 <= CRASH_CACHE);
 }
 
 /* stderr goes to a file for the time of fn. */
@@ -265,6 +382,17 @@ static void wait_lost(uint64_t n)
     assert_int_equal(ctr_get(shm_current(), CTR_log_lines_lost), n);
 }
 
+/* The log of errors tells how many lines are missing, in one or more lines. */
+static unsigned told(void)
+{
+    _cleanup_(freep) char *text = log_read("e20261121-00.log");
+    unsigned sum = 0, n;
+    for (char *p = text; (p = strstr(p, "Error: ")); p++)
+        if (sscanf(p, "Error: %u log lines were lost: cannot ", &n) == 1)
+            sum += n;
+    return sum;
+}
+
 static void cannot_open(void)
 {
     uint64_t before = ctr_get(shm_current(), CTR_log_lines_lost);
@@ -281,14 +409,21 @@ static void cannot_open(void)
     log_line(&smtp, LOG_SUMMARY, "works");
     log_flush();
     wait_for("s20261121-00.log", "works\n");
-    wait_for("e20261121-00.log", "kept\n");
+    for (int i = 0; i < 6000 && !told(); i++)
+        usleep(10000);
 }
 
 static void test_open_error(void **state)
 {
     (void)state;
     _cleanup_(freep) char *text = stderr_of(cannot_open);
-    assert_int_equal(count_lines("e20261121-00.log"), 10);
+    for (int i = 0; i < 6000 && told() < 10; i++) {
+        clock_test_advance(11000);
+        log_line(&smtp, LOG_SUMMARY, "goes on");
+        log_flush();
+        usleep(10000);
+    }
+    assert_int_equal(told(), 10);
     /* Once at first, once a minute later with the sum. */
     char *first = strstr(text, "cannot open"),
          *second = first ? strstr(first + 1, "cannot open") : NULL;
@@ -329,6 +464,9 @@ static void test_disk_full(void **state)
     _cleanup_(freep) char *all = log_read("s20261121-00.log");
     assert_null(strstr(all, "0000025")); /* no half line either */
     assert_int_equal(count_lines("s20261121-00.log"), 26);
+    for (int i = 0; i < 6000 && told() < 1; i++)
+        usleep(10000);
+    assert_int_equal(told(), 1);
 }
 
 static void damaged(void)
@@ -356,21 +494,6 @@ static void test_damaged(void **state)
     log_line(&smtp, LOG_SUMMARY, "others go on");
     log_flush();
     wait_for("s20261121-00.log", "others go on\n");
-}
-
-static void put_record(int fd, uint32_t ymd, const char *text, size_t cut)
-{
-    struct {
-        uint32_t n, ymd;
-        uint8_t type, magic, unused[2];
-        char text[200];
-    } r = { .n = (uint32_t)strlen(text), .ymd = ymd, .type = LOG_SMTP, .magic = 0xa5 };
-    memcpy(r.text, text, strlen(text));
-    size_t n = 12 + r.n;
-    /* In two pieces, with a pause that lets the sink see the first alone. */
-    assert_int_equal(os_write_all(fd, &r, cut), 0);
-    usleep(30000);
-    assert_int_equal(os_write_all(fd, (char *)&r + cut, n - cut), 0);
 }
 
 static void test_pieces_and_dates(void **state)
@@ -421,14 +544,17 @@ static void test_bad_directory(void **state)
 
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
-int main(void)
+int main(int argc, char **argv)
 {
+    if (argc > 1 && sv_copy(logdir, sizeof(logdir), sv_c(argv[1])))
+        crash();
     const struct CMUnitTest tests[] = {
-        T(test_names),         T(test_server_id),       T(test_goes_on),
-        T(test_rotation),      T(test_midnight),        T(test_delete),
-        T(test_new_directory), T(test_deleted_by_hand), T(test_open_error),
-        T(test_disk_full),     T(test_damaged),         T(test_pieces_and_dates),
-        T(test_killed_writer), T(test_bad_directory),
+        T(test_names),           T(test_server_id),       T(test_goes_on),
+        T(test_rotation),        T(test_midnight),        T(test_delete),
+        T(test_new_directory),   T(test_deleted_by_hand), T(test_open_error),
+        T(test_disk_full),       T(test_damaged),         T(test_pieces_and_dates),
+        T(test_killed_writer),   T(test_bad_directory),   T(test_cache),
+        T(test_cache_and_crash),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

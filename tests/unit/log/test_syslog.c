@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "log/sink_priv.h"
+#include "stats/shm.h"
 
 #include <stdio.h>
 #include <sys/socket.h>
@@ -35,17 +36,24 @@ static void expect(int fd, int prio, const char *text)
     assert_string_equal(got, want);
 }
 
+static uint64_t lost(void)
+{
+    return ctr_get(shm_current(), CTR_syslog_lines_lost);
+}
+
 static void test_all(void **state)
 {
     (void)state;
     snprintf(path, sizeof(path), "/tmp/posthorn-syslog-%d", (int)getpid());
     struct log_syslog s = { .path = path, .fd = -1 };
+    uint64_t before = lost();
     clock_test_freeze(1700000000000);
     unlink(path);
     log_syslog_send(&s, LOG_SMTP, SV("nobody listens\n"));
     int fd = listen_at();
     log_syslog_send(&s, LOG_SMTP, SV("too early to try again\n"));
     assert_int_equal(s.fd, -1);
+    assert_int_equal(lost() - before, 2);
     clock_test_advance(1000);
     log_syslog_send(&s, LOG_SMTP, SV("a line\n"));
     expect(fd, 22, "a line"); /* mail.info */
@@ -54,6 +62,12 @@ static void test_all(void **state)
     for (int i = 0; i < 5000; i++) /* nobody reads: lines are dropped, nothing blocks */
         log_syslog_send(&s, LOG_SMTP, SV("many\n"));
     assert_true(s.fd >= 0);
+    int waiting = 0;
+    char mem[100];
+    while (recv(fd, mem, sizeof(mem), 0) > 0)
+        waiting++;
+    assert_true(waiting > 0 && waiting < 5000);
+    assert_int_equal(lost() - before, 2 + 5000 - waiting);
     /* It restarts: one line is lost, then it goes on. */
     close(fd);
     fd = listen_at();

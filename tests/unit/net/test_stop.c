@@ -1,6 +1,8 @@
 /* net_stop with idle, busy and stuck connections and jobs. */
 #include "net_fixture.h"
 
+#include <fcntl.h>
+
 static int setup(void **state)
 {
     (void)state;
@@ -114,6 +116,51 @@ static void test_start_again(void **state)
     fx_stop();
 }
 
+/* A listening socket that its maker shuts down is closed by us too, and its place is used again;
+ * the sessions go on until they are ended. */
+static void test_a_service_ends_and_begins(void **state)
+{
+    (void)state;
+    struct net_listener imap = { .service = SVC_IMAP, .ops = &fx_ops };
+    int other = fx_dial();
+    fx_expect(other, "hello plain");
+    for (int i = 0; i < 200; i++) { /* more than there are places */
+        struct errinfo ei = { 0 };
+        struct sockaddr_in a;
+        socklen_t n = sizeof(a);
+        assert_int_equal(net_bind("127.0.0.1:0", &imap.fd, &ei), 0);
+        int ours = fcntl(imap.fd, F_DUPFD_CLOEXEC, 0);
+        assert_int_equal(getsockname(ours, (struct sockaddr *)&a, &n), 0);
+        if (net_listen(fx.net, &imap, &ei) < 0)
+            fail_msg("%s", ei.text);
+        int fd = fx_dial_from(NULL, ntohs(a.sin_port));
+        fx_expect(fd, "hello plain");
+        shutdown(ours, SHUT_RDWR);
+        /* Nobody listens any more: the port is free for the next one at once. */
+        int again = -1;
+        char addr[40];
+        snprintf(addr, sizeof(addr), "127.0.0.1:%u", ntohs(a.sin_port));
+        assert_int_equal(net_bind(addr, &again, &ei), 0);
+        close(again);
+        close(ours);
+        fx_send(fd, "ECHO still\r\n");
+        fx_expect(fd, "still");
+        net_end_sessions(fx.net, SVC_IMAP, true); /* nobody was told to go yet */
+        fx_send(fd, "ECHO there\r\n");
+        fx_expect(fd, "there");
+        net_end_sessions(fx.net, SVC_IMAP, false);
+        fx_expect(fd, "shutdown");
+        assert_true(fx_at_end(fd));
+        close(fd);
+        while (fcntl(imap.fd, F_GETFD) >= 0)
+            usleep(1000);
+    }
+    fx_send(other, "ECHO unharmed\r\n");
+    fx_expect(other, "unharmed");
+    close(other);
+    fx_stop();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -123,6 +170,7 @@ int main(void)
         cmocka_unit_test_setup(test_silent_handshakes_do_not_hold_up, setup),
         cmocka_unit_test_setup(test_delays_do_not_hold_up, setup),
         cmocka_unit_test_setup(test_start_again, setup),
+        cmocka_unit_test_setup(test_a_service_ends_and_begins, setup),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -7,7 +7,7 @@
 #include <cmocka.h>
 
 #include "stats/failures.h"
-#include "stats/shm.h"
+#include "segment.h"
 
 #include <pthread.h>
 #include <stdio.h>
@@ -15,26 +15,6 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-
-static struct shm *seg;
-static int seg_fd;
-
-static int setup(void **state)
-{
-    (void)state;
-    if (shm_create(&seg_fd, &seg, NULL) < 0)
-        return -1;
-    shm_use(seg, MOD_ACCESS);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    shm_detach(seg);
-    close(seg_fd);
-    return 0;
-}
 
 static unsigned fail_once(const char *name, int64_t limit, bool *ret_locked)
 {

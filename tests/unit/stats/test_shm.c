@@ -5,7 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "stats/shm.h"
+#include "segment.h"
 
 #include <pthread.h>
 #include <signal.h>
@@ -18,26 +18,6 @@
 #include "base/rand.h"
 
 enum { THREADS = 4 };
-
-static struct shm *seg;
-static int seg_fd;
-
-static int setup(void **state)
-{
-    (void)state;
-    if (shm_create(&seg_fd, &seg, NULL) < 0)
-        return -1;
-    shm_use(seg, MOD_ACCESS);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    shm_detach(seg);
-    close(seg_fd);
-    return 0;
-}
 
 struct seen {
     unsigned n;

@@ -11,6 +11,8 @@ test("failures are seen", () => {
   expect(tone({ kind: "out", text: ">>> 554 5.7.1 no" })).toBe("e");
   expect(tone({ kind: "out", text: ">>> 452 4.2.2 full" })).toBe("w");
   expect(tone({ kind: "out", text: ">>> 250 ok" })).toBe("");
+  expect(tone({ kind: "in", text: "Client session <<< 550 5.1.1 no such user" })).toBe("e");
+  expect(bodyOf({ kind: "in", text: "Client session <<< 550 5.1.1 no such user" })).toBe("Client session 550 5.1.1 no such user");
   expect(tone({ kind: "text", text: "Client session Could not connect to 'x'" })).toBe("e");
 });
 test("a session keeps its colour", () => {

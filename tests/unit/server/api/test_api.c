@@ -170,7 +170,7 @@ static void sign_in(void **state _unused_)
     api_handle(api, &r, &res);
     assert_int_equal(res.status, 200);
     assert_int_equal(res.effect, API_EFFECT_SIGNED_IN);
-    assert_int_equal(api_caller_session(admin.accounts, sv_c(res.secret), &who, NULL), 0);
+    assert_int_equal(api_caller_session(admin.accounts, sv_c(res.secret), true, &who, NULL), 0);
     assert_string_equal(who->who, "root@a.test");
     assert_int_equal(strlen(who->csrf), 32);
     /* The database does not hold what opens the door. */
@@ -179,7 +179,8 @@ static void sign_in(void **state _unused_)
     who->csrf_ok = true;
     assert_int_equal(ask(who, "POST", "/logout", NULL), 204);
     api_caller_free(take_ptr(who));
-    assert_int_equal(api_caller_session(admin.accounts, sv_c(res.secret), &who, NULL), E_NOTFOUND);
+    assert_int_equal(api_caller_session(admin.accounts, sv_c(res.secret), true, &who, NULL),
+                     E_NOTFOUND);
     api_response_done(&res);
     r.body = SV("{\"user\":\"root@a.test\",\"password\":\"no\"}");
     api_handle(api, &r, &res);
@@ -251,6 +252,28 @@ static void log_lines(void **state _unused_)
     assert_false(log_row_parse(SV("250-PIPELINING"), &r));
     assert_false(log_row_parse(SV(""), &r));
     assert_false(log_row_parse(SV("x [1B6C] 1:31:02 text"), &r));
+}
+
+static void kinds_of_log_lines(void **state _unused_)
+{
+    static const char *const kinds[] = { "in", "out", "in", "out", "summary", "text" };
+    _cleanup_(freep) char *path = xasprintf("%s/s20231114-00.log", dir);
+    FILE *f = fopen(path, "we");
+    assert_non_null(f);
+    fputs("192.0.2.1       [0001] 10:31:02 <<< QUIT\n"
+          "192.0.2.1       [0001] 10:31:02 >>> 221 bye\n"
+          "192.0.2.9       [0002] 10:31:02 Client session <<< 550 5.1.1 no\n"
+          "192.0.2.9       [0002] 10:31:02 Client session >>> QUIT\n"
+          "192.0.2.9       [0002] 10:31:02 Client session *** <a> <b> 1 2 00:00:01 OK\n"
+          "192.0.2.9       [0002] 10:31:02 Client session Disconnected\n",
+          f);
+    assert_int_equal(fclose(f), 0);
+    assert_int_equal(ask(root, "GET", "/logs/smtp/lines?date=2023-11-14", NULL), 200);
+    json_t *items = json_object_get(got.body, "items");
+    assert_int_equal(json_array_size(items), ARRAY_LEN(kinds));
+    for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
+        assert_string_equal(json_string_value(json_object_get(json_array_get(items, i), "kind")),
+                            kinds[i]);
 }
 
 static void origins_and_cookies(void **state _unused_)
@@ -401,6 +424,61 @@ static void restarts_are_annotations(void **state _unused_)
     assert_string_equal(annotation_text(0, "kind"), "restart");
 }
 
+/* The queue's module, as the checks hear of it. */
+static json_t *queue_says(void *arg, enum module m, const char *op, json_t *args _unused_)
+{
+    json_int_t hour_ago = (json_int_t)clock_wall_ms() - 3600000;
+    if (m != MOD_SMTP || strcmp(op, "queue.page") != 0)
+        return NULL;
+    return json_pack("{s:b, s:{s:i}, s:[{s:s, s:i, s:I, s:s}, {s:s, s:i, s:I, s:s}, {s:s, s:i, "
+                     "s:I, s:s}]}",
+                     "ok", 1, "states", "overdue", *(int *)arg, "destinations", "domain",
+                     "<b>late.test", "messages", 1, "oldest_ms", hour_ago, "answer", "451 later",
+                     "domain", "new.test", "messages", 9, "oldest_ms", (json_int_t)clock_wall_ms(),
+                     "answer", "", "domain", "many.test", "messages", 5, "oldest_ms",
+                     (json_int_t)clock_wall_ms(), "answer", "no answer");
+}
+
+static const json_t *check(const char *id)
+{
+    json_t *row;
+    size_t i;
+    json_array_foreach(json_object_get(got.body, "items"), i, row)
+    {
+        if (!strcmp(json_string_value(json_object_get(row, "id")), id))
+            return row;
+    }
+    return NULL;
+}
+
+static void what_needs_somebody(void **state _unused_)
+{
+    int overdue = 0;
+    admin.ask = queue_says;
+    admin.arg = &overdue;
+    assert_int_equal(ask(root, "GET", "/health/checks", NULL), 200);
+    const json_t *late = check("destination.<b>late.test");
+    assert_string_equal(json_string_value(json_object_get(late, "object")), "<b>late.test");
+    assert_int_equal(json_integer_value(json_object_get(late, "value")), 1);
+    assert_string_equal(json_string_value(json_object_get(late, "state")), "warn");
+    assert_non_null(strstr(json_string_value(json_object_get(late, "detail")), "451 later"));
+    assert_non_null(check("destination.many.test"));
+    assert_null(check("destination.new.test")); /* it has not been tried yet */
+    assert_string_equal(json_string_value(json_object_get(check("queue.overdue"), "state")), "ok");
+    assert_string_equal(json_string_value(json_object_get(check("module.smtp"), "state")), "bad");
+    assert_string_equal(json_string_value(json_object_get(check("logins.refused"), "state")), "ok");
+    overdue = 3;
+    ctr_add(CTR_auth_failed, 100);
+    ask(root, "GET", "/health/checks", NULL);
+    assert_string_equal(json_string_value(json_object_get(check("queue.overdue"), "state")),
+                        "warn");
+    assert_int_equal(json_integer_value(json_object_get(check("queue.overdue"), "value")), 3);
+    assert_string_equal(json_string_value(json_object_get(check("logins.refused"), "state")),
+                        "warn");
+    admin.ask = NULL;
+    admin.arg = NULL;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -417,8 +495,10 @@ int main(void)
         cmocka_unit_test(every_route_is_documented_once),
         cmocka_unit_test(csv_fields),
         cmocka_unit_test(log_lines),
+        cmocka_unit_test(kinds_of_log_lines),
         cmocka_unit_test(origins_and_cookies),
         cmocka_unit_test(times),
+        cmocka_unit_test(what_needs_somebody),
     };
     int r = cmocka_run_group_tests(tests, begin, end);
     json_decref(got.body);

@@ -51,6 +51,11 @@ export interface Call<P extends keyof paths, M extends Method> {
 }
 
 const prefix = "/api/v1";
+/** What is read this long after the last key, click or touch was read by the page itself: the session counts as idle meanwhile. */
+const attention = 30_000;
+let lastInput = Date.now();
+if (typeof addEventListener === "function")
+  for (const type of ["pointerdown", "keydown", "wheel", "touchstart"]) addEventListener(type, () => { lastInput = Date.now(); }, { capture: true, passive: true });
 let csrf = "";
 let signedOut: () => void = () => undefined;
 
@@ -96,6 +101,7 @@ async function send<T>(method: Method, address: string, call: { body?: unknown; 
     headers["Content-Type"] = method === "patch" ? "application/merge-patch+json" : "application/json";
     init.body = JSON.stringify(call.body);
   }
+  if (method === "get" && Date.now() - lastInput > attention) headers["X-Background"] = "1";
   if (call.ifMatch) headers["If-Match"] = call.ifMatch;
   if (call.signal) init.signal = call.signal;
   let response: Response;

@@ -3,6 +3,7 @@ import { english, loadLanguage, TranslationContext, useText, type Language, type
 import { preference, usePreference } from "../lib/prefs";
 import { matchPath, navigate, usePath } from "../lib/router";
 import { useTheme } from "../lib/theme";
+import { NoRight } from "../ui/ListState";
 import { PageHead } from "../ui/Page";
 import { Empty, ErrorNote, Skeleton } from "../ui/States";
 import { Frame } from "./Frame";
@@ -98,9 +99,7 @@ function Routed() {
     return (
       <>
         <PageHead title={t("forbidden")} />
-        <Empty icon="lock" title={t("forbidden.title")}>
-          {me.domains?.length ? <span>{t("forbidden.domains", { domains: me.domains.join(", ") })}</span> : null}
-        </Empty>
+        <NoRight />
       </>
     );
   const Screen = screenOf(found.route.load);

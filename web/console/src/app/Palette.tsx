@@ -8,7 +8,7 @@ import { Icon } from "../ui/Icon";
 import type { IconName } from "../ui/icons";
 import { useMe } from "./me";
 import { navigation } from "./nav";
-import { useFound, type Found } from "./search";
+import { knownByLooks, useFound, type Found } from "./search";
 
 const recentKey = "recent";
 function recentFinds(): Found[] {
@@ -29,7 +29,8 @@ export function Palette({ onClose }: { onClose: () => void }) {
   const me = useMe();
   const [text, setText] = useState("");
   const [at, setAt] = useState(0);
-  const found = useFound(text);
+  const told = useFound(text);
+  const found = useMemo(() => [...told, ...knownByLooks(text).filter((f) => me.scopes.includes(f.kind === "ip" ? "sessions:read" : "queue:read"))], [told, text, me]);
   const list = useRef<HTMLDivElement>(null);
 
   const groups = useMemo<Group[]>(() => {
@@ -40,7 +41,7 @@ export function Palette({ onClose }: { onClose: () => void }) {
       return recent.length ? [{ label: t("find.recent"), entries: recent.map(entry) }] : [];
     }
     const out: Group[] = [];
-    for (const kind of ["message", "account", "domain", "session", "setting"] as const) {
+    for (const kind of ["message", "account", "domain", "session", "ip", "host", "setting"] as const) {
       const entries = found.filter((f) => f.kind === kind).map(entry);
       if (entries.length) out.push({ label: t(`find.${kind}`), entries });
     }

@@ -1,15 +1,22 @@
 import { useEffect, useState } from "react";
 import { api } from "../api/client";
 import type { SearchHit } from "../api/schema";
-import { messageAddress, sessionAddress, settingAddress } from "../lib/places";
+import { hostAddress, hostText, ipAddress, ipText, messageAddress, sessionAddress, settingAddress } from "../lib/places";
 import type { IconName } from "../ui/icons";
 
 export interface Found {
-  kind: SearchHit["type"];
+  kind: SearchHit["type"] | "ip" | "host";
   icon: IconName;
   title: string;
   detail: string;
   to: string;
+}
+
+/** What is known by its looks alone. */
+export function knownByLooks(text: string): Found[] {
+  const q = text.trim();
+  if (ipText.test(q)) return [{ kind: "ip", icon: "globe", title: q, detail: "", to: ipAddress(q) }];
+  return hostText.test(q) ? [{ kind: "host", icon: "globe", title: q.toLowerCase(), detail: "", to: hostAddress(q.toLowerCase()) }] : [];
 }
 
 const icons: Record<SearchHit["type"], IconName> = { message: "mail", account: "user", domain: "at", session: "sessions", setting: "gear" };

@@ -47,6 +47,11 @@ export function formatDate(iso: string | Date, locale: string): string {
 export function formatTime(iso: string | Date, locale: string): string {
   return new Intl.DateTimeFormat(locale, { timeStyle: "medium" }).format(new Date(iso));
 }
+/** A point of a chart whose steps are `step` milliseconds long. */
+export function formatPoint(at: number, step: number, locale: string): string {
+  const day = step >= 86_400_000;
+  return new Intl.DateTimeFormat(locale, { weekday: "short", day: "numeric", month: "short", ...(day ? { year: "numeric" } : { hour: "2-digit", minute: "2-digit" }) }).format(at);
+}
 /** Times of today without the date, others with it. */
 export function formatMoment(iso: string, locale: string, now = new Date()): string {
   const at = new Date(iso);

@@ -1,15 +1,15 @@
 // Lines of the text logs as the log screen needs them. Pure.
 import type { LogLine } from "../api/schema";
 
-/** Text without the arrows that its kind says already. */
+/** Text without the arrows that its kind says already. Outgoing sessions keep their prefix. */
 export function bodyOf(line: Pick<LogLine, "kind" | "text">): string {
-  return line.kind === "in" || line.kind === "out" ? line.text.replace(/^(<<<|>>>) ?/, "") : line.text;
+  return line.kind === "in" || line.kind === "out" ? line.text.replace(/^(Client session )?(<<<|>>>) ?/, "$1") : line.text;
 }
 
 /** Lines that tell of a failure, for the eye: replies 4xx and 5xx, failed connections and sign-ins. */
 export function tone(line: Pick<LogLine, "kind" | "text">): "e" | "w" | "" {
   if (line.kind === "in" || line.kind === "out") {
-    const code = /^(?:<<<|>>>) ?([2-5]\d\d)[ -]/.exec(line.text)?.[1];
+    const code = /^(?:Client session )?(?:<<<|>>>) ?([2-5]\d\d)[ -]/.exec(line.text)?.[1];
     return code?.startsWith("5") ? "e" : code?.startsWith("4") ? "w" : "";
   }
   if (/could not|failed|refused|INCOMPLETE-SESSION|TIMEOUT/i.test(line.text)) return line.kind === "summary" ? "w" : "e";

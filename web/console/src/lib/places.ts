@@ -13,6 +13,30 @@ export function messageAddress(id: string): string {
 export function traceAddress(field: "address" | "ip" | "session", value: string): string {
   return `/trace?q=${encodeURIComponent(`${field}:${value}`)}&span=7d`;
 }
+/** Ended sessions of the last days. */
+export function historyAddress(q: string): string {
+  return `/status/sessions/history?q=${encodeURIComponent(q)}&span=7d`;
+}
+export function logAddress(service: string, q: string): string {
+  return `/status/logs/${service}?q=${encodeURIComponent(q)}`;
+}
+export function accountAddress(account: string): string {
+  return `/accounts/${encodeURIComponent(account)}`;
+}
+export function ipAddress(ip: string): string {
+  return `/ip/${encodeURIComponent(ip)}`;
+}
+export function hostAddress(host: string): string {
+  return `/hosts/${encodeURIComponent(host)}`;
+}
+/** What was changed or looked at: "account a@b.example", "setting smtp.vrfy". */
+export function auditAddress(object: string): string {
+  return `/system/audit?q=${encodeURIComponent(`object:"${object.replaceAll('"', "")}"`)}`;
+}
+/** Dotted quads, and what has colons and nothing but hex digits. */
+export const ipText = /^(?:\d{1,3}(?:\.\d{1,3}){3}|(?=[^:]*:[^:]*:)[0-9a-f:.]{2,45})$/i;
+/** The shape of a name of a host: labels with dots between. */
+export const hostText = /^(?=.{4,253}$)[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)+$/i;
 /** "OSA88513": as the logs write it. */
 export const messageId = /^[A-Z]{3}\d{5}$/;
 /** Sixteen hex digits: the key of a message or of a session. */

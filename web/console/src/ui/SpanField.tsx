@@ -3,39 +3,10 @@ import { useText } from "../i18n";
 import { isCustom, parseMoment, spanNames, typedMoment, type SpanChoice } from "../lib/span";
 import { addressWith, navigate } from "../lib/router";
 import { Segments } from "./Page";
+import { ParsedField } from "./ParsedField";
 
 function MomentField({ label, value, onChange }: { label: string; value: string; onChange: (iso: string) => void }) {
-  const [text, setText] = useState(typedMoment(value));
-  const [shown, setShown] = useState(value);
-  if (shown !== value) {
-    setShown(value);
-    setText(typedMoment(value));
-  }
-  const wrong = text !== "" && parseMoment(text) === undefined;
-  return (
-    <label className={`field ${wrong ? "wrong" : ""}`}>
-      <span className="lb">{label}</span>
-      <input
-        value={text}
-        size={16}
-        className="num"
-        placeholder="2026-03-12 10:30"
-        aria-label={label}
-        aria-invalid={wrong}
-        inputMode="numeric"
-        autoComplete="off"
-        translate="no"
-        onChange={(e) => {
-          setText(e.target.value);
-          const iso = e.target.value === "" ? "" : parseMoment(e.target.value);
-          if (iso !== undefined && typedMoment(iso) !== typedMoment(value)) {
-            setShown(iso);
-            onChange(iso);
-          }
-        }}
-      />
-    </label>
-  );
+  return <ParsedField label={label} value={value} size={16} placeholder="2026-03-12 10:30" parse={parseMoment} show={typedMoment} onChange={onChange} />;
 }
 
 /** The span of a list, in the address: a length back from now, or from one moment to another. */

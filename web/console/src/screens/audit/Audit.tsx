@@ -3,19 +3,16 @@ import { api } from "../../api/client";
 import type { AuditEntry } from "../../api/schema";
 import { useText, type Text } from "../../i18n";
 import { formatMoment, utcTitle } from "../../lib/format";
-import { useKeys } from "../../lib/keys";
 import { usePaged, type PageOf } from "../../lib/paged";
 import { messageAddress, sessionAddress, settingAddress } from "../../lib/places";
 import { Link, useParam } from "../../lib/router";
 import { toast } from "../../lib/toast";
 import { asText, useFilter, type FilterFields } from "../../lib/usefilter";
-import { FilterLine } from "../../ui/FilterLine";
 import { Icon } from "../../ui/Icon";
-import { PageHead } from "../../ui/Page";
+import { ListScreen } from "../../ui/ListScreen";
 import { Raw } from "../../ui/Raw";
-import { Empty, ErrorNote, failed, Skeleton } from "../../ui/States";
+import { failed } from "../../ui/States";
 import type { Column } from "../../ui/table/columns";
-import { DataTable } from "../../ui/table/DataTable";
 
 const fields: FilterFields = { who: asText("admin"), object: asText("object") };
 const idOf = (e: AuditEntry) => e.id;
@@ -26,9 +23,14 @@ function placeOf(object: string): string | undefined {
   if (kind === "account") return `/accounts/${encodeURIComponent(name)}`;
   if (kind === "domain") return `/domains/${encodeURIComponent(name)}`;
   if (kind === "setting") return settingAddress(name);
+  if (kind === "alias" && name.includes("@")) return `/domains/${encodeURIComponent(name.slice(name.lastIndexOf("@") + 1))}`;
+  if (kind === "queue") return "/status/queue";
+  if (kind === "module") return "/system/services";
   // A look is recorded as the call that was made, with what it asked for.
   if ((kind === "session" || kind === "getTranscript") && /^[0-9a-f]{16}$/i.test(name)) return sessionAddress(name);
-  if (kind === "getMessage" && name) return messageAddress(name);
+  // "getQueueMessageContent outgoing OSA88513"
+  const last = name.split(" ").at(-1) ?? "";
+  if (/^get\w*Content$/.test(kind ?? "") && last) return messageAddress(last);
   return undefined;
 }
 
@@ -45,7 +47,6 @@ export default function Audit() {
     (cursor, signal) => api.get("/audit", { query: { ...filter.params, limit: 100, ...(cursor ? { cursor } : {}) }, signal }) as Promise<PageOf<AuditEntry>>,
     idOf,
   );
-  useKeys({ r: list.refresh });
   const { refresh } = list;
   const columns = useMemo<Column<AuditEntry>[]>(() => {
     const revert = (e: AuditEntry) => {
@@ -86,21 +87,16 @@ export default function Audit() {
     ];
   }, [t, refresh]);
   return (
-    <>
-      <PageHead title={t("nav.audit")} />
-      <div className="bar line"><FilterLine label={t("audit.filter")} placeholder={t("audit.filter.hint")} fields={fields} /></div>
-      {list.error && list.items && <div className="page-note"><ErrorNote error={list.error} retryAt={list.retryAt} onRetry={list.refresh} /></div>}
-      <DataTable name="audit" label={t("nav.audit")} columns={columns} rows={list.items} idOf={idOf} onMore={list.more}>
-        {!list.items && list.loading && !list.error && <Skeleton />}
-        {!list.items && list.error && <div className="page-note"><ErrorNote error={list.error} retryAt={list.retryAt} onRetry={list.refresh} /></div>}
-        {list.items?.length === 0 &&
-          (filter.text ? (
-            <Empty icon="filter" title={t("filter.none")}><button type="button" className="btn" onClick={() => { setText(""); }}>{t("filter.reset")}</button></Empty>
-          ) : (
-            <Empty icon="report" title={t("audit.empty")} />
-          ))}
-      </DataTable>
-      <div className="foot"><span>{t("audit.foot")}</span></div>
-    </>
+    <ListScreen
+      name="audit"
+      title={t("nav.audit")}
+      filter={{ label: t("audit.filter"), placeholder: t("audit.filter.hint"), fields }}
+      fixedColumns
+      list={list}
+      columns={columns}
+      idOf={idOf}
+      state={{ filter: { text: filter.text, onReset: () => { setText(""); } }, nothing: { icon: "report", title: t("audit.empty") } }}
+      foot={<span>{t("audit.foot")}</span>}
+    />
   );
 }

@@ -5,25 +5,22 @@ import { useMe } from "../../app/me";
 import { useText, type Key } from "../../i18n";
 import { useEditor } from "../../lib/editor";
 import { formatBytes } from "../../lib/format";
+import { auditAddress, historyAddress, logAddress, traceAddress } from "../../lib/places";
 import { useResource } from "../../lib/resource";
 import { Link, navigate } from "../../lib/router";
 import { toast } from "../../lib/toast";
 import { ConfirmDialog } from "../../ui/ConfirmDialog";
-import { Conflict } from "../../ui/Conflict";
 import { CopyButton } from "../../ui/Copy";
 import { Dialog } from "../../ui/Dialog";
 import { Field } from "../../ui/Field";
 import { Icon } from "../../ui/Icon";
-import { PageHead } from "../../ui/Page";
-import { Raw } from "../../ui/Raw";
-import { Empty, ErrorNote, failed, Skeleton } from "../../ui/States";
-import { EnabledBadge } from "./Accounts";
+import { ErrorNote, failed } from "../../ui/States";
 import { AppPasswords } from "./AppPasswords";
+import { ObjectPage } from "./ObjectPage";
 import { Check, faultOf, generalFault, LinesField, newPassword, SizeField } from "./fields";
 
 type Editable = Pick<AccountValue, "name" | "enabled" | "quota" | "soft_quota" | "max_message" | "local_only" | "aliases" | "role" | "admin_domains">;
-const editable = ["name", "enabled", "quota", "soft_quota", "max_message", "local_only", "aliases", "role", "admin_domains"] as const;
-const labels: Record<(typeof editable)[number], Key> = {
+const labels: Record<keyof Editable, Key> = {
   name: "account.name",
   enabled: "account.enabled",
   quota: "account.quota",
@@ -58,6 +55,7 @@ function PasswordDialog({ address, onClose }: { address: string; onClose: () => 
       <form className="form" onSubmit={(e) => { e.preventDefault(); void submit(); }}>
         {generalFault(error, ["password"]) && error && <ErrorNote error={error} />}
         <Field label={t("password")} hint={t("account.password.hint")} error={faultOf(error, "password")} value={password} onChange={(e) => { setPassword(e.target.value); }} autoComplete="new-password" spellCheck={false} />
+        <p className="t3">{t("account.password.ends")}</p>
         <div className="row">
           <button type="button" className="btn sm" onClick={() => { setPassword(newPassword()); }}>{t("account.password.new")}</button>
           <CopyButton text={password} label={t("account.password.copy")} />
@@ -74,6 +72,7 @@ function PasswordDialog({ address, onClose }: { address: string; onClose: () => 
 export default function Account({ params }: { params: Record<string, string> }) {
   const t = useText();
   const me = useMe();
+  const may = (scope: string) => me.scopes.includes(scope);
   const address = params["account"] ?? "";
   const path = { account: address };
   const [dialog, setDialog] = useState<"password" | "delete">();
@@ -88,9 +87,6 @@ export default function Account({ params }: { params: Record<string, string> }) 
   const mayChange = whole.data?.actions.includes("change") ?? false;
   const mayDelete = whole.data?.actions.includes("delete") ?? false;
   const system = me.role === "system-admin" || me.proof === "local";
-  const save = async () => {
-    if (await edit.save()) toast(t("saved"));
-  };
   const remove = () => {
     api.delete("/accounts/{account}", { path }).then(
       () => {
@@ -100,78 +96,66 @@ export default function Account({ params }: { params: Record<string, string> }) 
       (e: unknown) => { failed(e, t); },
     );
   };
-  const general = generalFault(edit.error, editable);
   return (
     <>
-      <PageHead title={address} sub={v && <EnabledBadge enabled={v.enabled} t={t} />}>
-        {mayChange && <button type="button" className="btn" onClick={() => { setDialog("password"); }}><Icon name="key" />{t("account.password.change")}</button>}
-        {mayDelete && address !== me.account && <button type="button" className="btn danger" onClick={() => { setDialog("delete"); }}><Icon name="trash" />{t("delete")}</button>}
-      </PageHead>
-      <div className="scroll">
-        <div className="pad narrow-page">
-          <nav className="crumbs" aria-label={t("crumbs")}><Link to="/accounts">{t("nav.accounts")}</Link> / <Raw>{address}</Raw></nav>
-          {edit.missing && (edit.missing.status === 404 ? <Empty icon="user" title={t("account.gone")} /> : <ErrorNote error={edit.missing} onRetry={edit.reload} />)}
-          {!v && !edit.missing && <Skeleton rows={6} />}
-          {v && (
-            <>
-              <div className="row wrap links">
-                {usage.data && <span className="t2">{t("account.usage", { size: formatBytes(usage.data.used, t.locale), n: usage.data.messages })}</span>}
-                <Link to={`/status/sessions?q=${encodeURIComponent(`account:${address}`)}`}>{t("account.sessions")}</Link>
-                <Link to={`/status/queue?q=${encodeURIComponent(`from:${address}`)}`}>{t("account.queue")}</Link>
-                <Link to={`/status/logs/smtp?q=${encodeURIComponent(address)}`}>{t("account.logs")}</Link>
+      <ObjectPage
+        name={address}
+        list={{ to: "/accounts", label: t("nav.accounts") }}
+        icon="user"
+        gone={t("account.gone")}
+        edit={edit}
+        labels={labels}
+        mayChange={mayChange}
+        actions={
+          <>
+            {mayChange && <button type="button" className="btn" onClick={() => { setDialog("password"); }}><Icon name="key" />{t("account.password.change")}</button>}
+            {mayDelete && address !== me.account && <button type="button" className="btn danger" onClick={() => { setDialog("delete"); }}><Icon name="trash" />{t("delete")}</button>}
+          </>
+        }
+        links={
+          <>
+            {usage.data && <span className="t2">{t("account.usage", { size: formatBytes(usage.data.used, t.locale), n: usage.data.messages })}</span>}
+            <Link to={`/status/sessions?q=${encodeURIComponent(`account:${address}`)}`}>{t("account.sessions")}</Link>
+            <Link to={`/status/queue?q=${encodeURIComponent(`from:${address}`)}`}>{t("account.queue")}</Link>
+            {may("messages:read") && <Link to={traceAddress("address", address)}>{t("account.messages")}</Link>}
+            {may("sessions:read") && <Link to={historyAddress(`account:${address}`)}>{t("account.history")}</Link>}
+            <Link to={logAddress("smtp", address)}>{t("account.logs")}</Link>
+            {may("audit:read") && <Link to={auditAddress(`account ${address}`)}>{t("account.audit")}</Link>}
+          </>
+        }
+        below={<AppPasswords address={address} mayChange={mayChange} />}
+      >
+        {v && (
+          <>
+            <Check label={t("account.enabled")} hint={t("account.enabled.hint")} checked={v.enabled} onChange={(enabled) => { edit.set({ enabled }); }} />
+            <Check label={t("account.localonly")} hint={t("account.localonly.hint")} checked={v.local_only} onChange={(local_only) => { edit.set({ local_only }); }} />
+            <div className="two">
+              <Field label={t("account.name")} error={faultOf(edit.error, "name")} value={v.name} onChange={(e) => { edit.set({ name: e.target.value }); }} autoComplete="off" />
+              <SizeField label={t("account.quota")} hint={t("account.quota.hint")} value={v.quota} error={faultOf(edit.error, "quota")} onChange={(quota) => { edit.set({ quota }); }} />
+              <SizeField label={t("account.softquota")} hint={t("account.softquota.hint")} value={v.soft_quota} error={faultOf(edit.error, "soft_quota")} onChange={(soft_quota) => { edit.set({ soft_quota }); }} />
+              <SizeField label={t("account.maxmessage")} hint={t("account.maxmessage.hint")} value={v.max_message} error={faultOf(edit.error, "max_message")} onChange={(max_message) => { edit.set({ max_message }); }} />
+            </div>
+            <LinesField label={t("account.aliases")} hint={t("account.aliases.hint")} value={v.aliases} error={faultOf(edit.error, "aliases")} onChange={(aliases) => { edit.set({ aliases }); }} />
+            {system && (
+              <div className="two">
+                <Field label={t("account.role")} hint={t("account.role.hint")} error={faultOf(edit.error, "role")}>
+                  {(p) => (
+                    <select {...p} value={v.role} onChange={(e) => { edit.set({ role: e.target.value as Editable["role"] }); }}>
+                      {(["user", "domain-admin", "system-admin"] as const).map((r) => <option key={r} value={r}>{t(`role.${r}`)}</option>)}
+                    </select>
+                  )}
+                </Field>
+                <LinesField label={t("account.admindomains")} hint={t("account.admindomains.hint")} value={v.admin_domains} error={faultOf(edit.error, "admin_domains")} disabled={v.role !== "domain-admin"} onChange={(admin_domains) => { edit.set({ admin_domains }); }} />
               </div>
-              <form className="form card-form" onSubmit={(e) => { e.preventDefault(); void save(); }}>
-                <fieldset disabled={!mayChange}>
-                  <legend className="sr">{t("account.properties")}</legend>
-                  {general && <ErrorNote error={general} />}
-                  <Check label={t("account.enabled")} hint={t("account.enabled.hint")} checked={v.enabled} onChange={(enabled) => { edit.set({ enabled }); }} />
-                  <Check label={t("account.localonly")} hint={t("account.localonly.hint")} checked={v.local_only} onChange={(local_only) => { edit.set({ local_only }); }} />
-                  <div className="two">
-                    <Field label={t("account.name")} error={faultOf(edit.error, "name")} value={v.name} onChange={(e) => { edit.set({ name: e.target.value }); }} autoComplete="off" />
-                    <SizeField label={t("account.quota")} hint={t("account.quota.hint")} value={v.quota} error={faultOf(edit.error, "quota")} onChange={(quota) => { edit.set({ quota }); }} />
-                    <SizeField label={t("account.softquota")} hint={t("account.softquota.hint")} value={v.soft_quota} error={faultOf(edit.error, "soft_quota")} onChange={(soft_quota) => { edit.set({ soft_quota }); }} />
-                    <SizeField label={t("account.maxmessage")} hint={t("account.maxmessage.hint")} value={v.max_message} error={faultOf(edit.error, "max_message")} onChange={(max_message) => { edit.set({ max_message }); }} />
-                  </div>
-                  <LinesField label={t("account.aliases")} hint={t("account.aliases.hint")} value={v.aliases} error={faultOf(edit.error, "aliases")} onChange={(aliases) => { edit.set({ aliases }); }} />
-                  {system && (
-                    <div className="two">
-                      <Field label={t("account.role")} hint={t("account.role.hint")} error={faultOf(edit.error, "role")}>
-                        {(p) => (
-                          <select {...p} value={v.role} onChange={(e) => { edit.set({ role: e.target.value as Editable["role"] }); }}>
-                            {(["user", "domain-admin", "system-admin"] as const).map((r) => <option key={r} value={r}>{t(`role.${r}`)}</option>)}
-                          </select>
-                        )}
-                      </Field>
-                      <LinesField label={t("account.admindomains")} hint={t("account.admindomains.hint")} value={v.admin_domains} error={faultOf(edit.error, "admin_domains")} disabled={v.role !== "domain-admin"} onChange={(admin_domains) => { edit.set({ admin_domains }); }} />
-                    </div>
-                  )}
-                  {mayChange && (
-                    <div className="acts-row">
-                      <button type="button" className="btn" disabled={!edit.dirty} onClick={edit.reset}>{t("discard")}</button>
-                      <button type="submit" className="btn pri" disabled={!edit.dirty || edit.busy}>{t("save")}</button>
-                    </div>
-                  )}
-                </fieldset>
-              </form>
-              <AppPasswords address={address} mayChange={mayChange} />
-            </>
-          )}
-        </div>
-      </div>
+            )}
+          </>
+        )}
+      </ObjectPage>
       {dialog === "password" && <PasswordDialog address={address} onClose={() => { setDialog(undefined); }} />}
       {dialog === "delete" && (
         <ConfirmDialog title={t("account.delete.title")} word={address} verb={t("account.delete.verb")} onClose={() => { setDialog(undefined); }} onConfirm={remove}>
           {t.rich("account.delete.text", { address: <b className="strong" translate="no">{address}</b>, n: usage.data?.messages ?? 0, size: formatBytes(usage.data?.used ?? 0, t.locale) })}
         </ConfirmDialog>
-      )}
-      {edit.conflict && (
-        <Conflict
-          what={address}
-          fields={edit.conflict}
-          nameOf={(f) => t(labels[f as keyof typeof labels])}
-          onClose={() => void edit.resolve(undefined)}
-          onChoose={(take) => void edit.resolve(take).then((ok) => { if (ok) toast(t("saved")); })}
-        />
       )}
     </>
   );

@@ -9,14 +9,10 @@ import { usePaged, type PageOf } from "../../lib/paged";
 import { Link, navigate, useParam } from "../../lib/router";
 import { asText, useFilter, type FilterFields } from "../../lib/usefilter";
 import { Badge } from "../../ui/Badge";
-import { FilterLine } from "../../ui/FilterLine";
 import { Icon } from "../../ui/Icon";
-import { PageHead } from "../../ui/Page";
+import { ListScreen } from "../../ui/ListScreen";
 import { Raw } from "../../ui/Raw";
-import { Empty, ErrorNote, Skeleton } from "../../ui/States";
 import type { Column } from "../../ui/table/columns";
-import { ColumnsButton } from "../../ui/table/ColumnsButton";
-import { DataTable } from "../../ui/table/DataTable";
 import { AccountForm } from "./AccountForm";
 import { ImportDialog } from "./ImportDialog";
 
@@ -54,34 +50,33 @@ export default function Accounts() {
     (cursor, signal) => api.get("/accounts", { query: { ...filter.params, limit: 200, ...(cursor ? { cursor } : {}) }, signal }) as Promise<PageOf<AccountRow>>,
     idOf,
   );
-  useKeys({ r: list.refresh, ...(current && { Enter: () => { navigate(accountPath(current.address)); }, o: () => { navigate(accountPath(current.address)); } }) });
+  useKeys({ ...(current && { Enter: () => { navigate(accountPath(current.address)); }, o: () => { navigate(accountPath(current.address)); } }) });
   const close = () => { setDialog("", true); };
   return (
     <>
-      <PageHead title={t("nav.accounts")}>
-        {mayWrite && (
+      <ListScreen
+        name="accounts"
+        title={t("nav.accounts")}
+        actions={
+          mayWrite && (
           <>
             <button type="button" className="btn deskonly" onClick={() => { setDialog("import"); }}><Icon name="upload" />{t("import")}</button>
             <button type="button" className="btn pri" onClick={() => { setDialog("new"); }}><Icon name="plus" />{t("account.new")}</button>
           </>
-        )}
-      </PageHead>
-      <div className="bar line">
-        <FilterLine label={t("account.filter")} placeholder={t("account.filter.hint")} fields={fields} />
-        <ColumnsButton name="accounts" columns={columns} />
-      </div>
-      {list.error && list.items && <div className="page-note"><ErrorNote error={list.error} retryAt={list.retryAt} onRetry={list.refresh} /></div>}
-      <DataTable name="accounts" label={t("nav.accounts")} columns={columns} rows={list.items} idOf={idOf} total={list.total} onMore={list.more} onCurrent={setCurrent}>
-        {!list.items && list.loading && !list.error && <Skeleton />}
-        {!list.items && list.error && <div className="page-note"><ErrorNote error={list.error} retryAt={list.retryAt} onRetry={list.refresh} /></div>}
-        {list.items?.length === 0 &&
-          (filter.text ? (
-            <Empty icon="filter" title={t("filter.none")}><button type="button" className="btn" onClick={() => { setText(""); }}>{t("filter.reset")}</button></Empty>
-          ) : (
-            <Empty icon="users" title={t("account.empty")}>{mayWrite && <button type="button" className="btn" onClick={() => { setDialog("new"); }}>{t("account.new")}</button>}</Empty>
-          ))}
-      </DataTable>
-      <div className="foot"><span>{t("account.count", { n: list.total ?? 0 })}</span></div>
+        )
+        }
+        filter={{ label: t("account.filter"), placeholder: t("account.filter.hint"), fields }}
+        list={list}
+        counted
+        columns={columns}
+        idOf={idOf}
+        onCurrent={setCurrent}
+        state={{
+          filter: { text: filter.text, onReset: () => { setText(""); } },
+          nothing: { icon: "users", title: t("account.empty"), children: mayWrite && <button type="button" className="btn" onClick={() => { setDialog("new"); }}>{t("account.new")}</button> },
+        }}
+        foot={<span>{t("account.count", { n: list.total ?? 0 })}</span>}
+      />
       {dialog === "new" && mayWrite && <AccountForm domain={String(filter.params["domain"] ?? "")} onClose={close} onDone={(address) => { navigate(accountPath(address)); }} />}
       {dialog === "import" && mayWrite && <ImportDialog onClose={close} onDone={list.refresh} />}
     </>

@@ -12,13 +12,11 @@ import { useFilter, type FilterFields } from "../../lib/usefilter";
 import { Badge } from "../../ui/Badge";
 import { Dialog } from "../../ui/Dialog";
 import { Field } from "../../ui/Field";
-import { FilterLine } from "../../ui/FilterLine";
 import { Icon } from "../../ui/Icon";
-import { PageHead } from "../../ui/Page";
+import { ListScreen } from "../../ui/ListScreen";
 import { Raw } from "../../ui/Raw";
-import { Empty, ErrorNote, Skeleton } from "../../ui/States";
+import { ErrorNote } from "../../ui/States";
 import type { Column } from "../../ui/table/columns";
-import { DataTable } from "../../ui/table/DataTable";
 import { EnabledBadge } from "./Accounts";
 import { faultOf, generalFault } from "./fields";
 
@@ -82,25 +80,30 @@ export default function Domains() {
     (cursor, signal) => api.get("/domains", { query: { ...filter.params, sort: order as "domain", limit: 200, ...(cursor ? { cursor } : {}) }, signal }) as Promise<PageOf<Domain>>,
     idOf,
   );
-  useKeys({ r: list.refresh, ...(current && { Enter: () => { navigate(domainPath(current.domain)); }, o: () => { navigate(domainPath(current.domain)); } }) });
+  useKeys({ ...(current && { Enter: () => { navigate(domainPath(current.domain)); }, o: () => { navigate(domainPath(current.domain)); } }) });
   return (
     <>
-      <PageHead title={t("nav.domains")}>
-        {mayWrite && <button type="button" className="btn pri" onClick={() => { setDialog("new"); }}><Icon name="plus" />{t("domain.new")}</button>}
-      </PageHead>
-      <div className="bar line"><FilterLine label={t("domain.filter")} placeholder={t("domain.filter.hint")} fields={fields} /></div>
-      {list.error && list.items && <div className="page-note"><ErrorNote error={list.error} retryAt={list.retryAt} onRetry={list.refresh} /></div>}
-      <DataTable name="domains" label={t("nav.domains")} columns={columns} rows={list.items} idOf={idOf} total={list.total} sort={order} onSort={setSort} onMore={list.more} onCurrent={setCurrent}>
-        {!list.items && list.loading && !list.error && <Skeleton />}
-        {!list.items && list.error && <div className="page-note"><ErrorNote error={list.error} retryAt={list.retryAt} onRetry={list.refresh} /></div>}
-        {list.items?.length === 0 &&
-          (filter.text ? (
-            <Empty icon="filter" title={t("filter.none")}><button type="button" className="btn" onClick={() => { setText(""); }}>{t("filter.reset")}</button></Empty>
-          ) : (
-            <Empty icon="at" title={t("domain.empty")}>{mayWrite && <button type="button" className="btn" onClick={() => { setDialog("new"); }}>{t("domain.new")}</button>}</Empty>
-          ))}
-      </DataTable>
-      <div className="foot"><span>{t("domain.count", { n: list.total ?? 0 })}</span></div>
+      <ListScreen
+        name="domains"
+        title={t("nav.domains")}
+        actions={
+          mayWrite && <button type="button" className="btn pri" onClick={() => { setDialog("new"); }}><Icon name="plus" />{t("domain.new")}</button>
+        }
+        filter={{ label: t("domain.filter"), placeholder: t("domain.filter.hint"), fields }}
+        fixedColumns
+        list={list}
+        counted
+        columns={columns}
+        idOf={idOf}
+        sort={order}
+        onSort={setSort}
+        onCurrent={setCurrent}
+        state={{
+          filter: { text: filter.text, onReset: () => { setText(""); } },
+          nothing: { icon: "at", title: t("domain.empty"), children: mayWrite && <button type="button" className="btn" onClick={() => { setDialog("new"); }}>{t("domain.new")}</button> },
+        }}
+        foot={<span>{t("domain.count", { n: list.total ?? 0 })}</span>}
+      />
       {dialog === "new" && mayWrite && <NewDomain onClose={() => { setDialog("", true); }} />}
     </>
   );

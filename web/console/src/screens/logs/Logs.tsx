@@ -7,14 +7,15 @@ import { useText } from "../../i18n";
 import { formatBytes } from "../../lib/format";
 import { useKeys } from "../../lib/keys";
 import { append, bodyOf, hitsIn, hue, tone } from "../../lib/loglines";
-import { sessionAddress } from "../../lib/places";
+import { ipAddress, ipText, sessionAddress } from "../../lib/places";
 import { useResource } from "../../lib/resource";
-import { Link, navigate, useParam } from "../../lib/router";
+import { addressWith, Link, navigate, useParam } from "../../lib/router";
 import { toast } from "../../lib/toast";
 import { download } from "../../ui/Copy";
 import { Icon } from "../../ui/Icon";
 import { LiveBadge, PageHead } from "../../ui/Page";
-import { Empty, ErrorNote, failed, Skeleton } from "../../ui/States";
+import { ListState } from "../../ui/ListState";
+import { ErrorNote, failed } from "../../ui/States";
 import { TimeField } from "../../ui/TimeField";
 import { Marked } from "./Marked";
 import { logLabel } from "./names";
@@ -74,7 +75,10 @@ export default function Logs({ params }: { params: Record<string, string> }) {
 
   // Lines are read from the start of the span on; following reads the last second again and adds what is new.
   const query = useMemo(() => ({ ...(date && { date }), ...(from && { from }), ...(to && { to }), ...(q && { filter: q }) }), [date, from, to, q]);
-  const key = `lines ${service} ${JSON.stringify(query)}`;
+  // At midnight the day that is followed becomes another one, and is read from its start.
+  const [today, setToday] = useState({ day: "", turn: 0 });
+  if (newest && newest !== today.day) setToday({ day: newest, turn: today.day ? today.turn + 1 : 0 });
+  const key = `lines ${service} ${JSON.stringify(query)} ${today.turn}`;
   const [view, setView] = useState<View>({ key: "", lines: [], cursor: null, done: false });
   const page = useResource(key, (signal) => api.get("/logs/{service}/lines", { path: { service }, query: { ...query, limit: 2000 }, signal }));
   useEffect(() => {
@@ -226,14 +230,15 @@ export default function Logs({ params }: { params: Record<string, string> }) {
           <div className="call warn"><Icon name="info" /><div className="grow">{t("logs.low", { level: t(`level.${log.level as Levels}`) })}</div>{mayWrite && log.setting && <button type="button" className="btn sm" onClick={raise}>{t("logs.raise")}</button>}</div>
         </div>
       )}
-      {page.error && <div className="page-note"><ErrorNote error={page.error} retryAt={page.retryAt} onRetry={page.refresh} /></div>}
+      {page.error && page.data && <div className="page-note"><ErrorNote error={page.error} retryAt={page.retryAt} onRetry={page.refresh} /></div>}
       <div className="scroll" ref={scroll} tabIndex={0} role="region" aria-label={t("logs.lines")} onScroll={(e) => { const x = e.currentTarget; if (x.scrollHeight - x.scrollTop - x.clientHeight < 800) void more(); }}>
-        {!page.data && !page.error && <Skeleton />}
-        {page.data && lines.length === 0 && !cursor && (
-          <Empty icon="logs" title={q || from || to ? t("logs.nothing.filter") : t("logs.nothing")}>
-            {q && <button type="button" className="btn" onClick={() => { setText(""); setQ(""); }}>{t("filter.reset")}</button>}
-          </Empty>
-        )}
+        <ListState
+          list={{ items: page.data && (lines.length > 0 || view.key === key) ? lines : undefined, loading: page.loading, error: page.error, retryAt: page.retryAt, refresh: page.refresh }}
+          searching={!!cursor}
+          filter={{ text: q || [from, to].filter(Boolean).join(" – "), onReset: () => { setText(""); navigate(addressWith({ q: "", from: "", to: "" }), true); }, none: t("logs.nothing.filter") }}
+          nothing={{ icon: "logs", title: t("logs.nothing") }}
+          {...(log?.setting && { off: { setting: log.setting, title: t("logs.off"), off: "none", on: "debug" } })}
+        />
         <div className={`lg-l ${wrap ? "wrapped" : ""}`} style={{ height: lines.length ? virtualizer.getTotalSize() + 24 : 0, position: "relative" }}>
           {virtualizer.getVirtualItems().map((item) => {
             const l = lines[item.index];
@@ -242,7 +247,7 @@ export default function Logs({ params }: { params: Record<string, string> }) {
               <div key={item.key} data-index={item.index} ref={virtualizer.measureElement} className={`ln ${l.kind === "summary" ? "sum" : l.kind} ${tone(l)} ${hue(l.session ?? "")} ${item.index === current ? "cur" : ""}`} style={{ position: "absolute", top: 0, left: 0, right: 0, transform: `translateY(${item.start}px)` }} onClick={() => { setCurrent(item.index); }}>
                 <span className="tm" translate="no">{l.time}</span>
                 {l.session ? <button type="button" className="thr" title={t("logs.thread")} translate="no" onClick={() => { onlyThread(l.session); }}>{l.session}</button> : <span />}
-                <span className="ip" translate="no">{l.source && l.source !== "SYSTEM" ? <Link to={`/status/sessions?q=${encodeURIComponent(`ip:${l.source}`)}`} tabIndex={-1}>{l.source}</Link> : l.source}</span>
+                <span className="ip" translate="no">{l.source && maySessions && ipText.test(l.source) ? <Link to={ipAddress(l.source)} tabIndex={-1}>{l.source}</Link> : l.source}</span>
                 <span className="ar" aria-hidden="true" translate="no">{l.kind === "in" ? "<<<" : l.kind === "out" ? ">>>" : ""}</span>
                 <span className="tx" translate="no" dir="auto"><Marked text={bodyOf(l)} words={words} find={find} /></span>
               </div>

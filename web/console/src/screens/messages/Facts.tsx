@@ -4,7 +4,7 @@ import { useMay } from "../../app/me";
 import { useText } from "../../i18n";
 import { formatBytes, formatDateTime, utcTitle } from "../../lib/format";
 import { Link } from "../../lib/router";
-import { messageAddress, sessionAddress, traceAddress } from "../../lib/places";
+import { accountAddress, auditAddress, ipAddress, messageAddress, sessionAddress, traceAddress } from "../../lib/places";
 import { Badge, type Tone } from "../../ui/Badge";
 import { CopyButton } from "../../ui/Copy";
 import { Icon } from "../../ui/Icon";
@@ -52,6 +52,7 @@ export function Facts({ message, events }: { message: MessageDetail; events: rea
   const t = useText();
   const maySessions = useMay("sessions:read");
   const mayDirectory = useMay("directory:read");
+  const mayAudit = useMay("audit:read");
   const sessions = maySessions ? sessionsOf(events).slice(-8) : [];
   return (
     <aside aria-label={t("message.facts")}>
@@ -62,10 +63,11 @@ export function Facts({ message, events }: { message: MessageDetail; events: rea
           <dt>{t("message.key")}</dt><dd><Raw mono>{message.key}</Raw></dd>
           <dt>{t("message.time")}</dt><dd translate="no" title={utcTitle(message.time)}>{formatDateTime(message.time, t.locale)}</dd>
           <dt>{t("queue.from")}</dt><dd>{message.sender ? <Link to={traceAddress("address", message.sender)}><Raw>{message.sender}</Raw></Link> : t("queue.bounce.sender")}</dd>
-          {message.account && <><dt>{t("sessions.account")}</dt><dd>{mayDirectory ? <Link to={`/accounts/${encodeURIComponent(message.account)}`}><Raw>{message.account}</Raw></Link> : <Raw>{message.account}</Raw>}</dd></>}
-          {message.peer && <><dt>{t("sessions.peer")}</dt><dd>{message.peer.includes("*") ? <Raw>{message.peer}</Raw> : <Link to={traceAddress("ip", message.peer)}><Raw>{message.peer}</Raw></Link>}</dd></>}
+          {message.account && <><dt>{t("sessions.account")}</dt><dd>{mayDirectory ? <Link to={accountAddress(message.account)}><Raw>{message.account}</Raw></Link> : <Raw>{message.account}</Raw>}</dd></>}
+          {message.peer && <><dt>{t("sessions.peer")}</dt><dd>{message.peer.includes("*") ? <Raw>{message.peer}</Raw> : <Link to={maySessions ? ipAddress(message.peer) : traceAddress("ip", message.peer)}><Raw>{message.peer}</Raw></Link>}</dd></>}
           <dt>{t("message.direction")}</dt><dd>{t(`message.direction.${message.direction}`)}</dd>
           {message.size !== null && <><dt>{t("queue.size")}</dt><dd>{formatBytes(message.size, t.locale)}</dd></>}
+          {mayAudit && <><dt>{t("nav.audit")}</dt><dd><Link to={auditAddress(message.id ?? message.key)}>{t("audit.looks")}</Link></dd></>}
         </dl>
       </Fact>
       {(sessions.length > 0 || message.related.length > 0) && (

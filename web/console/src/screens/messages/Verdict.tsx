@@ -4,7 +4,7 @@ import { useText } from "../../i18n";
 import { useNow } from "../../lib/clock";
 import { formatDuration, formatMoment, utcTitle } from "../../lib/format";
 import { Link } from "../../lib/router";
-import { settingAddress } from "../../lib/places";
+import { hostAddress, settingAddress } from "../../lib/places";
 import { Icon } from "../../ui/Icon";
 import type { IconName } from "../../ui/icons";
 import { Raw } from "../../ui/Raw";
@@ -69,7 +69,7 @@ export function Verdict({ message }: { message: MessageDetail }) {
   return (
     <section className="verdicts" aria-label={t("message.verdict")}>
       <Call status={v.status} head={<span translate="no" lang="en">{v.text}</span>} cause={v.cause} line={v.line} remedy={v.remedy} setting={v.setting} next={v.next_try_at}>
-        {mayQueue && host && <Link className="btn sm" to={`/status/queue?q=${encodeURIComponent(`host:${host}`)}`}><Icon name="queue" small />{t("message.samehost")}</Link>}
+        {mayQueue && host && <><Link className="btn sm" to={`/status/queue?q=${encodeURIComponent(`host:${host}`)}`}><Icon name="queue" small />{t("message.samehost")}</Link><Link className="btn sm" to={hostAddress(host)}><Icon name="globe" small /><Raw>{host}</Raw></Link></>}
       </Call>
       {others.map((o) => (
         <Call

@@ -1,86 +1,29 @@
 import { api } from "../../api/client";
 import { useLiveState } from "../../api/live";
-import type { HealthCheck } from "../../api/schema";
 import { useMay } from "../../app/me";
 import { useText } from "../../i18n";
+import type { Span } from "../../lib/chart";
 import { useNow } from "../../lib/clock";
-import { formatDuration, formatNumber, formatTime } from "../../lib/format";
+import { formatDuration, formatNumber } from "../../lib/format";
+import { useKeys } from "../../lib/keys";
+import { hostAddress } from "../../lib/places";
 import { useResource } from "../../lib/resource";
-import { Link } from "../../lib/router";
-import { useMetrics } from "../../lib/metrics";
-import { ratesOf } from "../../lib/samples";
-import { Icon } from "../../ui/Icon";
-import { LiveBadge, PageHead } from "../../ui/Page";
+import { addressWith, Link, navigate, useSearch } from "../../lib/router";
+import { comparableStep, weekBefore } from "../../lib/series";
+import { readSpan, spans } from "../../lib/span";
+import { LiveBadge, PageHead, Segments } from "../../ui/Page";
 import { Raw } from "../../ui/Raw";
-import { Spark } from "../../ui/Spark";
 import { Empty, ErrorNote, Skeleton } from "../../ui/States";
 import { serviceLabel } from "../services/Services";
+import { zoomText } from "../traffic/view";
+import { Flow } from "./Flow";
+import { Needs } from "./Needs";
+import { figures, metricNames, Tiles } from "./Tiles";
 
-function placeOf(check: HealthCheck): { to: string; key: "overview.queue" | "overview.services" | "overview.errors" } | undefined {
-  if (check.id.startsWith("queue.")) return { to: "/status/queue?q=state:overdue", key: "overview.queue" };
-  if (check.id.startsWith("module.")) return { to: "/system/services", key: "overview.services" };
-  if (check.id === "log.lost" || check.id === "db.errors") return { to: "/status/logs/errors", key: "overview.errors" };
-  return undefined;
-}
-
-function Needs() {
-  const t = useText();
-  const checks = useResource("health", (signal) => api.get("/health/checks", { signal }), 10);
-  const bad = (checks.data?.items ?? []).filter((c) => c.state !== "ok").sort((a, b) => a.state.localeCompare(b.state));
-  return (
-    <section className="card" aria-labelledby="att">
-      <header>
-        <h2 id="att">{checks.data ? t("overview.needs", { n: bad.length }) : t("overview.checking")}</h2>
-        {checks.at && <span className="t3 deskonly">{bad.length ? t("overview.rest") : ""} {t("overview.checked", { at: formatTime(checks.at, t.locale) })}</span>}
-      </header>
-      {checks.error && <div className="bd"><ErrorNote error={checks.error} retryAt={checks.retryAt} onRetry={checks.refresh} /></div>}
-      {checks.data && bad.length === 0 && !checks.error && <p className="bd t2 row"><Icon name="okc" className="ok" />{t("overview.well", { n: checks.data.items.length })}</p>}
-      <ul className="find-list">
-        {bad.map((c) => {
-          const place = placeOf(c);
-          const key = `check.${c.id}`;
-          return (
-            <li key={c.id}>
-              <Icon name="alert" className={c.state} />
-              <div>
-                <b className="strong">{t.has(key) ? t(key) : <Raw>{c.title}</Raw>}</b> <span className="t2" lang="en" translate="no">{c.detail}. {c.remedy}</span>
-              </div>
-              <div className="row go">{place && <Link className="btn sm" to={place.to}>{t(place.key)}</Link>}</div>
-            </li>
-          );
-        })}
-      </ul>
-    </section>
-  );
-}
-
-function Figures() {
-  const t = useText();
-  const { catalogue: metrics, values, samples } = useMetrics();
-  const figure = (names: readonly string[]) => names.reduce((n, k) => n + (values?.[k] ?? 0), 0);
-  const spark = (name: string) => ratesOf(samples, name);
-  const tiles = [
-    { label: t("overview.received"), names: ["smtp_messages_in"], to: "/status/statistics/smtp", color: "--c1" },
-    { label: t("overview.delivered"), names: ["deliver_local", "deliver_remote"], to: "/status/statistics/delivery", color: "--c3" },
-    { label: t("overview.refused"), names: ["smtp_rcpt_refused", "smtp_messages_refused"], to: "/status/statistics/smtp", color: "--c2" },
-    { label: t("overview.bounced"), names: ["deliver_bounced"], to: "/status/statistics/delivery", color: "--c4" },
-    { label: t("overview.logins"), names: ["auth_failed"], to: "/status/logs/auth", color: "--c4" },
-  ];
-  if (metrics.error && !metrics.data) return <ErrorNote error={metrics.error} retryAt={metrics.retryAt} onRetry={metrics.refresh} />;
-  if (!metrics.data) return <Skeleton rows={2} />;
-  return (
-    <section className="kpis" aria-label={t("overview.figures")}>
-      {tiles.map((x) => (
-        <Link key={x.label} className="kpi" to={x.to}>
-          <div className="l">{x.label}</div>
-          <div className="v">{formatNumber(figure(x.names), t.locale)}</div>
-          <div className="d">{t("overview.sincestart")}</div>
-          <Spark values={spark(x.names[0] ?? "")} color={x.color} />
-        </Link>
-      ))}
-    </section>
-  );
-}
+const usual = "24h";
+const choices = ["1h", "24h", "7d"] as const;
+type Choice = (typeof choices)[number];
+const every = 10; // seconds between two looks
 
 function Destinations() {
   const t = useText();
@@ -99,7 +42,7 @@ function Destinations() {
             <tbody>
               {items.slice(0, 8).map((d) => (
                 <tr key={d.domain}>
-                  <th scope="row" className="med ell"><Link to={`/status/queue?q=${encodeURIComponent(`host:${d.domain}`)}`}><Raw>{d.domain}</Raw></Link></th>
+                  <th scope="row" className="med ell"><Link to={hostAddress(d.domain)}><Raw>{d.domain}</Raw></Link></th>
                   <td className="num">{formatNumber(d.messages, t.locale)}</td>
                   <td className="deskonly w-meter"><div className="meter"><i style={{ width: `${Math.max(4, (d.messages / most) * 100)}%` }} /></div></td>
                   <td className="t2 deskonly ell" title={d.answer}><Raw>{d.answer}</Raw></td>
@@ -128,8 +71,8 @@ function ServiceList() {
             <tbody>
               {list.data.items.map((s) => (
                 <tr key={s.service}>
-                  <th scope="row"><span className="row"><span className={`dot ${s.state === "running" ? "ok" : "bad"}`} role="img" aria-label={t(`service.${s.state}`)} />{serviceLabel(s.service, t)}</span></th>
-                  <td className="t3 num">{s.state === "running" ? t("service.connected", { n: s.sessions }) : t("service.silent")}</td>
+                  <th scope="row"><span className="row"><span className={`dot ${s.state === "running" ? "ok" : s.state === "silent" ? "bad" : "idle"}`} role="img" aria-label={t(`service.${s.state}`)} /><Link to={`/system/services?open=${s.service}`}>{serviceLabel(s.service, t)}</Link></span></th>
+                  <td className="t3 num">{s.state === "running" ? <Link to={`/status/sessions?q=service:${s.service}`}>{t("service.connected", { n: s.sessions })}</Link> : t(`service.${s.state}`)}</td>
                 </tr>
               ))}
             </tbody>
@@ -142,19 +85,54 @@ function ServiceList() {
 
 export default function Overview() {
   const t = useText();
-  const queue = useMay("queue:read");
-  const services = useMay("services:read");
+  const mayQueue = useMay("queue:read");
+  const mayServices = useMay("services:read");
   const live = useLiveState();
+  const now = useNow(5);
+  const asked = readSpan(useSearch(), usual).span;
+  const span: Choice = choices.find((c) => c === asked) ?? usual;
+  const length = spans[span] * 1000;
+  const times = (s: Span) => ({ from: new Date(s.from).toISOString(), to: new Date(s.to).toISOString() });
+  const read = (signal: AbortSignal, of: (s: Span) => Span) => {
+    const s = { from: Date.now() - length, to: Date.now() };
+    return api.get("/metrics/query", { query: { metric: metricNames, step: comparableStep(s, s.to), ...times(of(s)) }, signal });
+  };
+  const data = useResource(`overview ${span}`, (signal) => read(signal, (s) => s), every);
+  const before = useResource(`overview before ${span}`, (signal) => read(signal, weekBefore), 300);
+  const notes = useResource(`overview notes ${span}`, (signal) => api.get("/annotations", { query: times({ from: Date.now() - length, to: Date.now() }), signal }), 60);
+  const checks = useResource(mayServices ? "health" : "", (signal) => api.get("/health/checks", { signal }), every);
+  const sum = useResource(mayQueue ? "queue sum" : "", (signal) => api.get("/queue/{name}", { path: { name: "outgoing" }, signal }), every);
+  const at = data.at?.getTime() ?? now;
+  const shown: Span = { from: at - length, to: at };
+  // The charts have no span of an hour; there it is a part of the day.
+  const chartSpan = span === "7d" ? "1w" : "";
+  const charts = (service: string, names: readonly string[], zoom = span === "1h" ? shown : undefined) =>
+    `/status/traffic?service=${service}&cat=${names.join(",")}${chartSpan && `&span=${chartSpan}`}${zoom ? `&zoom=${zoomText(zoom, 0)}` : ""}`;
+  useKeys({
+    r: () => { for (const r of [data, before, notes, checks, sum]) r.refresh(); },
+  });
   return (
     <>
-      <PageHead title={t("nav.overview")} live={<LiveBadge {...live} />} />
+      <PageHead title={t("nav.overview")} live={<LiveBadge {...live} />}>
+        <Segments<Choice>
+          label={t("span")}
+          value={span}
+          options={choices.map((c) => ({ id: c, label: t(`span.${c}`) }))}
+          onChange={(c) => { navigate(addressWith({ span: c === usual ? "" : c }), true); }}
+        />
+      </PageHead>
       <div className="scroll" tabIndex={0} role="region" aria-label={t("nav.overview")}>
         <div className="pad grid">
-          {services && <Needs />}
-          <Figures />
+          {mayServices && <Needs checks={checks} />}
+          {data.error && <ErrorNote error={data.error} retryAt={data.retryAt} onRetry={data.refresh} />}
+          {!data.data && !data.error && <Skeleton rows={2} />}
+          {data.data && <Tiles now={data.data} before={before.data} queue={sum.data} disk={checks.data?.items.find((c) => c.id === "disk")} address={charts} at={now} />}
           <div className="ov">
-            {queue && <Destinations />}
-            {services && <ServiceList />}
+            <div className="grid">
+              {data.data && <Flow data={data.data} notes={notes.data?.items ?? []} span={shown} at={at} address={(zoom) => charts("smtp", [...figures.received, ...figures.refused], zoom)} />}
+              {mayQueue && <Destinations />}
+            </div>
+            {mayServices && <ServiceList />}
           </div>
         </div>
       </div>

@@ -28,7 +28,7 @@ export function SessionDrawer({ id, known, onClose, onEnd, onChanged, held = fal
   held?: boolean;
 }) {
   const t = useText();
-  const [all, setAll] = useState<{ field: "account" | "peer"; value: string }>();
+  const [all, setAll] = useState<{ field: "account" | "peer"; value: string; n: number }>();
   const [part, setPart] = useParam("part");
   const tab = part === "details" ? "details" : "transcript";
   const r = useResource(`session ${id}`, (signal) => api.get("/sessions/{id}", { path: { id }, signal }), known?.state === "ended" ? 0 : 2);
@@ -36,6 +36,13 @@ export function SessionDrawer({ id, known, onClose, onEnd, onChanged, held = fal
   const s = r.data ?? known;
   const gone = r.error?.status === 404;
   const ended = gone || s?.state === "ended";
+  // What cannot be taken back is named with its number.
+  const askAll = (field: "account" | "peer", value: string) => {
+    api.get("/sessions", { query: { [field]: value, limit: 2000 } }).then(
+      (x) => { setAll({ field, value, n: x.items.filter((y) => y[field].toLowerCase() === value.toLowerCase()).length }); },
+      (e: unknown) => { failed(e, t); },
+    );
+  };
   const endAll = (field: "account" | "peer", value: string) => {
     api.post("/sessions/actions", { body: { action: "end", filter: { [field]: value } } }).then(
       (x) => {
@@ -73,8 +80,8 @@ export function SessionDrawer({ id, known, onClose, onEnd, onChanged, held = fal
                 label={t("more")}
                 className="ib"
                 entries={[
-                  s.account !== "" && { id: "account", label: t("sessions.endaccount", { account: s.account }), icon: "user", danger: true, run: () => { setAll({ field: "account", value: s.account }); } },
-                  s.peer !== "" && { id: "peer", label: t("sessions.endpeer", { peer: s.peer }), icon: "globe", danger: true, run: () => { setAll({ field: "peer", value: s.peer }); } },
+                  s.account !== "" && { id: "account", label: t("sessions.endaccount", { account: s.account }), icon: "user", danger: true, run: () => { askAll("account", s.account); } },
+                  s.peer !== "" && { id: "peer", label: t("sessions.endpeer", { peer: s.peer }), icon: "globe", danger: true, run: () => { askAll("peer", s.peer); } },
                 ]}
               />
             )}
@@ -97,7 +104,7 @@ export function SessionDrawer({ id, known, onClose, onEnd, onChanged, held = fal
       {!s && !r.error && tab === "details" && <Skeleton rows={6} />}
       {all && (
         <ConfirmDialog title={t("sessions.endall")} verb={t("sessions.endall")} onClose={() => { setAll(undefined); }} onConfirm={() => { endAll(all.field, all.value); }}>
-          {t.rich("sessions.endall.text", { of: <b className="strong" translate="no">{all.value}</b> })}
+          {t.rich("sessions.endall.text", { n: all.n, of: <b className="strong" translate="no">{all.value}</b> })}
         </ConfirmDialog>
       )}
     </Drawer>

@@ -5,6 +5,7 @@ import { Badge, type Tone } from "../../ui/Badge";
 import type { IconName } from "../../ui/icons";
 import { Raw } from "../../ui/Raw";
 import type { Column } from "../../ui/table/columns";
+import { services } from "./names";
 
 export type Outcome = NonNullable<Session["outcome"]>;
 const looks: Record<Outcome, { mark: string; tone: Tone; icon: IconName }> = {
@@ -35,6 +36,10 @@ export const serviceNames: Readonly<Record<string, string>> = {
   imap: "IMAP",
   control: "Control",
 };
+
+export function serviceOptions(t: Text): { id: string; label: string; raw: boolean }[] {
+  return services.map((s) => ({ id: s, label: s === "smtp-client" ? t("sessions.smtpclient") : (serviceNames[s] ?? s), raw: true }));
+}
 
 export function lasted(s: Session, now: number): number {
   if (s.duration_ms !== null) return s.duration_ms / 1000;

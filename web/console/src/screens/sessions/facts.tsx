@@ -3,7 +3,7 @@ import { useMay } from "../../app/me";
 import { useText } from "../../i18n";
 import { useNow } from "../../lib/clock";
 import { formatBytes, formatClock, formatMoment, utcTitle } from "../../lib/format";
-import { traceAddress } from "../../lib/places";
+import { accountAddress, auditAddress, hostAddress, ipAddress, traceAddress } from "../../lib/places";
 import { useResource } from "../../lib/resource";
 import { Link } from "../../lib/router";
 import { Icon } from "../../ui/Icon";
@@ -21,9 +21,9 @@ export function SessionLinks({ session: s }: { session: Session }) {
   return (
     <>
       {brought.data?.items.filter((m) => m.id !== null).slice(0, 3).map((m) => <Link key={m.key} className="b note" to={addressOf(m)}><Icon name="mail" /><Raw mono>{m.id}</Raw></Link>)}
-      {s.account && (mayDirectory ? <Link className="b" to={`/accounts/${encodeURIComponent(s.account)}`}><Icon name="user" /><Raw>{s.account}</Raw></Link> : <span className="b"><Icon name="user" /><Raw>{s.account}</Raw></span>)}
+      {s.account && (mayDirectory ? <Link className="b" to={accountAddress(s.account)}><Icon name="user" /><Raw>{s.account}</Raw></Link> : <span className="b"><Icon name="user" /><Raw>{s.account}</Raw></span>)}
       {s.peer && !s.peer.includes("*") && (
-        <Link className="b" to={s.state === "ended" ? `/status/sessions/history?q=${encodeURIComponent(`ip:${s.peer}`)}` : `/status/sessions?q=${encodeURIComponent(`ip:${s.peer}`)}`}><Icon name="globe" /><Raw>{s.peer}</Raw></Link>
+        <Link className="b" to={ipAddress(s.peer)}><Icon name="globe" /><Raw>{s.peer}</Raw></Link>
       )}
     </>
   );
@@ -33,6 +33,8 @@ export function SessionFacts({ session: s }: { session: Session }) {
   const t = useText();
   const now = useNow();
   const mayTrace = useMay("messages:read");
+  const mayQueue = useMay("queue:read");
+  const mayAudit = useMay("audit:read");
   const number = (n: number) => new Intl.NumberFormat(t.locale).format(n);
   return (
     <dl className="kv">
@@ -48,10 +50,11 @@ export function SessionFacts({ session: s }: { session: Session }) {
       {s.errors !== null && <><dt>{t("sessions.errors")}</dt><dd>{number(s.errors)}</dd></>}
       {s.messages !== null && <><dt>{t("sessions.messages")}</dt><dd>{mayTrace && s.messages > 0 ? <Link to={traceAddress("session", s.id)}>{number(s.messages)}</Link> : number(s.messages)}</dd></>}
       {s.helo && <><dt>{t("sessions.helo")}</dt><dd><Raw mono>{s.helo}</Raw></dd></>}
-      {s.host && <><dt>{t("sessions.host")}</dt><dd><Raw mono>{s.host}</Raw></dd></>}
+      {s.host && <><dt>{t("sessions.host")}</dt><dd>{mayQueue ? <Link to={hostAddress(s.host)}><Raw mono>{s.host}</Raw></Link> : <Raw mono>{s.host}</Raw>}</dd></>}
       <dt>{t("sessions.tls")}</dt><dd>{s.tls_info ? <Raw mono>{s.tls_info}</Raw> : s.tls ? t("yes") : t("no")}</dd>
       {s.local && <><dt>{t("sessions.local")}</dt><dd><Raw mono>{s.local}</Raw></dd></>}
       <dt>{t("sessions.id")}</dt><dd><Raw mono>{s.id}</Raw></dd>
+      {mayAudit && <><dt>{t("nav.audit")}</dt><dd><Link to={auditAddress(s.id)}>{t("audit.looks")}</Link></dd></>}
     </dl>
   );
 }

@@ -12,7 +12,8 @@ import { Conflict } from "../../ui/Conflict";
 import { FilterLine } from "../../ui/FilterLine";
 import { PageHead } from "../../ui/Page";
 import { Raw } from "../../ui/Raw";
-import { Empty, ErrorNote, failed, Skeleton } from "../../ui/States";
+import { ListState } from "../../ui/ListState";
+import { ErrorNote, failed } from "../../ui/States";
 import { fault } from "./setting";
 import { SettingRow } from "./SettingRow";
 
@@ -113,12 +114,18 @@ export default function Settings({ params }: { params: Record<string, string> })
           </ul>
         </nav>
         <div className="set-body" tabIndex={0} role="region" aria-label={t("nav.settings")}>
-          {[schema, values].map((r, i) => r.error && <ErrorNote key={i} error={r.error} retryAt={r.retryAt} onRetry={r.refresh} />)}
           {general && <ErrorNote error={general} />}
-          {(!schema.data || !values.data) && !schema.error && !values.error && <Skeleton />}
-          {schema.data && values.data && shown.length === 0 && (
-            <Empty icon="filter" title={t("filter.none")}><button type="button" className="btn" onClick={() => { setQ(""); }}>{t("filter.reset")}</button></Empty>
-          )}
+          <ListState
+            list={{
+              items: schema.data && values.data ? shown : undefined,
+              loading: schema.loading || values.loading,
+              error: schema.error ?? values.error,
+              retryAt: schema.retryAt ?? values.retryAt,
+              refresh: () => { schema.refresh(); values.refresh(); },
+            }}
+            filter={{ text: q, onReset: () => { setQ(""); } }}
+            nothing={{ icon: "sliders", title: t("settings.none") }}
+          />
           {schema.data && values.data && groups.map((g) => (
             <section key={g} aria-label={g}>
               <h2 className="s" lang="en" translate="no">{g}</h2>

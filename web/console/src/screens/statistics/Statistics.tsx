@@ -7,6 +7,7 @@ import { formatBytes, formatDuration, formatNumber } from "../../lib/format";
 import { useNow } from "../../lib/clock";
 import { useKeys } from "../../lib/keys";
 import { useResource } from "../../lib/resource";
+import { Link } from "../../lib/router";
 import { useMetrics } from "../../lib/metrics";
 import { ratesOf } from "../../lib/samples";
 import { download } from "../../ui/Copy";
@@ -14,7 +15,8 @@ import { Icon } from "../../ui/Icon";
 import { LiveBadge, PageHead, Tabs } from "../../ui/Page";
 import { Raw } from "../../ui/Raw";
 import { Spark } from "../../ui/Spark";
-import { Empty, ErrorNote, Skeleton } from "../../ui/States";
+import { ListState } from "../../ui/ListState";
+import { ErrorNote } from "../../ui/States";
 
 function value(m: Metric, t: Text): string {
   return m.unit === "bytes" ? formatBytes(m.value, t.locale) : formatNumber(m.value, t.locale);
@@ -32,6 +34,15 @@ export function counterLabel(name: string, t: Text): string | undefined {
   return t.has(key) ? t(key) : undefined;
 }
 
+/** The sessions and the log of a group of counters, where there are some. */
+const ofGroup: Readonly<Record<string, { service: string; log: string }>> = {
+  smtp: { service: "smtp", log: "smtp" },
+  delivery: { service: "smtp-client", log: "mailflow" },
+  pop3: { service: "pop3", log: "pop3" },
+  imap: { service: "imap", log: "imap" },
+  control: { service: "control", log: "control" },
+};
+
 export default function Statistics({ params }: { params: Record<string, string> }) {
   const t = useText();
   const now = useNow(5);
@@ -41,6 +52,7 @@ export default function Statistics({ params }: { params: Record<string, string> 
   const services = useResource(maySeeServices ? "services" : "", (signal) => api.get("/services", { signal }), 30);
   const groups = [...new Set(items.map((m) => m.service))];
   const group = params["service"] ?? groups[0] ?? "";
+  const of = ofGroup[group];
   const shown = items.filter((m) => m.service === group);
   const started = services.data?.items.map((s) => s.started_at ?? "").filter(Boolean).sort()[0];
   useKeys({ r: metrics.refresh });
@@ -50,14 +62,16 @@ export default function Statistics({ params }: { params: Record<string, string> 
   return (
     <>
       <PageHead title={t("nav.statistics")} live={<LiveBadge {...live} />} sub={started && <span className="sub">{t("stats.since", { time: formatDuration((now - Date.parse(started)) / 1000, t) })}</span>}>
+        <Link className="btn" to={`/status/traffic?service=${group}`}><Icon name="chart" />{t("stats.charts")}</Link>
+        {of && <Link className="btn deskonly" to={`/status/sessions?q=service:${of.service}`}><Icon name="sessions" />{t("nav.sessions")}</Link>}
+        {of && <Link className="btn deskonly" to={`/status/logs/${of.log}`}><Icon name="logs" />{t("sessions.lines")}</Link>}
         <button type="button" className="btn" onClick={csv} disabled={items.length === 0}><Icon name="download" />{t("export")}</button>
       </PageHead>
       <Tabs label={t("nav.statistics")} tabs={groups.map((g) => ({ to: `/status/statistics/${g}`, label: groupLabel(g, t), current: g === group }))} />
       <div className="scroll" tabIndex={0} role="region" aria-label={groupLabel(group, t)}>
         <div className="pad">
-          {metrics.error && <ErrorNote error={metrics.error} retryAt={metrics.retryAt} onRetry={metrics.refresh} />}
-          {!metrics.data && !metrics.error && <Skeleton />}
-          {!!metrics.data && shown.length === 0 && <Empty icon="stats" title={t("stats.nothing")} />}
+          {metrics.error && !!metrics.data && <ErrorNote error={metrics.error} retryAt={metrics.retryAt} onRetry={metrics.refresh} />}
+          <ListState list={{ items: metrics.data ? shown : undefined, loading: metrics.loading, error: metrics.error, retryAt: metrics.retryAt, refresh: metrics.refresh }} nothing={{ icon: "stats", title: t("stats.nothing") }} />
           <div className="kpis auto">
             {shown.map((m) => {
               const rates = ratesOf(samples, m.name);

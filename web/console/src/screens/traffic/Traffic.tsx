@@ -1,15 +1,16 @@
 import { useMemo, useRef, useState } from "react";
 import { api } from "../../api/client";
-import type { Annotation, Metric } from "../../api/schema";
+import type { Annotation, Metric, MetricsOverTime } from "../../api/schema";
 import { useMay } from "../../app/me";
 import { useText, type Text } from "../../i18n";
 import { clustered, csvOf, type Span } from "../../lib/chart";
 import { copyText } from "../../lib/clipboard";
 import { useNow } from "../../lib/clock";
-import { formatBytes, formatDateTime, formatNumber } from "../../lib/format";
+import { formatBytes, formatDateTime, formatNumber, formatPoint } from "../../lib/format";
 import { useKeys } from "../../lib/keys";
 import { useResource } from "../../lib/resource";
 import { addressWith, navigate, useSearch } from "../../lib/router";
+import { beforeLine, comparableStep, weekBefore } from "../../lib/series";
 import { toast } from "../../lib/toast";
 import { Chart } from "../../ui/Chart";
 import { download } from "../../ui/Copy";
@@ -20,6 +21,9 @@ import { Raw } from "../../ui/Raw";
 import { Empty, ErrorNote, failed, Skeleton } from "../../ui/States";
 import { counterLabel, groupLabel } from "../statistics/Statistics";
 import { NoteDialog } from "./NoteDialog";
+import { Comparison } from "./Comparison";
+import { Rankings } from "./Rankings";
+import { SpanLinks } from "./SpanLinks";
 import { chosen, localInput, spanOf, stepName, styleOf, toggled, zoomOf, zoomText, type SpanName } from "./view";
 
 const few = 5; // changed settings shown before somebody asks for more
@@ -28,11 +32,6 @@ const live = 15; // seconds between two looks at what runs now
 /** Changes of the address: what one would take back with Back adds an entry to the history. */
 function change(changes: Readonly<Record<string, string>>, replace = false): void {
   navigate(addressWith(changes), replace);
-}
-
-function timeText(at: number, step: number, locale: string): string {
-  const day = step >= 86_400_000;
-  return new Intl.DateTimeFormat(locale, { weekday: "short", day: "numeric", month: "short", ...(day ? { year: "numeric" } : { hour: "2-digit", minute: "2-digit" }) }).format(at);
 }
 
 function Marks({ groups, locale, mayDelete, onDeleted }: { groups: readonly { index: number; items: Annotation[] }[]; locale: string; mayDelete: boolean; onDeleted: () => void }) {
@@ -108,19 +107,30 @@ export default function Traffic() {
   const zoom = zoomOf(search.get("zoom") ?? "");
   const span: Span = zoom ?? whole;
   const table = search.get("view") === "table";
+  const compare = search.get("compare") === "week";
   const names = list.map((m) => m.name).join(",");
   // Spans that end now move on; zoomed ones and those of the reader's own stand still.
   const moving = !zoom && whole.name !== "own";
-  const key = names && `traffic ${names} ${moving ? whole.name : `${span.from} ${span.to}`}`;
+  const key = names && `traffic ${compare ? "compared " : ""}${names} ${moving ? whole.name : `${span.from} ${span.to}`}`;
   const times = () => {
     const length = whole.to - whole.from;
     const s = moving ? { from: Date.now() - length, to: Date.now() } : span;
     return { from: new Date(s.from).toISOString(), to: new Date(s.to).toISOString() };
   };
+  // Both weeks by the same steps, of a length that both are still kept in.
+  const stepOf = compare ? { step: comparableStep(span, now) } : {};
   const every = moving || span.to > now ? live : 0;
-  const data = useResource(key, (signal) => api.get("/metrics/query", { query: { metric: names, ...times() }, signal }), every);
+  const fetched = useResource(key, (signal) => api.get("/metrics/query", { query: { metric: names, ...stepOf, ...times() }, signal }), every);
+  const before = useResource(compare && key ? `${key} week before` : "", (signal) => {
+    const { from: a, to: b } = weekBefore({ from: Date.parse(times().from), to: Date.parse(times().to) });
+    return api.get("/metrics/query", { query: { metric: names, ...stepOf, from: new Date(a).toISOString(), to: new Date(b).toISOString() }, signal });
+  }, moving ? 60 : 0);
   const notes = useResource(key && `annotations ${key}`, (signal) => api.get("/annotations", { query: times(), signal }), every);
 
+  // While another span is read, the chart of the last one stays, and with it the place of the keyboard.
+  const kept = useRef<{ names: string; data: MetricsOverTime }>(undefined);
+  if (fetched.data) kept.current = { names, data: fetched.data };
+  const data = { ...fetched, data: fetched.data ?? (kept.current?.names === names && !fetched.error ? kept.current.data : undefined) };
   const from = data.data ? Date.parse(data.data.from) : 0;
   const step = (data.data?.step_seconds ?? 60) * 1000;
   const points = data.data?.covered_seconds.length ?? 0;
@@ -130,14 +140,18 @@ export default function Traffic() {
     const s = data.data?.series.find((x) => x.name === m.name);
     return s ? [{ name: m.name, label: label(m, t), values: s.values, ...styleOf(list, i) }] : [];
   });
+  // One line of the week before, grey and dotted: of the first figure, as more of them could not be told apart.
+  const first = series[0];
+  const old = compare && first ? beforeLine(data.data, before.data, first.name) : undefined;
+  const drawn = first && old ? [...series, { name: `${first.name}:before`, label: t("compare.line", { name: first.label }), color: "--text-3", dash: "2 4", values: old }] : series;
   const unit = list[0]?.unit;
   const format = (v: number) => (unit === "bytes" ? formatBytes(v, t.locale) : formatNumber(v, t.locale));
-  const timeLabel = (i: number) => timeText(from + i * step, step, t.locale);
+  const timeLabel = (i: number) => formatPoint(from + i * step, step, t.locale);
   const marks = clustered(notes.data?.items ?? [], from, step, points);
   const empty = points > 0 && series.every((s) => s.values.every((v) => v === null));
   const length = stepName(step);
   const title = t("traffic.title", { service: groupLabel(service, t), n: length.n, unit: t(`traffic.unit.${length.unit}`) });
-  const range = data.data ? t("traffic.range", { from: timeText(shown.from, 60_000, t.locale), to: timeText(shown.to, 60_000, t.locale) }) : "";
+  const range = data.data ? t("traffic.range", { from: formatPoint(shown.from, 60_000, t.locale), to: formatPoint(shown.to, 60_000, t.locale) }) : "";
   const zoomTo = (s: Span, top: number) => {
     setCursor(-1);
     if (s.to - s.from >= whole.to - whole.from && !top) change({ zoom: "" });
@@ -158,11 +172,11 @@ export default function Traffic() {
     zoomTo({ from: Math.max(whole.from, Math.round(middle - half)), to: Math.min(whole.to, Math.round(middle + half)) }, 0);
   };
   const file = `posthorn-traffic-${service}-${new Date(shown.from || now).toISOString().slice(0, 10)}`;
-  const rows = () => Array.from({ length: points }, (_, i) => [new Date(from + i * step).toISOString(), ...series.map((s) => s.values[i] ?? null)] as const);
-  const saveCsv = () => { download(`${file}.csv`, "text/csv", csvOf(["time", ...series.map((s) => s.name)], rows())); };
+  const rows = () => Array.from({ length: points }, (_, i) => [new Date(from + i * step).toISOString(), ...drawn.map((s) => s.values[i] ?? null)] as const);
+  const saveCsv = () => { download(`${file}.csv`, "text/csv", csvOf(["time", ...drawn.map((s) => s.name)], rows())); };
   const saveImage = (kind: "png" | "svg") => {
     const svg = host.current?.querySelector<SVGSVGElement>(".chart svg");
-    if (svg) import("../../lib/chartimage").then((x) => x.saveChart(svg, file, `${location.hostname}, ${title}, ${range}`, series, kind)).catch((e: unknown) => { failed(e, t); });
+    if (svg) import("../../lib/chartimage").then((x) => x.saveChart(svg, file, `${location.hostname}, ${title}, ${range}`, drawn, kind)).catch((e: unknown) => { failed(e, t); });
   };
   const link = () => void copyText(location.href).then(() => { toast(t("copied.link")); });
   useKeys({ r: refresh, v: () => { change({ view: table ? "" : "table" }, true); } });
@@ -201,6 +215,7 @@ export default function Traffic() {
           }}
         />
         {whole.name === "own" && <SpanFields span={whole} />}
+        <button type="button" className="btn" aria-pressed={compare} onClick={() => { change({ compare: compare ? "" : "week" }, true); }}>{t("compare.week")}</button>
         <span className="grow deskonly" />
         {mayWrite && <button type="button" className="btn ghost" onClick={() => { setNote(cursor >= 0 ? from + cursor * step : Date.now()); }}><Icon name="flag" />{t("traffic.note.add")}</button>}
         <button type="button" className="btn ghost" onClick={refresh}><Icon name="refresh" />{t("keys.refresh")}</button>
@@ -233,7 +248,7 @@ export default function Traffic() {
           {data.data && !table && (
             <Chart
               label={`${title}, ${range}`}
-              series={series}
+              series={drawn}
               from={from}
               step={step}
               span={shown}
@@ -254,12 +269,12 @@ export default function Traffic() {
             <div className="ctab" tabIndex={0} role="region" aria-label={t("traffic.table")}>
               <table>
                 <caption className="t3">{title}</caption>
-                <thead><tr><th scope="col">{t("traffic.time")}</th>{series.map((s) => <th key={s.name} scope="col" className="num">{s.label}</th>)}</tr></thead>
+                <thead><tr><th scope="col">{t("traffic.time")}</th>{drawn.map((s) => <th key={s.name} scope="col" className="num">{s.label}</th>)}</tr></thead>
                 <tbody>
                   {Array.from({ length: points }, (_, i) => points - 1 - i).map((i) => (
                     <tr key={i}>
                       <th scope="row" className="num" translate="no">{timeLabel(i)}</th>
-                      {series.map((s) => { const v = s.values[i]; return <td key={s.name} className="num">{v === null || v === undefined ? t("traffic.gap") : format(v)}</td>; })}
+                      {drawn.map((s) => { const v = s.values[i]; return <td key={s.name} className="num">{v === null || v === undefined ? t("traffic.gap") : format(v)}</td>; })}
                     </tr>
                   ))}
                 </tbody>
@@ -267,8 +282,12 @@ export default function Traffic() {
             </div>
           )}
           {empty && <Empty icon="chart" title={t("traffic.nothing")}>{data.data?.since ? t("traffic.since", { at: formatDateTime(data.data.since, t.locale) }) : null}</Empty>}
+          {compare && before.error && <ErrorNote error={before.error} retryAt={before.retryAt} onRetry={before.refresh} />}
+          {compare && data.data && <Comparison series={series} now={data.data} before={before.data} format={format} />}
+          {data.data && <SpanLinks span={shown} service={service} />}
           {notes.error && <ErrorNote error={notes.error} retryAt={notes.retryAt} onRetry={notes.refresh} />}
           <Marks groups={marks} locale={t.locale} mayDelete={mayWrite} onDeleted={notes.refresh} />
+          {data.data && <Rankings span={shown} />}
           {!table && <p className="t3 hint"><span className="deskonly">{t("traffic.help")}</span><span className="mobonly">{t("traffic.help.touch")}</span></p>}
         </div>
       </div>

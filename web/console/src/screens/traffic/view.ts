@@ -71,6 +71,26 @@ export function localInput(at: number): string {
   return new Date(at - d.getTimezoneOffset() * 60_000).toISOString().slice(0, 16);
 }
 
+const sessionsOf: Readonly<Record<string, string>> = { smtp: "smtp", delivery: "smtp-client", pop3: "pop3", imap: "imap", control: "control" };
+const logOf: Readonly<Record<string, string>> = { delivery: "mailflow", pop3: "pop3", imap: "imap", logins: "auth", control: "control", database: "sql", logs: "errors" };
+
+/** The lists of exactly this span. The log has days: it begins with the span's, and ends with it when that is the same day. */
+export function spanLinks(span: Span, service: string): { sessions: string; messages: string; log: string } {
+  const iso = (at: number) => encodeURIComponent(new Date(at).toISOString());
+  const times = `from=${iso(span.from)}&to=${iso(span.to)}`;
+  const kind = sessionsOf[service];
+  const [date = "", from = ""] = localSecond(span.from).split("T");
+  const [last = "", to = ""] = localSecond(span.to).split("T");
+  return {
+    sessions: `/status/sessions/history?${kind ? `q=service:${kind}&` : ""}${times}`,
+    messages: `/trace?${times}`,
+    log: `/status/logs/${logOf[service] ?? "smtp"}?date=${date}&from=${from}${date === last ? `&to=${to}` : ""}`,
+  };
+}
+function localSecond(at: number): string {
+  return new Date(at - new Date(at).getTimezoneOffset() * 60_000).toISOString().slice(0, 19);
+}
+
 /** How the title names a step. */
 export function stepName(ms: number): { n: number; unit: "min" | "h" | "d" } {
   if (ms >= day) return { n: ms / day, unit: "d" };
