@@ -1,6 +1,5 @@
 /* Starting and stopping the delivery threads; the list of outgoing connections. */
 #include "base/clock.h"
-#include "base/hash.h"
 #include "mail/deliver/deliver_priv.h"
 #include "os/proc.h"
 #include "stats/shm.h"
@@ -128,7 +127,6 @@ int deliver_start(const struct deliver_opts *o, struct deliver **ret, struct err
     d->store = o->store;
     d->accounts = o->accounts;
     d->threads = xcalloc(local + remote, sizeof(*d->threads));
-    d->destinations = map_new();
     list_init(&d->sessions);
     pthread_mutex_init(&d->lock, NULL);
     cond_init(&d->ended);
@@ -170,7 +168,6 @@ void deliver_stop(struct deliver *d, int64_t deadline_ms)
     cancel_all(d);
     for (size_t i = 0; i < d->n_threads; i++)
         pthread_join(d->threads[i], NULL);
-    map_free(d->destinations, NULL);
     pthread_mutex_destroy(&d->lock);
     pthread_cond_destroy(&d->ended);
     pthread_cond_destroy(&d->connection_free);

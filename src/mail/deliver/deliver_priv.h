@@ -11,8 +11,6 @@
 
 enum { LOCAL_BATCH = 64 };
 
-struct destination;
-
 struct deliver {
     struct queue *queue;
     struct mailstore *store;
@@ -23,7 +21,6 @@ struct deliver {
 
     pthread_mutex_t lock;     /* guards everything below and n_running */
     struct list sessions;     /* struct outgoing: connections and their cancel flags */
-    struct map *destinations; /* by lower-case domain: struct destination while used */
     unsigned n_connections;
     pthread_cond_t connection_free;
     atomic_bool stopping; /* new connections are not opened any more */

@@ -61,10 +61,12 @@ size_t queue_count(struct queue *q)
 
 static void retry(struct queue *q, struct item *it)
 {
-    it->due[RCPT_LOCAL] = it->due[RCPT_REMOTE] = 0;
     if (it->active)
         return;
+    for (size_t i = 0; i < it->m->n_rcpts; i++)
+        it->m->rcpts[i].due_ms = 0;
     it->next_try_ms = 0;
+    it->urgent = true;
     sched_place(q, it);
 }
 

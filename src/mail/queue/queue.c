@@ -28,11 +28,13 @@ static struct queue *queue_new(const struct queue_opts *o)
     q->sync_path = xstrdup(o->sync_path);
     q->dir_fd = q->sync_fd = q->lock_fd = -1;
     list_init(&q->items);
-    for (int k = 0; k < KINDS; k++) {
-        list_init(&q->ready[k]);
-        q->later[k].kind = (enum rcpt_kind)k;
+    q->destination = o->destination;
+    list_init(&q->ready);
+    list_init(&q->notices);
+    list_init(&q->untold);
+    q->dests = dests_new();
+    for (int k = 0; k < KINDS; k++)
         cond_init(&q->take[k]);
-    }
     cond_init(&q->idle);
     cond_init(&q->work);
     cond_init(&q->work_done);

@@ -12,6 +12,7 @@
 
 #include "mail/message/message.h"
 
+struct conf;
 struct queue;
 
 struct queue_opts {
@@ -19,6 +20,9 @@ struct queue_opts {
     const char *temp_dir;  /* <temp>/SMTP: emptied at open */
     const char *sync_path; /* a path on the mail store's file system, for the checkpoint */
     const char *server_id;
+    /* Key of the server that takes an address's mail: what has the same key may share a connection.
+     * NULL = its domain. */
+    void (*destination)(const struct conf *cf, struct sv address, char ret[300]);
 };
 int queue_open(const struct queue_opts *o, struct queue **ret, struct errinfo *ei); /* recovers */
 /* Ends queue_take waits for good; queue_accept and queue_settle still work. deliver_stop calls it.
@@ -41,22 +45,31 @@ bool queue_has_space(struct queue *q); /* cheap; MAIL answers 452 otherwise */
 
 /* Deliverers. Takes up to max messages that have waiting recipients of the kind and are due; blocks
  * until there is one, returns 0 at queue_close. The messages belong to the caller (counted) until
- * queue_settle. With RCPT_REMOTE the scheduler respects retry times; per-destination limits are the
- * caller's. */
+ * queue_settle. A message with RCPT_REMOTE comes with a place at one destination (queue_where),
+ * whose recipients are to be tried; the others are marked as skipped. */
 size_t queue_take(struct queue *q, enum rcpt_kind kind, struct message **ret, size_t max);
 /* Records what the deliverer wrote into the recipients' state/answer (only recipients of the kind
- * it took). Recipients still waiting: next attempt at m->next_try_ms (set by the caller; 0 = by
- * retry schedule). When none waits any more the item is finished and its files go. Drops the
- * reference of queue_take. */
+ * it took). Recipients still waiting and not skipped: next attempt at m->next_try_ms (set by the
+ * caller; 0 = by retry schedule). When none waits any more the item is finished and its files go.
+ * Drops the reference of queue_take. */
 void queue_settle(struct queue *q, struct message *m, enum rcpt_kind kind);
 /* The same for several: one write. */
 void queue_settle_all(struct queue *q, struct message **m, size_t n, enum rcpt_kind kind);
 /* Returns a taken message untouched: not an attempt. It is given out again at once. */
 void queue_give_back(struct queue *q, struct message *m, enum rcpt_kind kind);
-/* A taken message that has to wait for a connection: its content in memory is freed where it can be
- * read again, and comes back with queue_resume (E_TEMP ... when it cannot be read). */
-void queue_pause(struct queue *q, struct message *m);
-int queue_resume(struct queue *q, struct message *m);
+/* The same with a remote one; returns the next message for its destination, with the place there,
+ * or NULL: then the place is left. */
+struct message *queue_settle_next(struct queue *q, struct message *m);
+/* Destination of the place that a taken message has. False: none; its sender is to be told of a
+ * delay or of its end, no attempt is due. */
+bool queue_where(struct queue *q, const struct message *m, char ret[300]);
+/* What the destination did; answer: the reason of a failure. After failures it rests, and what
+ * waits for it waits without attempts. */
+enum queue_peer { QUEUE_PEER_ANSWERED, QUEUE_PEER_FAILED };
+void queue_tell(struct queue *q, struct message *m, enum queue_peer what, const char *answer);
+/* Goes on with a taken message at the destination of a recipient that is not tried, when one is
+ * free at once. False: settle it. The place that it had is left in any case. */
+bool queue_go_on(struct queue *q, struct message *m, const bool *tried);
 bool queue_expired(struct queue *q, const struct message *m); /* older than queue.lifetime */
 
 /* What the administrator sees and does. */

@@ -39,10 +39,15 @@ static void accept_one(size_t size, unsigned remote, bool streamed)
     message_unref(m);
 }
 
+static bool something_for(enum rcpt_kind kind)
+{
+    return kind == RCPT_LOCAL ? !list_empty(&e.q->ready) : dests_runnable(e.q->dests);
+}
+
 static void settle_some(enum rcpt_kind kind, size_t n, bool defer)
 {
     struct message *got[16];
-    if (is_dead() || list_empty(&e.q->ready[kind]))
+    if (is_dead() || !something_for(kind))
         return;
     n = queue_take(e.q, kind, got, n);
     for (size_t i = 0; i < n; i++) {
