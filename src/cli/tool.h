@@ -37,7 +37,10 @@ enum tool_print {
     PRINT_TOKENS,
     PRINT_EVENTS,
     PRINT_TRACE,
-    PRINT_TRANSCRIPT
+    PRINT_TRANSCRIPT,
+    PRINT_STEERED,
+    PRINT_PAUSES,
+    PRINT_DESTINATIONS
 };
 
 struct tool_cmd {

@@ -176,3 +176,80 @@ def test_nobody_is_tried_behind_a_dead_one(world):
     other = next(r for r in rows if not r["attempts"])
     text = wait_for("the event", lambda: "cannot be reached now" in (t := world.tool("trace", other["id"]).stdout) and t)
     assert "451 4.4.1 Could not connect" in text
+
+
+# --- what the administrator does ---
+
+@pytest.fixture
+def still(make_server):
+    """Nothing that leaves is taken, and no attempt comes by itself."""
+    return make_server(settings={"net.trusted_ips": "127.0.0.1", "deliver.port": "2526", "deliver.connect_timeout": "2s",
+                                 "deliver.starttls": "never", "queue.retry_schedule": "1h"})
+
+
+def by_subject(s):
+    return {r["recipient"]: r for r in waiting(s)}
+
+
+def test_hold_release_and_priority(still):
+    for i in range(3):
+        send(still, "alice@example.test", [f"u{i}@[127.0.2.{i + 1}]"], f"s{i}")
+    wait_for("attempts", lambda: all(r["attempts"] for r in waiting(still)) and len(waiting(still)) == 3)
+    first = by_subject(still)["u0@[127.0.2.1]"]["id"]
+    assert "1 messages" in still.tool("queue", "hold", first).stdout
+    assert "2 messages" in still.tool("queue", "hold", "sender=alice@example.test", "recipient=@").stdout
+    assert {r["state"] for r in waiting(still)} == {"held"}
+    assert "held; release it first" in still.tool("queue", "retry", first, check=False).stderr
+    still.kill("smtp")
+    wait_for("the queue", lambda: still.tool("queue", check=False).returncode == 0)
+    wait_for("three", lambda: len(waiting(still)) == 3)
+    assert {r["state"] for r in waiting(still)} == {"held"}
+    still.tool("queue", "priority", "low", first)
+    peer = Peer("127.0.2.1", 2526, "good")
+    peer.start()
+    still.tool("queue", "release", first)
+    still.tool("queue", "retry", first)
+    wait_for("its delivery", lambda: peer.taken["s0"] == 1)
+    peer.close()
+    text = wait_for("its story", lambda: "delivered to 1 of 1" in (t := still.tool("trace", first).stdout) and t)
+    for line in ("holds the message", "gave the message priority low", "released the message", "asked for an attempt now"):
+        assert line in text, text
+
+
+def test_bounce_and_delete(still):
+    for i in range(4):
+        send(still, "alice@example.test", [f"u{i}@[127.0.2.{i + 1}]"], f"s{i}")
+    wait_for("four", lambda: len(waiting(still)) == 4)
+    wait_for("attempts", lambda: all(r["attempts"] for r in waiting(still)))
+    rows = by_subject(still)
+    assert "2 messages" in still.tool("queue", "bounce", f"ids={rows['u0@[127.0.2.1]']['id']};{rows['u1@[127.0.2.2]']['id']}").stdout
+    with smtplib.SMTP("127.0.0.1", still.port["smtp"]):
+        pass
+    import imaplib
+    from conftest import PASSWORD
+    box = imaplib.IMAP4("127.0.0.1", still.port["imap"])
+    box.login("alice@example.test", PASSWORD)
+    wait_for("two notices", lambda: box.select("INBOX")[1][0] == b"2", interval=0.2)
+    text = box.fetch("1", "(BODY[])")[1][0][1].decode()
+    assert "554 5.7.0 Returned to the sender by an administrator" in text and "Action: failed" in text
+    box.logout()
+    assert "2 messages" in still.tool("queue", "delete", "all=yes").stdout
+    assert not waiting(still)
+    assert "name a message or a filter" in still.tool("queue", "delete", check=False).stderr
+
+
+def test_pause_and_destinations(still):
+    still.tool("queue", "pause", "destination=[127.0.2.9]")
+    send(still, "alice@example.test", ["u@[127.0.2.9]"], "x")
+    row = wait_for("it", lambda: waiting(still))[0]
+    assert row["state"] == "paused" and not row["attempts"]
+    dest = still.tool_json("queue", "destinations")["rows"]
+    assert [(d["destination"], d["state"], d["messages"]) for d in dest] == [("[127.0.2.9]", "paused", 1)]
+    assert still.tool_json("queue", "pauses")["rows"] == [{"what": "destination", "domain": "[127.0.2.9]"}]
+    still.stop()
+    still.start()
+    assert waiting(still)[0]["state"] == "paused"
+    still.tool("queue", "resume", "destination=[127.0.2.9]")
+    wait_for("its attempt", lambda: waiting(still)[0]["attempts"] == 1)
+    dest = still.tool_json("queue", "destinations")["rows"][0]
+    assert dest["state"] == "resting" and "451 4.4.1" in dest["answer"]

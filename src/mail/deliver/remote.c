@@ -111,6 +111,15 @@ static void expire(struct rcpt *r)
     message_set(&r->answer, sv_c(text));
 }
 
+/* An administrator wants it to go back, whatever still waits. */
+static void give_back(struct message *m)
+{
+    for (size_t i = 0; i < m->n_rcpts; i++)
+        if (m->rcpts[i].state == RCPT_WAITING && m->rcpts[i].kind != RCPT_DISCARD)
+            smtp_answer(&m->rcpts[i], RCPT_FAILED,
+                        "554 5.7.0 Returned to the sender by an administrator", "");
+}
+
 static bool untouched(const struct job *j)
 {
     for (size_t i = 0; i < j->m->n_rcpts; i++)
@@ -134,6 +143,8 @@ static struct message *finish(struct deliver *d, struct job *j, bool more)
     tell_results(m, j);
     for (size_t i = 0; i < m->n_rcpts; i++)
         m->rcpts[i].skipped = open_rcpt(j, i);
+    if (m->returning)
+        give_back(m);
     if (queue_expired(d->queue, m))
         for (size_t i = 0; i < m->n_rcpts; i++)
             if (m->rcpts[i].kind == RCPT_REMOTE && m->rcpts[i].state == RCPT_WAITING)

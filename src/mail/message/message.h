@@ -66,7 +66,8 @@ struct message {
 
     /* The queue's own. */
     enum priority priority;
-    bool held; /* by an administrator: no attempts */
+    bool held;      /* by an administrator: no attempts */
+    bool returning; /* by an administrator: to its sender, as undeliverable */
     unsigned attempts;
     int64_t next_try_ms; /* wall clock */
     bool delay_told;

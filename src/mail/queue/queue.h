@@ -72,16 +72,70 @@ void queue_tell(struct queue *q, struct message *m, enum queue_peer what, const 
 bool queue_go_on(struct queue *q, struct message *m, const bool *tried);
 bool queue_expired(struct queue *q, const struct message *m); /* older than queue.lifetime */
 
-/* What the administrator sees and does. */
+/* What the administrator sees and does. Times of what waits for a destination that rests: its next
+ * probe. */
 struct queue_info {
     const char *item, *id, *sender, *rcpt, *answer; /* rcpt, answer: the first waiting one's */
     int64_t received_ms, next_try_ms;
     uint64_t size;
     unsigned n_rcpts, n_waiting, attempts;
     bool active; /* being delivered now */
+    bool held, returning, paused;
+    bool local; /* some recipient waits for local delivery */
+    enum priority priority;
 };
+extern const char *const queue_priority_names[PRIORITIES];
+/* In order of arrival; what comes or goes meanwhile may be left out. fn: with the queue locked. */
 void queue_each(struct queue *q, bool (*fn)(const struct queue_info *, void *arg), void *arg);
 size_t queue_count(struct queue *q);
+/* Actions on all messages that `want` chooses. Each is an event of its message. */
+enum queue_action {
+    QUEUE_HOLD,
+    QUEUE_RELEASE,
+    QUEUE_SEND_NOW, /* not what is held */
+    QUEUE_RETURN,   /* to the sender, with a notice */
+    QUEUE_DELETE,   /* without */
+    QUEUE_PRIORITY,
+};
+enum queue_steer_result {
+    STEER_DONE,
+    STEER_AS_IT_WAS, /* was so already, or must not be done: send now what is held */
+    STEER_BUSY,      /* is being delivered now */
+    STEER_FAILED,
+    STEER_RESULTS
+};
+struct queue_steer {
+    enum queue_action action;
+    enum priority priority;                             /* of QUEUE_PRIORITY */
+    const char *admin;                                  /* who, for events */
+    bool dry_run;                                       /* counts only */
+    bool (*want)(const struct queue_info *, void *arg); /* as fn of queue_each; NULL = all */
+    void (*each)(const char *id, enum queue_steer_result, void *arg); /* the same; may be NULL */
+    void *arg;
+};
+struct queue_steered {
+    size_t n[STEER_RESULTS];
+};
+/* Durable when it returns 0. An error: some may have been done, ret says how many. */
+int queue_steer(struct queue *q, const struct queue_steer *s, struct queue_steered *ret,
+                struct errinfo *ei);
+/* Holds back everything for other servers, what goes to a destination (domain, or key as
+ * queue_where gives it), or what comes from a domain. Durable when it returns: 1 = changed, 0 = it
+ * was so. */
+enum queue_pause_kind { PAUSE_ALL, PAUSE_DESTINATION, PAUSE_SENDER };
+int queue_pause(struct queue *q, enum queue_pause_kind kind, struct sv name, bool on,
+                const char *admin, struct errinfo *ei);
+void queue_each_pause(struct queue *q, void (*fn)(enum queue_pause_kind, const char *, void *arg),
+                      void *arg);
+/* What is known of the server that takes an address's mail. */
+struct queue_dest {
+    const char *state; /* "open", "full", "resting", "paused" */
+    unsigned active, window, failures;
+    int64_t next_probe_ms; /* 0 = does not rest */
+    char answer[400];      /* of its last failure, "" */
+};
+void queue_destination(struct queue *q, const char *address, struct queue_dest *ret);
+/* One message by its name. */
 int queue_retry(struct queue *q,
                 struct sv item_or_id); /* due now; "" = all. E_NOTFOUND; else number */
 int queue_delete(struct queue *q, struct sv item_or_id,

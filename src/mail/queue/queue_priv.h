@@ -12,6 +12,7 @@
 #include "conf/conf.h"
 #include "mail/queue/dests.h"
 #include "mail/queue/journal.h"
+#include "mail/queue/pauses.h"
 #include "mail/queue/queue.h"
 
 #define KINDS 2 /* RCPT_LOCAL, RCPT_REMOTE: what is delivered by threads */
@@ -21,6 +22,7 @@ enum item_place {
     PLACE_DEST,   /* for its turn at a destination */
     PLACE_LATER,  /* for its time */
     PLACE_NOTICE, /* its sender is to be told; no attempt */
+    PLACE_PAUSED, /* for an administrator, by a pause */
 };
 
 struct item {
@@ -48,6 +50,7 @@ struct item {
     struct heap_node deadline;     /* in queue.deadlines */
     int64_t quiet_until;           /* no notice before */
     bool urgent;                   /* an administrator wants an attempt now */
+    bool return_failed;            /* its notice could not be queued: not at once again */
     bool told_behind;              /* that it waits for a destination that rests */
     struct list untold;            /* in queue.untold: to be told */
     struct place at;               /* of its deliverer */
@@ -87,6 +90,8 @@ struct queue {
     struct heap deadlines;    /* items by when their senders are told */
     struct list notices;      /* those due */
     struct list untold;       /* items that wait for a destination that rests, since lately */
+    struct pauses pauses;
+    pthread_mutex_t pause_lock; /* whoever changes them; taken before lock */
     void (*destination)(const struct conf *, struct sv address, char ret[300]);
     pthread_cond_t take[KINDS]; /* something became ready, or stopping */
     size_t n_active[KINDS];
@@ -141,6 +146,8 @@ int64_t sched_wake(const struct queue *q, enum rcpt_kind kind); /* INT64_MAX = n
 struct dest_policy sched_policy(const struct conf *cf);         /* valid as long as cf */
 void sched_destination(const struct queue *q, const struct conf *cf, const char *address,
                        char ret[DEST_KEY]);
+/* Is nothing sent to that destination for the time being? */
+bool sched_paused(const struct queue *q, const char *key, const char *address);
 int64_t sched_retry_delay(unsigned attempts); /* by queue.retry_schedule, ms */
 
 /* spool.c: names in dir. suffix ".tms", ".tm$", with ".new" behind while written. */

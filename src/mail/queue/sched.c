@@ -83,11 +83,29 @@ static struct sv turn_of(const struct message *m)
 }
 
 struct choice {
-    bool found;
+    bool found, paused;
     enum dest_state state;
     char key[DEST_KEY];
     int64_t later; /* when a further recipient is due */
 };
+
+static struct sv domain_of(const char *address)
+{
+    const char *at = strrchr(address, '@');
+    return sv_c(at ? at + 1 : "");
+}
+
+bool sched_paused(const struct queue *q, const char *key, const char *address)
+{
+    return q->pauses.n && (pauses_hold(&q->pauses, PAUSE_DESTINATION, sv_c(key)) ||
+                           pauses_hold(&q->pauses, PAUSE_DESTINATION, domain_of(address)));
+}
+
+static bool sender_paused(const struct queue *q, const struct message *m)
+{
+    return q->pauses.n && (pauses_hold(&q->pauses, PAUSE_ALL, SV("")) ||
+                           pauses_hold(&q->pauses, PAUSE_SENDER, domain_of(m->sender)));
+}
 
 /* The first destination that is due, an open one before others. */
 static void choose(const struct queue *q, const struct conf *cf, const struct item *it, int64_t now,
@@ -106,6 +124,10 @@ static void choose(const struct queue *q, const struct conf *cf, const struct it
         if (c->found && (c->state == DEST_OPEN || it->waiting[RCPT_REMOTE] == 1))
             continue;
         sched_destination(q, cf, r->address, key);
+        if (sched_paused(q, key, r->address)) {
+            c->paused = true;
+            continue;
+        }
         enum dest_state s = dests_state(q->dests, sv_c(key));
         if (c->found && c->state <= s)
             continue;
@@ -177,6 +199,8 @@ static void place_remote(struct queue *q, const struct conf *cf, struct item *it
 {
     struct choice c;
     choose(q, cf, it, now, &c);
+    if (!c.found && c.paused)
+        it->place = PLACE_PAUSED;
     if (c.found) {
         if (it->urgent)
             dests_probe_now(q->dests, sv_c(c.key));
@@ -187,13 +211,31 @@ static void place_remote(struct queue *q, const struct conf *cf, struct item *it
     if (c.found && c.state == DEST_RESTS)
         waits_behind(q, it);
     add_later(q, it, RCPT_REMOTE, c.later);
-    add_deadline(q, cf, it);
+    if (it->place != PLACE_PAUSED) /* what we hold back does not grow too old */
+        add_deadline(q, cf, it);
+}
+
+static void place_returning(struct queue *q, struct item *it)
+{
+    if (it->return_failed) {
+        add_later(q, it, RCPT_REMOTE, clock_wall_ms() + QUIET_MS);
+        return;
+    }
+    it->place = PLACE_NOTICE;
+    list_add_tail(&q->notices, &it->ready);
+    pthread_cond_signal(&q->take[RCPT_REMOTE]);
 }
 
 void sched_place(struct queue *q, struct item *it)
 {
     sched_remove(q, it);
     if (it->active || it->finished || !it->committed)
+        return;
+    if (it->m->returning) {
+        place_returning(q, it);
+        return;
+    }
+    if (it->m->held)
         return;
     int64_t now = clock_wall_ms(), local = first_due(it, RCPT_LOCAL);
     if (local <= now) {
@@ -205,6 +247,10 @@ void sched_place(struct queue *q, struct item *it)
     add_later(q, it, RCPT_LOCAL, local);
     if (!it->waiting[RCPT_REMOTE])
         return;
+    if (sender_paused(q, it->m)) {
+        it->place = PLACE_PAUSED;
+        return;
+    }
     _cleanup_(conf_unrefp) const struct conf *cf = conf_pin();
     place_remote(q, cf, it, now);
 }
@@ -285,8 +331,11 @@ void sched_move_due(struct queue *q, enum rcpt_kind kind)
 {
     struct heap_node *n;
     int64_t now = clock_wall_ms();
-    while ((n = heap_first(&q->later[kind])) && n->when <= now)
-        sched_place(q, container_of(n, struct item, later[kind]));
+    while ((n = heap_first(&q->later[kind])) && n->when <= now) {
+        struct item *it = container_of(n, struct item, later[kind]);
+        it->return_failed = false;
+        sched_place(q, it);
+    }
     if (kind != RCPT_REMOTE || !(n = heap_first(&q->deadlines)) || n->when > now)
         return;
     _cleanup_(conf_unrefp) const struct conf *cf = conf_pin();

@@ -331,6 +331,7 @@ static void apply(struct queue *q, struct settlement *s, enum rcpt_kind kind, st
     item_refresh(it);
     if (it->waiting[kind])
         item_drop_content(q, it);
+    it->return_failed = it->m->returning;
     sched_place(q, it);
 }
 
