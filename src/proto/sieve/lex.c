@@ -223,8 +223,11 @@ void sieve_lex(struct sieve_parser *x)
         x->t.punct = c;
         x->p++;
     } else {
+        size_t n = 1; /* all bytes of the character */
+        while (x->p + n < x->end && ((unsigned char)x->p[n] & 0xc0) == 0x80)
+            n++;
         char q[60];
         fail(x, "the character '%s' has no meaning here; texts stand in double quotes",
-             sieve_quote(sv_n(&c, 1), q));
+             sieve_quote(sv_n(x->p, n), q));
     }
 }

@@ -13,8 +13,12 @@ void sieve_complain(struct sieve_problems *p, uint32_t line, uint32_t col, const
     q->line = line;
     q->col = col;
     va_start(ap, fmt);
-    vsnprintf(q->text, sizeof(q->text), fmt, ap);
+    size_t n = (size_t)vsnprintf(q->text, sizeof(q->text), fmt, ap);
     va_end(ap);
+    if (n < sizeof(q->text))
+        return;
+    for (n = sizeof(q->text) - 1; n && !utf8_valid(sv_n(q->text, n)); n--) /* no half character */
+        q->text[n - 1] = '\0';
 }
 
 const char *sieve_quote(struct sv s, char ret[60])
