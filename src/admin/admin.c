@@ -6,7 +6,7 @@
 #include "base/codec.h"
 
 static const struct admin_op *const tables[] = {
-    admin_domain_ops,  admin_account_ops, admin_alias_ops, admin_mailbox_ops,
+    admin_domain_ops,  admin_account_ops, admin_alias_ops, admin_mailbox_ops, admin_sieve_ops,
     admin_setting_ops, admin_server_ops,  admin_token_ops, admin_event_ops,
 };
 

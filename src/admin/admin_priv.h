@@ -20,7 +20,7 @@ struct admin_op {
 /* One array per file, ended by a row without name. */
 extern const struct admin_op admin_domain_ops[], admin_account_ops[], admin_alias_ops[],
     admin_mailbox_ops[], admin_setting_ops[], admin_server_ops[], admin_token_ops[],
-    admin_event_ops[];
+    admin_event_ops[], admin_sieve_ops[];
 
 /* Adds what a dry run would have changed to list. old_value, new_value: NULL = none. */
 void admin_effect(json_t *list, const char *object, const char *field, const char *old_value,

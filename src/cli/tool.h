@@ -37,6 +37,7 @@ enum tool_print {
     PRINT_TOKENS,
     PRINT_EVENTS,
     PRINT_TRACE,
+    PRINT_SCRIPTS,
     PRINT_TRANSCRIPT
 };
 

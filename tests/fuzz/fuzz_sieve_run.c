@@ -71,7 +71,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                            .sender = SV("tim@example.com"),
                            .rcpt = SV("ken+x@example.org"),
                            .auth = SV("tim"),
-                           .delimiter = '+',
+                           .delimiters = SV("+"),
                            .now_s = 1796000000,
                            .max_actions = 32,
                            .max_redirects = 4,

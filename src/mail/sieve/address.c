@@ -1,11 +1,19 @@
 /* The tests address and envelope: RFC 5228 5.1 and 5.4, RFC 5233. */
 #include "mail/sieve/run_priv.h"
 
+static ssize_t find_delimiter(struct sv delimiters, struct sv local)
+{
+    for (size_t i = 0; i < local.n; i++)
+        if (sv_find(delimiters, local.p[i]) >= 0)
+            return (ssize_t)i;
+    return -1;
+}
+
 /* The part of local@domain that the test asks for. False: it has none (no detail). */
 static bool part_of(const struct run *x, const struct sieve_node *n, struct sv local,
                     struct sv host, struct sv whole, struct sv *ret)
 {
-    ssize_t at = sv_find(local, x->e->delimiter);
+    ssize_t at = find_delimiter(x->e->delimiters, local);
     *ret = whole;
     if (sieve_has(n, SIEVE_T_LOCALPART))
         *ret = local;

@@ -47,11 +47,11 @@ struct sieve_mark {
 };
 
 struct sieve_env {
-    struct sv message; /* complete, in wire form */
-    struct sv sender;  /* reverse path, "" = null */
-    struct sv rcpt;    /* the address as it was given in RCPT */
-    struct sv auth;    /* who had logged in, "" */
-    char delimiter;    /* of subaddresses: '+' */
+    struct sv message;    /* complete, in wire form */
+    struct sv sender;     /* reverse path, "" = null */
+    struct sv rcpt;       /* the address as it was given in RCPT */
+    struct sv auth;       /* who had logged in, "" */
+    struct sv delimiters; /* each may separate user and detail: "+" */
     int64_t now_s;
     size_t max_actions, max_redirects;
     int64_t max_cpu_us; /* of the calling thread; 0 = no limit */

@@ -106,7 +106,7 @@ static inline struct sieve_env case_env(struct sieve_case *c)
         .sender = sv_c(c->from),
         .rcpt = sv_c(c->to),
         .auth = SV(""),
-        .delimiter = '+',
+        .delimiters = SV("+"),
         .now_s = 1796000000, /* 2026-11-29 */
         .max_actions = 32,
         .max_redirects = 4,
