@@ -307,7 +307,7 @@ int script_deliver(struct deliver *d, struct message *m, struct rcpt *r, const s
         .delimiters = sv_c(cf->auth.subaddress_separator),
         .now_s = clock_wall_s(),
         .max_actions = (size_t)cf->sieve.max_actions,
-        .max_redirects = (size_t)cf->sieve.max_redirects,
+        .max_redirects = (size_t)cf->sieve.max_sent,
         .max_cpu_us = cf->sieve.max_cpu * 1000,
         .mailbox_exists = mailbox_exists,
         .seen = seen,
