@@ -6,10 +6,10 @@
 set -eu
 build="gcc make cmake ninja-build pkg-config libc6-dev libevent-dev libssl-dev libsqlite3-dev libpq-dev libmariadb-dev
  libargon2-dev libunbound-dev nettle-dev libgsasl-dev libseccomp-dev libcap-dev libidn2-dev libcrypt-dev libjansson-dev
- libmicrohttpd-dev libgnutls28-dev zlib1g-dev libzip-dev libcurl4-openssl-dev openssl curl swaks libnet-ssleay-perl libauthen-sasl-perl adduser iproute2"
+ libmicrohttpd-dev libgnutls28-dev zlib1g-dev libzip-dev libpcre2-dev libcurl4-openssl-dev openssl curl swaks libnet-ssleay-perl libauthen-sasl-perl adduser iproute2"
 test="clang clang-format libclang-rt-14-dev libcmocka-dev ccache git procps python3 python3-pytest python3-jsonschema
  libdigest-hmac-perl mutt isync libsasl2-modules fetchmail unbound knot knot-dnsutils postfix
- dovecot-imapd dovecot-pop3d dovecot-lmtpd postgresql mariadb-server
+ dovecot-imapd dovecot-pop3d dovecot-lmtpd dovecot-sieve postgresql mariadb-server
  strace sqlite3 mandoc netcat-openbsd libgmime-3.0-dev socat tcpdump unzip rsyslog rsyslog-openssl"
 fresh="debootstrap debian-archive-keyring git mount util-linux"
 console="nodejs npm"

@@ -42,6 +42,20 @@ int64_t clock_wall_us(void)
     return shown_us(CLOCK_REALTIME, &frozen_wall_us);
 }
 
+int64_t clock_thread_cpu_us(void)
+{
+    struct timespec ts;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
+    return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
+}
+
+int clock_zone_minutes(int64_t wall_s)
+{
+    time_t t = (time_t)wall_s;
+    struct tm tm;
+    return localtime_r(&t, &tm) ? (int)(tm.tm_gmtoff / 60) : 0;
+}
+
 int64_t clock_wall_ms(void)
 {
     return clock_wall_us() / 1000;

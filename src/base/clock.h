@@ -8,6 +8,8 @@ int64_t clock_mono_us(void);
 int64_t clock_wall_ms(void); /* milliseconds since 1970-01-01 UTC */
 int64_t clock_wall_us(void);
 int64_t clock_wall_s(void);
+int64_t clock_thread_cpu_us(void);      /* used by the calling thread so far */
+int clock_zone_minutes(int64_t wall_s); /* east of UTC, of the local time zone then */
 /* Have the bytes that came since started_us taken longer than grace_ms and one second for each
  * `rate` of them? rate 0: never. For senders that trickle. */
 bool clock_trickles(int64_t started_us, uint64_t bytes, int64_t rate, int64_t grace_ms);

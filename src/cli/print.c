@@ -303,6 +303,13 @@ static const struct column app_password_cols[] = {
     { "used_s", "LAST USED", COL_TIME_S },
     { 0 },
 };
+static const struct column script_cols[] = {
+    { "active", "", COL_TEXT },
+    { "name", "SCRIPT", COL_TEXT },
+    { "bytes", "BYTES", COL_NUMBER },
+    { "changed_s", "CHANGED", COL_TIME_S },
+    { 0 },
+};
 static const struct column alias_cols[] = {
     { "address", "ALIAS", COL_TEXT },
     { "targets", "TARGETS", COL_TEXT },
@@ -419,6 +426,9 @@ void tool_print(const struct tool_cmd *cmd, json_t *reply)
         break;
     case PRINT_APP_PASSWORDS:
         table(rows, app_password_cols, "no app passwords");
+        break;
+    case PRINT_SCRIPTS:
+        table(rows, script_cols, "no scripts; `posthorn tool sieve put` stores one");
         break;
     case PRINT_ALIASES:
         table(rows, alias_cols, "no aliases");

@@ -38,6 +38,7 @@ enum tool_print {
     PRINT_TOKENS,
     PRINT_EVENTS,
     PRINT_TRACE,
+    PRINT_SCRIPTS,
     PRINT_TRANSCRIPT,
     PRINT_SERVICES,
     PRINT_DNS,

@@ -46,7 +46,8 @@ struct setting {
 #define CONF_ROOMS(X)                                                                              \
     X(system)                                                                                      \
     X(net)                                                                                         \
-    X(log) X(events) X(auth) X(smtp) X(queue) X(deliver) X(mailbox) X(pop3) X(imap) X(dns) X(web)
+    X(log)                                                                                         \
+    X(events) X(auth) X(smtp) X(queue) X(deliver) X(mailbox) X(sieve) X(pop3) X(imap) X(dns) X(web)
 /* conf_structs.h declares struct conf_<room> from each .def, and: */
 #include "conf/conf_structs.h"
 

@@ -29,6 +29,9 @@ struct conf_deliver {
 struct conf_mailbox {
 #include "conf/defs/mailbox.def"
 };
+struct conf_sieve {
+#include "conf/defs/sieve.def"
+};
 struct conf_pop3 {
 #include "conf/defs/pop3.def"
 };
@@ -53,6 +56,7 @@ struct conf {
     struct conf_queue queue;
     struct conf_deliver deliver;
     struct conf_mailbox mailbox;
+    struct conf_sieve sieve;
     struct conf_pop3 pop3;
     struct conf_imap imap;
     struct conf_dns dns;

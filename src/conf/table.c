@@ -28,6 +28,7 @@ static struct setting table[] = {
 #include "conf/defs/net.def"
 #include "conf/defs/pop3.def"
 #include "conf/defs/queue.def"
+#include "conf/defs/sieve.def"
 #include "conf/defs/smtp.def"
 #include "conf/defs/system.def"
 #include "conf/defs/web.def"

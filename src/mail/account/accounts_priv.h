@@ -19,6 +19,7 @@ enum {
     KEY_RESOLVED = 'r', /* recipient -> struct resolved_obj */
     KEY_PASSWORD = 'w', /* 8 bytes -> struct password_obj */
     KEY_SCRAM = 's',    /* mechanism and login -> struct scram_obj */
+    KEY_SCRIPT = 'S',   /* 8 bytes -> struct script_obj: the active one */
 };
 
 struct domain_obj {

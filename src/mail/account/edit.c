@@ -231,6 +231,8 @@ static int delete_in(struct change *ch, void *arg)
         "DELETE FROM admin_domain WHERE account_id = ?",
         "DELETE FROM web_session WHERE account_id = ?",
         "DELETE FROM api_token WHERE account_id = ?",
+        "DELETE FROM sieve_script WHERE account_id = ?",
+        "DELETE FROM sieve_seen WHERE account_id = ?",
         "DELETE FROM account WHERE id = ?",
     };
     struct account_change *ac = arg;

@@ -137,9 +137,30 @@ static const char charts_v3[] =
     "CREATE INDEX audit_at ON audit (at_ms);"
     "INSERT INTO id_sequence (name, last_id) VALUES ('annotation', 0)";
 
+static const char sieve_v4[] =
+    "CREATE TABLE sieve_script ("
+    " account_id BIGINT NOT NULL,"
+    " name {TEXT_KEY} NOT NULL,"
+    " content {BLOB} NOT NULL,"
+    " active INTEGER NOT NULL," /* 1 for at most one of an account */
+    " changed_ms BIGINT NOT NULL);"
+    "CREATE UNIQUE INDEX sieve_script_key ON sieve_script (account_id, name);"
+
+    /* What scripts remember: replies that were sent (vacation), messages that were seen
+     * (duplicate). id: a letter and hex of SHA-256. message_key: of the message that left the row;
+     * a repeated delivery of the same message has not "seen" itself. */
+    "CREATE TABLE sieve_seen ("
+    " account_id BIGINT NOT NULL,"
+    " id {TEXT_KEY} NOT NULL,"
+    " message_key BIGINT NOT NULL,"
+    " expires_ms BIGINT NOT NULL);"
+    "CREATE UNIQUE INDEX sieve_seen_key ON sieve_seen (account_id, id);"
+    "CREATE INDEX sieve_seen_expires ON sieve_seen (expires_ms)";
+
 const struct db_migration account_migrations[] = {
     { 1, "domains, accounts, credentials, audit, settings", accounts_v1 },
     { 2, "administrators, signed-in consoles, tokens", admins_v2 },
     { 3, "annotations of charts", charts_v3 },
+    { 4, "Sieve scripts and what they remember", sieve_v4 },
 };
 const size_t account_migrations_count = ARRAY_LEN(account_migrations);

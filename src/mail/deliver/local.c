@@ -2,6 +2,7 @@
  * messages in one transaction. The first mailbox writes the message's file, the others link to it.
  * Nothing is synced here: the queue's journal covers it until a checkpoint. */
 #include "base/clock.h"
+#include "mail/account/script.h"
 #include "mail/deliver/deliver_priv.h"
 #include "os/proc.h"
 #include "stats/shm.h"
@@ -52,6 +53,12 @@ static void fill(struct batch *b)
     qsort(b->puts, b->n_puts, sizeof(*b->puts), by_account);
 }
 
+static void settle(const struct put *p, enum rcpt_state state, const char *text)
+{
+    p->r->state = state;
+    message_set(&p->r->answer, sv_c(text));
+}
+
 static void answer(const struct put *p, enum rcpt_state state, const char *text)
 {
     struct logctx c = deliver_ctx(p->m);
@@ -61,8 +68,7 @@ static void answer(const struct put *p, enum rcpt_state state, const char *text)
         F_STR(reply, text),
         F_MS(waited, MAX(clock_wall_ms() - p->m->received_ms, 0)),
     };
-    p->r->state = state;
-    message_set(&p->r->answer, sv_c(text));
+    settle(p, state, text);
     event_emit(state == RCPT_DELIVERED ? EVT_delivery_local : EVT_delivery_local_failed, &c, args,
                ARRAY_LEN(args));
 }
@@ -172,8 +178,58 @@ static int open_and_add(struct batch *b, struct put *puts, size_t n, const struc
     return r < 0 ? r : add_all(b, puts, n, mb, (uint64_t)MAX(acc->quota_bytes, 0), ei);
 }
 
+/* --- accounts with a Sieve script --- */
+
+static int run_script(struct batch *b, const struct put *p, const struct account *acc,
+                      const struct active_script *script, struct script_outcome *ret,
+                      struct errinfo *ei)
+{
+    int r = 0;
+    for (int i = 0; i < 2; i++) {
+        _cleanup_(mailbox_unrefp) struct mailbox *mb = NULL;
+        r = mailbox_open(b->d->store, acc->id, sv_c(acc->address), &mb, ei);
+        if (r >= 0)
+            r = script_deliver(b->d, p->m, p->r, acc, script, mb, ret, ei);
+        if (r != -ESTALE) /* else the index was made anew meanwhile */
+            break;
+    }
+    return r;
+}
+
+static void deliver_scripted(struct batch *b, const struct put *puts, size_t n,
+                             const struct account *acc, const struct active_script *script)
+{
+    struct script_outcome out = { .state = RCPT_WAITING };
+    struct errinfo ei = { 0 };
+    int r = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (i == 0 || puts[i].index != puts[i - 1].index) /* two addresses of one account: once */
+            r = run_script(b, &puts[i], acc, script, &out, &ei);
+        if (r < 0)
+            answer_error(&puts[i], r, ei.text);
+        else if (out.stored || out.state != RCPT_DELIVERED)
+            answer(&puts[i], out.state, out.text);
+        else
+            settle(&puts[i], out.state, out.text);
+    }
+}
+
+/* The account's script; NULL: none, and mail goes to the inbox. < 0: cannot tell now. */
+static int find_script(struct batch *b, const struct account *acc, const struct active_script **ret,
+                       struct errinfo *ei)
+{
+    _cleanup_(conf_unrefp) const struct conf *cf = conf_pin();
+    if (!cf->sieve.enabled)
+        return 0;
+    int r = account_script_active(b->d->accounts, acc->id, ret, ei);
+    if (r == E_CORRUPT)
+        log_error("Delivery to %s: %s; mail goes to the inbox", acc->address, ei->text);
+    return r == E_NOTFOUND || r == E_CORRUPT ? 0 : r;
+}
+
 static void deliver_account(struct batch *b, struct put *puts, size_t n)
 {
+    _cleanup_(active_script_unrefp) const struct active_script *script = NULL;
     _cleanup_(account_unrefp) const struct account *acc = NULL;
     struct errinfo ei = { 0 };
     int64_t id = puts[0].r->account_id;
@@ -181,6 +237,12 @@ static void deliver_account(struct batch *b, struct put *puts, size_t n)
     if (r == E_NOTFOUND) { /* deleted since acceptance */
         for (size_t i = 0; i < n; i++)
             answer(&puts[i], RCPT_FAILED, "550 5.1.1 User unknown");
+        return;
+    }
+    if (r >= 0)
+        r = find_script(b, acc, &script, &ei);
+    if (script) {
+        deliver_scripted(b, puts, n, acc, script);
         return;
     }
     if (r >= 0)

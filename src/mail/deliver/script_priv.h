@@ -1,0 +1,33 @@
+/* One run of an account's Sieve script at delivery, shared by script.c and script_send.c. */
+#pragma once
+
+#include "mail/account/script.h"
+#include "mail/deliver/deliver_priv.h"
+#include "mail/sieve/reply.h"
+
+struct script_run {
+    struct deliver *d;
+    struct message *m;
+    struct rcpt *r;
+    const struct account *acc;
+    const struct active_script *script;
+    const struct conf *cf;
+    struct mailbox *mb;
+    struct logctx log;
+    struct sieve_env e;
+    struct sieve_result res;
+    void *map;     /* content of a spool file */
+    bool *dropped; /* per action: a redirect that must not be sent */
+    bool stored, sent;
+    bool keep_instead; /* of a redirect that could not be queued */
+    uint64_t quota;
+    char host[256];
+};
+
+/* A message that must not be sent: the action is dropped, and told. */
+void script_not_sent(struct script_run *x, const struct sieve_action *a, const char *what,
+                     const char *reason);
+/* Which redirects may be sent: fills dropped. E_TEMP. */
+int script_plan(struct script_run *x, struct errinfo *ei);
+/* Queues redirects, notifications and replies. */
+int script_send(struct script_run *x, struct errinfo *ei);

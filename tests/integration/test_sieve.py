@@ -1,0 +1,102 @@
+"""Sieve scripts: stored by `posthorn tool`, run at delivery, told by the log and by the timeline."""
+import smtplib
+
+from conftest import wait_for
+from test_basics import imap, message_count, send
+
+FILE_LISTS = """require ["fileinto", "mailbox", "imap4flags"];
+if header :contains "list-id" "dev" {
+    fileinto :create :flags "\\\\Flagged" "Lists";
+    stop;
+}
+"""
+
+
+def folder_count(server, user, folder):
+    c = imap(server, user)
+    typ, data = c.select(folder)
+    c.logout()
+    return int(data[0]) if typ == "OK" else 0
+
+
+def body(n, more=""):
+    return f"From: x@elsewhere.test\r\nTo: alice@example.test\r\nMessage-ID: <{n}@elsewhere.test>\r\n{more}Subject: m{n}\r\n\r\ntext\r\n".encode()
+
+
+def test_scripts_by_the_tool(make_server):
+    s = make_server()
+    t = s.tool
+    t("sieve", "put", "alice@example.test", "main", FILE_LISTS)
+    assert "* " not in t("sieve", "list", "alice@example.test").stdout
+    t("sieve", "activate", "alice@example.test", "main")
+    listed = t("sieve", "list", "alice@example.test").stdout
+    assert "main" in listed and "*" in listed
+    assert t("sieve", "get", "alice@example.test", "main").stdout.strip() == FILE_LISTS.strip()
+    r = t("sieve", "put", "alice@example.test", "bad", "keep;\nfilinto \"x\";", check=False)
+    assert r.returncode == 1 and "line 2, column 1: there is no 'filinto' command" in r.stderr
+    r = t("sieve", "check", "keep 3;\nstp;", check=False)
+    assert "line 1" in r.stderr and "line 2" in r.stderr
+    r = t("sieve", "delete", "alice@example.test", "main", check=False)
+    assert r.returncode == 1 and "active" in r.stderr
+    t("sieve", "deactivate", "alice@example.test")
+    t("sieve", "delete", "alice@example.test", "main")
+    assert "no scripts" in t("sieve", "list", "alice@example.test").stdout
+    assert "sieve main" in t("audit").stdout
+
+
+def test_filed_and_told(make_server):
+    s = make_server()
+    s.tool("sieve", "put", "alice@example.test", "main", FILE_LISTS)
+    s.tool("sieve", "activate", "alice@example.test", "main")
+    send(s, "alice", body=body(1, "List-Id: <dev.elsewhere.test>\r\n"))
+    wait_for("the folder", lambda: folder_count(s, "alice", "Lists") == 1)
+    send(s, "alice", body=body(2))
+    wait_for("the inbox", lambda: message_count(s, "alice") == 1)
+    c = imap(s, "alice")
+    c.select("Lists")
+    assert b"\\Flagged" in c.fetch("1", "(FLAGS)")[1][0]
+    c.logout()
+    events = s.tool("events", "name=sieve.filed").stdout
+    assert "Filed into Lists by the script 'main' of alice@example.test, line 3" in events
+    msgid = s.tool_json("events", "name=smtp.message.accepted")["rows"][-1]["fields"]["msgid"]  # the first one
+    assert "Filed into Lists by the script 'main' of alice@example.test, line 3" in s.tool("trace", msgid).stdout
+    # From now on without: the change is in force when the tool returns.
+    s.tool("sieve", "deactivate", "alice@example.test")
+    send(s, "alice", body=body(3, "List-Id: <dev.elsewhere.test>\r\n"))
+    wait_for("the inbox", lambda: message_count(s, "alice") == 2)
+
+
+def test_killed_while_scripts_run(make_server):
+    """Each accepted message is once in its folder; the copy that was sent on comes at least once."""
+    s = make_server()
+    s.tool("sieve", "put", "alice@example.test", "main",
+           'require ["fileinto", "mailbox", "copy"];\nredirect :copy "bob@example.test";\nfileinto :create "Filed";\n')
+    s.tool("sieve", "activate", "alice@example.test", "main")
+    accepted = []
+    for n in range(120):
+        if n % 30 == 20:
+            s.kill("smtp")
+        try:
+            with smtplib.SMTP("127.0.0.1", s.port["smtp"], timeout=60) as c:
+                c.sendmail("x@elsewhere.test", ["alice@example.test"], body(n))
+            accepted.append(n)
+        except (OSError, smtplib.SMTPException):
+            wait_for("the module", lambda: s.pids().get("smtp"))
+    assert len(accepted) > 80
+
+    def ids(user, folder):
+        c = imap(s, user)
+        typ, data = c.select(folder)
+        found = []
+        if typ == "OK" and int(data[0]):
+            for part in c.fetch("1:*", "(BODY[HEADER.FIELDS (MESSAGE-ID)])")[1]:
+                if isinstance(part, tuple):
+                    found.append(int(part[1].split(b"<")[1].split(b"@")[0]))
+        c.logout()
+        return found
+
+    wait_for("all deliveries", lambda: set(accepted) <= set(ids("alice", "Filed")) and set(accepted) <= set(ids("bob", "INBOX")))
+    filed = ids("alice", "Filed")
+    for n in accepted:
+        assert filed.count(n) == 1, n
+    assert message_count(s, "alice") == 0

@@ -1,0 +1,3 @@
+# expect: fileinto a
+REQUIRE "fileinto";
+IF Header :CONTAINS "SUBJECT" "quick" { FileInto "a"; } ELSE { keep; }

@@ -1,0 +1,5 @@
+# expect: fileinto a
+# a comment
+/* another
+   one */ require /* in */ "fileinto" # here
+; fileinto /**/ "a";

@@ -1,0 +1,4 @@
+# expect: fileinto a
+# expect: keep
+require ["fileinto", "copy"];
+fileinto :copy "a";

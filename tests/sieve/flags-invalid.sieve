@@ -1,0 +1,3 @@
+# expect: keep good \answered
+require ["imap4flags"];
+setflag ["\\Unknown", "a(b", "good", "\\answered", "a{b", "%"]; keep;

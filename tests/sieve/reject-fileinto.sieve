@@ -1,0 +1,3 @@
+# expect: keep
+require ["reject", "fileinto"];
+fileinto "a"; reject "no";

@@ -1,0 +1,3 @@
+# expect: keep
+require ["reject"];
+reject "no"; keep;

@@ -1,0 +1,4 @@
+# from: tim@example.com
+# expect: reject I do not want this.
+require "reject";
+reject "I do not want this.";

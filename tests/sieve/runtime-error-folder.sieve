@@ -1,0 +1,4 @@
+# expect: keep
+require ["fileinto", "variables"];
+set "a" "";
+fileinto "b"; redirect "${a}";

@@ -1,0 +1,3 @@
+# expect: keep
+require "fileinto";
+stop; fileinto "a";

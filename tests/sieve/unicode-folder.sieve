@@ -1,0 +1,3 @@
+# expect: fileinto Grüße/München
+require "fileinto";
+fileinto "Grüße/München";

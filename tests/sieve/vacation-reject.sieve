@@ -1,0 +1,4 @@
+# from: tim@example.com
+# expect: keep
+require ["vacation", "reject"];
+vacation "away"; reject "no";

@@ -1,0 +1,3 @@
+# expect: fileinto ${a}
+require "fileinto";
+fileinto "${a}";

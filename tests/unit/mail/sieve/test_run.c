@@ -1,0 +1,247 @@
+/* What scripts cannot do: lose mail, run for long, take memory; and what edited headers look like.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+
+#include "cases.h"
+
+static struct arena arena;
+static struct sieve_result res;
+static struct buf content;
+static int seen_answer;
+
+static int begin(void **state _unused_)
+{
+    arena_init(&arena, SIEVE_ARENA);
+    buf_init(&content, 8 * MiB);
+    res = (struct sieve_result){ 0 };
+    seen_answer = 0;
+    return 0;
+}
+
+static int end(void **state _unused_)
+{
+    sieve_result_done(&res);
+    arena_done(&arena);
+    buf_done(&content);
+    return 0;
+}
+
+static int fake_seen(void *arg _unused_, struct sv id _unused_, int64_t seconds _unused_,
+                     bool refresh _unused_)
+{
+    return seen_answer;
+}
+
+static int run_with(const char *script, struct sieve_env *e)
+{
+    struct sieve_script s;
+    struct sieve_problems p;
+    sieve_result_done(&res);
+    res = (struct sieve_result){ 0 };
+    if (sieve_parse(sv_c(script), &arena, &s, &p) < 0)
+        fail_msg("%s\nline %u: %s", script, p.v[0].line, p.v[0].text);
+    return sieve_run(&s, e, &res);
+}
+
+static struct sieve_env env_of(const char *message)
+{
+    struct sieve_case c = { .from = "tim@example.com", .to = "ken@example.org" };
+    struct sieve_env e = case_env(&c);
+    e.sender = SV("tim@example.com");
+    e.rcpt = SV("ken@example.org");
+    e.message = sv_c(message);
+    e.mailbox_exists = NULL;
+    e.arg = NULL;
+    e.seen = fake_seen;
+    return e;
+}
+
+static void only_implicit_keep(const char *words)
+{
+    assert_int_equal(res.n, 1);
+    assert_int_equal(res.v[0].kind, SIEVE_DO_KEEP);
+    assert_int_equal(res.v[0].line, 0);
+    assert_null(res.v[0].header.p);
+    assert_int_equal(res.v[0].n_flags, 0);
+    assert_int_equal(res.n_marks, 0);
+    assert_true(res.error < 0);
+    assert_true(res.error_line > 0);
+    if (!strstr(res.ei.text, words))
+        fail_msg("'%s' without '%s'", res.ei.text, words);
+}
+
+static void errors_keep_the_message(void **state _unused_)
+{
+    static const struct {
+        const char *script, *words;
+    } cases[] = {
+        { "require [\"variables\", \"editheader\", \"imap4flags\", \"duplicate\"];\n"
+          "discard; addflag \"x\"; addheader \"X-A\" \"b\"; if duplicate { stop; }\n"
+          "set \"a\" \"no address\"; redirect \"${a}\";",
+          "is no address" },
+        { "require [\"variables\", \"fileinto\"]; discard; set \"a\" \"\"; fileinto \"${a}\";",
+          "is no name of a folder" },
+        { "require [\"variables\", \"editheader\"]; discard; set \"a\" \"x y\";\n"
+          "addheader \"${a}\" \"b\";",
+          "is no name of a header" },
+        { "require [\"variables\", \"regex\"]; discard; set \"a\" \"(\";\n"
+          "if header :regex \"Subject\" \"${a}\" { stop; }",
+          "is no regular expression" },
+        { "require \"regex\"; discard; if header :regex \"X-A\" \"^(a+)+$\" { stop; }",
+          "takes too long" },
+        { "redirect \"a@b.org\"; redirect \"c@b.org\"; redirect \"d@b.org\"; redirect "
+          "\"e@b.org\";\n"
+          "redirect \"f@b.org\";",
+          "more than 4 times" },
+        { "require [\"reject\", \"vacation\"]; vacation \"a\"; reject \"b\";",
+          "cannot be refused" },
+        { "require [\"date\", \"variables\"]; discard; set \"a\" \"CET\";\n"
+          "if currentdate :zone \"${a}\" \"year\" \"1\" { stop; }",
+          "is no time zone" },
+    };
+    struct sieve_env e = env_of(
+        "Message-ID: <1@a>\r\nSubject: s\r\n"
+        "X-A: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!\r\n\r\nb\r\n");
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        assert_int_equal(run_with(cases[i].script, &e), 0);
+        only_implicit_keep(cases[i].words);
+    }
+}
+
+static void too_many_actions(void **state _unused_)
+{
+    struct buf s;
+    buf_init(&s, 64 * KiB);
+    (void)buf_add_str(&s, "require \"fileinto\";");
+    for (int i = 0; i < 33; i++)
+        (void)buf_addf(&s, "fileinto \"%d\";", i);
+    assert_int_equal(buf_terminate(&s), 0);
+    struct sieve_env e = env_of("Subject: s\r\n\r\n");
+    assert_int_equal(run_with(s.p, &e), 0);
+    only_implicit_keep("more than 32 actions");
+    buf_done(&s);
+}
+
+/* Variables that double: texts stop growing, memory is bounded. */
+static void memory_is_bounded(void **state _unused_)
+{
+    struct buf s;
+    buf_init(&s, MiB);
+    (void)buf_add_str(&s,
+                      "require [\"variables\", \"editheader\"]; set \"a\" \"0123456789abcdef\";");
+    for (int i = 0; i < 4000; i++)
+        (void)buf_add_str(&s, "set \"a\" \"${a}${a}${a}${a}${a}${a}${a}${a}${a}${a}\";");
+    assert_int_equal(buf_terminate(&s), 0);
+    struct sieve_env e = env_of("Subject: s\r\n\r\n");
+    assert_int_equal(run_with(s.p, &e), 0);
+    only_implicit_keep("too much memory");
+    assert_true(res.arena.used <= SIEVE_RUN_MEMORY);
+    buf_done(&s);
+}
+
+/* A large body and many tests of it: steps end the run. */
+static void effort_is_bounded(void **state _unused_)
+{
+    struct buf s;
+    buf_init(&s, MiB);
+    (void)buf_add_str(&content, "Subject: s\r\n\r\n");
+    while (content.n < 2 * MiB)
+        (void)buf_add_str(&content, "some text that is not looked for\r\n");
+    (void)buf_add_str(&s, "require \"body\"; discard;");
+    for (int i = 0; i < 1000; i++)
+        (void)buf_add_str(&s, "if body :contains \"needle\" { stop; }");
+    assert_int_equal(buf_terminate(&s), 0);
+    struct sieve_env e = env_of("");
+    e.message = buf_sv(&content);
+    assert_int_equal(run_with(s.p, &e), 0);
+    only_implicit_keep("compares too much");
+    buf_done(&s);
+    e.max_cpu_us = 1;
+    assert_int_equal(
+        run_with("require \"body\"; if body :contains [\"needle\", \"x\"] { stop; }", &e), 0);
+    only_implicit_keep("takes too long");
+}
+
+static void trouble_of_the_store_is_temporary(void **state _unused_)
+{
+    struct sieve_env e = env_of("Message-ID: <1@a>\r\n\r\n");
+    seen_answer = -EIO;
+    assert_int_equal(run_with("require \"duplicate\"; if duplicate { discard; }", &e), E_TEMP);
+    assert_int_equal(res.n, 0);
+}
+
+static void duplicates(void **state _unused_)
+{
+    static const char script[] = "require \"duplicate\"; if duplicate :seconds 60 { discard; }";
+    struct sieve_env e = env_of("Message-ID: <1@a>\r\n\r\n");
+    assert_int_equal(run_with(script, &e), 0);
+    assert_int_equal(res.n, 1);
+    assert_int_equal(res.n_marks, 1);
+    assert_int_equal(res.marks[0].seconds, 60);
+    seen_answer = 1;
+    assert_int_equal(run_with(script, &e), 0);
+    assert_int_equal(res.n, 0);
+    assert_int_equal(res.n_marks, 0);
+    assert_int_equal(res.discard_line, 1);
+}
+
+static void edited_headers(void **state _unused_)
+{
+    static const char message[] =
+        "A: 1\r\nSubject: s\r\nX: one\r\nX: two\r\nReceived: by a\r\n\r\nbody\r\n";
+    struct sieve_env e = env_of(message);
+    struct sv header, body;
+    assert_int_equal(
+        run_with("require [\"editheader\", \"fileinto\"]; fileinto \"first\";\n"
+                 "addheader \"X-New\" \"Gr\xc3\xbc\xc3\x9f"
+                 "e\"; addheader :last \"Y\" \"a\nb\";\n"
+                 "fileinto \"second\"; deleteheader \"Received\"; deleteheader \"X\" \"ONE\";\n"
+                 "deleteheader :index 1 \"A\"; keep;",
+                 &e),
+        0);
+    assert_int_equal(res.n, 3);
+    sieve_content(&e, &res, &res.v[0], &header, &body);
+    assert_true(sv_eq(header, sv_take(e.message, header.n)) && sv_eq(body, SV("body\r\n")));
+    sieve_content(&e, &res, &res.v[1], &header, &body);
+    assert_true(sv_eq(header, SV("X-New: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\r\nA: 1\r\nSubject: s\r\n"
+                                 "X: one\r\nX: two\r\nReceived: by a\r\nY: a b\r\n\r\n")));
+    sieve_content(&e, &res, &res.v[2], &header, &body);
+    assert_true(sv_eq(header, SV("X-New: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\r\nSubject: s\r\nX: two\r\n"
+                                 "Received: by a\r\nY: a b\r\n\r\n")));
+    assert_true(sv_eq(body, SV("body\r\n")));
+}
+
+static void odd_messages(void **state _unused_)
+{
+    static const char *const messages[] = { "", "\r\n", "body only", "Subject: no end",
+                                            ":\r\n\r\n" };
+    for (size_t i = 0; i < ARRAY_LEN(messages); i++) {
+        struct sieve_env e = env_of(messages[i]);
+        struct sv header, body;
+        assert_int_equal(run_with("require [\"editheader\", \"body\"]; addheader \"X-A\" \"b\";\n"
+                                  "if anyof (body :raw :contains \"z\", exists \"y\") { discard; }",
+                                  &e),
+                         0);
+        assert_int_equal(res.n, 1);
+        sieve_content(&e, &res, &res.v[0], &header, &body);
+        assert_true(sv_starts(header, SV("X-A: b\r\n")) && sv_iends(header, SV("\r\n\r\n")));
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(errors_keep_the_message, begin, end),
+        cmocka_unit_test_setup_teardown(too_many_actions, begin, end),
+        cmocka_unit_test_setup_teardown(memory_is_bounded, begin, end),
+        cmocka_unit_test_setup_teardown(effort_is_bounded, begin, end),
+        cmocka_unit_test_setup_teardown(trouble_of_the_store_is_temporary, begin, end),
+        cmocka_unit_test_setup_teardown(duplicates, begin, end),
+        cmocka_unit_test_setup_teardown(edited_headers, begin, end),
+        cmocka_unit_test_setup_teardown(odd_messages, begin, end),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
