@@ -169,6 +169,7 @@ EXAMPLES = {
     "updateSettings": (None, lambda w: {"values": {"smtp.max_errors": 11}}, None),
     "getSetting": (lambda w: {"name": "smtp.max_errors"}, None, None),
     "updateSetting": (lambda w: {"name": "smtp.max_errors"}, lambda w: {"value": 12}, None),
+    "testAccess": (lambda w: {"service": "imap"}, None, {"ip": "192.0.2.1"}),
     "actOnService": (lambda w: {"service": "pop3"}, lambda w: {"action": "restart"}, None),
     "revertAudit": (World.audit, None, None),
     "createToken": (None, lambda w: {"name": w.fresh(), "scopes": ["queue:read"], "expires_days": 1}, None),
