@@ -287,22 +287,27 @@ static json_t *kill_args(uint32_t id)
     return json_pack("{s:o}", "id", json_sprintf("%08" PRIX32, id));
 }
 
-static void end(struct api_call *c)
+void api_session_end(struct api_call *c, const struct shm_session_info *s)
 {
-    struct shm_session_info s;
     char object[40];
     json_t *reply;
 
-    if (!find(c, &s))
+    snprintf(object, sizeof(object), "session %016" PRIX64, api_session_key(s));
+    if (!api_audit(c, object, "ended", *s->account ? s->account : s->peer))
         return;
-    snprintf(object, sizeof(object), "session %016" PRIX64, api_session_key(&s));
-    if (!api_audit(c, object, "ended", *s.account ? s.account : s.peer))
-        return;
-    reply = api_admin(c, "session.kill", kill_args(s.id));
+    reply = api_admin(c, "session.kill", kill_args(s->id));
     if (!reply)
         return;
     json_decref(reply);
     api_reply(c, 204, NULL);
+}
+
+static void end(struct api_call *c)
+{
+    struct shm_session_info s;
+
+    if (find(c, &s))
+        api_session_end(c, &s);
 }
 
 static const struct api_field filter_fields[] = {
