@@ -93,30 +93,45 @@ static json_t *get(const struct admin_call *c)
     return j;
 }
 
+json_t *admin_take_over(const struct admin_call *c, const char *what, int r,
+                        const struct errinfo *ei)
+{
+    struct conf *now = NULL;
+    struct errinfo late = { 0 };
+
+    if (r < 0 || c->a->dry_run)
+        return admin_result(r, ei);
+    if (settings_load(c->a->db, &now, NULL) >= 0)
+        conf_publish(now);
+    r = c->a->changed ? c->a->changed(c->a->arg, &late) : 0;
+    return r < 0 ? admin_error(r, "%s is stored, but %s", what, late.text) : admin_ok();
+}
+
 /* This process takes the new value at once: the next operation of a batch counts on it. The others
  * are waited for, except with what they do not look at before they start again. */
 static json_t *changed(const struct admin_call *c, const struct setting *s, int r,
                        const struct errinfo *ei)
 {
     struct conf *now = NULL;
-    struct errinfo late = { 0 };
+    json_t *reply;
 
     if (r < 0)
         return admin_result(r, ei);
-    if (settings_load(c->a->db, &now, NULL) >= 0)
-        conf_publish(now);
-    if (s->apply == APPLY_LIVE && c->a->changed) {
-        r = c->a->changed(c->a->arg, &late);
-        if (r < 0)
-            return admin_error(r, "%s is stored, but %s", s->name, late.text);
-        if (admin_is_binding(s->name)) {
-            _cleanup_(freep) char *fault = admin_binding_fault(c, s->name);
+    if (s->apply != APPLY_LIVE) {
+        if (settings_load(c->a->db, &now, NULL) >= 0)
+            conf_publish(now);
+        return admin_ok();
+    }
+    reply = admin_take_over(c, s->name, r, ei);
+    if (json_object_get(reply, "ok") && c->a->changed && admin_is_binding(s->name)) {
+        _cleanup_(freep) char *fault = admin_binding_fault(c, s->name);
 
-            if (fault)
-                return admin_error(E_CONFLICT, "%s is stored, but the service %s", s->name, fault);
+        if (fault) {
+            json_decref(reply);
+            return admin_error(E_CONFLICT, "%s is stored, but the service %s", s->name, fault);
         }
     }
-    return admin_ok();
+    return reply;
 }
 
 /* What a change would do: the value's check, and the value now. canonical: taken. */

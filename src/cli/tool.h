@@ -42,7 +42,8 @@ enum tool_print {
     PRINT_TRANSCRIPT,
     PRINT_SERVICES,
     PRINT_DNS,
-    PRINT_DNS_TEST
+    PRINT_DNS_TEST,
+    PRINT_ROUTES
 };
 
 struct tool_cmd {

@@ -157,10 +157,24 @@ static const char sieve_v4[] =
     "CREATE UNIQUE INDEX sieve_seen_key ON sieve_seen (account_id, id);"
     "CREATE INDEX sieve_seen_expires ON sieve_seen (expires_ms)";
 
+static const char routes_v5[] =
+    /* Routes of outgoing mail: conf/routes.h. relay: '' = by MX. */
+    "CREATE TABLE mail_route ("
+    " pattern {TEXT_KEY} NOT NULL PRIMARY KEY,"
+    " place BIGINT NOT NULL,"
+    " relay {TEXT} NOT NULL,"
+    " login_user {TEXT} NOT NULL,"
+    " login_password {TEXT} NOT NULL,"
+    " source_ip {TEXT} NOT NULL,"
+    " tls {TEXT} NOT NULL,"
+    " family {TEXT} NOT NULL,"
+    " changed_ms BIGINT NOT NULL)";
+
 const struct db_migration account_migrations[] = {
     { 1, "domains, accounts, credentials, audit, settings", accounts_v1 },
     { 2, "administrators, signed-in consoles, tokens", admins_v2 },
     { 3, "annotations of charts", charts_v3 },
     { 4, "Sieve scripts and what they remember", sieve_v4 },
+    { 5, "routes of outgoing mail", routes_v5 },
 };
 const size_t account_migrations_count = ARRAY_LEN(account_migrations);

@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "mail/deliver/deliver_priv.h"
+#include "mail/deliver/trouble.h"
 #include "os/proc.h"
 #include "stats/shm.h"
 
@@ -131,6 +132,7 @@ int deliver_start(const struct deliver_opts *o, struct deliver **ret, struct err
     d->threads = xcalloc(local + remote, sizeof(*d->threads));
     d->destinations = map_new();
     list_init(&d->sessions);
+    list_init(&d->troubles);
     pthread_mutex_init(&d->lock, NULL);
     cond_init(&d->ended);
     cond_init(&d->connection_free);
@@ -172,6 +174,7 @@ void deliver_stop(struct deliver *d, int64_t deadline_ms)
     for (size_t i = 0; i < d->n_threads; i++)
         pthread_join(d->threads[i], NULL);
     map_free(d->destinations, NULL);
+    trouble_done(d);
     pthread_mutex_destroy(&d->lock);
     pthread_cond_destroy(&d->ended);
     pthread_cond_destroy(&d->connection_free);

@@ -24,6 +24,7 @@ struct deliver {
 
     pthread_mutex_t lock;     /* guards everything below and n_running */
     struct list sessions;     /* struct outgoing: connections and their cancel flags */
+    struct list troubles;     /* trouble.c */
     struct map *destinations; /* by lower-case domain: struct destination while used */
     unsigned n_connections;
     pthread_cond_t connection_free;
