@@ -20,7 +20,8 @@ struct admin_op {
 /* One array per file, ended by a row without name. */
 extern const struct admin_op admin_domain_ops[], admin_account_ops[], admin_alias_ops[],
     admin_mailbox_ops[], admin_setting_ops[], admin_server_ops[], admin_token_ops[],
-    admin_event_ops[], admin_service_ops[], admin_dns_ops[], admin_sieve_ops[], admin_queue_ops[];
+    admin_event_ops[], admin_service_ops[], admin_dns_ops[], admin_sieve_ops[], admin_queue_ops[],
+    admin_route_ops[];
 
 /* The settings as they are stored, and the defaults. */
 struct conf;
@@ -38,6 +39,11 @@ char *admin_binding_fault(const struct admin_call *c, const char *setting);
 /* Adds what a dry run would have changed to list. old_value, new_value: NULL = none. */
 void admin_effect(json_t *list, const char *object, const char *field, const char *old_value,
                   const char *new_value);
+
+/* After a change of what snapshots hold (r, ei: its result): this process takes it over at once,
+ * and the others are waited for. what: for the error. */
+json_t *admin_take_over(const struct admin_call *c, const char *what, int r,
+                        const struct errinfo *ei);
 
 /* An argument; NULL when it is optional and absent. */
 const char *admin_arg(const struct admin_call *c, const char *name);

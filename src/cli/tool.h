@@ -45,7 +45,8 @@ enum tool_print {
     PRINT_DNS_TEST,
     PRINT_STEERED,
     PRINT_PAUSES,
-    PRINT_DESTINATIONS
+    PRINT_DESTINATIONS,
+    PRINT_ROUTES
 };
 
 struct tool_cmd {

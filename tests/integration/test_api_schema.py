@@ -105,6 +105,11 @@ create account {USER} password={{PLAIN}}{PASSWORD}
         assert self.admin.call("PUT", f"/aliases/{address}", {"targets": [ALICE]}).status == 200
         return {"address": address}
 
+    def route(self):
+        name = f"{self.fresh()}.test"
+        assert self.admin.call("POST", "/routes", {"pattern": name, "host": "relay.test"}).status == 201
+        return {"pattern": name}
+
     def app_password(self):
         label = self.fresh()
         assert self.admin.call("POST", f"/accounts/{ALICE}/app-passwords", {"label": label}).status == 201
@@ -160,6 +165,10 @@ EXAMPLES = {
     "deleteDomain": (World.domain, None, None),
     "putAlias": (World.alias, lambda w: {"targets": [ALICE, "x@far.test"]}, None),
     "deleteAlias": (World.alias, None, None),
+    "createRoute": (None, lambda w: {"pattern": f"{w.fresh()}.test", "host": "relay.test:587", "user": "u", "password": "p", "tls": "verify"}, None),
+    "getRoute": (World.route, None, None),
+    "updateRoute": (World.route, lambda w: {"host": "other.test", "position": 1}, None),
+    "deleteRoute": (World.route, None, None),
     "createAccount": (None, lambda w: {"address": f"{w.fresh()}@example.test", "name": "\u2028 Zo\u00eb", "aliases": [w.fresh()]}, None),
     "importAccounts": (None, lambda w: {"csv": f"address;name\n{w.fresh()}@example.test;One\n"}, None),
     "getAccount": (lambda w: {"account": ALICE}, None, None),

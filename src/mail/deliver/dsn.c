@@ -87,6 +87,7 @@ static const struct {
     { { "Could not resolve target DNS", 28 }, ".4.3" },
     { { "Too many hops", 13 }, ".4.6" },
     { { "Could not verify SSL", 20 }, ".7.5" },
+    { { "Login at ", 9 }, ".7.8" },
 };
 
 static void status_of(const struct rcpt *r, char cls, char ret[12])

@@ -17,6 +17,7 @@ enum smtp_cap {
 };
 
 struct sts;
+struct conf_route;
 
 struct reply {
     int code;        /* 0 = nothing usable */
@@ -32,7 +33,9 @@ struct smtp_client {
     int32_t slot;        /* of the session table */
     char our_name[256];
     char host[256], ip[46];
+    const struct conf_route *rule; /* of cf, for the domain that was connected for; NULL = none */
     unsigned caps;
+    char auth[256];    /* mechanisms offered, with a space between them */
     uint64_t max_size; /* of SIZE; 0 = not told */
     struct sts *sts;   /* while connecting: the policy of the domain; NULL = not asked yet */
     unsigned sent;     /* transactions on this connection */
@@ -68,6 +71,8 @@ int smtp_turned_away(struct smtp_client *s, int r, const struct reply *reply, st
 
 void smtp_answer(struct rcpt *r, enum rcpt_state state, const char *answer, const char *mta);
 int smtp_send(struct smtp_client *s, const char *fmt, ...) _printf_(2, 3);
+/* The same for a secret: the log shows something else. */
+int smtp_send_masked(struct smtp_client *s, struct sv text, struct sv shown);
 int smtp_read_reply(struct smtp_client *s, int64_t timeout_ms, struct reply *ret);
 /* The words for a broken connection. */
 void smtp_lost(const struct smtp_client *s, int r, char ret[512]);

@@ -87,6 +87,11 @@ static const struct command {
     { "module.restart", SCOPE_SERVICES_WRITE, FOR_ALL, NULL },
     { "dns.lookup", SCOPE_SERVICES_READ, FOR_ALL, NULL },
     { "dns.test", SCOPE_SERVICES_READ, FOR_ALL, NULL },
+    { "route.list", SCOPE_SETTINGS_READ, FOR_ALL, NULL },
+    { "route.find", SCOPE_SETTINGS_READ, FOR_ALL, NULL },
+    { "route.create", SCOPE_SETTINGS_WRITE, FOR_ALL, NULL },
+    { "route.update", SCOPE_SETTINGS_WRITE, FOR_ALL, NULL },
+    { "route.delete", SCOPE_SETTINGS_WRITE, FOR_ALL, NULL },
     { "server.reload", SCOPE_SERVICES_WRITE, FOR_ALL, NULL },
     { "operations", SCOPE_SELF, FOR_ALL, NULL },
 };

@@ -73,7 +73,7 @@ static inline void suite_clean(void)
                                           "audit",         "setting",      "auth_secret",
                                           "admin_domain",  "web_session",  "api_token",
                                           "annotation",    "sieve_script", "sieve_seen",
-                                          "schema_version" };
+                                          "mail_route",     "schema_version" };
     if (strncmp(suite_dsn, "sqlite:", 7) == 0) {
         suite_drop_file();
         return;
