@@ -330,6 +330,11 @@ static const struct column alias_cols[] = {
     { "targets", "TARGETS", COL_TEXT },
     { 0 },
 };
+static const struct column member_cols[] = {
+    { "address", "MEMBER", COL_TEXT },
+    { "local", "LOCAL", COL_YESNO },
+    { 0 },
+};
 static const struct column operation_cols[] = {
     { "op", "OPERATION", COL_TEXT },
     { "args", "ARGUMENTS", COL_TEXT },
@@ -447,6 +452,9 @@ void tool_print(const struct tool_cmd *cmd, json_t *reply)
         break;
     case PRINT_ALIASES:
         table(rows, alias_cols, "no aliases");
+        break;
+    case PRINT_MEMBERS:
+        table(rows, member_cols, "no members");
         break;
     case PRINT_VERIFY:
         print_faults(reply);

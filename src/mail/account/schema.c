@@ -165,11 +165,18 @@ static const char options_v5[] =
     " value {TEXT} NOT NULL);"
     "CREATE UNIQUE INDEX account_option_key ON account_option (account_id, name)";
 
+static const char lists_v6[] =
+    "CREATE TABLE list_member ("
+    " list_id BIGINT NOT NULL," /* account.id */
+    " address {TEXT_KEY} NOT NULL);"
+    "CREATE UNIQUE INDEX list_member_key ON list_member (list_id, address)";
+
 const struct db_migration account_migrations[] = {
     { 1, "domains, accounts, credentials, audit, settings", accounts_v1 },
     { 2, "administrators, signed-in consoles, tokens", admins_v2 },
     { 3, "annotations of charts", charts_v3 },
     { 4, "Sieve scripts and what they remember", sieve_v4 },
     { 5, "further fields of accounts", options_v5 },
+    { 6, "members of lists", lists_v6 },
 };
 const size_t account_migrations_count = ARRAY_LEN(account_migrations);
