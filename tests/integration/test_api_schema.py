@@ -95,6 +95,11 @@ create account {USER} password={{PLAIN}}{PASSWORD}
         assert self.admin.call("POST", "/accounts", {"address": address}).status == 201
         return {"account": address}
 
+    def list(self):
+        address = f"{self.fresh()}@example.test"
+        assert self.admin.call("POST", "/accounts", {"address": address, "kind": "list"}).status == 201
+        return {"account": address}
+
     def domain(self):
         name = f"{self.fresh()}.test"
         assert self.admin.call("POST", "/domains", {"domain": name}).status == 201
@@ -175,6 +180,9 @@ EXAMPLES = {
     "updateAccount": (World.account, lambda w: {"name": "Other", "password": "long-enough", "quota": 100000, "forward_to": [ALICE, "x@far.test"], "keep_copy": False}, None),
     "deleteAccount": (World.account, None, None),
     "getAccountUsage": (lambda w: {"account": ALICE}, None, None),
+    "listMembers": (lambda w: {"account": ALICE}, None, None),
+    "putMembers": (World.list, lambda w: {"members": [ALICE, "x@far.test"]}, None),
+    "patchMembers": (World.list, lambda w: {"add": [ALICE, "x@far.test"]}, None),
     "listAppPasswords": (lambda w: {"account": ALICE}, None, None),
     "createAppPassword": (World.account, lambda w: {"label": w.fresh()}, None),
     "deleteAppPassword": (World.app_password, None, None),

@@ -349,6 +349,7 @@ def state_of(w):
 
 BODIES = {"actOnQueueMessages": {"action": "delete", "ids": ["ID"]}, "actOnSessions": {"action": "end", "filter": {"account": "ID"}},
           "createDomain": {"domain": "new.test"}, "updateDomain": {"enabled": False}, "putAlias": {"targets": [ROOT]},
+          "putMembers": {"members": [ROOT]}, "patchMembers": {"add": [ROOT]},
           "updateAccount": {"name": "taken", "password": "taken-over"}, "createAppPassword": {"label": "x"}, "updateSettings": {"values": {"smtp.vrfy": "yes"}},
           "updateSetting": {"value": "1"}, "actOnService": {"action": "restart"}, "createAnnotation": {"text": "x"}, "setOwnPassword": {"old": PASSWORD, "new": "taken-over"}, "createOwnAppPassword": {"label": "x"}}
 

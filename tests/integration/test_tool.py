@@ -218,7 +218,7 @@ def test_the_manual_has_every_command(offline):
     assert commands | {"help"} == set(pages)
     operations = {r["op"]: r["args"] for r in offline.tool_json("list", "operations")["rows"]}
     keys = {"create domain": "domain.create", "delete domain": "domain.delete", "create account": "account.create",
-            "delete account": "account.delete", "create alias": "alias.set", "change alias": "alias.set", "verify mailbox": "mailbox.verify",
+            "delete account": "account.delete", "create alias": "alias.set", "change alias": "alias.set", "change members": "member.change", "import members": "member.set", "verify mailbox": "mailbox.verify",
             "trace": "message.trace", "why": "message.why", "create token": "token.create", "dns name": "dns.lookup", "service start": "service.start", "service stop": "service.stop",
             "queue hold": "queue.hold", "queue pause": "queue.pause", "events": "event.list", "dns test": "dns.test"}
     for words, op in keys.items():
