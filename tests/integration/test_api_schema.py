@@ -163,7 +163,7 @@ EXAMPLES = {
     "createAccount": (None, lambda w: {"address": f"{w.fresh()}@example.test", "name": "\u2028 Zo\u00eb", "aliases": [w.fresh()]}, None),
     "importAccounts": (None, lambda w: {"csv": f"address;name\n{w.fresh()}@example.test;One\n"}, None),
     "getAccount": (lambda w: {"account": ALICE}, None, None),
-    "updateAccount": (World.account, lambda w: {"name": "Other", "password": "long-enough", "quota": 100000}, None),
+    "updateAccount": (World.account, lambda w: {"name": "Other", "password": "long-enough", "quota": 100000, "forward_to": [ALICE, "x@far.test"], "keep_copy": False}, None),
     "deleteAccount": (World.account, None, None),
     "getAccountUsage": (lambda w: {"account": ALICE}, None, None),
     "listAppPasswords": (lambda w: {"account": ALICE}, None, None),

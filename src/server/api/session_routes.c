@@ -13,7 +13,8 @@
 
 static const struct api_field list_params[] = {
     { "state", API_ENUM, 0, 0, 0, "active|history", NULL, "active without it." },
-    { "service", API_ENUM, 0, 0, 0, "smtp|submission|smtp-client|pop3|imap|control", NULL, NULL },
+    { "service", API_ENUM, 0, 0, 0, "smtp|submission|smtp-client|pop3|imap|control|managesieve",
+      NULL, NULL },
     { "account", API_TEXT, 0, 1, 320, NULL, NULL,
       "Part of the account; of the history the whole address." },
     { "peer", API_TEXT, 0, 1, 64, NULL, NULL,
@@ -311,7 +312,8 @@ static void end(struct api_call *c)
 }
 
 static const struct api_field filter_fields[] = {
-    { "service", API_ENUM, 0, 0, 0, "smtp|submission|smtp-client|pop3|imap|control", NULL, NULL },
+    { "service", API_ENUM, 0, 0, 0, "smtp|submission|smtp-client|pop3|imap|control|managesieve",
+      NULL, NULL },
     { "account", API_TEXT, 0, 1, 320, NULL, NULL, "The whole address." },
     { "peer", API_TEXT, 0, 1, 64, NULL, NULL, "The whole address." },
     { 0 },
