@@ -16,6 +16,7 @@ import { Field } from "../../ui/Field";
 import { Icon } from "../../ui/Icon";
 import { ErrorNote, failed } from "../../ui/States";
 import { AppPasswords } from "./AppPasswords";
+import { Filters } from "./Filters";
 import { ObjectPage } from "./ObjectPage";
 import { Check, faultOf, generalFault, LinesField, newPassword, SizeField } from "./fields";
 
@@ -123,7 +124,7 @@ export default function Account({ params }: { params: Record<string, string> }) 
             {may("audit:read") && <Link to={auditAddress(`account ${address}`)}>{t("account.audit")}</Link>}
           </>
         }
-        below={<AppPasswords address={address} mayChange={mayChange} />}
+        below={<><Filters address={address} mayChange={mayChange} /><AppPasswords address={address} mayChange={mayChange} /></>}
       >
         {v && (
           <>
