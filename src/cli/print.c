@@ -191,6 +191,23 @@ static void print_account(json_t *a)
            json_integer_value(json_object_get(a, "quota")) ? quota : "none");
 }
 
+static void print_steered(json_t *r)
+{
+    static const struct {
+        const char *name, *text;
+    } rest[] = { { "unchanged", "not changed" },
+                 { "busy", "being delivered now, left alone" },
+                 { "failed", "could not be recorded" } };
+
+    printf("%" JSON_INTEGER_FORMAT " messages\n", json_integer_value(json_object_get(r, "done")));
+    for (size_t i = 0; i < ARRAY_LEN(rest); i++) {
+        json_int_t n = json_integer_value(json_object_get(r, rest[i].name));
+
+        if (n)
+            printf("%" JSON_INTEGER_FORMAT " %s\n", n, rest[i].text);
+    }
+}
+
 static void print_message(json_t *m)
 {
     struct buf b;
@@ -275,11 +292,28 @@ static const struct column session_cols[] = {
     { "bytes_out", "OUT", COL_BYTES },
     { 0 },
 };
+static const struct column pause_cols[] = {
+    { "what", "WHAT", COL_TEXT },
+    { "domain", "DOMAIN", COL_TEXT },
+    { 0 },
+};
+static const struct column destination_cols[] = {
+    { "destination", "DESTINATION", COL_TEXT },
+    { "messages", "MESSAGES", COL_NUMBER },
+    { "state", "STATE", COL_TEXT },
+    { "active", "CONNECTIONS", COL_NUMBER },
+    { "window", "LIMIT", COL_NUMBER },
+    { "next_try_ms", "NEXT TRY", COL_TIME_MS },
+    { "answer", "LAST ANSWER", COL_TEXT },
+    { 0 },
+};
 static const struct column queue_cols[] = {
     { "id", "ID", COL_TEXT },
     { "item", "ITEM", COL_TEXT },
     { "received_ms", "AGE", COL_AGE_MS },
     { "size", "SIZE", COL_BYTES },
+    { "state", "STATE", COL_TEXT },
+    { "priority", "PRIORITY", COL_TEXT },
     { "sender", "FROM", COL_TEXT },
     { "recipient", "TO", COL_TEXT },
     { "waiting", "WAITING", COL_NUMBER },
@@ -416,6 +450,15 @@ void tool_print(const struct tool_cmd *cmd, json_t *reply)
         break;
     case PRINT_QUEUE:
         table(rows, queue_cols, "the queue is empty");
+        break;
+    case PRINT_STEERED:
+        print_steered(reply);
+        break;
+    case PRINT_PAUSES:
+        table(rows, pause_cols, "nothing is paused");
+        break;
+    case PRINT_DESTINATIONS:
+        table(rows, destination_cols, "nothing waits");
         break;
     case PRINT_MESSAGE:
         print_message(reply);

@@ -43,6 +43,9 @@ enum tool_print {
     PRINT_SERVICES,
     PRINT_DNS,
     PRINT_DNS_TEST,
+    PRINT_STEERED,
+    PRINT_PAUSES,
+    PRINT_DESTINATIONS,
     PRINT_ROUTES
 };
 

@@ -11,8 +11,6 @@
 
 enum { LOCAL_BATCH = 64 };
 
-struct destination;
-
 struct deliver {
     struct queue *queue;
     struct mailstore *store;
@@ -22,10 +20,9 @@ struct deliver {
     size_t n_threads, n_running;
     pthread_cond_t ended; /* a thread ended */
 
-    pthread_mutex_t lock;     /* guards everything below and n_running */
-    struct list sessions;     /* struct outgoing: connections and their cancel flags */
-    struct list troubles;     /* trouble.c */
-    struct map *destinations; /* by lower-case domain: struct destination while used */
+    pthread_mutex_t lock; /* guards everything below and n_running */
+    struct list sessions; /* struct outgoing: connections and their cancel flags */
+    struct list troubles; /* trouble.c */
     unsigned n_connections;
     pthread_cond_t connection_free;
     atomic_bool stopping; /* new connections are not opened any more */
