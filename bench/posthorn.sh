@@ -43,6 +43,7 @@ fi
     echo "set imap.listen_tls 127.0.0.1:$((B + 993))"
     echo "set pop3.listen 127.0.0.1:$((B + 110))"
     echo "set pop3.listen_tls 127.0.0.1:$((B + 995))"
+    echo "set managesieve.listen 127.0.0.1:$((B + 419))"
     echo "set web.listen 127.0.0.1:$((B + 80))"
     echo "set web.listen_tls 127.0.0.1:$((B + 443))"
     echo "set auth.plain_without_tls trusted"

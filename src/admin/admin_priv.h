@@ -23,6 +23,12 @@ extern const struct admin_op admin_domain_ops[], admin_account_ops[], admin_alia
     admin_event_ops[], admin_service_ops[], admin_dns_ops[], admin_sieve_ops[], admin_queue_ops[],
     admin_route_ops[];
 
+/* The settings as they are stored, and the defaults. */
+struct conf;
+int admin_settings(const struct admin *a, struct conf **ret, struct conf **ret_defaults,
+                   struct errinfo *ei);
+json_t *admin_no_setting(const char *name); /* an error that suggests what may have been meant */
+
 /* Is the setting a list of addresses that a service listens on? */
 bool admin_is_binding(const char *setting);
 /* Can the running server bind these addresses? NULL = yes, or no server runs; else the error. */
@@ -33,11 +39,6 @@ char *admin_binding_fault(const struct admin_call *c, const char *setting);
 /* Adds what a dry run would have changed to list. old_value, new_value: NULL = none. */
 void admin_effect(json_t *list, const char *object, const char *field, const char *old_value,
                   const char *new_value);
-
-/* After a change of what snapshots hold (r, ei: its result): this process takes it over at once,
- * and the others are waited for. what: for the error. */
-json_t *admin_take_over(const struct admin_call *c, const char *what, int r,
-                        const struct errinfo *ei);
 
 /* An argument; NULL when it is optional and absent. */
 const char *admin_arg(const struct admin_call *c, const char *name);

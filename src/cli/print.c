@@ -6,6 +6,7 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/codec.h"
+#include "mail/account/account.h"
 
 struct column {
     const char *key, *title;
@@ -176,6 +177,19 @@ static void print_settings(json_t *rows)
         puts("no setting matches");
 }
 
+/* Further fields, those that are not at their defaults. */
+static void print_options(json_t *a)
+{
+    for (size_t i = 0; i < ACCOUNT_OPTIONS; i++) {
+        const struct option_info *o = &account_options[i];
+        json_t *v = json_object_get(a, o->name);
+        const char *text =
+            json_is_boolean(v) ? json_is_true(v) ? "yes" : "no" : json_string_value(v);
+        if (text && strcmp(text, o->fallback) != 0)
+            printf("%s:%*s%s\n", o->name, (int)MAX(1, 9 - (int)strlen(o->name)), "", text);
+    }
+}
+
 static void print_account(json_t *a)
 {
     char used[32], quota[32], name[512];
@@ -189,6 +203,7 @@ static void print_account(json_t *a)
            json_is_true(json_object_get(a, "enabled")) ? "yes" : "no", print_text(a, "aliases"),
            used, json_integer_value(json_object_get(a, "messages")),
            json_integer_value(json_object_get(a, "quota")) ? quota : "none");
+    print_options(a);
 }
 
 static void print_steered(json_t *r)

@@ -55,6 +55,9 @@ create account {USER} password={{PLAIN}}{PASSWORD}
             c.rcpt(USER)
             c.rcpt("nobody@example.test")
             self.msgid = accepted_id(c.data(BODY)[1])
+            c.mail("someone@elsewhere.test")
+            c.rcpt(ADMIN)
+            self.own_msgid = accepted_id(c.data(BODY)[1])
         self.imap = imaplib.IMAP4("127.0.0.1", s.port["imap"])
         self.imap.login(ALICE, PASSWORD)
         wait_for("the delivery", lambda: self.admin.get(f"/messages/{self.msgid}").json().get("status") == "delivered")
@@ -79,6 +82,13 @@ create account {USER} password={{PLAIN}}{PASSWORD}
     def fresh(self):
         self.n += 1
         return f"fresh{self.n}"
+
+    def log_file(self):
+        """Of a day long ago: complete."""
+        self.n += 1
+        path = self.server.logs / f"s20000101-{self.n:02}.log"
+        path.write_text("192.0.2.1       [0001] 10:00:01 <<< QUIT\n")
+        return {"service": "smtp", "name": path.name}
 
     def account(self):
         address = f"{self.fresh()}@example.test"
@@ -145,6 +155,10 @@ EXAMPLES = {
     "getTranscript": (World.ended, None, None),
     "getStatistics": (lambda w: {"service": "smtp"}, None, None),
     "listLogLines": (lambda w: {"service": "smtp"}, None, None),
+    "getLogThread": (None, None, {"text": "x"}),
+    "listLogFiles": (lambda w: {"service": "smtp"}, None, None),
+    "getLogFile": (World.log_file, None, None),
+    "deleteLogFile": (World.log_file, None, None),
     "createDomain": (None, lambda w: {"domain": f"{w.fresh()}.test", "quota": 5, "unknown": "reject", "enabled": True}, None),
     "getDomain": (lambda w: {"domain": "example.test"}, None, None),
     "updateDomain": (World.domain, lambda w: {"quota": 7}, None),
@@ -158,7 +172,7 @@ EXAMPLES = {
     "createAccount": (None, lambda w: {"address": f"{w.fresh()}@example.test", "name": "\u2028 Zo\u00eb", "aliases": [w.fresh()]}, None),
     "importAccounts": (None, lambda w: {"csv": f"address;name\n{w.fresh()}@example.test;One\n"}, None),
     "getAccount": (lambda w: {"account": ALICE}, None, None),
-    "updateAccount": (World.account, lambda w: {"name": "Other", "password": "long-enough", "quota": 100000}, None),
+    "updateAccount": (World.account, lambda w: {"name": "Other", "password": "long-enough", "quota": 100000, "forward_to": [ALICE, "x@far.test"], "keep_copy": False}, None),
     "deleteAccount": (World.account, None, None),
     "getAccountUsage": (lambda w: {"account": ALICE}, None, None),
     "listAppPasswords": (lambda w: {"account": ALICE}, None, None),
@@ -167,6 +181,7 @@ EXAMPLES = {
     "updateSettings": (None, lambda w: {"values": {"smtp.max_errors": 11}}, None),
     "getSetting": (lambda w: {"name": "smtp.max_errors"}, None, None),
     "updateSetting": (lambda w: {"name": "smtp.max_errors"}, lambda w: {"value": 12}, None),
+    "testAccess": (lambda w: {"service": "imap"}, None, {"ip": "192.0.2.1"}),
     "actOnService": (lambda w: {"service": "pop3"}, lambda w: {"action": "restart"}, None),
     "revertAudit": (World.audit, None, None),
     "createToken": (None, lambda w: {"name": w.fresh(), "scopes": ["queue:read"], "expires_days": 1}, None),
@@ -174,12 +189,14 @@ EXAMPLES = {
     "queryMetrics": (None, None, {"metric": "smtp_sessions"}),
     "createAnnotation": (None, lambda w: {"text": "here", "at": "2026-03-12T08:50:00Z"}, None),
     "deleteAnnotation": (lambda w: w.made("/annotations", {"text": w.fresh()}), None, None),
+    "getOwnMessage": (lambda w: {"id": w.own_msgid}, None, None),
     "getMessage": (lambda w: {"id": w.msgid}, None, None),
 }
 # Values of these parameters mean something only beside another one.
 TOGETHER = {("listSessions", "outcome"): {"state": "history"}}
-MOVING = ("listSessions", "listMetrics", "listServices", "listHealthChecks", "listLogLines", "listTokens", "listAudit")  # change while we look
-ALONE = ("streamEvents", "actOnService", "logout")  # have tests of their own: an answer without end, a restart, an end
+MOVING = ("listSessions", "listMetrics", "listServices", "listHealthChecks", "listLogLines", "listTokens", "listAudit", "listEvents", "listLogFiles", "getLogThread", "listOwnSessions", "listOwnConsoles")  # change while we look
+# Have tests of their own: an answer without end, a restart, an end; what only he does who has signed in with the password (test_self.py).
+ALONE = ("streamEvents", "actOnService", "logout", "setOwnPassword", "createOwnAppPassword", "deleteOwnAppPassword", "endOwnConsole", "endOwnSession")
 
 
 @pytest.fixture(scope="module")

@@ -109,6 +109,7 @@ VARIABLES = [
     ("C_System_Services_Firewall", "net.access_mode", "deny"),
     ("c_mail_smtp_general_parallelipconnectionslimit", "smtp.parallel_per_ip", "7"),
     ("C_Mail_SMTP_Other_MaxHopCount", "smtp.max_hops", "17"),
+    ("C_Mail_SMTP_Other_SPFSRSNDRVerify", "smtp.srs_verify", "no"),
     ("c_system_adv_protocols_sessiontimeout", "net.session_timeout", "310s"),
     ("C_System_Logging_General_SystemLogFunction", "log.syslog", "yes"),
     ("c_system_log_maxlogsize", "log.max_line", "4KiB"),

@@ -49,17 +49,18 @@ void *remote_run(void *arg);
 
 /* script.c: delivers to an account with an active Sieve script. */
 struct active_script;
+struct forward_plan;
 struct script_outcome {
     enum rcpt_state state;
     char text[600]; /* the answer */
     bool stored;    /* in a folder of the mailbox */
 };
-/* Runs the script and carries out what it says. First what the mailbox recognises when it is
- * repeated, then what leaves. -ESTALE: open the mailbox again and repeat. Other errors, E_QUOTA
- * too: nothing has left. */
+/* Runs the script and carries out what it says, and the account's forwarding (NULL: none). First
+ * what the mailbox recognises when it is repeated, then what leaves. -ESTALE: open the mailbox
+ * again and repeat. Other errors, E_QUOTA too: nothing has left. */
 int script_deliver(struct deliver *d, struct message *m, struct rcpt *r, const struct account *acc,
-                   const struct active_script *script, struct mailbox *mb,
-                   struct script_outcome *ret, struct errinfo *ei);
+                   const struct active_script *script, struct forward_plan *forward,
+                   struct mailbox *mb, struct script_outcome *ret, struct errinfo *ei);
 
 /* bounce.c: tells the sender what has newly become of the recipients (bounce, success, delay),
  * through the queue. Called before queue_settle: after a crash a notice may be repeated, but is not

@@ -254,6 +254,7 @@ void smtp_rx_finish(struct smtp_session *s)
     s->tx->m->tls_optional = rx->header.tls_optional && !s->tx->m->requiretls;
     if (!smtp_rx_check(s))
         return;
+    smtp_copy_outgoing(s);
     rx->error = accept_message(s);
     if (!smtp_rx_check(s))
         return;
