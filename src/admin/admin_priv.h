@@ -40,11 +40,6 @@ char *admin_binding_fault(const struct admin_call *c, const char *setting);
 void admin_effect(json_t *list, const char *object, const char *field, const char *old_value,
                   const char *new_value);
 
-/* After a change of what snapshots hold (r, ei: its result): this process takes it over at once,
- * and the others are waited for. what: for the error. */
-json_t *admin_take_over(const struct admin_call *c, const char *what, int r,
-                        const struct errinfo *ei);
-
 /* An argument; NULL when it is optional and absent. */
 const char *admin_arg(const struct admin_call *c, const char *name);
 /* yes or no, absent = no. False: *ret_error says what is wrong. */

@@ -5,6 +5,20 @@
 #include "mail/account/route_store.h"
 #include "mail/account/settings_store.h"
 
+/* This process takes the change over at once, and the others are waited for. */
+static json_t *take_over(const struct admin_call *c, int r, const struct errinfo *ei)
+{
+    struct conf *now = NULL;
+    struct errinfo late = { 0 };
+
+    if (r < 0 || c->a->dry_run)
+        return admin_result(r, ei);
+    if (settings_load(c->a->db, &now, NULL) >= 0)
+        conf_publish(now);
+    r = c->a->changed ? c->a->changed(c->a->arg, &late) : 0;
+    return r < 0 ? admin_error(r, "the change is stored, but %s", late.text) : admin_ok();
+}
+
 static struct route_spec spec_of(const struct admin_call *c)
 {
     return (struct route_spec){
@@ -23,9 +37,8 @@ static json_t *create(const struct admin_call *c)
     struct route_spec s = spec_of(c);
     struct errinfo ei = { 0 };
 
-    return admin_take_over(
-        c, "the route",
-        route_create(c->a->accounts, c->who, sv_c(admin_arg(c, "pattern")), &s, &ei), &ei);
+    return take_over(
+        c, route_create(c->a->accounts, c->who, sv_c(admin_arg(c, "pattern")), &s, &ei), &ei);
 }
 
 static json_t *update(const struct admin_call *c)
@@ -33,18 +46,16 @@ static json_t *update(const struct admin_call *c)
     struct route_spec s = spec_of(c);
     struct errinfo ei = { 0 };
 
-    return admin_take_over(
-        c, "the route",
-        route_update(c->a->accounts, c->who, sv_c(admin_arg(c, "pattern")), &s, &ei), &ei);
+    return take_over(
+        c, route_update(c->a->accounts, c->who, sv_c(admin_arg(c, "pattern")), &s, &ei), &ei);
 }
 
 static json_t *drop(const struct admin_call *c)
 {
     struct errinfo ei = { 0 };
 
-    return admin_take_over(c, "the change",
-                           route_delete(c->a->accounts, c->who, sv_c(admin_arg(c, "pattern")), &ei),
-                           &ei);
+    return take_over(c, route_delete(c->a->accounts, c->who, sv_c(admin_arg(c, "pattern")), &ei),
+                     &ei);
 }
 
 static json_t *row(const struct conf_route *r, size_t i)

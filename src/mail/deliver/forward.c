@@ -141,6 +141,8 @@ int forward_send(struct deliver *d, const struct message *m, const struct rcpt *
     p->m->hops = m->hops + 1;
     p->m->body_8bit = m->body_8bit;
     p->m->smtputf8 = m->smtputf8;
+    p->m->requiretls = m->requiretls;
+    p->m->tls_optional = m->tls_optional;
     int e = fill(d, cf, acc, p, ei);
     if (e >= 0)
         e = send_accept(d, p->m, ei);

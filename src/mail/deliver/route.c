@@ -49,14 +49,16 @@ enum route_family route_family(const struct conf *cf, const struct conf_route *r
     return (enum route_family)(cf->deliver.address_family + ROUTE_IPV4_FIRST);
 }
 
-/* A pattern is there once: with it first the key is unique, also when it is cut. */
+/* A pattern is there once: with it first the key is unique, also when it is cut. A changed route is
+ * another destination: what the old one was like says nothing of it. */
 void route_key(const struct conf *cf, struct sv address, char ret[300])
 {
     struct sv domain = sv_take(route_domain(address), 255);
     const struct conf_route *rule = route_rule(cf, domain);
     const char *relay = route_relay(cf, rule);
     if (*relay && rule) {
-        snprintf(ret, 300, "%s by relay %s", rule->pattern, relay);
+        snprintf(ret, 300, "%s (%" PRIx64 ") by relay %s", rule->pattern,
+                 (uint64_t)rule->changed_ms, relay);
         return;
     }
     if (*relay) {

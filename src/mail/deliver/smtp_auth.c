@@ -111,7 +111,7 @@ static void make_nonce(char ret[33])
     buf_done(&b);
 }
 
-/* 1 = logged in, 0 = refused (why filled), E_CLOSED = refused, and nothing else is to be tried,
+/* 1 = logged in, 0 = refused (why filled), E_AUTH = refused, and nothing else is to be tried,
  * else the connection is of no use. */
 static int try_mechanism(struct smtp_client *s, enum sasl_mech mech, char why[300])
 {
@@ -132,7 +132,7 @@ static int try_mechanism(struct smtp_client *s, enum sasl_mech mech, char why[30
         err_set(&ei, E_AUTH, "it has not shown that it knows the password");
     if (!*why) /* the first refusal is the one that counts */
         snprintf(why, 300, "%s", ei.code ? ei.text : reply.text);
-    return reply.code < 500 || unproven ? E_CLOSED : 0;
+    return reply.code < 500 || unproven ? E_AUTH : 0;
 }
 
 /* A server may offer what it has no keys of this account for: then the password itself, where that
@@ -142,7 +142,7 @@ static int try_mechanisms(struct smtp_client *s, char why[300])
     bool in_clear = client_is_tls(s->c) || s->rule->tls == ROUTE_TLS_NEVER;
     struct sv user = sv_c(s->rule->user), password = sv_c(s->rule->password);
     int m = sasl_out_choose(sv_c(s->auth), in_clear, user, password, -1);
-    int r = m < 0 ? E_CLOSED : try_mechanism(s, (enum sasl_mech)m, why);
+    int r = m < 0 ? E_AUTH : try_mechanism(s, (enum sasl_mech)m, why);
     if (r != 0 || m >= SASL_PLAIN)
         return r;
     m = sasl_out_choose(sv_c(s->auth), in_clear, user, password, SASL_PLAIN - 1);
@@ -158,7 +158,7 @@ int smtp_auth(struct smtp_client *s, struct failure *why)
         trouble_clear(s->d, s->rule);
         return 0;
     }
-    if (r < 0 && r != E_CLOSED)
+    if (r < 0 && r != E_AUTH)
         return smtp_turned_away(s, r, NULL, why);
     return refused(s, *reason ? reason : "the server offers no mechanism that can be used here",
                    why);

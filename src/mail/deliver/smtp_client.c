@@ -72,7 +72,7 @@ static void drop(struct smtp_client *s)
     s->caps = 0;
     s->max_size = 0;
     s->sent = 0;
-    s->in_transaction = s->broken = false;
+    s->in_transaction = s->broken = s->proven = false;
     buf_reset(&s->unlogged);
     free_connection(s);
 }
@@ -156,11 +156,14 @@ static void parse_capability(struct smtp_client *s, struct sv line)
     static const struct {
         const char *name;
         unsigned cap;
-    } known[] = {
-        { "PIPELINING", CAP_PIPELINING }, { "SIZE", CAP_SIZE }, { "8BITMIME", CAP_8BITMIME },
-        { "SMTPUTF8", CAP_SMTPUTF8 },     { "DSN", CAP_DSN },   { "STARTTLS", CAP_STARTTLS },
-        { "TRANSID", CAP_TRANSID }
-    };
+    } known[] = { { "PIPELINING", CAP_PIPELINING },
+                  { "SIZE", CAP_SIZE },
+                  { "8BITMIME", CAP_8BITMIME },
+                  { "SMTPUTF8", CAP_SMTPUTF8 },
+                  { "DSN", CAP_DSN },
+                  { "STARTTLS", CAP_STARTTLS },
+                  { "TRANSID", CAP_TRANSID },
+                  { "REQUIRETLS", CAP_REQUIRETLS } };
     struct sv rest = sv_trim(line), word = sv_split(&rest, ' ');
     for (size_t i = 0; i < ARRAY_LEN(known); i++)
         if (sv_ieq(word, sv_c(known[i].name)))
@@ -293,6 +296,14 @@ static int try_hosts(struct smtp_client *s, const struct route *route, struct sv
         first = false;
     }
     return r;
+}
+
+void smtp_suit(struct smtp_client *s, const struct message *m)
+{
+    if (s->c && s->lenient && !m->tls_optional)
+        smtp_disconnect(s);
+    if (!s->c)
+        s->lenient = m->tls_optional;
 }
 
 int smtp_connect(struct smtp_client *s, struct sv domain, struct failure *why)

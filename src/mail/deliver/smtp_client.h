@@ -14,6 +14,7 @@ enum smtp_cap {
     CAP_DSN = 16,
     CAP_STARTTLS = 32,
     CAP_TRANSID = 64,
+    CAP_REQUIRETLS = 128,
 };
 
 struct sts;
@@ -46,6 +47,8 @@ struct smtp_client {
     bool in_transaction; /* RSET before the next one */
     bool timed_out;      /* why the last call failed */
     bool broken;         /* no QUIT */
+    bool lenient;        /* opened without regard to policies of TLS */
+    bool proven;         /* TLS, and the server is the one that the domain means (RFC 8689 4.2.1) */
     bool talked;         /* something was logged since the last "Disconnected" */
     struct buf unlogged; /* commands whose answer is not read yet, a line each */
     struct buf reply_lines;
@@ -54,6 +57,9 @@ struct smtp_client {
 
 /* Begins a session in the logs and in the list of sessions; not connected yet. */
 void smtp_begin(struct smtp_client *s, struct deliver *d, const struct conf *cf);
+/* Before a message: a connection that is open and not good enough for it is ended; a new one will
+ * be what it asks for. */
+void smtp_suit(struct smtp_client *s, const struct message *m);
 /* Tries the hosts of the domain until one has greeted and answered EHLO. */
 int smtp_connect(struct smtp_client *s, struct sv domain, struct failure *why);
 /* QUIT, unless the connection is broken; logs Disconnected. */

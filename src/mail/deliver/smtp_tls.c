@@ -40,6 +40,7 @@ static int use_sts(struct smtp_client *s, const char *host, struct sv domain,
     bool named = ret->sts == MTA_STS_NONE || mta_sts_names(&s->sts->policy, sv_c(host));
     if (ret->sts == MTA_STS_TESTING && !named)
         test_failed(s, host, not_named);
+    ret->is_named |= ret->sts != MTA_STS_NONE && named;
     if (ret->sts != MTA_STS_ENFORCE)
         return 0;
     if (!named)
@@ -87,7 +88,10 @@ int smtp_tls_policy(struct smtp_client *s, const struct route *route, size_t i, 
                                  sv_c(ret->domain), &ret->secure);
     if (ret->is_secure)
         ret->level = TLS_REQUIRE;
+    ret->is_named = route->secure;
     if (ret->level == TLS_NEVER)
+        return 0;
+    if (s->lenient && !ret->must_dane) /* the sender wants no policy of others to hold it up */
         return 0;
     /* Where the host was found by an insecure answer, its records prove nothing (RFC 7672 2.2.1):
      * nothing more is asked. */
@@ -163,6 +167,7 @@ static int judge(struct smtp_client *s, const struct tls_policy *policy,
         return policy_failed(s, s->host, "route", "no TLSA record is usable", why);
     if (found->verify && policy->sts == MTA_STS_TESTING)
         test_failed(s, s->host, reason);
+    s->proven = !found->verify && policy->is_named;
     if (found->verify)
         log_line(&s->log, LOG_DEBUG, "SSL: Not verified (%ld) - proceed anyway", found->verify);
     else

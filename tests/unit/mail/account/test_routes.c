@@ -59,7 +59,9 @@ static void refused(int code, const char *part, struct route_spec s)
 static void checks(void **state)
 {
     (void)state;
-    static const char *const patterns[] = { "", "*x", "a b", "*.*", "[127.0.0.1]", "-a.test", "a..b" };
+    static const char *const patterns[] = {
+        "", "*x", "a b", "*.*", "[127.0.0.1]", "-a.test", "a..b"
+    };
     for (size_t i = 0; i < ARRAY_LEN(patterns); i++)
         BAD(E_PARSE, "is not a domain, *.domain",
             route_create(acc, "r", sv_c(patterns[i]), &(struct route_spec){ .host = "" }, EI));
@@ -76,7 +78,9 @@ static void checks(void **state)
     refused(E_PARSE, "user: control", (struct route_spec){ .user = "a\nb" });
     refused(E_CONFLICT, "does not go with family ipv6-only",
             (struct route_spec){ .source_ip = "127.0.0.1", .family = "ipv6-only" });
-    create("B\xc3\xbc" "cher.test", relay("[::1]:26"));
+    create("B\xc3\xbc"
+           "cher.test",
+           relay("[::1]:26"));
     assert_string_equal(all(), "xn--bcher-kva.test=[::1]:26;");
 }
 
@@ -98,7 +102,8 @@ static void secrets(void **state)
     /* The login goes as a whole. */
     BAD(E_CONFLICT, "password: is missing",
         route_update(acc, "r", SV("a.test"), &(struct route_spec){ .password = "" }, EI));
-    OK(route_update(acc, "r", SV("a.test"), &(struct route_spec){ .user = "", .password = "" }, EI));
+    OK(route_update(acc, "r", SV("a.test"), &(struct route_spec){ .user = "", .password = "" },
+                    EI));
 }
 
 static const char *host_of(const struct conf *c, const char *domain)
@@ -153,7 +158,10 @@ static void epochs_and_dry_runs(void **state)
 }
 
 static const struct CMUnitTest tests[] = {
-    SUITE_TEST(order), SUITE_TEST(checks),              SUITE_TEST(secrets),
-    SUITE_TEST(found), SUITE_TEST(epochs_and_dry_runs),
+    SUITE_TEST(order),
+    SUITE_TEST(checks),
+    SUITE_TEST(secrets),
+    SUITE_TEST(found),
+    SUITE_TEST(epochs_and_dry_runs),
 };
 SUITE_MAIN("routes")

@@ -56,9 +56,9 @@ static void test_cram_md5(void **state) /* RFC 2195 2 */
     (void)state;
     begin(SASL_CRAM_MD5, "tim", "tanstaaftanstaaf", "");
     assert_false(sasl_out_first(&c));
-    assert_int_equal(step("<1896.697170952@postoffice.reston.mci.net>",
-                          "tim b913a602c7eda7a495b4e6e7334d3890"),
-                     0);
+    assert_int_equal(
+        step("<1896.697170952@postoffice.reston.mci.net>", "tim b913a602c7eda7a495b4e6e7334d3890"),
+        0);
     assert_int_equal(step("more", NULL), E_PARSE);
     sasl_out_done(&c);
 }
@@ -109,12 +109,12 @@ static void test_scram_impostors(void **state)
     static const char *const bad[] = {
         "",
         "e=other-error",
-        "r=fyko+d2lbbFgONRv9qkxdawL,s=QSXCR+Q6sek8bf92,i=4096",         /* added nothing */
-        "r=other3rfcNHYJY1ZVvWVs7j,s=QSXCR+Q6sek8bf92,i=4096",          /* not our nonce */
-        "r=fyko+d2lbbFgONRv9qkxdawL3,s=,i=4096",                        /* no salt */
-        "r=fyko+d2lbbFgONRv9qkxdawL3,s=QSXCR+Q6sek8bf92,i=0",           /* no work */
-        "r=fyko+d2lbbFgONRv9qkxdawL3,s=QSXCR+Q6sek8bf92,i=2000000000",  /* hours of it */
-        "m=x,r=fyko+d2lbbFgONRv9qkxdawL3,s=QSXCR+Q6sek8bf92,i=4096",    /* an extension */
+        "r=fyko+d2lbbFgONRv9qkxdawL,s=QSXCR+Q6sek8bf92,i=4096",        /* added nothing */
+        "r=other3rfcNHYJY1ZVvWVs7j,s=QSXCR+Q6sek8bf92,i=4096",         /* not our nonce */
+        "r=fyko+d2lbbFgONRv9qkxdawL3,s=,i=4096",                       /* no salt */
+        "r=fyko+d2lbbFgONRv9qkxdawL3,s=QSXCR+Q6sek8bf92,i=0",          /* no work */
+        "r=fyko+d2lbbFgONRv9qkxdawL3,s=QSXCR+Q6sek8bf92,i=2000000000", /* hours of it */
+        "m=x,r=fyko+d2lbbFgONRv9qkxdawL3,s=QSXCR+Q6sek8bf92,i=4096",   /* an extension */
         "r=fyko+d2lbbFgONRv9qkxdawL3,s=?,i=4096",
     };
     for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
