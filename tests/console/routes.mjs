@@ -22,6 +22,7 @@ export const routes = [
   { name: "account", path: "/accounts/user%40demo.example" },
   { name: "services", path: "/system/services" },
   { name: "settings", path: "/system/settings/smtp" },
+  { name: "tokens", path: "/system/tokens" },
   { name: "audit", path: "/system/audit" },
 ];
 

@@ -4,10 +4,9 @@ import { useText } from "../../i18n";
 import { formatDateTime, utcTitle } from "../../lib/format";
 import { useResource } from "../../lib/resource";
 import { toast } from "../../lib/toast";
-import { CopyButton } from "../../ui/Copy";
-import { Dialog } from "../../ui/Dialog";
 import { Icon } from "../../ui/Icon";
 import { Raw } from "../../ui/Raw";
+import { Secret } from "../../ui/Secret";
 import { ErrorNote, failed, Skeleton } from "../../ui/States";
 
 /** A password of one program: it can be withdrawn alone. */
@@ -60,15 +59,7 @@ export function AppPasswords({ address, mayChange }: { address: string; mayChang
           <button type="submit" className="btn" disabled={!label.trim()}><Icon name="plus" />{t("app.new")}</button>
         </form>
       )}
-      {shown && (
-        <Dialog title={t("app.shown", { label: shown.label })} onClose={() => { setShown(undefined); }} alert>
-          <div className="form">
-            <p>{t("app.once")}</p>
-            <div className="row"><div className="secret grow" translate="no">{shown.password}</div><CopyButton text={shown.password} label={t("account.password.copy")} /></div>
-            <div className="acts-row"><button type="button" className="btn pri" onClick={() => { setShown(undefined); }}>{t("app.noted")}</button></div>
-          </div>
-        </Dialog>
-      )}
+      {shown && <Secret title={t("app.shown", { label: shown.label })} text={t("app.once")} secret={shown.password} copy={t("account.password.copy")} onClose={() => { setShown(undefined); }} />}
     </section>
   );
 }
