@@ -1,5 +1,5 @@
 import { useVirtualizer } from "@tanstack/react-virtual";
-import { useCallback, useEffect, useMemo, useRef, useState } from "react";
+import { useCallback, useEffect, useMemo, useRef, useState, type KeyboardEvent } from "react";
 import { api } from "../../api/client";
 import type { LogLine } from "../../api/schema";
 import { useMay } from "../../app/me";
@@ -45,6 +45,13 @@ function Body({ line, words, find }: { line: LogLine; words: readonly string[]; 
       <Marked text={text.slice(refusal.before.length + 3)} words={words} find={find} />
     </>
   );
+}
+
+/** Esc leaves a field for its lines: letters act again. */
+function leave(e: KeyboardEvent<HTMLInputElement>): void {
+  if (e.key !== "Escape") return;
+  e.preventDefault();
+  document.querySelector<HTMLElement>(".scroll")?.focus();
 }
 
 interface View {
@@ -158,6 +165,11 @@ export default function Logs({ params }: { params: Record<string, string> }) {
   const setLive = (on: boolean) => {
     setFollow(on ? "1" : "");
   };
+  const move = (by: number) => {
+    const to = Math.max(0, Math.min(lines.length - 1, current + by));
+    setCurrent(to);
+    virtualizer.scrollToIndex(to);
+  };
   useKeys({
     n: () => { goHit(1); },
     N: () => { goHit(-1); },
@@ -166,8 +178,8 @@ export default function Logs({ params }: { params: Record<string, string> }) {
     f: () => { setLive(!live); },
     ".": () => { setLive(!live); },
     r: page.refresh,
-    j: () => { setCurrent((c) => Math.min(lines.length - 1, c + 1)); },
-    k: () => { setCurrent((c) => Math.max(0, c - 1)); },
+    j: () => { move(1); },
+    k: () => { move(-1); },
   });
 
   const save = (kind: "txt" | "ndjson") => {
@@ -221,7 +233,7 @@ export default function Logs({ params }: { params: Record<string, string> }) {
         <TimeField label={t("logs.to")} value={to} onChange={setTo} />
         <label className="field q">
           <Icon name="filter" />
-          <input ref={filterInput} value={text} onChange={(e) => { setText(e.target.value); }} placeholder={t("logs.filter.hint")} aria-label={t("logs.filter")} autoComplete="off" spellCheck={false} />
+          <input ref={filterInput} value={text} onChange={(e) => { setText(e.target.value); }} onKeyDown={leave} placeholder={t("logs.filter.hint")} aria-label={t("logs.filter")} autoComplete="off" spellCheck={false} />
           {text && <button type="button" className="ib sm" aria-label={t("filter.reset")} onClick={() => { setText(""); setQ(""); }}><Icon name="x" small /></button>}
         </label>
       </div>
@@ -233,7 +245,7 @@ export default function Logs({ params }: { params: Record<string, string> }) {
         <span className="findbar deskonly">
           <label className="field">
             <Icon name="search" small />
-            <input ref={findInput} value={find} size={14} onChange={(e) => { setFind(e.target.value); setHit(-1); }} onKeyDown={(e) => { if (e.key === "Enter") goHit(e.shiftKey ? -1 : 1); }} aria-label={t("logs.find")} placeholder={t("logs.find")} />
+            <input ref={findInput} value={find} size={14} onChange={(e) => { setFind(e.target.value); setHit(-1); }} onKeyDown={(e) => { if (e.key === "Enter") goHit(e.shiftKey ? -1 : 1); else leave(e); }} aria-label={t("logs.find")} placeholder={t("logs.find")} />
             {find && <span className="t3 num">{t("logs.hit", { n: hits.length ? Math.max(0, hit) + 1 : 0, of: hits.length })}</span>}
           </label>
           <button type="button" className="ib sm" aria-label={t("logs.previoushit")} disabled={!hits.length} onClick={() => { goHit(-1); }}><Icon name="up" /></button>
