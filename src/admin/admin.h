@@ -36,6 +36,12 @@ void admin_write_events(struct admin *a);
 /* Names and help of all operations: [{"op", "args", "help"}]. New reference. */
 json_t *admin_describe(void);
 json_t *admin_error(int code, const char *fmt, ...) _printf_(2, 3);
+/* Changes settings, all or none, and waits until they are in force. values: names to texts, whole
+ * numbers, true or false, or to null for the default. {"ok"}, with "effect" of a dry run; an error
+ * has "setting" when it is about one of them. New reference. */
+json_t *admin_change_settings(struct admin *a, const char *who, json_t *values);
+/* The settings of who may connect to a service. False: nobody connects to it, or there is none. */
+bool admin_access_settings(const char *service, const char **ret_mode, const char **ret_ips);
 /* The fields of an account or a domain as lists show them. New references. */
 json_t *admin_account_row(const struct account *acc);
 json_t *admin_domain_row(const struct domain *d);

@@ -22,6 +22,12 @@ extern const struct admin_op admin_domain_ops[], admin_account_ops[], admin_alia
     admin_mailbox_ops[], admin_setting_ops[], admin_server_ops[], admin_token_ops[],
     admin_event_ops[], admin_service_ops[], admin_dns_ops[], admin_sieve_ops[];
 
+/* The settings as they are stored, and the defaults. */
+struct conf;
+int admin_settings(const struct admin *a, struct conf **ret, struct conf **ret_defaults,
+                   struct errinfo *ei);
+json_t *admin_no_setting(const char *name); /* an error that suggests what may have been meant */
+
 /* Is the setting a list of addresses that a service listens on? */
 bool admin_is_binding(const char *setting);
 /* Can the running server bind these addresses? NULL = yes, or no server runs; else the error. */

@@ -235,6 +235,15 @@ static const struct service_row *find(const char *name)
     return NULL;
 }
 
+bool admin_access_settings(const char *service, const char **ret_mode, const char **ret_ips)
+{
+    const struct service_row *row = find(service);
+
+    *ret_mode = row ? row->access_mode : NULL;
+    *ret_ips = row ? row->access_ips : NULL;
+    return *ret_mode != NULL;
+}
+
 static json_t *unknown(const char *name)
 {
     return admin_error(

@@ -1,8 +1,6 @@
 /* Settings: read, change, describe; every change is audited by the settings store. */
 #include "admin/admin_priv.h"
 
-#include <sys/stat.h>
-
 #include "conf/conf.h"
 #include "mail/account/audit.h"
 #include "mail/account/settings_store.h"
@@ -23,27 +21,15 @@ static json_t *row(const struct conf *c, const struct conf *defaults, const stru
                      "group", s->group, "help", s->help, "api_variable", s->api_var);
 }
 
-/* conf's own words, which suggest what may have been meant. */
-static json_t *unknown(const char *name)
-{
-    struct conf_pair pair = { name, "" };
-    struct errinfo ei = { 0 };
-    struct conf *c = NULL;
-    int r = conf_build(&pair, 1, &c, &ei);
-
-    return admin_error(E_NOTFOUND, "%s; `posthorn tool list PATTERN` finds names",
-                       r < 0 && *ei.text ? ei.text : "unknown setting");
-}
-
 /* The settings as they are stored, and the defaults. */
-static int snapshot(const struct admin_call *c, struct conf **ret, struct conf **ret_defaults,
-                    struct errinfo *ei)
+int admin_settings(const struct admin *a, struct conf **ret, struct conf **ret_defaults,
+                   struct errinfo *ei)
 {
     struct buf warnings;
     int r;
 
     buf_init(&warnings, 64 * KiB);
-    r = settings_load_warn(c->a->db, ret, &warnings, ei);
+    r = settings_load_warn(a->db, ret, &warnings, ei);
     buf_done(&warnings);
     return r < 0 ? r : conf_build(NULL, 0, ret_defaults, ei);
 }
@@ -56,7 +42,7 @@ static json_t *list(const struct admin_call *c)
     json_t *rows = json_array();
     size_t n;
     const struct setting *s = conf_settings(&n);
-    int r = snapshot(c, &cf, &defaults, &ei);
+    int r = admin_settings(c->a, &cf, &defaults, &ei);
 
     if (r < 0) {
         json_decref(rows);
@@ -82,8 +68,8 @@ static json_t *get(const struct admin_call *c)
     int r;
 
     if (!s)
-        return unknown(name);
-    r = snapshot(c, &cf, &defaults, &ei);
+        return admin_no_setting(name);
+    r = admin_settings(c->a, &cf, &defaults, &ei);
     if (r < 0)
         return admin_result(r, &ei);
     j = row(cf, defaults, s);
@@ -93,94 +79,17 @@ static json_t *get(const struct admin_call *c)
     return j;
 }
 
-/* This process takes the new value at once: the next operation of a batch counts on it. The others
- * are waited for, except with what they do not look at before they start again. */
-static json_t *changed(const struct admin_call *c, const struct setting *s, int r,
-                       const struct errinfo *ei)
-{
-    struct conf *now = NULL;
-    struct errinfo late = { 0 };
-
-    if (r < 0)
-        return admin_result(r, ei);
-    if (settings_load(c->a->db, &now, NULL) >= 0)
-        conf_publish(now);
-    if (s->apply == APPLY_LIVE && c->a->changed) {
-        r = c->a->changed(c->a->arg, &late);
-        if (r < 0)
-            return admin_error(r, "%s is stored, but %s", s->name, late.text);
-        if (admin_is_binding(s->name)) {
-            _cleanup_(freep) char *fault = admin_binding_fault(c, s->name);
-
-            if (fault)
-                return admin_error(E_CONFLICT, "%s is stored, but the service %s", s->name, fault);
-        }
-    }
-    return admin_ok();
-}
-
-/* What a change would do: the value's check, and the value now. canonical: taken. */
-static json_t *try_value(const struct admin_call *c, const struct setting *s, char *canonical)
-{
-    struct conf *cf = NULL, *defaults = NULL;
-    struct errinfo ei = { 0 };
-    json_t *effect = json_array();
-    char object[160];
-    int r = snapshot(c, &cf, &defaults, &ei);
-
-    snprintf(object, sizeof(object), "setting %s", s->name);
-    if (r >= 0) {
-        _cleanup_(freep) char *was = conf_text(cf, s), *dflt = conf_text(defaults, s);
-        const char *is = s->type == SET_SECRET ? AUDIT_SECRET : canonical ? canonical : dflt;
-
-        if (strcmp(was, is) != 0)
-            admin_effect(effect, object, "value", was, is);
-        conf_unref(cf);
-        conf_unref(defaults);
-    }
-    free(canonical);
-    if (r < 0) {
-        json_decref(effect);
-        return admin_result(r, &ei);
-    }
-    return json_pack("{s:b, s:o}", "ok", 1, "effect", effect);
-}
-
-/* What only a look at the disk can say. */
-static int fits_here(const struct setting *s, const char *value, struct errinfo *ei)
-{
-    struct stat st;
-
-    if (strcmp(s->name, "log.archive") != 0 || stat(value, &st) < 0 || !S_ISDIR(st.st_mode))
-        return 0;
-    return err_set(ei, -EISDIR, "%s: '%s' is a folder; name a file in it, such as %s/logs.zip",
-                   s->name, value, value);
-}
-
 static json_t *set(const struct admin_call *c)
 {
-    const char *name = admin_arg(c, "name"), *value = admin_arg(c, "value");
+    const char *name = admin_arg(c, "name");
     const struct setting *s = conf_find(sv_c(name));
-    struct errinfo ei = { 0 };
-    char *canonical = NULL;
-    json_t *reply;
-    int r;
+    json_t *values = json_object(), *reply;
 
-    if (!s)
-        return unknown(name);
-    if (fits_here(s, value, &ei) < 0)
-        return admin_result(ei.code, &ei);
-    r = conf_check(s, sv_c(value), &canonical, &ei);
-    if (r < 0)
-        return admin_result(r, &ei);
-    reply = admin_is_binding(s->name) ? admin_try_binding(c, s->name, canonical) : NULL;
-    if (!reply && c->a->dry_run)
-        return try_value(c, s, canonical);
-    free(canonical);
-    if (reply)
-        return reply;
-    reply = changed(c, s, settings_set(c->a->db, c->who, sv_c(name), sv_c(value), &ei), &ei);
-    if (s->apply == APPLY_RESTART && c->a->ask && json_object_get(reply, "ok"))
+    json_object_set(values, name, json_object_get(c->args, "value"));
+    reply = admin_change_settings(c->a, c->who, values);
+    json_decref(values);
+    if (s && s->apply == APPLY_RESTART && c->a->ask && !c->a->dry_run &&
+        json_object_get(reply, "ok"))
         json_object_set_new(reply, "note",
                             json_sprintf("%s takes effect after a restart", s->name));
     return reply;
@@ -188,15 +97,12 @@ static json_t *set(const struct admin_call *c)
 
 static json_t *reset(const struct admin_call *c)
 {
-    const char *name = admin_arg(c, "name");
-    const struct setting *s = conf_find(sv_c(name));
-    struct errinfo ei = { 0 };
+    json_t *values = json_object(), *reply;
 
-    if (!s)
-        return unknown(name);
-    if (c->a->dry_run)
-        return try_value(c, s, NULL);
-    return changed(c, s, settings_reset(c->a->db, c->who, sv_c(name), &ei), &ei);
+    json_object_set_new(values, admin_arg(c, "name"), json_null());
+    reply = admin_change_settings(c->a, c->who, values);
+    json_decref(values);
+    return reply;
 }
 
 static json_t *or_null(const char *s)

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/iplist.h"
 #include "log/log.h"
 #include "net/net_priv.h"
 #include "os/proc.h"
@@ -47,7 +48,7 @@ static bool deny_by_list(int64_t mode, const char *list, const char *ip)
     enum { OFF, GRANT, DENY };
     if (mode == OFF)
         return false;
-    return net_ip_in_list(ip, sv_c(list)) == (mode == DENY);
+    return ip_in_list(ip, sv_c(list)) == (mode == DENY);
 }
 
 static bool denied(const struct conf *cf, const struct listener *l, const char *ip)
@@ -70,7 +71,7 @@ static void take(struct acceptor *a, const struct listener *l, int fd,
     if (sockaddr_bytes(peer, f.ip.addr) && strchr(ip, ':'))
         memset(f.ip.addr + 8, 0, 8);
     f.ip.limit = l->per_ip;
-    f.trusted = net_ip_in_list(ip, sv_c(cf->net.trusted_ips));
+    f.trusted = ip_in_list(ip, sv_c(cf->net.trusted_ips));
     int64_t max = atomic_load(&n->max_conns), open = atomic_fetch_add(&n->n_conns, 1) + 1;
     int64_t from_ip = ip_counts_inc(&n->per_ip, &f.ip);
     int64_t per_ip = l->per_ip ? setting_int(cf, l->per_ip) : 0;

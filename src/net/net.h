@@ -40,6 +40,3 @@ int net_job(enum pool p, void (*fn)(void *arg), void *arg);
 /* Binds and listens; used by the supervisor. addr: "0.0.0.0:25", "[::]:25", "127.0.0.1:2525".
  * The error names address and port, and who may hold it. IPv6 sockets are v6-only. */
 int net_bind(const char *addr, int *ret_fd, struct errinfo *ei);
-/* True when ip matches an item of a ;-list of addresses, CIDR networks, masks 192.168.*.*, ranges
- * 192-193.*.*.*. Pure. */
-bool net_ip_in_list(const char *ip, struct sv list);

@@ -5,6 +5,7 @@
 #include <limits.h>
 #include <unistd.h>
 
+#include "base/iplist.h"
 #include "server/api/web.h"
 #include "server/http/http.h"
 
@@ -18,7 +19,7 @@ static bool trusted(const char *ip)
 {
     _cleanup_(conf_unrefp) const struct conf *cf = conf_pin();
 
-    return net_ip_in_list(ip, sv_c(cf->net.trusted_ips));
+    return ip_in_list(ip, sv_c(cf->net.trusted_ips));
 }
 
 /* Indexes of net.access_mode and web.access_mode. */
@@ -28,7 +29,7 @@ static bool allowed_by(int64_t mode, const char *list, const char *ip)
 {
     if (mode == ACCESS_OFF)
         return true;
-    return net_ip_in_list(ip, sv_c(list)) == (mode == ACCESS_GRANT);
+    return ip_in_list(ip, sv_c(list)) == (mode == ACCESS_GRANT);
 }
 
 static bool allowed(const char *ip)

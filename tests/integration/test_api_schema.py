@@ -80,6 +80,13 @@ create account {USER} password={{PLAIN}}{PASSWORD}
         self.n += 1
         return f"fresh{self.n}"
 
+    def log_file(self):
+        """Of a day long ago: complete."""
+        self.n += 1
+        path = self.server.logs / f"s20000101-{self.n:02}.log"
+        path.write_text("192.0.2.1       [0001] 10:00:01 <<< QUIT\n")
+        return {"service": "smtp", "name": path.name}
+
     def account(self):
         address = f"{self.fresh()}@example.test"
         assert self.admin.call("POST", "/accounts", {"address": address}).status == 201
@@ -140,6 +147,10 @@ EXAMPLES = {
     "getTranscript": (World.ended, None, None),
     "getStatistics": (lambda w: {"service": "smtp"}, None, None),
     "listLogLines": (lambda w: {"service": "smtp"}, None, None),
+    "getLogThread": (None, None, {"text": "x"}),
+    "listLogFiles": (lambda w: {"service": "smtp"}, None, None),
+    "getLogFile": (World.log_file, None, None),
+    "deleteLogFile": (World.log_file, None, None),
     "createDomain": (None, lambda w: {"domain": f"{w.fresh()}.test", "quota": 5, "unknown": "reject", "enabled": True}, None),
     "getDomain": (lambda w: {"domain": "example.test"}, None, None),
     "updateDomain": (World.domain, lambda w: {"quota": 7}, None),
@@ -158,6 +169,7 @@ EXAMPLES = {
     "updateSettings": (None, lambda w: {"values": {"smtp.max_errors": 11}}, None),
     "getSetting": (lambda w: {"name": "smtp.max_errors"}, None, None),
     "updateSetting": (lambda w: {"name": "smtp.max_errors"}, lambda w: {"value": 12}, None),
+    "testAccess": (lambda w: {"service": "imap"}, None, {"ip": "192.0.2.1"}),
     "actOnService": (lambda w: {"service": "pop3"}, lambda w: {"action": "restart"}, None),
     "revertAudit": (World.audit, None, None),
     "createToken": (None, lambda w: {"name": w.fresh(), "scopes": ["queue:read"], "expires_days": 1}, None),

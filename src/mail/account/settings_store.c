@@ -80,16 +80,17 @@ int settings_load(struct db *db, struct conf **ret, struct errinfo *ei)
 
 struct setting_change {
     const struct setting *s;
-    const char *value;
+    char *value;
     bool is_default;
     bool changed;
     char *was, *is; /* as the logs show them */
 };
 
-static void setting_change_done(struct setting_change *sc)
+static void forget_shown(struct setting_change *sc)
 {
     free(sc->was);
     free(sc->is);
+    sc->was = sc->is = NULL;
 }
 
 static char *shown(const struct setting *s, const char *value)
@@ -136,67 +137,92 @@ static int write_row(struct dbc *c, const char *admin, struct setting_change *sc
         return r;
     char object[160];
     snprintf(object, sizeof(object), "setting %s", s->name);
-    setting_change_done(sc);
+    forget_shown(sc);
     sc->was = shown(s, old);
     sc->is = shown(s, sc->value);
     return audit_write(c, admin, object, "value", sc->was, sc->is, ei);
 }
 
-static int store_once(struct db *db, const char *admin, struct setting_change *sc,
+static int store_once(struct db *db, const char *admin, struct setting_change *v, size_t n,
                       struct errinfo *ei)
 {
     _cleanup_(db_putp) struct dbc *c = NULL;
     int r = db_get_writer(db, &c, ei);
     if (r == 0)
         r = db_begin(c, ei);
-    if (r == 0)
-        r = write_row(c, admin, sc, ei);
+    for (size_t i = 0; i < n && r == 0; i++)
+        r = write_row(c, admin, &v[i], ei);
     return r == 0 ? db_commit(c, ei) : r;
 }
 
-static int store(struct db *db, const char *admin, const struct setting *s, const char *value,
-                 bool is_default, struct errinfo *ei)
+static int store(struct db *db, const char *admin, struct setting_change *v, size_t n,
+                 struct errinfo *ei)
 {
-    _cleanup_(setting_change_done) struct setting_change sc = { s,     value, is_default,
-                                                                false, NULL,  NULL };
+    bool changed = false;
     int r = E_TEMP;
     for (int i = 0; r == E_TEMP && i < 3; i++)
-        r = store_once(db, admin, &sc, ei);
-    if (r == 0 && sc.changed) {
+        r = store_once(db, admin, v, n, ei);
+    for (size_t i = 0; i < n && r == 0; i++)
+        changed |= v[i].changed;
+    if (changed)
         epoch_bump(EPOCH_SETTINGS);
-        event(setting_changed, log_here(), F_STR(object, s->name), F_STR(admin, admin),
-              F_STR(old, sc.was), F_STR(new, sc.is));
-    }
+    for (size_t i = 0; i < n && r == 0; i++)
+        if (v[i].changed)
+            event(setting_changed, log_here(), F_STR(object, v[i].s->name), F_STR(admin, admin),
+                  F_STR(old, v[i].was), F_STR(new, v[i].is));
     return r;
 }
 
-static const char *admin_name(const char *admin)
+static int prepare(const struct setting_value *v, struct setting_change *ret, struct errinfo *ei)
 {
-    return admin && *admin ? admin : "SYSTEM";
+    const struct setting *s = conf_find(sv_c(v->name));
+    if (!s)
+        return err_set(ei, E_NOTFOUND, "there is no setting '" SV_FMT "'; see the list of settings",
+                       SV_ARG(sv_take(sv_c(v->name), 80)));
+    *ret = (struct setting_change){ .s = s, .is_default = !v->value };
+    if (!v->value) {
+        ret->value = xstrdup(s->dflt);
+        return 0;
+    }
+    _cleanup_(freep) char *dflt = NULL;
+    int r = conf_check(s, sv_c(v->value), &ret->value, ei);
+    if (r < 0)
+        return r;
+    ret->is_default =
+        conf_check(s, sv_c(s->dflt), &dflt, NULL) == 0 && strcmp(dflt, ret->value) == 0;
+    return 0;
+}
+
+int settings_change(struct db *db, const char *admin, const struct setting_value *v, size_t n,
+                    size_t *ret_failed, struct errinfo *ei)
+{
+    struct setting_change *changes = xcalloc(n ? n : 1, sizeof(*changes));
+    size_t ready = 0;
+    int r = 0;
+    while (ready < n && (r = prepare(&v[ready], &changes[ready], ei)) == 0)
+        ready++;
+    if (r == 0 && n)
+        r = store(db, admin && *admin ? admin : "SYSTEM", changes, n, ei);
+    if (ret_failed)
+        *ret_failed = ready;
+    for (size_t i = 0; i < n; i++) {
+        forget_shown(&changes[i]);
+        free(changes[i].value);
+    }
+    free(changes);
+    return r;
 }
 
 int settings_set(struct db *db, const char *admin, struct sv name, struct sv value,
                  struct errinfo *ei)
 {
-    const struct setting *s = conf_find(name);
-    if (!s)
-        return err_set(ei, E_NOTFOUND, "there is no setting '" SV_FMT "'; see the list of settings",
-                       SV_ARG(sv_take(name, 80)));
-    _cleanup_(freep) char *canonical = NULL;
-    _cleanup_(freep) char *dflt = NULL;
-    int r = conf_check(s, value, &canonical, ei);
-    if (r < 0)
-        return r;
-    bool is_default =
-        conf_check(s, sv_c(s->dflt), &dflt, NULL) == 0 && strcmp(dflt, canonical) == 0;
-    return store(db, admin_name(admin), s, canonical, is_default, ei);
+    _cleanup_(freep) char *n = sv_dup(name);
+    _cleanup_(freep) char *v = sv_dup(value);
+    return settings_change(db, admin, &(struct setting_value){ n, v }, 1, NULL, ei);
 }
 
 int settings_reset(struct db *db, const char *admin, struct sv name, struct errinfo *ei)
 {
-    const struct setting *s = conf_find(name);
-    if (!s)
-        return err_set(ei, E_NOTFOUND, "there is no setting '" SV_FMT "'; see the list of settings",
-                       SV_ARG(sv_take(name, 80)));
-    return store(db, admin_name(admin), s, s->dflt, true, ei);
+    _cleanup_(freep) char *n = sv_dup(name);
+    return settings_change(db, admin, &(struct setting_value){ n, NULL }, 1, NULL, ei);
 }

@@ -12,8 +12,16 @@ int settings_load_warn(struct db *db, struct conf **ret, struct buf *warnings, s
 /* The same; warnings go to the error log. */
 int settings_load(struct db *db, struct conf **ret, struct errinfo *ei);
 
-/* name: setting or API variable. A value equal to the default removes the row.
+struct setting_value {
+    const char *name;  /* setting or API variable */
+    const char *value; /* NULL: back to the default */
+};
+/* All of them in one transaction, or none. A value equal to the default removes the row.
+ * *ret_failed (may be NULL): which one was refused; n: none of them, the database failed.
  * E_NOTFOUND (no such setting), E_PARSE or E_RANGE (conf_check's text), E_TEMP, E_DB. */
+int settings_change(struct db *db, const char *admin, const struct setting_value *v, size_t n,
+                    size_t *ret_failed, struct errinfo *ei);
+/* The same of one. */
 int settings_set(struct db *db, const char *admin, struct sv name, struct sv value,
                  struct errinfo *ei);
 int settings_reset(struct db *db, const char *admin, struct sv name, struct errinfo *ei);

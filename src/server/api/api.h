@@ -36,6 +36,7 @@ struct api_request {
     const char *idempotency_key; /* NULL = none */
     const char *last_event_id;   /* NULL = none */
     const char *user_agent;      /* NULL = none */
+    const char *host;            /* that was asked, maybe with a port; NULL = not known */
     const char *peer;            /* address, or "local" */
     bool tls, trusted;
     const struct api_caller *caller; /* NULL: nobody has signed in */

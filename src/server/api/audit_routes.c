@@ -1,5 +1,6 @@
 /* Who changed what, and taking a change back. */
 #include "mail/account/audit.h"
+#include "server/api/access.h"
 #include "server/api/api_priv.h"
 #include "server/api/directory.h"
 #include "server/api/page.h"
@@ -187,6 +188,21 @@ static char *value_now(struct api_call *c, const struct one *o, json_t *effect)
     return NULL;
 }
 
+/* False: answered. */
+static bool keeps_access(struct api_call *c, const struct one *o)
+{
+    const char *name = json_string_value(json_object_get(o->args, "name"));
+    json_t *value = json_object_get(o->args, "value"), *values;
+    bool ok;
+
+    if (strncmp(o->op, "setting.", 8) != 0 || !name)
+        return true;
+    values = json_pack("{s:O}", name, value ? value : json_null());
+    ok = api_keeps_access(c, values);
+    json_decref(values);
+    return ok;
+}
+
 /* Takes args. */
 static void revert_with(struct api_call *c, const struct one *o, json_t *args)
 {
@@ -236,7 +252,7 @@ static void revert(struct api_call *c)
     else if (!(c->caller->scopes & SCOPE_BIT(o.scope)))
         api_fail(c, 403, "missing_scope", NULL, "%s: to change it back needs the scope %s",
                  o.object, api_scope_names[o.scope]);
-    else
+    else if (keeps_access(c, &o))
         revert_with(c, &o, json_incref(o.args));
     json_decref(o.args);
     free(o.object);
@@ -260,6 +276,7 @@ const struct api_route api_audit_routes[] = {
       .scope = SCOPE_AUDIT_READ,
       .flags = ROUTE_DRY_RUN | ROUTE_IDEMPOTENT,
       .id = "revertAudit",
+      .query = api_confirm_params,
       .status = 204,
       .run = revert,
       .help = "Takes a change back, when it still holds. Needs settings:write for a setting, "

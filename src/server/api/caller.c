@@ -16,6 +16,7 @@ const char *const api_scope_names[SCOPE_COUNT] = {
     [SCOPE_METRICS_READ] = "metrics:read",
     [SCOPE_METRICS_WRITE] = "metrics:write",
     [SCOPE_LOGS_READ] = "logs:read",
+    [SCOPE_LOGS_WRITE] = "logs:write",
     [SCOPE_DIRECTORY_READ] = "directory:read",
     [SCOPE_DIRECTORY_WRITE] = "directory:write",
     [SCOPE_SETTINGS_READ] = "settings:read",

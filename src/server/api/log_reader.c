@@ -12,24 +12,18 @@
 
 #define READ_BYTES     (256 * KiB)
 #define LINE_MAX_BYTES (128 * KiB)
+#define BACK_BYTES     (4 * MiB)
 #define MAX_FILES      10000
-
-struct file {
-    uint32_t ymd;
-    unsigned nn;
-    uint64_t size;
-    char name[40];
-};
 
 static int by_age(const void *a, const void *b)
 {
-    const struct file *x = a, *y = b;
+    const struct log_file *x = a, *y = b;
 
     return x->ymd != y->ymd ? (x->ymd < y->ymd ? 1 : -1) : x->nn < y->nn ? -1 : x->nn > y->nn;
 }
 
 /* Newest day first, then in order of their numbers. */
-static int list_files(const char *dir, enum log_type t, struct file **ret, size_t *ret_n)
+static int list_files(const char *dir, enum log_type t, struct log_file **ret, size_t *ret_n)
 {
     DIR *d = opendir(dir);
     struct dirent *e;
@@ -39,7 +33,7 @@ static int list_files(const char *dir, enum log_type t, struct file **ret, size_
     if (!d)
         return errno == ENOENT ? 0 : -errno;
     while (*ret_n < MAX_FILES && (e = readdir(d))) {
-        struct file f;
+        struct log_file f = { 0 };
         struct stat st;
 
         if (!log_name_parse(t, NULL, sv_c(e->d_name), &f.ymd, &f.nn) ||
@@ -57,11 +51,33 @@ static int list_files(const char *dir, enum log_type t, struct file **ret, size_
     return 0;
 }
 
+static int newest_first(const void *a, const void *b)
+{
+    const struct log_file *x = a, *y = b;
+
+    return x->ymd != y->ymd ? by_age(a, b) : by_age(b, a);
+}
+
+/* Lines go to the last file of today; of days to come where the clock was set back. */
+int log_list_files(const char *dir, enum log_type t, uint32_t today, struct log_file **ret,
+                   size_t *ret_n)
+{
+    _cleanup_(freep) char *path = log_dir_of(dir, t);
+    int r = list_files(path, t, ret, ret_n);
+
+    if (*ret_n)
+        qsort(*ret, *ret_n, sizeof(**ret), newest_first);
+    for (size_t i = 0; i < *ret_n; i++)
+        (*ret)[i].current =
+            (*ret)[i].ymd >= today && (i == 0 || (*ret)[i - 1].ymd != (*ret)[i].ymd);
+    return r;
+}
+
 int log_days(const char *dir, enum log_type t,
              void (*fn)(void *arg, uint32_t ymd, unsigned files, uint64_t bytes), void *arg)
 {
     _cleanup_(freep) char *path = log_dir_of(dir, t);
-    _cleanup_(freep) struct file *all = NULL;
+    _cleanup_(freep) struct log_file *all = NULL;
     size_t n, i = 0;
     int r = list_files(path, t, &all, &n);
 
@@ -222,6 +238,7 @@ static int search_file(struct log_search *s, int fd, size_t *left, int64_t until
             size_t whole = line.n + (eol >= 0);
 
             rest = sv_skip(rest, whole);
+            s->at = s->offset;
             s->offset += whole;
             if (!fits(s, line, &inside))
                 continue;
@@ -241,7 +258,7 @@ static int search_file(struct log_search *s, int fd, size_t *left, int64_t until
 int log_search(struct log_search *s, void (*fn)(void *arg, struct sv line), void *arg)
 {
     _cleanup_(freep) char *dir = log_dir_of(s->dir, s->type);
-    _cleanup_(freep) struct file *all = NULL;
+    _cleanup_(freep) struct log_file *all = NULL;
     _cleanup_(freep) char *room = xmalloc(READ_BYTES + LINE_MAX_BYTES);
     int64_t until = clock_mono_ms() + s->budget_ms;
     size_t n, left = s->max;
@@ -264,4 +281,90 @@ int log_search(struct log_search *s, void (*fn)(void *arg, struct sv line), void
             r = -errno;
     }
     return r;
+}
+
+/* --- back --- */
+
+static int open_file(const char *dir, const char *name)
+{
+    _cleanup_(freep) char *path = xasprintf("%s/%s", dir, name);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+
+    return fd < 0 ? -errno : fd;
+}
+
+/* The begin of the line that is `lines` before the one at `at`; of fewer where the file begins.
+ * *left: bytes that may be read. Returns how many lines it went back. */
+static unsigned back_in_file(int fd, uint64_t *at, unsigned lines, size_t *left, char *room)
+{
+    uint64_t end = *at; /* of what has not been looked at */
+    unsigned seen = 0;  /* line ends before *at: the first one ends the line before */
+
+    while (end > 0 && *left > 0) {
+        size_t n = MIN(MIN((uint64_t)READ_BYTES, end), *left);
+        ssize_t r = pread(fd, room, n, (off_t)(end - n));
+
+        if (r != (ssize_t)n)
+            break;
+        *left -= n;
+        for (size_t i = n; i > 0; i--)
+            if (room[i - 1] == '\n') {
+                if (seen > 0)
+                    *at = end - n + i;
+                if (seen == lines)
+                    return seen;
+                seen++;
+            }
+        end -= n;
+    }
+    if (end == 0 && seen > 0)
+        *at = 0;
+    return end == 0 ? seen : seen - (seen > 0);
+}
+
+/* Where a file's last line ends. */
+static uint64_t size_of(int fd)
+{
+    struct stat st;
+
+    return fstat(fd, &st) < 0 ? 0 : (uint64_t)st.st_size;
+}
+
+static bool begins_line(int fd, uint64_t at)
+{
+    char before = 0;
+
+    return at < size_of(fd) &&
+           (at == 0 || (pread(fd, &before, 1, (off_t)(at - 1)) == 1 && before == '\n'));
+}
+
+int log_back(struct log_search *s, unsigned lines)
+{
+    _cleanup_(freep) char *dir = log_dir_of(s->dir, s->type);
+    _cleanup_(freep) struct log_file *all = NULL;
+    _cleanup_(freep) char *room = xmalloc(READ_BYTES);
+    size_t n, i = 0, left = BACK_BYTES;
+    unsigned gone = 0;
+    int r = list_files(dir, s->type, &all, &n);
+
+    while (r == 0 && i < n && (all[i].ymd != s->ymd || all[i].nn != s->nn))
+        i++;
+    if (r < 0 || i == n)
+        return r < 0 ? r : E_NOTFOUND;
+    for (bool first = true;; first = false) {
+        _cleanup_(closep) int fd = open_file(dir, all[i].name);
+
+        if (first && (fd < 0 || !begins_line(fd, s->offset)))
+            return fd < 0 && fd != -ENOENT ? fd : E_NOTFOUND;
+        if (fd < 0)
+            return (int)gone;
+        if (!first) {
+            s->nn = all[i].nn;
+            s->offset = size_of(fd);
+        }
+        gone += back_in_file(fd, &s->offset, lines - gone, &left, room);
+        if (gone == lines || s->offset > 0 || !left || i == 0 || all[i - 1].ymd != s->ymd)
+            return (int)gone;
+        i--;
+    }
 }

@@ -2,10 +2,11 @@
 #include "base/clock.h"
 #include "conf/conf.h"
 #include "server/api/api_priv.h"
-#include "server/api/log_reader.h"
+#include "server/api/logs.h"
 #include "server/api/page.h"
 
-#define BUDGET_MS 2000
+#define BUDGET_MS     2000
+#define CONTEXT_LINES 20
 
 static const struct api_field day_fields[] = {
     { "date", API_TEXT, API_REQUIRED, 0, 0, NULL, NULL, "2026-03-12, of the server's time zone." },
@@ -23,16 +24,7 @@ static const struct api_field log_fields[] = {
 };
 static const struct api_schema log_schema = { "Log", "A log.", log_fields };
 
-static const struct api_field line_fields[] = {
-    { "time", API_TEXT, API_REQUIRED | API_NULL, 0, 0, NULL, NULL,
-      "hh:mm:ss; null: goes on from the line before." },
-    { "source", API_TEXT, API_REQUIRED | API_NULL, 0, 0, NULL, NULL, "Address, or SYSTEM." },
-    { "session", API_TEXT, API_REQUIRED | API_NULL, 0, 0, NULL, NULL, "4 hex digits." },
-    { "kind", API_ENUM, API_REQUIRED, 0, 0, "in|out|summary|text", NULL,
-      "<<< read, >>> written, *** summary." },
-    { "text", API_TEXT, API_REQUIRED, 0, 0, NULL, NULL, NULL },
-    { 0 },
-};
+static const struct api_field line_fields[] = { LOG_LINE_FIELDS, { 0 } };
 static const struct api_schema line_schema = { "LogLine", "A line.", line_fields };
 
 static const struct api_field line_params[] = {
@@ -41,6 +33,10 @@ static const struct api_field line_params[] = {
     { "to", API_TEXT, 0, 5, 8, NULL, NULL, "hh:mm or hh:mm:ss" },
     { "filter", API_TEXT, 0, 0, 500, NULL, NULL,
       "Texts that must all be in the line, with ; between them; - in front: must not." },
+    { "around", API_TEXT, 0, 1, 60, NULL, NULL,
+      "at of a line: those around it, whatever the filter was; goes alone with before and after." },
+    { "before", API_INT, 0, 0, 500, NULL, NULL, "Lines before that one; 20 without it." },
+    { "after", API_INT, 0, 0, 500, NULL, NULL, "Lines after that one; 20 without it." },
     { 0 },
 };
 
@@ -53,8 +49,7 @@ static void add_day(void *arg, uint32_t ymd, unsigned files, uint64_t bytes)
                                          "size", (json_int_t)bytes));
 }
 
-/* False: answered. *ret_dir: free() it. */
-static bool dir_of(struct api_call *c, char **ret_dir)
+bool api_log_dir(struct api_call *c, char **ret_dir)
 {
     struct api *a = c->api;
 
@@ -73,7 +68,7 @@ static void list(struct api_call *c)
     _cleanup_(freep) char *dir = NULL;
     json_t *items;
 
-    if (!dir_of(c, &dir))
+    if (!api_log_dir(c, &dir))
         return;
     items = json_array();
     for (int t = 0; t < LOG_TYPE_COUNT; t++) {
@@ -117,16 +112,16 @@ static const char *kind_of(struct sv text)
     return sv_starts(text, SV("***")) ? "summary" : "text";
 }
 
-static void add_line(void *arg, struct sv line)
+json_t *api_log_line_json(struct sv line, const struct log_search *s)
 {
     struct log_row row;
     bool head = log_row_parse(line, &row);
 
-    json_array_append_new(arg, json_pack("{s:o, s:o, s:o, s:s, s:o}", "time",
-                                         head ? safe(row.time) : json_null(), "source",
-                                         head ? safe(row.source) : json_null(), "session",
-                                         head ? safe(row.session) : json_null(), "kind",
-                                         kind_of(row.text), "text", safe(row.text)));
+    return json_pack("{s:o, s:o, s:o, s:s, s:o, s:o}", "time", head ? safe(row.time) : json_null(),
+                     "source", head ? safe(row.source) : json_null(), "session",
+                     head ? safe(row.session) : json_null(), "kind", kind_of(row.text), "text",
+                     safe(row.text), "at",
+                     json_sprintf("%" PRIu32 "-%u-%" PRIu64, s->ymd, s->nn, s->at));
 }
 
 /* "2026-03-12" or nothing = today. */
@@ -168,13 +163,9 @@ static bool read_time(const char *text, const char *seconds, char ret[12], struc
     return true;
 }
 
-static bool read_search(struct api_call *c, struct log_search *s, char room[2][12])
+bool api_log_type(struct api_call *c, enum log_type *ret)
 {
     const char *service = api_param(c, "service");
-    const char *wrong = NULL;
-    char cursor[60];
-    struct sv rest, nn;
-    uint32_t n;
     int t = 0;
 
     while (t < LOG_TYPE_COUNT && strcmp(service, log_type_names[t]))
@@ -183,20 +174,40 @@ static bool read_search(struct api_call *c, struct log_search *s, char room[2][1
         api_fail_gone(c, "log", service);
         return false;
     }
-    s->type = (enum log_type)t;
-    if (!read_date(api_query(c, "date"), &s->ymd))
-        wrong = "date";
-    else if (!read_time(api_query(c, "from"), ":00", room[0], &s->from))
-        wrong = "from";
-    else if (!read_time(api_query(c, "to"), ":59", room[1], &s->to))
-        wrong = "to";
-    if (wrong) {
-        api_fail(c, 400, "invalid_parameter", wrong, "%s: '%s' is not a %s; write %s", wrong,
-                 api_query(c, wrong), *wrong == 'd' ? "date" : "time of day",
-                 *wrong == 'd' ? "2026-03-12" : "08:50 or 08:50:00");
-        return false;
-    }
-    if (!api_page_cursor(c, cursor, sizeof(cursor)))
+    *ret = (enum log_type)t;
+    return true;
+}
+
+static bool is_not(struct api_call *c, const char *param, const char *what, const char *example)
+{
+    api_fail(c, 400, "invalid_parameter", param, "%s: '%s' is not a %s; write %s", param,
+             api_query(c, param), what, example);
+    return false;
+}
+
+bool api_log_date(struct api_call *c, uint32_t *ret_ymd)
+{
+    return read_date(api_query(c, "date"), ret_ymd) || is_not(c, "date", "date", "2026-03-12");
+}
+
+bool api_log_times(struct api_call *c, struct log_search *s, char room[2][12])
+{
+    static const char example[] = "08:50 or 08:50:00";
+
+    return (read_time(api_query(c, "from"), ":00", room[0], &s->from) ||
+            is_not(c, "from", "time of day", example)) &&
+           (read_time(api_query(c, "to"), ":59", room[1], &s->to) ||
+            is_not(c, "to", "time of day", example));
+}
+
+static bool read_search(struct api_call *c, struct log_search *s, char room[2][12])
+{
+    char cursor[60];
+    struct sv rest, nn;
+    uint32_t n;
+
+    if (!api_log_type(c, &s->type) || !api_log_date(c, &s->ymd) || !api_log_times(c, s, room) ||
+        !api_page_cursor(c, cursor, sizeof(cursor)))
         return false;
     rest = sv_c(cursor);
     nn = sv_split(&rest, ':');
@@ -209,34 +220,111 @@ static bool read_search(struct api_call *c, struct log_search *s, char room[2][1
     return true;
 }
 
+struct lines {
+    struct log_search s;
+    json_t *items;
+};
+
+static void add_line(void *arg, struct sv line)
+{
+    struct lines *l = arg;
+
+    json_array_append_new(l->items, api_log_line_json(line, &l->s));
+}
+
+/* What api_log_line_json says: "20260312-1-48213". */
+static bool read_place(const char *text, struct log_search *s)
+{
+    struct sv rest = sv_c(text), ymd = sv_split(&rest, '-'), nn = SV_NULL;
+    uint32_t n = 0;
+
+    if (rest.p)
+        nn = sv_split(&rest, '-');
+    if (!rest.p || sv_to_u32(ymd, &s->ymd) < 0 || sv_to_u32(nn, &n) < 0 ||
+        sv_to_u64(rest, &s->offset) < 0 || s->offset > INT64_MAX / 2)
+        return false;
+    s->nn = n;
+    return true;
+}
+
+/* False: answered. */
+static bool goes_alone(struct api_call *c)
+{
+    static const char *const others[] = { "date", "from", "to", "filter", "q", "cursor" };
+
+    for (size_t i = 0; i < ARRAY_LEN(others); i++)
+        if (api_query(c, others[i])) {
+            api_fail(c, 400, "invalid_parameter", others[i],
+                     "%s: does not go together with around, which names day and place", others[i]);
+            return false;
+        }
+    return true;
+}
+
+static void around(struct api_call *c, const char *place)
+{
+    _cleanup_(freep) char *dir = NULL;
+    struct lines l = { .s = { .budget_ms = BUDGET_MS } };
+    int r;
+
+    if (!api_log_type(c, &l.s.type) || !goes_alone(c) || !api_log_dir(c, &dir))
+        return;
+    if (!read_place(place, &l.s)) {
+        api_fail(c, 400, "invalid_parameter", "around",
+                 "around: '%.60s' is not the place of a line, as at of a line has it", place);
+        return;
+    }
+    l.s.dir = dir;
+    r = log_back(&l.s, (unsigned)api_query_int(c, "before", CONTEXT_LINES));
+    if (r >= 0) {
+        l.s.max = (size_t)r + 1 + (size_t)api_query_int(c, "after", CONTEXT_LINES);
+        l.items = json_array();
+        r = log_search(&l.s, add_line, &l);
+    }
+    if (r == E_NOTFOUND) {
+        api_fail(c, 404, "not_found", "around",
+                 "around: no line begins there; its file may have been deleted");
+    } else if (r < 0) {
+        json_decref(l.items);
+        api_fail_err(c, E_TEMP, err_name(r));
+    } else {
+        api_page_answer(c, l.items, NULL, (int64_t)json_array_size(l.items), true);
+    }
+}
+
 static void lines(struct api_call *c)
 {
     _cleanup_(freep) char *dir = NULL;
-    const char *filter = api_query(c, "filter"), *q = api_query(c, "q");
+    const char *filter = api_query(c, "filter"), *q = api_query(c, "q"),
+               *place = api_query(c, "around");
     _cleanup_(freep) char *both = filter && q ? xasprintf("%s;%s", filter, q) : NULL;
     char room[2][12], last[60];
-    struct log_search s = { .filter = both     ? both
-                                      : filter ? filter
-                                               : q,
-                            .max = api_page_limit(c),
-                            .budget_ms = BUDGET_MS };
-    json_t *items;
+    struct lines l = { .s = { .filter = both     ? both
+                                        : filter ? filter
+                                                 : q,
+                              .max = api_page_limit(c),
+                              .budget_ms = BUDGET_MS } };
     size_t n;
     int r;
 
-    if (!read_search(c, &s, room) || !dir_of(c, &dir))
+    if (place) {
+        around(c, place);
         return;
-    s.dir = dir;
-    items = json_array();
-    r = log_search(&s, add_line, items);
+    }
+    if (!read_search(c, &l.s, room) || !api_log_dir(c, &dir))
+        return;
+    l.s.dir = dir;
+    l.items = json_array();
+    r = log_search(&l.s, add_line, &l);
     if (r < 0) {
-        json_decref(items);
+        json_decref(l.items);
         api_fail_err(c, E_TEMP, err_name(r));
         return;
     }
-    n = json_array_size(items);
-    snprintf(last, sizeof(last), "%u:%" PRIu64, s.nn, s.offset);
-    api_page_answer(c, items, r == 1 ? last : NULL, (int64_t)n, r == 0 && !api_query(c, "cursor"));
+    n = json_array_size(l.items);
+    snprintf(last, sizeof(last), "%u:%" PRIu64, l.s.nn, l.s.offset);
+    api_page_answer(c, l.items, r == 1 ? last : NULL, (int64_t)n,
+                    r == 0 && !api_query(c, "cursor"));
 }
 
 const struct api_route api_log_routes[] = {

@@ -16,9 +16,12 @@ json_t *api_message_json(const struct api_caller *who, const struct trace *t);
  * not see it. */
 json_t *api_message_event_json(const struct api_caller *who, const struct trace *t,
                                const struct event_view *e);
+/* The same of an event that is of no message: seen by who sees the account, or the name under which
+ * somebody tried to log in. */
+json_t *api_account_event_json(const struct api_caller *who, const struct event_view *e);
 /* Adds cause, remedy, setting and, with its id, explanation of a reply; null where nothing is
  * known. */
 void api_add_explanation(json_t *o, struct sv reply, struct sv host, bool with_id);
 
 extern const struct api_field api_message_params[]; /* of the list */
-extern const struct api_schema api_message_schema, api_message_detail_schema;
+extern const struct api_schema api_message_schema, api_message_detail_schema, api_event_schema;

@@ -124,6 +124,26 @@ json_t *api_message_event_json(const struct api_caller *who, const struct trace 
     return event_json(&own);
 }
 
+json_t *api_account_event_json(const struct api_caller *who, const struct event_view *e)
+{
+    static const enum event_field names[] = { FIELD_account, FIELD_user };
+    static const struct trace none;
+    unsigned char room[RECORD_EVENT_MAX];
+    struct event_view own = *e;
+    bool seen = api_sees_all(who);
+
+    for (size_t i = 0; i < ARRAY_LEN(names) && !seen; i++) {
+        struct sv name = record_text(&e->record, names[i]);
+
+        seen = name.n && api_sees_address(who, name);
+    }
+    if (!seen)
+        return NULL;
+    if (!api_sees_all(who))
+        redact(who, &none, &own, room);
+    return event_json(&own);
+}
+
 void api_add_explanation(json_t *o, struct sv reply, struct sv host, bool with_id)
 {
     const struct explanation *e = reply.n ? explain_reply(reply, host.n > 0) : NULL;

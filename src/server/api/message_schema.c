@@ -108,7 +108,7 @@ static const struct api_field event_fields[] = {
     { "fields", API_MAP, API_REQUIRED, 0, 0, NULL, NULL, NULL },
     { 0 },
 };
-static const struct api_schema event_schema = { "MessageEvent", "An event.", event_fields };
+const struct api_schema api_event_schema = { "Event", "What happened.", event_fields };
 
 static const struct api_field lane_fields[] = {
     { "recipient", API_TEXT, API_REQUIRED, 0, 0, NULL, NULL, NULL },
@@ -140,7 +140,7 @@ static const struct api_schema related_schema = { "RelatedMessage",
 static const struct api_field detail_fields[] = {
     MESSAGE_FIELDS,
     { "verdict", API_OBJECT, API_REQUIRED, 0, 0, NULL, &verdict_schema, NULL },
-    { "events", API_LIST, API_REQUIRED, 0, 0, NULL, &event_schema, "The oldest first." },
+    { "events", API_LIST, API_REQUIRED, 0, 0, NULL, &api_event_schema, "The oldest first." },
     { "lanes", API_LIST, API_REQUIRED, 0, 0, NULL, &lane_schema, NULL },
     { "related", API_LIST, API_REQUIRED, 0, 0, NULL, &related_schema, NULL },
     { "missing", API_TEXTS, API_REQUIRED, 0, 0, NULL, NULL, "What is not kept any more." },

@@ -222,10 +222,12 @@ static json_t *page_schema(const struct api_schema *item)
 
 static json_t *success(const struct api_route *r)
 {
-    const char *type = r->flags & ROUTE_STREAM ? "text/event-stream" : "application/json";
+    const char *type = r->flags & ROUTE_STREAM ? "text/event-stream"
+                       : r->flags & ROUTE_TEXT ? "text/plain"
+                                               : "application/json";
     json_t *o = json_pack("{s:s}", "description", "Done."), *schema = NULL;
 
-    if (r->flags & ROUTE_STREAM)
+    if (r->flags & (ROUTE_STREAM | ROUTE_TEXT))
         schema = json_pack("{s:s}", "type", "string");
     else if (r->response && r->flags & ROUTE_PAGED)
         schema = page_schema(r->response);

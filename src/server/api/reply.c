@@ -123,17 +123,26 @@ static const struct {
     { E_FULL, 503, "full" },
     { E_CANCELLED, 409, "cancelled" },
     { -ENOENT, 404, "not_found" },
+    { -EISDIR, 422, "invalid_value" },
 };
 
-void api_fail_err(struct api_call *c, int err, const char *text)
+void api_fail_field(struct api_call *c, int err, const char *field, const char *text)
 {
     for (size_t i = 0; i < ARRAY_LEN(codes); i++)
         if (codes[i].err == err) {
-            api_fail(c, codes[i].status, codes[i].code, NULL, "%s", text);
+            bool invalid = field && codes[i].status == 422;
+
+            api_fail(c, codes[i].status, invalid ? "invalid_field" : codes[i].code, field, "%s",
+                     text);
             return;
         }
     log_error("api: %s %s: %s (%s)", c->route->method, c->route->path, text, err_name(err));
-    api_fail(c, 500, "internal", NULL, "%s", text);
+    api_fail(c, 500, "internal", field, "%s", text);
+}
+
+void api_fail_err(struct api_call *c, int err, const char *text)
+{
+    api_fail_field(c, err, NULL, text);
 }
 
 void api_fail_gone(struct api_call *c, const char *kind, const char *id)

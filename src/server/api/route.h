@@ -23,6 +23,7 @@ enum {
     ROUTE_DRY_RUN = 8,     /* ?dry_run=true */
     ROUTE_IDEMPOTENT = 16, /* Idempotency-Key */
     ROUTE_STREAM = 32,     /* text/event-stream */
+    ROUTE_TEXT = 128,      /* text/plain */
     ROUTE_LOOKS = 64,      /* into a mailbox or a message: audited */
 };
 
@@ -51,7 +52,8 @@ extern const struct api_route api_self_routes[], api_queue_routes[], api_session
     api_setting_routes[], api_service_routes[], api_log_routes[], api_audit_routes[],
     api_token_routes[], api_metric_routes[], api_series_routes[], api_annotation_routes[],
     api_search_routes[], api_health_routes[], api_event_routes[], api_operation_routes[],
-    api_message_routes[], api_reference_routes[], api_transcript_routes[], api_command_routes[];
+    api_message_routes[], api_reference_routes[], api_transcript_routes[], api_command_routes[],
+    api_event_log_routes[], api_log_thread_routes[], api_log_file_routes[], api_access_routes[];
 extern const struct api_route *const api_tables[];
 extern const size_t api_tables_count;
 
@@ -64,6 +66,8 @@ void api_fail(struct api_call *c, int status, const char *code, const char *fiel
               ...) _printf_(5, 6);
 /* An error of another room: its code gives status and code, its text the detail. */
 void api_fail_err(struct api_call *c, int err, const char *text);
+/* The same, about a field. */
+void api_fail_field(struct api_call *c, int err, const char *field, const char *text);
 /* There is no such thing, or it is not the caller's to see: the same answer. */
 void api_fail_gone(struct api_call *c, const char *kind, const char *id);
 /* Runs an operation of admin/. args: taken. NULL after an error, which is answered already; else

@@ -1,6 +1,7 @@
 /* Settings: the schema that forms are made from, values, changes. */
 #include "conf/conf.h"
 #include "server/api/api_priv.h"
+#include "server/api/access.h"
 #include "server/api/directory.h"
 
 static const struct api_field schema_fields[] = {
@@ -151,84 +152,56 @@ static void show(struct api_call *c)
 }
 
 /* NULL: answered, with the setting as the field that is wrong. */
-static json_t *change(struct api_call *c, const char *name, json_t *value)
+static json_t *change(struct api_call *c, json_t *values)
 {
-    json_t *reply =
-        json_is_null(value)
-            ? api_admin(c, "setting.reset", json_pack("{s:s}", "name", name))
-            : api_admin(c, "setting.set", json_pack("{s:s, s:O}", "name", name, "value", value));
+    struct admin a = *api_admin_of(c);
+    json_t *reply, *error;
 
-    if (!reply && c->res->status == 422) {
-        json_error_t je;
-        json_t *problem = json_loadb(c->res->body.p, c->res->body.n, 0, &je);
-
-        api_fail(c, 422, "invalid_field", name, "%s",
-                 json_string_value(json_object_get(problem, "detail")));
-        json_decref(problem);
-    }
-    return reply;
+    if (!api_keeps_access(c, values))
+        return NULL;
+    a.dry_run = c->dry_run;
+    reply = admin_change_settings(&a, c->caller->who, values);
+    error = json_object_get(reply, "error");
+    if (!error)
+        return reply;
+    api_fail_field(c, (int)json_integer_value(json_object_get(error, "code")),
+                   json_string_value(json_object_get(error, "setting")),
+                   json_string_value(json_object_get(error, "text")));
+    json_decref(reply);
+    return NULL;
 }
 
 static void change_one(struct api_call *c)
 {
-    json_t *reply = change(c, api_param(c, "name"), json_object_get(c->body, "value"));
+    const char *name = api_param(c, "name");
+    json_t *values, *reply;
 
+    if (!conf_find(sv_c(name))) { /* also with the words of what is like it */
+        json_decref(api_admin(c, "setting.get", json_pack("{s:s}", "name", name)));
+        return;
+    }
+    values = json_pack("{s:O}", name, json_object_get(c->body, "value"));
+    reply = change(c, values);
     if (reply && !api_answer_dry_run(c, reply))
         show(c);
     json_decref(reply);
-}
-
-/* All are checked before the first is set. False: answered. */
-static bool try_all(struct api_call *c, json_t *values, json_t *effect)
-{
-    bool dry = c->dry_run, ok = true;
-    const char *name;
-    json_t *v;
-
-    c->dry_run = true;
-    json_object_foreach(values, name, v)
-    {
-        json_t *reply;
-
-        if (!json_is_string(v) && !json_is_integer(v) && !json_is_boolean(v) && !json_is_null(v)) {
-            api_fail(c, 422, "invalid_field", name,
-                     "%s: must be text, a whole number, true, false or null", name);
-            ok = false;
-        } else if ((reply = change(c, name, v))) {
-            json_array_extend(effect, json_object_get(reply, "effect"));
-            json_decref(reply);
-        } else {
-            ok = false;
-        }
-        if (!ok)
-            break;
-    }
-    c->dry_run = dry;
-    return ok;
+    json_decref(values);
 }
 
 static void change_many(struct api_call *c)
 {
-    json_t *values = json_object_get(c->body, "values"), *v, *effect = json_array();
+    json_t *values = json_object_get(c->body, "values"), *v, *reply;
     const char *name;
-    bool ok = try_all(c, values, effect);
 
-    if (ok && c->dry_run) {
-        api_reply(c, 200, json_pack("{s:O}", "effect", effect));
-    } else if (ok) {
-        json_object_foreach(values, name, v)
-        {
-            json_t *reply = change(c, name, v);
-
-            ok = reply != NULL;
-            json_decref(reply);
-            if (!ok)
-                break;
-        }
-        if (ok)
-            list_area(c, NULL, NULL);
+    json_object_foreach(values, name, v) if (!conf_find(sv_c(name)))
+    {
+        api_fail(c, 422, "invalid_field", name, "%s: there is no such setting", name);
+        return;
     }
-    json_decref(effect);
+    reply = change(c, values);
+    if (reply && !api_answer_dry_run(c, reply))
+        list_area(c, NULL, NULL);
+    json_decref(reply);
 }
 
 const struct api_route api_setting_routes[] = {
@@ -260,7 +233,8 @@ const struct api_route api_setting_routes[] = {
       .status = 200,
       .response = &values_schema,
       .run = change_many,
-      .help = "Changes several settings: all are checked before the first is set." },
+      .query = api_confirm_params,
+      .help = "Changes several settings: all of them or, when one is refused, none." },
     { .method = "GET",
       .path = "/settings/{name}",
       .scope = SCOPE_SETTINGS_READ,
@@ -279,6 +253,7 @@ const struct api_route api_setting_routes[] = {
       .status = 200,
       .response = &value_schema,
       .run = change_one,
+      .query = api_confirm_params,
       .help = "Changes a setting." },
     { 0 },
 };

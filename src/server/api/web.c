@@ -214,6 +214,7 @@ static void answer(struct api *a, const struct http_request *h, struct http_resp
         .idempotency_key = http_header(h, "Idempotency-Key"),
         .last_event_id = http_header(h, "Last-Event-ID"),
         .user_agent = http_header(h, "User-Agent"),
+        .host = http_header(h, "Host"),
         .peer = h->peer,
         .tls = h->tls,
         .trusted = h->trusted,

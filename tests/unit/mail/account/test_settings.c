@@ -51,6 +51,35 @@ static void set_and_reset(void **state)
     buf_done(&log);
 }
 
+static void several_at_once(void **state)
+{
+    (void)state;
+    const struct setting_value good[] = { { "smtp.max_errors", "9" },
+                                          { "C_Mail_SMTP_Other_MaxHopCount", "50" },
+                                          { "smtp.max_recipients", NULL } };
+    const struct setting_value bad[] = { { "smtp.max_errors", "11" }, { "smtp.max_hops", "0" } };
+    const struct setting_value unknown[] = { { "smtp.max_errors", "11" }, { "smtp.no", "1" } };
+    const struct setting_value back[] = { { "smtp.max_errors", NULL }, { "smtp.max_hops", NULL } };
+    struct conf *c;
+    size_t failed = 77;
+    uint64_t before = epoch_get(EPOCH_SETTINGS);
+    OK(settings_change(suite_db, "root", good, ARRAY_LEN(good), &failed, EI));
+    assert_int_equal(epoch_get(EPOCH_SETTINGS), before + 1);
+    assert_true(settings_change(suite_db, "root", bad, ARRAY_LEN(bad), &failed, EI) < 0);
+    assert_int_equal(failed, 1);
+    BAD(E_NOTFOUND, "smtp.no",
+        settings_change(suite_db, "root", unknown, ARRAY_LEN(unknown), &failed, EI));
+    assert_int_equal(failed, 1);
+    OK(settings_change(suite_db, "root", NULL, 0, &failed, EI));
+    assert_int_equal(epoch_get(EPOCH_SETTINGS), before + 1);
+    OK(settings_load(suite_db, &c, EI));
+    assert_int_equal(c->smtp.max_errors, 9);
+    assert_int_equal(c->smtp.max_hops, 50);
+    conf_unref(c);
+    OK(settings_change(suite_db, "root", back, ARRAY_LEN(back), NULL, EI));
+    assert_int_equal(suite_number("SELECT COUNT(*) FROM setting"), 0);
+}
+
 static void refused(void **state)
 {
     (void)state;
@@ -94,6 +123,7 @@ static void foreign_rows(void **state)
 
 static const struct CMUnitTest tests[] = {
     SUITE_TEST(set_and_reset),
+    SUITE_TEST(several_at_once),
     SUITE_TEST(refused),
     SUITE_TEST(foreign_rows),
 };

@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "mail/account/web_auth.h"
+#include "os/file.h"
 #include "samples/sampler.h"
 #include "server/api/auth.h"
 #include "server/api/import.h"
@@ -276,6 +277,259 @@ static void kinds_of_log_lines(void **state _unused_)
                             kinds[i]);
 }
 
+static const char *of_item(size_t i, const char *name)
+{
+    json_t *item = json_array_get(json_object_get(got.body, "items"), i);
+    return json_string_value(json_object_get(item, name));
+}
+
+static size_t items(void)
+{
+    return json_array_size(json_object_get(got.body, "items"));
+}
+
+static const char *setting_now(const char *name)
+{
+    char path[80];
+    snprintf(path, sizeof(path), "/settings/%s", name);
+    assert_int_equal(ask(root, "GET", path, NULL), 200);
+    return text("value");
+}
+
+static void on_database(const char *sql)
+{
+    _cleanup_(db_putp) struct dbc *c = NULL;
+    assert_int_equal(db_get_writer(admin.db, &c, NULL), 0);
+    assert_int_equal(db_run(c, NULL, sql, ""), 0);
+}
+
+/* All or none, also when the database fails in the middle. */
+static void settings_change_together(void **state _unused_)
+{
+    assert_int_equal(ask(root, "PATCH", "/settings/smtp.max_errors", "{\"value\":null}"), 200);
+    assert_int_equal(ask(root, "PATCH", "/settings",
+                         "{\"values\":{\"smtp.max_errors\":7,\"smtp.max_hops\":\"many\"}}"),
+                     422);
+    assert_string_equal(field(), "smtp.max_hops");
+    assert_int_equal(
+        ask(root, "PATCH", "/settings", "{\"values\":{\"smtp.max_errors\":7,\"smtp.no\":1}}"), 422);
+    assert_string_equal(field(), "smtp.no");
+    assert_int_equal(ask(root, "PATCH", "/settings",
+                         "{\"values\":{\"smtp.max_errors\":[],\"smtp.max_hops\":9}}"),
+                     422);
+    assert_string_equal(field(), "smtp.max_errors");
+    on_database("CREATE TRIGGER broken BEFORE INSERT ON setting WHEN NEW.name = 'smtp.max_hops' "
+                "BEGIN SELECT RAISE(ABORT, 'out of order'); END");
+    assert_int_not_equal(
+        ask(root, "PATCH", "/settings", "{\"values\":{\"smtp.max_errors\":7,\"smtp.max_hops\":9}}"),
+        200);
+    on_database("DROP TRIGGER broken");
+    assert_string_equal(setting_now("smtp.max_errors"), "20");
+    assert_int_equal(
+        ask(root, "PATCH", "/settings", "{\"values\":{\"smtp.max_errors\":7,\"smtp.max_hops\":9}}"),
+        200);
+    assert_string_equal(setting_now("smtp.max_errors"), "7");
+    assert_string_equal(setting_now("smtp.max_hops"), "9");
+    assert_int_equal(ask(root, "PATCH", "/settings?dry_run=true",
+                         "{\"values\":{\"smtp.max_errors\":null,\"smtp.max_hops\":8}}"),
+                     200);
+    assert_int_equal(json_array_size(json_object_get(got.body, "effect")), 2);
+    assert_int_equal(ask(root, "PATCH", "/settings",
+                         "{\"values\":{\"smtp.max_errors\":null,\"smtp.max_hops\":null}}"),
+                     200);
+    assert_string_equal(setting_now("smtp.max_errors"), "20");
+}
+
+static int change_setting(const char *name, const char *value, const char *query)
+{
+    char path[120], body[200];
+    snprintf(path, sizeof(path), "/settings/%s%s", name, query);
+    snprintf(body, sizeof(body), "{\"value\":%s}", value);
+    return ask(root, "PATCH", path, body);
+}
+
+static bool gets_in(const char *service, const char *ip)
+{
+    char path[120];
+    snprintf(path, sizeof(path), "/services/%s/access-test?ip=%s", service, ip);
+    if (ask(root, "GET", path, NULL) != 200)
+        fail_msg("%s: %s", path, json_dumps(got.body, 0));
+    return json_is_true(json_object_get(got.body, "allowed"));
+}
+
+static void who_would_get_in(void **state _unused_)
+{
+    assert_true(gets_in("imap", "203.0.113.5"));
+    assert_int_equal(change_setting("imap.access_ips", "\"203.0.*.*; 10.0.0.0/8\"", ""), 200);
+    assert_true(gets_in("imap", "203.0.113.5")); /* off: the list does not matter */
+    assert_int_equal(change_setting("imap.access_mode", "\"deny\"", ""), 200);
+    assert_false(gets_in("imap", "203.0.113.5"));
+    json_t *rule = json_array_get(json_object_get(got.body, "rules"), 1);
+    assert_string_equal(json_string_value(json_object_get(rule, "entry")), "203.0.*.*");
+    assert_string_equal(json_string_value(json_object_get(rule, "setting")), "imap.access_mode");
+    assert_true(gets_in("imap", "203.1.113.5"));
+    assert_true(gets_in("pop3", "203.0.113.5"));
+    assert_int_equal(change_setting("imap.access_mode", "\"grant\"", ""), 200);
+    assert_true(gets_in("imap", "203.0.113.5"));
+    assert_false(gets_in("imap", "2001:db8::1"));
+    assert_int_equal(change_setting("imap.access_mode", "null", ""), 200);
+    assert_int_equal(change_setting("imap.access_ips", "null", ""), 200);
+    assert_int_equal(ask(root, "GET", "/services/imap/access-test?ip=10.0.0.0%2F8", NULL), 400);
+    assert_int_equal(ask(root, "GET", "/services/imap/access-test?ip=here", NULL), 400);
+    assert_int_equal(ask(root, "GET", "/services/imap/access-test", NULL), 400);
+    assert_int_equal(ask(root, "GET", "/services/smtp-client/access-test?ip=10.0.0.1", NULL), 404);
+    assert_int_equal(ask(root, "GET", "/services/fax/access-test?ip=10.0.0.1", NULL), 404);
+}
+
+/* Whoever asks comes from 192.0.2.1 to port 443. */
+static void nobody_shuts_himself_out(void **state _unused_)
+{
+    static const struct {
+        const char *name, *value;
+        bool shut;
+    } rows[] = {
+        { "web.listen_tls", "\"\"", true },
+        { "web.listen_tls", "\"0.0.0.0:8443\"", true },
+        { "web.listen_tls", "\"192.0.2.7:443\"", false },
+        { "web.listen", "\"\"", false },
+        { "net.tls", "false", true },
+        { "net.ipv6", "false", false },
+        { "net.access_mode", "\"grant\"", true },
+        { "C_System_Services_Firewall", "\"grant\"", true },
+        { "net.access_mode", "\"deny\"", false },
+        { "web.access_mode", "\"grant\"", true },
+        { "web.access_ips", "\"192.0.2.0/24\"", false },
+        { "imap.access_mode", "\"grant\"", false },
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        int status = change_setting(rows[i].name, rows[i].value, "?dry_run=true");
+        if (status != (rows[i].shut ? 409 : 200))
+            fail_msg("%s=%s: %d %s", rows[i].name, rows[i].value, status, json_dumps(got.body, 0));
+        if (rows[i].shut)
+            assert_string_equal(text("code"), "locks_you_out");
+    }
+    assert_int_equal(ask(root, "PATCH", "/settings",
+                         "{\"values\":{\"net.access_mode\":\"grant\",\"net.access_ips\":\"10.0.0.0/"
+                         "8\"}}"),
+                     409);
+    assert_string_equal(field(), "net.access_ips");
+    assert_int_equal(ask(root, "PATCH", "/settings",
+                         "{\"values\":{\"net.access_mode\":\"grant\",\"net.access_ips\":\"192.0.2."
+                         "1\"}}"),
+                     200);
+    assert_int_equal(change_setting("net.access_ips", "\"10.0.0.0/8\"", ""), 409);
+    assert_int_equal(change_setting("net.access_ips", "\"10.0.0.0/8\"", "?confirm=true"), 200);
+    /* Taking that back lets him in again; taking the step before back would not. */
+    assert_int_equal(change_setting("net.access_ips", "\"192.0.2.1\"", ""), 200);
+    ask(root, "GET", "/audit?object=net.access_ips&limit=1", NULL);
+    char path[100];
+    snprintf(path, sizeof(path), "/audit/%s/revert?dry_run=true", of_item(0, "id"));
+    assert_int_equal(ask(root, "POST", path, NULL), 409);
+    assert_string_equal(text("code"), "locks_you_out");
+    struct api_request r = request(root, "PATCH", "/settings/net.access_ips", "{\"value\":null}");
+    r.peer = "local";
+    assert_int_equal(send(&r), 200);
+    assert_int_equal(change_setting("net.access_mode", "null", ""), 200);
+}
+
+static void put_log(const char *name, const char *text)
+{
+    _cleanup_(freep) char *path = xasprintf("%s/%s", dir, name);
+    assert_int_equal(os_write_file_atomic(path, sv_c(text), 0600, NULL), 0);
+}
+
+static void log_lines_around_one(void **state _unused_)
+{
+    char at[60], path[200];
+    put_log("s20240103-00.log", "192.0.2.1       [0001] 10:00:01 one\n"
+                                "192.0.2.1       [0001] 10:00:02 two\n"
+                                "192.0.2.1       [0002] 10:00:03 three\n");
+    put_log("s20240103-01.log", "192.0.2.1       [0001] 10:00:04 four\n"
+                                "192.0.2.1       [0001] 10:00:05 five\n");
+    assert_int_equal(ask(root, "GET", "/logs/smtp/lines?date=2024-01-03&filter=three", NULL), 200);
+    assert_int_equal(items(), 1);
+    snprintf(at, sizeof(at), "%s", of_item(0, "at"));
+    snprintf(path, sizeof(path), "/logs/smtp/lines?around=%s&before=1&after=1", at);
+    assert_int_equal(ask(root, "GET", path, NULL), 200);
+    assert_int_equal(items(), 3);
+    assert_string_equal(of_item(0, "text"), "two");
+    assert_string_equal(of_item(1, "at"), at);
+    assert_string_equal(of_item(2, "text"), "four");
+    snprintf(path, sizeof(path), "/logs/smtp/lines?around=%s", at);
+    assert_int_equal(ask(root, "GET", path, NULL), 200);
+    assert_int_equal(items(), 5);
+    snprintf(path, sizeof(path), "/logs/smtp/lines?around=%s&filter=x", at);
+    assert_int_equal(ask(root, "GET", path, NULL), 400);
+    assert_int_equal(ask(root, "GET", "/logs/smtp/lines?around=20240103-0-1", NULL), 404);
+    assert_int_equal(ask(root, "GET", "/logs/smtp/lines?around=20240103-7-0", NULL), 404);
+    assert_int_equal(ask(root, "GET", "/logs/smtp/lines?around=..", NULL), 400);
+    assert_int_equal(ask(root, "GET", "/logs/smtp/lines?around=1-1-99999999999999999999", NULL),
+                     400);
+}
+
+static void a_thread_through_all_logs(void **state _unused_)
+{
+    static const char *const want[] = { "one", "two", "three", "four" };
+    _cleanup_(freep) char *auth = xasprintf("%s/auth", dir);
+    assert_int_equal(os_mkdirs(auth, 0700, NULL), 0);
+    put_log("s20240104-00.log", "192.0.2.1       [00AB] 10:00:01 one\n"
+                                "192.0.2.1       [00AC] 10:00:02 other\n"
+                                "192.0.2.1       [00AB] 10:00:04 four\n");
+    put_log("auth/20240104-00.log", "192.0.2.1       [00AB] 10:00:02:123 two\n"
+                                    "192.0.2.1       [00AD] 10:00:02:124 text with [00AB] in it\n");
+    put_log("m20240104-00.log", "192.0.2.1       [00AB] 10:00:03 three\n");
+    assert_int_equal(
+        ask(root, "GET", "/logs/thread?date=2024-01-04&session=00000012000000AB", NULL), 200);
+    assert_int_equal(items(), ARRAY_LEN(want));
+    for (size_t i = 0; i < ARRAY_LEN(want); i++)
+        assert_string_equal(of_item(i, "text"), want[i]);
+    assert_string_equal(of_item(1, "log"), "auth");
+    assert_string_equal(of_item(2, "log"), "imap");
+    assert_int_equal(
+        ask(root, "GET", "/logs/thread?date=2024-01-04&session=00ab&from=10:00:03", NULL), 200);
+    assert_int_equal(items(), 2);
+    assert_int_equal(ask(root, "GET", "/logs/thread?date=2024-01-04&text=%5B00AB%5D", NULL), 200);
+    assert_int_equal(items(), 5);
+    assert_false(json_is_true(json_object_get(got.body, "cut")));
+    assert_int_equal(ask(root, "GET", "/logs/thread?date=2024-01-04", NULL), 400);
+    assert_int_equal(ask(root, "GET", "/logs/thread?session=00abc", NULL), 400);
+    assert_int_equal(ask(dom, "GET", "/logs/thread?session=00ab", NULL), 403);
+}
+
+static void log_files(void **state _unused_)
+{
+    struct api_caller reader = *root;
+    struct api_response res;
+    char ymd[16], today[40], path[100];
+    clock_ymd(clock_wall_s(), ymd);
+    snprintf(today, sizeof(today), "p%s-00.log", ymd);
+    put_log(today, "192.0.2.1       [0001] 10:00:01 now\n");
+    put_log("p20240105-00.log", "192.0.2.1       [0001] 10:00:01 then\n");
+    put_log("pass.txt", "not a log");
+    reader.scopes &= ~SCOPE_BIT(SCOPE_LOGS_WRITE);
+    assert_int_equal(ask(root, "GET", "/logs/pop3/files", NULL), 200);
+    assert_int_equal(items(), 2);
+    assert_string_equal(of_item(0, "name"), today);
+    assert_string_equal(of_item(1, "date"), "2024-01-05");
+    assert_int_equal(ask(root, "GET", "/logs/pop3/files/pass.txt", NULL), 404);
+    assert_int_equal(ask(root, "GET", "/logs/pop3/files/..%2Fpass.txt", NULL), 404);
+    assert_int_equal(ask(root, "GET", "/logs/smtp/files/p20240105-00.log", NULL), 404);
+    struct api_request r =
+        request(root, "GET", "/logs/pop3/files/p20240105-00.log?offset=23", NULL);
+    api_handle(api, &r, &res);
+    assert_int_equal(res.status, 200);
+    assert_true(sv_eq(buf_sv(&res.body), SV("10:00:01 then\n")));
+    assert_non_null(strstr(res.type, "text/plain"));
+    api_response_done(&res);
+    snprintf(path, sizeof(path), "/logs/pop3/files/%s", today);
+    assert_int_equal(ask(root, "DELETE", path, NULL), 409);
+    assert_int_equal(ask(&reader, "DELETE", "/logs/pop3/files/p20240105-00.log", NULL), 403);
+    assert_int_equal(ask(root, "DELETE", "/logs/pop3/files/p20240105-00.log", NULL), 204);
+    assert_int_equal(ask(root, "DELETE", "/logs/pop3/files/p20240105-00.log", NULL), 404);
+    ask(root, "GET", "/audit?q=p20240105-00.log", NULL);
+    assert_int_equal(items(), 1);
+}
+
 static void origins_and_cookies(void **state _unused_)
 {
     assert_true(api_origin_is_own(NULL, NULL, "a.test", true));
@@ -496,6 +750,12 @@ int main(void)
         cmocka_unit_test(csv_fields),
         cmocka_unit_test(log_lines),
         cmocka_unit_test(kinds_of_log_lines),
+        cmocka_unit_test(log_lines_around_one),
+        cmocka_unit_test(settings_change_together),
+        cmocka_unit_test(who_would_get_in),
+        cmocka_unit_test(nobody_shuts_himself_out),
+        cmocka_unit_test(a_thread_through_all_logs),
+        cmocka_unit_test(log_files),
         cmocka_unit_test(origins_and_cookies),
         cmocka_unit_test(times),
         cmocka_unit_test(what_needs_somebody),

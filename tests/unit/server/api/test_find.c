@@ -64,6 +64,25 @@ static void tell(const struct made *m)
                   F_STR(reply, "550 5.1.1 User unknown"));
 }
 
+/* Logins: of nobody's, of one in b.test by name, of one in a.test. */
+static void tell_logins(void)
+{
+    static const struct {
+        const char *peer, *account, *user;
+    } rows[] = { { "198.51.100.7", NULL, "token" },
+                 { "203.0.113.9", NULL, "u@b.test" },
+                 { "203.0.113.10", "one@a.test", "one@a.test" } };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct logctx c = { .type = LOG_IMAP,
+                            .service = 1 + SVC_IMAP,
+                            .session = 0x950000000000 + i,
+                            .account = rows[i].account };
+        snprintf(c.source, sizeof(c.source), "%s", rows[i].peer);
+        event(auth_failed, &c, F_STR(proto, "IMAP"), F_ADDR(user, rows[i].user),
+              F_STR(reason, "wrong password"));
+    }
+}
+
 static int begin_with_mail(void **state)
 {
     unsigned seed = 4711; /* the same mail in each run */
@@ -84,6 +103,7 @@ static int begin_with_mail(void **state)
             m->rcpts[k] = addresses[((seed >> 10) + k) % ARRAY_LEN(addresses)];
         tell(m);
     }
+    tell_logins();
     event_flush();
     return r;
 }
@@ -332,12 +352,131 @@ static void reply_codes(void **state _unused_)
     assert_int_equal(json_array_size(json_object_get(got.body, "items")), 1);
 }
 
+static const char *event_text(size_t i, const char *name)
+{
+    json_t *item = json_array_get(json_object_get(got.body, "items"), i);
+    const char *s = json_string_value(json_object_get(item, name));
+    return s ? s : "";
+}
+
+static size_t events_of(const struct api_caller *who, const char *query)
+{
+    char path[300];
+    snprintf(path, sizeof(path), "/event-log?limit=2000&%s", query);
+    if (ask(who, "GET", path, NULL) != 200)
+        fail_msg("%s: %s", path, json_dumps(got.body, 0));
+    return json_array_size(json_object_get(got.body, "items"));
+}
+
+static void events_are_asked_for(void **state _unused_)
+{
+    assert_int_equal(events_of(root, "name=auth.failed"), 3);
+    assert_string_equal(event_text(0, "sentence"),
+                        "Login as one@a.test was refused: wrong password");
+    assert_string_equal(event_text(0, "severity"), "notice");
+    assert_int_equal(events_of(root, "name=auth."), 3);
+    assert_int_equal(events_of(root, "name=auth.&service=pop3"), 0);
+    assert_int_equal(events_of(root, "name=auth.&severity=warning"), 0);
+    assert_int_equal(events_of(root, "peer=203.0.113.9"), 1);
+    assert_int_equal(events_of(root, "peer=203.0.113.0/24"), 2);
+    assert_int_equal(events_of(root, "name=auth.&peer=0.0.0.0/0"), 3);
+    assert_int_equal(events_of(root, "name=auth.&account=u%40b.test"), 1);
+    assert_int_equal(events_of(root, "session=0000950000000002"), 1);
+    assert_int_equal(events_of(root, "q=as+one%40a.test;wrong"), 1);
+    assert_int_equal(events_of(root, "name=auth.&to=2001-01-01T00:00:00Z"), 0);
+    assert_true(events_of(root, "message=TST00001") > 0);
+    size_t n = json_array_size(json_object_get(got.body, "items"));
+    assert_int_equal(events_of(root, "message=0000000000001001"), n);
+    static const char *const wrong[][2] = { { "name=auth.nothing", "name" },
+                                            { "peer=203.0.113.0/33", "peer" },
+                                            { "peer=here", "peer" },
+                                            { "session=zzzzzzzzzzzzzzzz", "session" },
+                                            { "message=XXXXXXXXX", "message" },
+                                            { "severity=loud", "severity" },
+                                            { "cursor=MHwwfHg", "cursor" } };
+    for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
+        char path[100];
+        snprintf(path, sizeof(path), "/event-log?%s", wrong[i][0]);
+        assert_int_equal(ask(root, "GET", path, NULL), 400);
+        json_t *f = json_array_get(json_object_get(got.body, "fields"), 0);
+        assert_string_equal(json_string_value(json_object_get(f, "name")), wrong[i][1]);
+    }
+    assert_int_equal(ask(root, "GET", "/reference/events?q=auth.failed", NULL), 200);
+    assert_string_equal(event_text(0, "name"), "auth.failed");
+}
+
+/* Each event once, by pages of any size. */
+static void events_in_pages(void **state _unused_)
+{
+    size_t n = events_of(root, "name=smtp.");
+    char cursor[400] = "", path[500];
+    size_t seen = 0;
+    assert_true(n > MESSAGES);
+    do {
+        snprintf(path, sizeof(path), "/event-log?name=smtp.&limit=37%s%s",
+                 *cursor ? "&cursor=" : "", cursor);
+        assert_int_equal(ask(root, "GET", path, NULL), 200);
+        seen += json_array_size(json_object_get(got.body, "items"));
+        snprintf(cursor, sizeof(cursor), "%s", text("next_cursor"));
+    } while (*cursor);
+    assert_int_equal(seen, n);
+}
+
+/* What is his: events of his accounts and messages; addresses of clients to their half. */
+static void a_domain_admin_sees_his_events(void **state _unused_)
+{
+    assert_int_equal(events_of(dom, "name=auth.failed"), 1);
+    assert_string_equal(event_text(0, "sentence"), "Login as u@b.test was refused: wrong password");
+    char *all = json_dumps(got.body, 0);
+    assert_null(strstr(all, "203.0.113.9"));
+    free(all);
+    assert_int_equal(events_of(dom, "name=auth.&peer=203.0.1.1"), 1); /* as far as he sees */
+    assert_int_equal(events_of(dom, "name=auth.&peer=203.0.0.0/16"), 1);
+    assert_int_equal(events_of(dom, "name=auth.&peer=198.51.0.0/16"), 0);
+    assert_int_equal(ask(dom, "GET", "/event-log?peer=203.0.113.0/24", NULL), 400);
+    /* The session of a login that failed is nobody's. */
+    assert_int_equal(events_of(dom, "session=0000950000000001"), 0);
+    for (size_t i = 0; i < MESSAGES; i++) {
+        char query[60];
+        snprintf(query, sizeof(query), "message=%s", made[i].id);
+        if (!names_b(&made[i]) && events_of(dom, query) > 0)
+            fail_msg("%s is seen: %s", made[i].id, json_dumps(got.body, 0));
+        if (is_b(made[i].sender) && made[i].shape == DELIVERED)
+            assert_true(events_of(dom, query) > 0);
+    }
+    assert_true(events_of(dom, "name=smtp.") > 0);
+    for (size_t i = 0; i < json_array_size(json_object_get(got.body, "items")); i++) {
+        json_t *item = json_array_get(json_object_get(got.body, "items"), i);
+        char *one = json_dumps(item, 0);
+        if (!strcasestr(one, "@b.test"))
+            fail_msg("of nobody in b.test: %s", one);
+        free(one);
+    }
+    static const char *const others[] = { "one@a.test", "far@away.test", "boss@a.test" };
+    for (size_t i = 0; i < ARRAY_LEN(others); i++) {
+        char query[60];
+        size_t n;
+        snprintf(query, sizeof(query), "account=%s", others[i]);
+        n = events_of(dom, query);
+        for (size_t k = 0; k < n; k++) {
+            char *one =
+                json_dumps(json_array_get(json_object_get(got.body, "items"), k), JSON_COMPACT);
+            if (!strstr(one, others[i]))
+                fail_msg("found by %s, which is not shown: %s", others[i], one);
+            free(one);
+        }
+    }
+}
+
 static void rights(void **state _unused_)
 {
     struct api_caller none = *root;
     none.scopes = SCOPE_BIT(SCOPE_SELF);
-    static const char *const paths[] = { "/messages", "/messages/TST00001",
-                                         "/sessions?state=history", "/sessions/0000AAAA0000BEEF",
+    static const char *const paths[] = { "/messages",
+                                         "/messages/TST00001",
+                                         "/sessions?state=history",
+                                         "/sessions/0000AAAA0000BEEF",
+                                         "/event-log",
                                          "/sessions/0000AAAA0000BEEF/transcript" };
     for (size_t i = 0; i < ARRAY_LEN(paths); i++) {
         assert_int_equal(ask(NULL, "GET", paths[i], NULL), 401);
@@ -358,6 +497,9 @@ int main(void)
         cmocka_unit_test(sessions_that_are_over),
         cmocka_unit_test(who_follows_a_transcript_looks_once),
         cmocka_unit_test(reply_codes),
+        cmocka_unit_test(events_are_asked_for),
+        cmocka_unit_test(events_in_pages),
+        cmocka_unit_test(a_domain_admin_sees_his_events),
         cmocka_unit_test(rights),
     };
     int r = cmocka_run_group_tests(tests, begin_with_mail, end_with_mail);

@@ -237,6 +237,92 @@ static void test_pages(void **state)
     buf_done(&got);
 }
 
+/* --- back --- */
+
+struct place {
+    unsigned nn;
+    uint64_t offset;
+};
+
+static size_t add_places(struct place *v, size_t n, unsigned nn, struct sv text)
+{
+    uint64_t at = 0;
+    for (struct sv rest = text; sv_find(rest, '\n') >= 0; n++) {
+        v[n] = (struct place){ nn, at };
+        at += sv_split(&rest, '\n').n + 1;
+    }
+    return n;
+}
+
+/* From any line back by any number: to where counting the lines says; not to another day. */
+static void test_back(void **state)
+{
+    (void)state;
+    struct place *v = xcalloc(20000, sizeof(*v));
+    struct buf log[2];
+    size_t n = 0;
+    make_log(&log[0], 600 * KiB);
+    make_log(&log[1], 20 * KiB);
+    write_log("s20111004-00.log", SV("x               [0001] 23:59:59 the day before\n"));
+    write_log("s20111005-00.log", buf_sv(&log[0]));
+    n = add_places(v, n, 0, buf_sv(&log[0]));
+    write_log("s20111005-01.log", SV(""));
+    write_log("s20111005-03.log", buf_sv(&log[1]));
+    n = add_places(v, n, 3, buf_sv(&log[1]));
+    assert_true(n < 20000);
+    for (int i = 0; i < 1000; i++) {
+        uint64_t r = rand_u64();
+        size_t from = i == 0 ? 0 : i == 1 ? n - 1 : r % n;
+        unsigned lines = i % 7 == 0 ? 0 : (unsigned)(r >> 32) % (i % 3 ? 500 : (unsigned)n + 100);
+        size_t to = from - MIN(from, (size_t)lines);
+        struct log_search s = { .dir = dir,
+                                .type = LOG_SMTP,
+                                .ymd = 20111005,
+                                .nn = v[from].nn,
+                                .offset = v[from].offset };
+        int gone = log_back(&s, lines);
+        if (gone != (int)(from - to) || s.nn != v[to].nn || s.offset != v[to].offset)
+            fail_msg("from line %zu back %u: %d lines, %u:%llu", from, lines, gone, s.nn,
+                     (unsigned long long)s.offset);
+    }
+    struct log_search s = { .dir = dir, .type = LOG_SMTP, .ymd = 20111005, .nn = 3, .offset = 1 };
+    assert_int_equal(log_back(&s, 5), E_NOTFOUND); /* in the middle of a line */
+    s.offset = log[1].n;
+    assert_int_equal(log_back(&s, 5), E_NOTFOUND); /* behind the last */
+    s.offset = 0;
+    s.nn = 2;
+    assert_int_equal(log_back(&s, 5), E_NOTFOUND); /* no such file */
+    free(v);
+    buf_done(&log[0]);
+    buf_done(&log[1]);
+}
+
+static void test_files(void **state)
+{
+    (void)state;
+    struct log_file *v = NULL;
+    size_t n = 0;
+    write_log("s20111004-00.log", SV("x"));
+    write_log("s20111005-00.log", SV("xx"));
+    write_log("s20111005-01.log", SV("xxx"));
+    write_log("p20111005-00.log", SV("another log's"));
+    write_log("notes.txt", SV("of somebody"));
+    assert_int_equal(log_list_files(dir, LOG_SMTP, 20111005, &v, &n), 0);
+    assert_int_equal(n, 3);
+    assert_string_equal(v[0].name, "s20111005-01.log");
+    assert_string_equal(v[1].name, "s20111005-00.log");
+    assert_string_equal(v[2].name, "s20111004-00.log");
+    assert_true(v[0].current && !v[1].current && !v[2].current);
+    assert_int_equal(v[0].size, 3);
+    free(v);
+    assert_int_equal(log_list_files(dir, LOG_SMTP, 20111006, &v, &n), 0);
+    assert_false(v[0].current); /* of yesterday: complete */
+    free(v);
+    assert_int_equal(log_list_files(dir, LOG_DNS, 20111006, &v, &n), 0);
+    assert_int_equal(n, 0);
+    free(v);
+}
+
 static void test_all_samples_are_found(void **state)
 {
     (void)state;
@@ -260,7 +346,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         T(test_samples), T(test_odd_lines), T(test_all_samples_are_found),
-        T(test_search),  T(test_pages),
+        T(test_search),  T(test_pages),     T(test_back),
+        T(test_files),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

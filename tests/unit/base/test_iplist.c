@@ -5,7 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "net/net.h"
+#include "base/iplist.h"
 
 static const struct {
     const char *ip, *list;
@@ -58,13 +58,43 @@ static void test_rows(void **state)
 {
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-        if (net_ip_in_list(rows[i].ip, sv_c(rows[i].list)) != rows[i].in)
+        if (ip_in_list(rows[i].ip, sv_c(rows[i].list)) != rows[i].in)
             fail_msg("'%s' in '%s' should be %d", rows[i].ip, rows[i].list, rows[i].in);
     }
 }
 
+static void test_the_entry_that_decides(void **state)
+{
+    struct sv list = SV("192.168.*.*; 10.0.0.0/8;::1");
+    (void)state;
+    assert_true(sv_eq(ip_list_find("10.1.2.3", list), SV("10.0.0.0/8")));
+    assert_true(sv_eq(ip_list_find("::1", list), SV("::1")));
+    assert_null(ip_list_find("11.1.2.3", list).p);
+    assert_null(ip_list_find("x", list).p);
+}
+
+static void test_networks(void **state)
+{
+    bool v4;
+    (void)state;
+    assert_int_equal(ip_net_bits(SV("10.1.2.3"), &v4), 32);
+    assert_true(v4);
+    assert_int_equal(ip_net_bits(SV("10.0.0.0/8"), &v4), 8);
+    assert_int_equal(ip_net_bits(SV("2001:db8::/32"), &v4), 32);
+    assert_false(v4);
+    assert_int_equal(ip_net_bits(SV("2001:db8::1"), &v4), 128);
+    assert_int_equal(ip_net_bits(SV("10.0.0.0/33"), &v4), -1);
+    assert_int_equal(ip_net_bits(SV("10.0.0.0/"), &v4), -1);
+    assert_int_equal(ip_net_bits(SV("10.0.*.*"), &v4), -1);
+    assert_int_equal(ip_net_bits(SV(""), &v4), -1);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(test_rows) };
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_rows),
+        cmocka_unit_test(test_the_entry_that_decides),
+        cmocka_unit_test(test_networks),
+    };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

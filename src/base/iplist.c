@@ -1,8 +1,8 @@
 /* Lists of addresses in settings: single addresses, networks (10.0.0.0/8, 2001:db8::/32), masks
  * (192.168.*.*), ranges per part (192-193.*.*.*) and of addresses (10.0.0.1-10.0.0.9). Pure. */
-#include <arpa/inet.h>
+#include "base/iplist.h"
 
-#include "net/net_priv.h"
+#include <arpa/inet.h>
 
 static const uint8_t mapped[12] = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff };
 
@@ -89,16 +89,36 @@ static bool matches(const uint8_t ip[16], struct sv item)
     return in_mask(ip, item);
 }
 
-bool net_ip_in_list(const char *ip, struct sv list)
+struct sv ip_list_find(const char *ip, struct sv list)
 {
     uint8_t b[16];
     bool v4;
     if (!parse(sv_c(ip), b, &v4))
-        return false;
+        return SV_NULL;
     while (list.p) {
         struct sv item = sv_trim(sv_split(&list, ';'));
         if (item.n > 0 && matches(b, item))
-            return true;
+            return item;
     }
-    return false;
+    return SV_NULL;
+}
+
+bool ip_in_list(const char *ip, struct sv list)
+{
+    return ip_list_find(ip, list).p != NULL;
+}
+
+int ip_net_bits(struct sv net, bool *ret_v4)
+{
+    ssize_t slash = sv_find(net, '/');
+    struct sv base = slash < 0 ? net : sv_take(net, (size_t)slash);
+    uint8_t b[16];
+    uint32_t bits;
+    if (!parse(base, b, ret_v4))
+        return -1;
+    bits = *ret_v4 ? 32 : 128;
+    if (slash < 0)
+        return (int)bits;
+    uint32_t n;
+    return sv_to_u32(sv_skip(net, (size_t)slash + 1), &n) == 0 && n <= bits ? (int)n : -1;
 }
