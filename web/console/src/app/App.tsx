@@ -5,6 +5,7 @@ import { matchPath, navigate, usePath } from "../lib/router";
 import { useTheme } from "../lib/theme";
 import { NoRight } from "../ui/ListState";
 import { PageHead } from "../ui/Page";
+import { Raw } from "../ui/Raw";
 import { Empty, ErrorNote, Skeleton } from "../ui/States";
 import { Frame } from "./Frame";
 import { Login } from "./Login";
@@ -92,7 +93,7 @@ function Routed() {
     return (
       <>
         <PageHead title={t("missing")} />
-        <Empty icon="info" title={t("missing.title")}><span className="mono" translate="no">{path}</span></Empty>
+        <Empty icon="info" title={t("missing.title")}><Raw mono>{path}</Raw></Empty>
       </>
     );
   if (!me.scopes.includes(found.route.scope))

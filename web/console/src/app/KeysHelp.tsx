@@ -27,7 +27,7 @@ const common: readonly [string, Key][] = [
 const inQueue: readonly [string, Key][] = [["s", "queue.send"], ["#", "delete"]];
 const inSessions: readonly [string, Key][] = [["K", "sessions.end"]];
 const inMessage: readonly [string, Key][] = [["s", "queue.send"], ["t", "keys.transcript"]];
-const inLogs: readonly [string, Key][] = [["n", "logs.nexthit"], ["N", "logs.previoushit"], ["t", "logs.thread"], ["f", "logs.follow"], ["o", "logs.opensession"]];
+const inLogs: readonly [string, Key][] = [["n", "logs.nexthit"], ["N", "logs.previoushit"], ["↵", "logs.around"], ["t", "logs.thread"], ["T", "logs.everywhere"], ["f", "logs.follow"], ["o", "logs.opensession"]];
 
 export function KeysHelp({ onClose }: { onClose: () => void }) {
   const t = useText();

@@ -2,10 +2,12 @@
 import { useEffect, useMemo, useRef, useState } from "react";
 import { Dialog as AriaDialog, Modal, ModalOverlay } from "react-aria-components";
 import { useText } from "../i18n";
+import { visible } from "../lib/bidi";
 import { preference } from "../lib/prefs";
 import { navigate } from "../lib/router";
 import { Icon } from "../ui/Icon";
 import type { IconName } from "../ui/icons";
+import { Raw } from "../ui/Raw";
 import { useMe } from "./me";
 import { navigation } from "./nav";
 import { knownByLooks, useFound, type Found } from "./search";
@@ -120,9 +122,9 @@ export function Palette({ onClose }: { onClose: () => void }) {
                       return (
                         <li key={e.to + e.title} id={`pal-${i}`} role="option" aria-selected={i === chosen} onMouseMove={() => { setAt(i); }} onClick={(ev) => { open(i, ev.ctrlKey || ev.metaKey); }}>
                           <Icon name={e.icon} />
-                          <span className="ell" translate={e.raw ? "no" : undefined}>{e.title}</span>
+                          <span className="ell" translate={e.raw ? "no" : undefined} dir="auto">{visible(e.title)}</span>
                           <span className="grow" />
-                          <span className="t3 ell" translate="no">{e.detail}</span>
+                          <Raw className="t3 ell">{e.detail}</Raw>
                         </li>
                       );
                     })}

@@ -30,6 +30,7 @@ export const navigation: readonly { label?: Key; items: readonly NavItem[] }[] =
     items: [
       { to: "/status/queue", icon: "queue", label: "nav.queue", scope: "queue:read", key: "q", count: "queue", foot: "nav.queue.short", also: "/hosts" },
       { to: "/status/sessions", icon: "sessions", label: "nav.sessions", scope: "sessions:read", key: "s", count: "sessions", foot: "nav.sessions", also: "/ip" },
+      { to: "/status/events", icon: "bell", label: "nav.events", scope: "messages:read", key: "n" },
       { to: "/status/logs", icon: "logs", label: "nav.logs", scope: "logs:read", key: "l", foot: "nav.logs" },
       { to: "/status/traffic", icon: "chart", label: "nav.traffic", scope: "metrics:read", key: "t" },
       { to: "/status/statistics", icon: "stats", label: "nav.statistics", scope: "metrics:read", key: "c" },

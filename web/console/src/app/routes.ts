@@ -11,6 +11,7 @@ export const routes: readonly { path: string; scope: string; load: Screen }[] = 
   { path: "/status/sessions", scope: "sessions:read", load: () => import("../screens/sessions/Sessions") },
   { path: "/status/sessions/history", scope: "sessions:read", load: () => import("../screens/sessions/History") },
   { path: "/status/sessions/{id}", scope: "sessions:read", load: () => import("../screens/sessions/SessionPage") },
+  { path: "/status/events", scope: "messages:read", load: () => import("../screens/events/Events") },
   { path: "/ip/{ip}", scope: "sessions:read", load: () => import("../screens/peers/Ip") },
   { path: "/hosts/{host}", scope: "queue:read", load: () => import("../screens/peers/Host") },
   { path: "/status/logs", scope: "logs:read", load: () => import("../screens/logs/Logs") },
