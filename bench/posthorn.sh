@@ -3,8 +3,11 @@
 #   posthorn.sh start DIR BASEPORT   ports BASEPORT + 25 587 465 143 993 110 995 80 443
 #   posthorn.sh stop DIR
 # From the environment: DOMAIN (bench.test), PREFIX (printf pattern of user names, u%03d), FIRST (0), USERS (100),
-# PASSWORD (bench; stored as {PLAIN}). There is a postmaster account too. Returns when the server answers and writes
-# DIR/target.json, and DIR/admin.json for console and API: user, password and token of a system administrator. POSTHORN_BIN names the program (default: build/posthorn beside this script's directory).
+# PASSWORD (bench; stored as {PLAIN}), RELAY (host:port that takes all mail that is not local; peers on loopback may
+# relay; none: by MX), RESOLVER (host:port of the DNS server to ask; none: those of the system). POSTHORN_BIN names the
+# program (default: build/posthorn beside this script's directory). There is a postmaster account too. Returns when the
+# server answers and writes DIR/target.json, and DIR/admin.json for console and API: user, password and token of a system
+# administrator.
 set -eu
 cmd=${1:-} D=${2:-}
 [ -n "$D" ] || { echo "usage: $0 start DIR BASEPORT | stop DIR" >&2; exit 2; }
@@ -40,10 +43,13 @@ fi
     echo "set imap.listen_tls 127.0.0.1:$((B + 993))"
     echo "set pop3.listen 127.0.0.1:$((B + 110))"
     echo "set pop3.listen_tls 127.0.0.1:$((B + 995))"
+    echo "set managesieve.listen 127.0.0.1:$((B + 419))"
     echo "set web.listen 127.0.0.1:$((B + 80))"
     echo "set web.listen_tls 127.0.0.1:$((B + 443))"
     echo "set auth.plain_without_tls trusted"
     echo "set smtp.reject_sender_mismatch no" # the workload submits for other users, as the peers allow
+    echo "set deliver.relay_host \"${RELAY:-}\""
+    echo "set dns.servers \"$(sed -E 's/:([0-9]+)$/@\1/' <<<"${RESOLVER:-}")\""
     for s in ${SETTINGS:-}; do echo "set ${s%%=*} ${s#*=}"; done
     if [ ! -f "$D/created" ]; then
         echo "create domain $DOMAIN primary=yes"

@@ -34,6 +34,7 @@ set pop3.listen 127.0.0.1:2110
 set pop3.listen_tls 127.0.0.1:2995
 set imap.listen 127.0.0.1:2143
 set imap.listen_tls 127.0.0.1:2993
+set managesieve.listen 127.0.0.1:2419
 set web.listen 127.0.0.1:2080
 set web.listen_tls 127.0.0.1:2443
 create domain example.test primary=yes
@@ -51,7 +52,7 @@ fi
 cat <<T
 
 Posthorn serves the demo domain example.test on 127.0.0.1, data in $D:
-  SMTP 2525 · submission 2587 (STARTTLS), 2465 (TLS) · IMAP 2143, 2993 (TLS) · POP3 2110, 2995 (TLS)
+  SMTP 2525 · submission 2587 (STARTTLS), 2465 (TLS) · IMAP 2143, 2993 (TLS) · POP3 2110, 2995 (TLS) · ManageSieve 2419
   accounts alice@example.test (password demo-alice) and bob@example.test (demo-bob)
 
 Console: http://127.0.0.1:2080/ or https://127.0.0.1:2443/ (sign in: admin@example.test, demo-admin), API below /api/v1

@@ -6,7 +6,7 @@
 
 static struct account_spec account_spec_of(const struct admin_call *c)
 {
-    return (struct account_spec){
+    struct account_spec s = {
         .name = admin_arg(c, "name"),
         .password = admin_arg(c, "password"),
         .enabled = admin_arg(c, "enabled"),
@@ -19,11 +19,15 @@ static struct account_spec account_spec_of(const struct admin_call *c)
         .admin_domains = admin_arg(c, "admin_domains"),
         .keep_session = admin_arg(c, "keep_session"),
     };
+    for (size_t i = 0; i < ACCOUNT_OPTIONS; i++)
+        s.option[i] = admin_arg(c, account_options[i].name);
+    return s;
 }
 
 #define ACCOUNT_ARGS                                                                               \
     "address [name] [password] [enabled] [quota] [soft_quota] [max_message] [local_only] "         \
-    "[aliases] [role] [admin_domains]"
+    "[aliases] [role] [admin_domains] [forward_to] [keep_copy] [copy_incoming] [copy_outgoing] "   \
+    "[null_mailbox]"
 
 bool admin_add_address(const struct account *acc, void *buf)
 {
@@ -117,6 +121,15 @@ static json_t *list_accounts(const struct admin_call *c)
     return admin_rows(r, rows, &ei);
 }
 
+static void add_options(json_t *j, const struct account *acc)
+{
+    for (enum account_option o = 0; o < ACCOUNT_OPTIONS; o++)
+        json_object_set_new(j, account_options[o].name,
+                            account_options[o].kind == OPTION_SWITCH
+                                ? json_boolean(account_is(acc, o))
+                                : admin_text(account_option(acc, o)));
+}
+
 static json_t *show_account(const struct admin_call *c)
 {
     json_t *j, *domains = json_array();
@@ -135,6 +148,7 @@ static json_t *show_account(const struct admin_call *c)
         return admin_result(r, &ei);
     }
     j = admin_account_row(acc);
+    add_options(j, acc);
     json_object_set_new(j, "admin_domains", domains);
     buf_init(&aliases, 1 * MiB);
     if (account_aliases(c->a->accounts, acc->id, &aliases, NULL) == 0 &&

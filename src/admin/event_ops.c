@@ -78,7 +78,7 @@ static json_t *take_filters(const struct admin_call *c, struct event_query *q)
     if (service && (q->service = 1 + index_of(service, service_names, SVC_COUNT)) == 0)
         return bad("service", service,
                    "a service; allowed: smtp, submission, smtp-client, pop3, "
-                   "imap, control");
+                   "imap, control, managesieve");
     if (severity) {
         int s = index_of(severity, event_severities, SEV_COUNT);
         if (s < 0)

@@ -1,6 +1,5 @@
-/* What needs the running server: sessions, queue, statistics. */
+/* What needs the running server: sessions, statistics. */
 #include "admin/admin_priv.h"
-#include "admin/trace.h"
 
 #include "event/event.h"
 
@@ -106,49 +105,6 @@ static json_t *list_counters(const struct admin_call *c)
     return json_pack("{s:b, s:o}", "ok", 1, "rows", rows);
 }
 
-static json_t *ask_queue(const struct admin_call *c, const char *op)
-{
-    if (!c->a->ask)
-        return not_running();
-    return c->a->dry_run ? admin_ok() : c->a->ask(c->a->arg, MOD_SMTP, op, c->args);
-}
-
-static json_t *queue_list(const struct admin_call *c)
-{
-    return ask_queue(c, "queue.list");
-}
-
-/* An event of the message that was named by its id or item, when it was done. */
-static json_t *tell_queue(const struct admin_call *c, enum event_type type, json_t *reply)
-{
-    const char *which = admin_arg(c, "id");
-    struct logctx m = { .type = LOG_MAILFLOW,
-                        .message_id = which && strlen(which) <= 8 ? which : NULL };
-    const struct event_arg args[] = { F_STR(object, which ? which : ""), F_STR(admin, c->who) };
-
-    if (json_object_get(reply, "ok")) {
-        if (m.message_id)
-            m.message = trace_key(c->a->data_dir, sv_c(m.message_id));
-        event_emit(type, &m, args, ARRAY_LEN(args));
-    }
-    return reply;
-}
-
-static json_t *queue_retry(const struct admin_call *c)
-{
-    return tell_queue(c, EVT_queue_retried, ask_queue(c, "queue.retry"));
-}
-
-static json_t *queue_delete(const struct admin_call *c)
-{
-    return tell_queue(c, EVT_queue_deleted, ask_queue(c, "queue.delete"));
-}
-
-static json_t *queue_view(const struct admin_call *c)
-{
-    return ask_queue(c, "queue.view");
-}
-
 /* Also for what was changed behind the server's back: certificates, rows of the database. */
 static json_t *reload(const struct admin_call *c)
 {
@@ -171,10 +127,6 @@ const struct admin_op admin_server_ops[] = {
     { "session.list", "[filter]", "Live sessions of all services.", list_sessions },
     { "session.kill", "id", "Ends a session at once.", kill_session },
     { "stats.list", "", "Counters since the start.", list_counters },
-    { "queue.list", "[filter]", "Messages that wait for delivery.", queue_list },
-    { "queue.retry", "[id]", "Tries a message, or all, now.", queue_retry },
-    { "queue.delete", "id", "Deletes a message without a bounce.", queue_delete },
-    { "queue.view", "id", "Shows a queued message.", queue_view },
     { "server.reload", "", "Settings and certificates are read again.", reload },
     { "operations", "", "All operations.", operations },
     { 0 },

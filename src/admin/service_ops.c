@@ -20,6 +20,8 @@ static const struct service_row {
       "pop3.access_mode", "pop3.access_ips" },
     { SVC_IMAP, MOD_ACCESS, "imap.listen", "imap.listen_tls", "log.imap", "imap.autostart",
       "imap.access_mode", "imap.access_ips" },
+    { SVC_MANAGESIEVE, MOD_ACCESS, "managesieve.listen", NULL, "log.managesieve",
+      "managesieve.autostart", "managesieve.access_mode", "managesieve.access_ips" },
     { SVC_CONTROL, MOD_CONTROL, "web.listen", "web.listen_tls", "log.control", NULL,
       "web.access_mode", "web.access_ips" },
 };
@@ -247,7 +249,9 @@ bool admin_access_settings(const char *service, const char **ret_mode, const cha
 static json_t *unknown(const char *name)
 {
     return admin_error(
-        E_NOTFOUND, "service '%.60s' does not exist; services: smtp, submission, pop3, imap", name);
+        E_NOTFOUND,
+        "service '%.60s' does not exist; services: smtp, submission, pop3, imap, managesieve",
+        name);
 }
 
 /* Recorded before it is done; what the supervisor refuses is recorded too. */

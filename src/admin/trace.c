@@ -119,6 +119,7 @@ static void take(struct making *m, const struct event_view *e)
         m->last = e;
         break;
     case EVT_delivery_deferred:
+    case EVT_queue_behind:
         m->t->leaves = true;
         set_fate(m, r, FATE_WAITING);
         m->last = e;
@@ -194,7 +195,7 @@ static bool is_of_recipient(unsigned type)
     return type == EVT_smtp_rcpt_accepted || type == EVT_smtp_rcpt_refused ||
            type == EVT_delivery_local || type == EVT_delivery_remote ||
            type == EVT_delivery_deferred || type == EVT_delivery_local_failed ||
-           type == EVT_delivery_failed || type == EVT_notice_accepted;
+           type == EVT_delivery_failed || type == EVT_notice_accepted || type == EVT_queue_behind;
 }
 
 static bool sees_recipient(const struct trace_scope *s, const struct record *r)

@@ -67,8 +67,22 @@ const struct tool_cmd tool_cmds[] = {
       "delete a script that is not active" },
     { "sessions kill", "session.kill", "id", false, PRINT_OK, "end a session at once" },
     { "sessions", "session.list", "[filter]", false, PRINT_SESSIONS, "live sessions" },
-    { "queue retry", "queue.retry", "[id]", false, PRINT_OK, "try a message, or all, now" },
-    { "queue delete", "queue.delete", "id", false, PRINT_OK, "delete a message without a bounce" },
+    { "queue retry", "queue.retry", "[id]", true, PRINT_STEERED, "try a message, or all, now" },
+    { "queue hold", "queue.hold", "[id]", true, PRINT_STEERED,
+      "no attempts: ID, or ids=A;B sender= recipient= destination= state= answer= older=4h "
+      "all=yes" },
+    { "queue release", "queue.release", "[id]", true, PRINT_STEERED, "held messages go on" },
+    { "queue bounce", "queue.bounce", "[id]", true, PRINT_STEERED,
+      "return to the sender with a notice" },
+    { "queue delete", "queue.delete", "[id]", true, PRINT_STEERED, "delete without a notice" },
+    { "queue priority", "queue.priority", "priority [id]", true, PRINT_STEERED,
+      "high, normal or low" },
+    { "queue pause", "queue.pause", "", true, PRINT_OK,
+      "all=yes, destination=DOMAIN or sender=DOMAIN: nothing of it is sent" },
+    { "queue resume", "queue.resume", "", true, PRINT_OK, "the same arguments: ends a pause" },
+    { "queue pauses", "queue.pauses", "", false, PRINT_PAUSES, "what is paused" },
+    { "queue destinations", "queue.destinations", "", false, PRINT_DESTINATIONS,
+      "where messages wait to go: state, connections, next attempt, last answer" },
     { "queue view", "queue.view", "id", false, PRINT_MESSAGE,
       "a queued message as it will be sent" },
     { "queue", "queue.list", "[filter]", false, PRINT_QUEUE, "messages that wait for delivery" },
@@ -132,7 +146,7 @@ static const struct tool_cmd *find(int argc, char *const *argv, int *ret_taken)
 /* The command as its help shows it: what the administrator puts in is in capitals. */
 static void form(const struct tool_cmd *c, char *out, size_t size)
 {
-    int n = snprintf(out, size, "%s ", c->words);
+    int n = snprintf(out, size, "%s%s", c->words, *c->positional ? " " : "");
 
     for (const char *p = c->positional; *p && (size_t)n + 1 < size; p++)
         out[n++] = (char)toupper((unsigned char)*p);

@@ -6,6 +6,7 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/codec.h"
+#include "mail/account/account.h"
 
 struct column {
     const char *key, *title;
@@ -176,6 +177,19 @@ static void print_settings(json_t *rows)
         puts("no setting matches");
 }
 
+/* Further fields, those that are not at their defaults. */
+static void print_options(json_t *a)
+{
+    for (size_t i = 0; i < ACCOUNT_OPTIONS; i++) {
+        const struct option_info *o = &account_options[i];
+        json_t *v = json_object_get(a, o->name);
+        const char *text =
+            json_is_boolean(v) ? json_is_true(v) ? "yes" : "no" : json_string_value(v);
+        if (text && strcmp(text, o->fallback) != 0)
+            printf("%s:%*s%s\n", o->name, (int)MAX(1, 9 - (int)strlen(o->name)), "", text);
+    }
+}
+
 static void print_account(json_t *a)
 {
     char used[32], quota[32], name[512];
@@ -189,6 +203,24 @@ static void print_account(json_t *a)
            json_is_true(json_object_get(a, "enabled")) ? "yes" : "no", print_text(a, "aliases"),
            used, json_integer_value(json_object_get(a, "messages")),
            json_integer_value(json_object_get(a, "quota")) ? quota : "none");
+    print_options(a);
+}
+
+static void print_steered(json_t *r)
+{
+    static const struct {
+        const char *name, *text;
+    } rest[] = { { "unchanged", "not changed" },
+                 { "busy", "being delivered now, left alone" },
+                 { "failed", "could not be recorded" } };
+
+    printf("%" JSON_INTEGER_FORMAT " messages\n", json_integer_value(json_object_get(r, "done")));
+    for (size_t i = 0; i < ARRAY_LEN(rest); i++) {
+        json_int_t n = json_integer_value(json_object_get(r, rest[i].name));
+
+        if (n)
+            printf("%" JSON_INTEGER_FORMAT " %s\n", n, rest[i].text);
+    }
 }
 
 static void print_message(json_t *m)
@@ -275,11 +307,28 @@ static const struct column session_cols[] = {
     { "bytes_out", "OUT", COL_BYTES },
     { 0 },
 };
+static const struct column pause_cols[] = {
+    { "what", "WHAT", COL_TEXT },
+    { "domain", "DOMAIN", COL_TEXT },
+    { 0 },
+};
+static const struct column destination_cols[] = {
+    { "destination", "DESTINATION", COL_TEXT },
+    { "messages", "MESSAGES", COL_NUMBER },
+    { "state", "STATE", COL_TEXT },
+    { "active", "CONNECTIONS", COL_NUMBER },
+    { "window", "LIMIT", COL_NUMBER },
+    { "next_try_ms", "NEXT TRY", COL_TIME_MS },
+    { "answer", "LAST ANSWER", COL_TEXT },
+    { 0 },
+};
 static const struct column queue_cols[] = {
     { "id", "ID", COL_TEXT },
     { "item", "ITEM", COL_TEXT },
     { "received_ms", "AGE", COL_AGE_MS },
     { "size", "SIZE", COL_BYTES },
+    { "state", "STATE", COL_TEXT },
+    { "priority", "PRIORITY", COL_TEXT },
     { "sender", "FROM", COL_TEXT },
     { "recipient", "TO", COL_TEXT },
     { "waiting", "WAITING", COL_NUMBER },
@@ -405,6 +454,15 @@ void tool_print(const struct tool_cmd *cmd, json_t *reply)
         break;
     case PRINT_QUEUE:
         table(rows, queue_cols, "the queue is empty");
+        break;
+    case PRINT_STEERED:
+        print_steered(reply);
+        break;
+    case PRINT_PAUSES:
+        table(rows, pause_cols, "nothing is paused");
+        break;
+    case PRINT_DESTINATIONS:
+        table(rows, destination_cols, "nothing waits");
         break;
     case PRINT_MESSAGE:
         print_message(reply);

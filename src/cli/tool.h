@@ -42,7 +42,10 @@ enum tool_print {
     PRINT_TRANSCRIPT,
     PRINT_SERVICES,
     PRINT_DNS,
-    PRINT_DNS_TEST
+    PRINT_DNS_TEST,
+    PRINT_STEERED,
+    PRINT_PAUSES,
+    PRINT_DESTINATIONS
 };
 
 struct tool_cmd {

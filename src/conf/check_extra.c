@@ -207,6 +207,8 @@ static const struct {
       "a folder" },
     { "log.syslog_server", is_relay, false, "host, host:port, address or [IPv6]:port" },
     { "mailbox.default_folders", is_folder, false, "folder names without % and *" },
+    { "managesieve.access_ips", is_network_or_mask, false, NETWORKS_OR_MASKS },
+    { "managesieve.listen", is_listen, false, "address:port or [IPv6]:port, separated by ;" },
     { "net.access_ips", is_network_or_mask, false, NETWORKS_OR_MASKS },
     { "net.trusted_ips", is_network, false, "addresses and networks (10.0.0.0/8, fd00::/8)" },
     { "pop3.access_ips", is_network_or_mask, false, NETWORKS_OR_MASKS },

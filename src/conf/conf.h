@@ -47,7 +47,9 @@ struct setting {
     X(system)                                                                                      \
     X(net)                                                                                         \
     X(log)                                                                                         \
-    X(events) X(auth) X(smtp) X(queue) X(deliver) X(mailbox) X(sieve) X(pop3) X(imap) X(dns) X(web)
+    X(events)                                                                                      \
+    X(auth)                                                                                        \
+    X(smtp) X(queue) X(deliver) X(mailbox) X(sieve) X(managesieve) X(pop3) X(imap) X(dns) X(web)
 /* conf_structs.h declares struct conf_<room> from each .def, and: */
 #include "conf/conf_structs.h"
 

@@ -32,6 +32,9 @@ struct conf_mailbox {
 struct conf_sieve {
 #include "conf/defs/sieve.def"
 };
+struct conf_managesieve {
+#include "conf/defs/managesieve.def"
+};
 struct conf_pop3 {
 #include "conf/defs/pop3.def"
 };
@@ -57,6 +60,7 @@ struct conf {
     struct conf_deliver deliver;
     struct conf_mailbox mailbox;
     struct conf_sieve sieve;
+    struct conf_managesieve managesieve;
     struct conf_pop3 pop3;
     struct conf_imap imap;
     struct conf_dns dns;

@@ -25,6 +25,7 @@ static struct setting table[] = {
 #include "conf/defs/log.def"
 #include "conf/defs/events.def"
 #include "conf/defs/mailbox.def"
+#include "conf/defs/managesieve.def"
 #include "conf/defs/net.def"
 #include "conf/defs/pop3.def"
 #include "conf/defs/queue.def"

@@ -20,6 +20,7 @@ static const char *const logs[] = {
     [LOG_MAILFLOW] = "mailflow",
     [LOG_DNS] = "dns",
     [LOG_SQL] = "sql",
+    [LOG_MANAGESIEVE] = "managesieve",
 };
 static const char *const levels[] = { "none", "summary", "debug", "extended" };
 

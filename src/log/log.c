@@ -19,15 +19,11 @@ enum {
 
 /* Until settings are read: the defaults of log.def. */
 static _Atomic uint8_t levels[LOG_TYPE_COUNT] = {
-    [LOG_SMTP] = LOG_DEBUG,
-    [LOG_POP3] = LOG_DEBUG,
-    [LOG_IMAP] = LOG_DEBUG,
-    [LOG_WEB] = LOG_SUMMARY,
-    [LOG_ERRORS] = LOG_EXTENDED,
-    [LOG_AUTH] = LOG_SUMMARY,
-    [LOG_MAINTENANCE] = LOG_SUMMARY,
-    [LOG_MAILFLOW] = LOG_SUMMARY,
-    [LOG_DNS] = LOG_NONE,
+    [LOG_SMTP] = LOG_DEBUG,       [LOG_POP3] = LOG_DEBUG,
+    [LOG_IMAP] = LOG_DEBUG,       [LOG_MANAGESIEVE] = LOG_DEBUG,
+    [LOG_WEB] = LOG_SUMMARY,      [LOG_ERRORS] = LOG_EXTENDED,
+    [LOG_AUTH] = LOG_SUMMARY,     [LOG_MAINTENANCE] = LOG_SUMMARY,
+    [LOG_MAILFLOW] = LOG_SUMMARY, [LOG_DNS] = LOG_NONE,
     [LOG_SQL] = LOG_NONE,
 };
 static _Atomic size_t max_line = 8 * KiB;

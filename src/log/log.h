@@ -21,6 +21,7 @@ enum log_type {                  /* letter of the file name or its subdirectory 
                 LOG_MAILFLOW,    /* what happened to a message after SMTP */
                 LOG_DNS,
                 LOG_SQL,
+                LOG_MANAGESIEVE, /* v */
                 LOG_TYPE_COUNT,
 };
 

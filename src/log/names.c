@@ -15,6 +15,7 @@ static const struct {
     [LOG_MAILFLOW] = { "", "mailflow" },
     [LOG_DNS] = { "", "dns" },
     [LOG_SQL] = { "", "sql" },
+    [LOG_MANAGESIEVE] = { "v", NULL },
 };
 
 const char *const log_type_names[LOG_TYPE_COUNT] = {
@@ -28,6 +29,7 @@ const char *const log_type_names[LOG_TYPE_COUNT] = {
     [LOG_MAILFLOW] = "mailflow",
     [LOG_DNS] = "dns",
     [LOG_SQL] = "sql",
+    [LOG_MANAGESIEVE] = "managesieve",
 };
 
 const char *log_letter(enum log_type t)

@@ -5,8 +5,13 @@
 void conn_logctx(const struct conn *c, struct logctx *ret)
 {
     static const enum log_type types[SVC_COUNT] = {
-        [SVC_SMTP] = LOG_SMTP, [SVC_SUBMISSION] = LOG_SMTP, [SVC_SMTP_CLIENT] = LOG_SMTP,
-        [SVC_POP3] = LOG_POP3, [SVC_IMAP] = LOG_IMAP,       [SVC_CONTROL] = LOG_WEB,
+        [SVC_SMTP] = LOG_SMTP,
+        [SVC_SUBMISSION] = LOG_SMTP,
+        [SVC_SMTP_CLIENT] = LOG_SMTP,
+        [SVC_POP3] = LOG_POP3,
+        [SVC_IMAP] = LOG_IMAP,
+        [SVC_CONTROL] = LOG_WEB,
+        [SVC_MANAGESIEVE] = LOG_MANAGESIEVE,
     };
     *ret = (struct logctx){
         .type = types[conn_service(c)],

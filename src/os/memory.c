@@ -18,6 +18,8 @@ enum {
     LATE_TICKS = 2,         /* then once more, for what idle threads let go a little later */
     MIN_NS = 5000000,       /* CPU time below which nothing can be worth it */
     STACK_KEPT = 16 * 1024, /* near the stack's end in use: it would be needed at once */
+    MMAP_BYTES = 256 * 1024,
+    TRIM_BYTES = 256 * 1024,
 };
 
 /* The thread that calls os_memory_tick owns it. */
@@ -43,9 +45,14 @@ static void trim(void)
     state.busy = 0;
 }
 
+/* Left alone, glibc raises both thresholds with each large block that is freed, to 32 and 64 MiB;
+ * and malloc_trim does not look at the top of any arena but the first. One large message would cost
+ * that much for good. */
 void os_memory_init(void)
 {
     mallopt(M_ARENA_MAX, ARENAS);
+    mallopt(M_MMAP_THRESHOLD, MMAP_BYTES);
+    mallopt(M_TRIM_THRESHOLD, TRIM_BYTES);
 }
 
 void os_memory_tick(void)

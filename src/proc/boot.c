@@ -157,6 +157,7 @@ int boot_load_settings(struct db *db, struct errinfo *ei)
         [LOG_MAILFLOW] = c->log.mailflow,
         [LOG_DNS] = c->log.dns,
         [LOG_SQL] = c->log.sql,
+        [LOG_MANAGESIEVE] = c->log.managesieve,
     };
     log_configure_levels(levels);
     log_set_max_line((size_t)c->log.max_line);

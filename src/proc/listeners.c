@@ -22,6 +22,8 @@ const struct listener_def listener_defs[] = {
       "imap.access_ips" },
     { "imap.listen_tls", MOD_ACCESS, SVC_IMAP, true, "imap.per_ip", "imap.access_mode",
       "imap.access_ips" },
+    { "managesieve.listen", MOD_ACCESS, SVC_MANAGESIEVE, false, "managesieve.per_ip",
+      "managesieve.access_mode", "managesieve.access_ips" },
     { "web.listen", MOD_CONTROL, SVC_CONTROL, false, NULL, NULL, NULL },
     { "web.listen_tls", MOD_CONTROL, SVC_CONTROL, true, NULL, NULL, NULL },
 };

@@ -1,15 +1,17 @@
-/* Module access: POP3 and IMAP. Wiring only. */
+/* Module access: POP3, IMAP and ManageSieve. Wiring only. */
 #include "mail/mailbox/mailbox.h"
 #include "mail/notify/notify.h"
 #include "os/file.h"
 #include "proc/module.h"
 #include "server/imap/imap_server.h"
+#include "server/managesieve/managesieve_server.h"
 #include "server/pop3/pop3_server.h"
 
 struct access_module {
     struct mailstore *store;
     struct imap_server imap;
     struct pop3_server pop3;
+    struct managesieve_server managesieve;
     char *temp_dir;
 };
 
@@ -41,9 +43,13 @@ static int start(struct module_ctx *m, struct errinfo *ei)
     a->temp_dir = take_ptr(temp_dir);
     a->imap = (struct imap_server){ m->accounts, a->store, a->temp_dir };
     a->pop3 = (struct pop3_server){ .accounts = m->accounts, .store = a->store };
+    a->managesieve = (struct managesieve_server){ m->accounts, a->store };
     r = module_listen(m, SVC_IMAP, &imap_ops, &a->imap, imap_refuse, ei);
     if (r == 0)
         r = module_listen(m, SVC_POP3, &pop3_ops, &a->pop3, pop3_refuse, ei);
+    if (r == 0)
+        r = module_listen(m, SVC_MANAGESIEVE, &managesieve_ops, &a->managesieve, managesieve_refuse,
+                          ei);
     return r;
 }
 

@@ -3,6 +3,7 @@
 
 #include "log/log.h"
 #include "mail/deliver/deliver.h"
+#include "mail/deliver/route.h"
 #include "mail/mailbox/mailbox.h"
 #include "mail/notify/notify.h"
 #include "mail/queue/queue.h"
@@ -37,7 +38,7 @@ static int open_stores(struct module_ctx *m, struct smtp_module *s, struct errin
     _cleanup_(freep) char *ids = boot_path(&m->boot, "status/message-ids");
     struct mailstore_opts so = { mail, temp_dir, (int)c->system.alpha_prefix,
                                  (int)c->system.alpha_group };
-    struct queue_opts qo = { dir, temp_dir, mail, c->system.server_id };
+    struct queue_opts qo = { dir, temp_dir, mail, c->system.server_id, route_key };
     int r = message_ids_open(ids, c->system.server_id, ei);
 
     if (r == 0)

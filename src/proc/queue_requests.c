@@ -1,11 +1,14 @@
 /* Queue operations as JSON. Rows are bounded: at most MAX_ROWS, with the total beside. */
 #include "proc/queue_requests.h"
 
+#include "base/clock.h"
 #include "base/codec.h"
 #include "proc/module.h"
+#include "proc/queue_filter.h"
 
 #define MAX_ROWS 2000
 #define MAX_VIEW (1 * MiB)
+#define MAX_TOLD 1000 /* ids of what was not done */
 
 struct listing {
     json_t *rows;
@@ -43,12 +46,14 @@ static bool add_row(const struct queue_info *i, void *arg)
     if (l->total++ < MAX_ROWS)
         json_array_append_new(
             l->rows,
-            json_pack("{s:s, s:s, s:o, s:o, s:o, s:I, s:I, s:I, s:i, s:i, s:i, s:b}", "item",
-                      i->item, "id", i->id, "sender", safe_string(i->sender), "recipient",
+            json_pack("{s:s, s:s, s:o, s:o, s:o, s:I, s:I, s:I, s:i, s:i, s:i, s:b, s:s, s:s}",
+                      "item", i->item, "id", i->id, "sender", safe_string(i->sender), "recipient",
                       safe_string(i->rcpt), "answer", safe_string(i->answer), "received_ms",
                       (json_int_t)i->received_ms, "next_try_ms", (json_int_t)i->next_try_ms, "size",
                       (json_int_t)i->size, "recipients", (int)i->n_rcpts, "waiting",
-                      (int)i->n_waiting, "attempts", (int)i->attempts, "active", (int)i->active));
+                      (int)i->n_waiting, "attempts", (int)i->attempts, "active", (int)i->active,
+                      "priority", queue_priority_names[i->priority], "state",
+                      queue_state_names[queue_state_of(i, clock_wall_ms())]));
     return true;
 }
 
@@ -87,29 +92,152 @@ static json_t *view(struct queue *q, struct sv which)
     return j;
 }
 
+/* --- actions --- */
+
+struct steering {
+    struct queue_filter filter;
+    json_t *busy, *failed; /* ids */
+};
+
+static bool is_meant(const struct queue_info *i, void *arg)
+{
+    const struct steering *s = arg;
+
+    return queue_filter_matches(&s->filter, i);
+}
+
+static void note(const char *id, enum queue_steer_result r, void *arg)
+{
+    struct steering *s = arg;
+    json_t *list = r == STEER_BUSY ? s->busy : r == STEER_FAILED ? s->failed : NULL;
+
+    if (list && json_array_size(list) < MAX_TOLD)
+        json_array_append_new(list, json_string(id));
+}
+
+static bool find_word(const char *word, const char *const *names, size_t n, size_t *ret)
+{
+    for (*ret = 0; *ret < n; ++*ret)
+        if (word && !strcmp(word, names[*ret]))
+            return true;
+    return false;
+}
+
+/* {"action", "priority", "admin", "dry_run", "filter", "domains"} -> {"done", "unchanged", "busy",
+ * "failed", "busy_ids", "failed_ids"} */
+static json_t *steer(struct queue *q, json_t *args)
+{
+    static const char *const actions[] = {
+        [QUEUE_HOLD] = "hold",     [QUEUE_RELEASE] = "release", [QUEUE_SEND_NOW] = "send_now",
+        [QUEUE_RETURN] = "bounce", [QUEUE_DELETE] = "delete",   [QUEUE_PRIORITY] = "priority",
+    };
+    const char *priority = json_string_value(json_object_get(args, "priority"));
+    struct steering s = { 0 };
+    struct queue_steer spec = {
+        .admin = json_string_value(json_object_get(args, "admin")),
+        .dry_run = json_is_true(json_object_get(args, "dry_run")),
+        .want = is_meant,
+        .each = note,
+        .arg = &s,
+    };
+    struct queue_steered done;
+    struct errinfo ei = { 0 };
+    size_t action, p = PRIORITY_NORMAL;
+    json_t *reply;
+    int r;
+
+    if (!find_word(json_string_value(json_object_get(args, "action")), actions, ARRAY_LEN(actions),
+                   &action))
+        return reply_error(E_PARSE, "action: hold, release, send_now, bounce, delete or priority");
+    if (action == QUEUE_PRIORITY && !find_word(priority, queue_priority_names, PRIORITIES, &p))
+        return reply_error(E_PARSE, "priority: high, normal or low");
+    spec.action = (enum queue_action)action;
+    spec.priority = (enum priority)p;
+    s.busy = json_array();
+    s.failed = json_array();
+    queue_filter_read(&s.filter, args);
+    r = queue_steer(q, &spec, &done, &ei);
+    queue_filter_done(&s.filter);
+    if (r < 0 && !done.n[STEER_DONE]) {
+        json_decref(s.busy);
+        json_decref(s.failed);
+        return reply_error(r, "%s", ei.text);
+    }
+    reply = json_pack(
+        "{s:b, s:I, s:I, s:I, s:I, s:o, s:o}", "ok", 1, "done", (json_int_t)done.n[STEER_DONE],
+        "unchanged", (json_int_t)done.n[STEER_AS_IT_WAS], "busy", (json_int_t)done.n[STEER_BUSY],
+        "failed", (json_int_t)done.n[STEER_FAILED], "busy_ids", s.busy, "failed_ids", s.failed);
+    return reply;
+}
+
+static const char *const pause_names[] = {
+    [PAUSE_ALL] = "all", [PAUSE_DESTINATION] = "destination", [PAUSE_SENDER] = "sender"
+};
+
+/* {"what": "all|destination|sender", "domain", "on", "admin"} -> {"changed"} */
+static json_t *set_pause(struct queue *q, json_t *args)
+{
+    const char *domain = json_string_value(json_object_get(args, "domain"));
+    struct errinfo ei = { 0 };
+    size_t what;
+    int r;
+
+    if (!find_word(json_string_value(json_object_get(args, "what")), pause_names,
+                   ARRAY_LEN(pause_names), &what))
+        return reply_error(E_PARSE, "what: all, destination or sender");
+    r = queue_pause(q, (enum queue_pause_kind)what, sv_c(domain ? domain : ""),
+                    json_is_true(json_object_get(args, "on")),
+                    json_string_value(json_object_get(args, "admin")), &ei);
+    return r < 0 ? reply_error(r, "%s", ei.text) : json_pack("{s:b, s:b}", "ok", 1, "changed", r);
+}
+
+static void add_pause(enum queue_pause_kind kind, const char *name, void *rows)
+{
+    json_array_append_new(rows, json_pack("{s:s, s:s}", "what", pause_names[kind], "domain", name));
+}
+
+static json_t *list_pauses(struct queue *q)
+{
+    json_t *rows = json_array();
+
+    queue_each_pause(q, add_pause, rows);
+    return json_pack("{s:b, s:o}", "ok", 1, "rows", rows);
+}
+
+/* {"rows": [{"destination", ...}], "total"}, the fullest first */
+static json_t *list_destinations(struct queue *q)
+{
+    json_t *args = json_pack("{s:i}", "limit", 0), *page = queue_page(q, args), *row, *reply;
+    json_t *rows = json_object_get(page, "destinations");
+    size_t i;
+
+    json_array_foreach(rows, i, row)
+        json_object_set(row, "destination", json_object_get(row, "domain"));
+    reply = json_pack("{s:b, s:O, s:O}", "ok", 1, "rows", rows, "total",
+                      json_object_get(page, "n_destinations"));
+    json_decref(args);
+    json_decref(page);
+    return reply;
+}
+
 json_t *queue_request(struct queue *q, const char *op, json_t *args)
 {
     const char *which = json_string_value(json_object_get(args, "id"));
-    struct errinfo ei = { 0 };
-    int r;
 
     if (!strcmp(op, "queue.list"))
         return list(q, args);
     if (!strcmp(op, "queue.page"))
         return queue_page(q, args);
-    if (!strcmp(op, "queue.retry")) {
-        r = queue_retry(q, sv_c(which ? which : ""));
-        return r < 0 ? reply_error(r, "queue: no message '%s'", which ? which : "")
-                     : json_pack("{s:b, s:i}", "ok", 1, "count", r);
-    }
-    if (!which && (!strcmp(op, "queue.delete") || !strcmp(op, "queue.view")))
-        return reply_error(E_PARSE, "%s: name the message by its id or item", op);
-    if (!strcmp(op, "queue.delete")) {
-        r = queue_delete(q, sv_c(which), &ei);
-        return r < 0 ? reply_error(r, "%s", *ei.text ? ei.text : err_name(r))
-                     : json_pack("{s:b, s:i}", "ok", 1, "count", 1);
-    }
+    if (!strcmp(op, "queue.steer"))
+        return steer(q, args);
+    if (!strcmp(op, "queue.pause"))
+        return set_pause(q, args);
+    if (!strcmp(op, "queue.pauses"))
+        return list_pauses(q);
+    if (!strcmp(op, "queue.destinations"))
+        return list_destinations(q);
     if (!strcmp(op, "queue.view"))
-        return view(q, sv_c(which));
+        return which ? view(q, sv_c(which))
+                     : reply_error(E_PARSE, "%s: name the message by its id or item", op);
     return NULL;
 }

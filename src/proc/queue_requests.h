@@ -1,5 +1,5 @@
-/* The queue's answers to the administrator: queue.list, queue.retry, queue.delete, queue.view,
- * queue.page. */
+/* The queue's answers to the administrator: queue.list, queue.page, queue.view, queue.steer,
+ * queue.pause, queue.pauses. */
 #pragma once
 
 #include <jansson.h>
@@ -7,7 +7,7 @@
 #include "mail/queue/queue.h"
 
 json_t *queue_request(struct queue *q, const char *op, json_t *args); /* NULL = unknown op */
-/* {"filter": {q, sender, recipient, destination, state, id, ids, older_s, larger}, "domains",
+/* {"filter" (queue_filter.h), "domains",
  * "limit", "sort", "after"} -> {"rows", "total", "next", "states", "oldest_ms"}, with limit 0
  * "destinations" instead of rows, with "ids": true also the ids of all that match (100,000 at most,
  * else "complete" is false). New reference. */

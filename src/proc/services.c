@@ -23,6 +23,7 @@ void services_begin(struct services *s)
     want(s, SVC_SMTP_CLIENT, true);
     want(s, SVC_POP3, c->pop3.autostart);
     want(s, SVC_IMAP, c->imap.autostart);
+    want(s, SVC_MANAGESIEVE, c->managesieve.autostart);
     want(s, SVC_CONTROL, true);
 }
 

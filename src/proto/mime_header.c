@@ -302,3 +302,14 @@ bool mime_boundary(struct sv content_type, struct arena *a, struct sv *ret)
     buf_done(&b);
     return ret->p != NULL;
 }
+
+struct sv mime_without_return_path(struct sv block)
+{
+    while (sv_istarts(block, SV("Return-Path:"))) {
+        do {
+            ssize_t nl = sv_find(block, '\n');
+            block = nl < 0 ? SV("\r\n") : sv_skip(block, (size_t)nl + 1);
+        } while (block.n && (*block.p == ' ' || *block.p == '\t'));
+    }
+    return block;
+}

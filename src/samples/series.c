@@ -7,11 +7,13 @@ const char *const series_kind_names[] = { [SERIES_COUNTER] = "counter", [SERIES_
 static const struct {
     const char *prefix, *group;
 } groups[] = {
-    { "smtp_", "smtp" },    { "queue_", "queue" }, { "deliver_", "delivery" },
-    { "pop3_", "pop3" },    { "imap_", "imap" },   { "mailbox_", "mailboxes" },
-    { "conn_", "network" }, { "tls_", "network" }, { "bytes_", "network" },
-    { "auth_", "logins" },  { "log_", "logs" },    { "db_", "database" },
-    { "web_", "control" },
+    { "smtp_", "smtp" },        { "queue_", "queue" },
+    { "deliver_", "delivery" }, { "pop3_", "pop3" },
+    { "imap_", "imap" },        { "mailbox_", "mailboxes" },
+    { "conn_", "network" },     { "tls_", "network" },
+    { "bytes_", "network" },    { "auth_", "logins" },
+    { "log_", "logs" },         { "db_", "database" },
+    { "web_", "control" },      { "managesieve_", "managesieve" },
 };
 
 static const struct {
@@ -23,6 +25,8 @@ static const struct {
                           "Sessions with other servers open at once" },
     [SVC_POP3] = { "sessions_pop3", "pop3", "POP3 sessions open at once" },
     [SVC_IMAP] = { "sessions_imap", "imap", "IMAP sessions open at once" },
+    [SVC_MANAGESIEVE] = { "sessions_managesieve", "managesieve",
+                          "ManageSieve sessions open at once" },
     [SVC_CONTROL] = { "sessions_control", "control", "Sessions of administrators open at once" },
 };
 

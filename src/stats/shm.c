@@ -14,8 +14,8 @@
 #define SHM_VERSION ((uint64_t)3 << 32 | CTR_COUNT)
 
 const char *const module_names[MOD_COUNT] = { "supervisor", "smtp", "access", "control" };
-const char *const service_names[SVC_COUNT] = { "smtp", "submission", "smtp-client",
-                                               "pop3", "imap",       "control" };
+const char *const service_names[SVC_COUNT] = { "smtp", "submission", "smtp-client", "pop3",
+                                               "imap", "control",    "managesieve" };
 const char *const counter_names[CTR_COUNT] = {
 #define COUNTER(name, help) #name,
 #include "stats/counters.def"

@@ -20,6 +20,7 @@ enum service {
     SVC_POP3,
     SVC_IMAP,
     SVC_CONTROL,
+    SVC_MANAGESIEVE, /* numbers are on disk: new ones at the end */
     SVC_COUNT,
 };
 extern const char *const service_names[SVC_COUNT]; /* "smtp", "submission", "smtp-client", ... */

@@ -42,6 +42,7 @@ set imap.listen 127.0.0.1:2143
 set imap.listen_tls 127.0.0.1:2993
 set pop3.listen 127.0.0.1:2110
 set pop3.listen_tls 127.0.0.1:2995
+set managesieve.listen 127.0.0.1:2419
 set web.listen 127.0.0.1:2080
 set web.listen_tls 127.0.0.1:2443
 set web.console_path $D/console

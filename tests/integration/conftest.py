@@ -104,7 +104,7 @@ def no_reports():
 class Server:
     """One running Posthorn."""
 
-    PORTS = {"smtp": 25, "submission": 587, "smtps": 465, "imap": 143, "imaps": 993, "pop3": 110, "pop3s": 995,
+    PORTS = {"smtp": 25, "submission": 587, "smtps": 465, "imap": 143, "imaps": 993, "pop3": 110, "pop3s": 995, "managesieve": 419,
              "http": 80, "https": 443}
 
     def __init__(self, directory, settings=None, domain="example.test", users=("alice", "bob", "carol"), dsn=None,
@@ -127,7 +127,7 @@ class Server:
             shutil.chown(self.data, self.user)
         lines = [f"set system.hostname {hostname}"]
         listen = {"smtp.listen": "smtp", "smtp.listen_submission": "submission", "smtp.listen_submission_tls": "smtps",
-                  "imap.listen": "imap", "imap.listen_tls": "imaps", "pop3.listen": "pop3", "pop3.listen_tls": "pop3s",
+                  "imap.listen": "imap", "imap.listen_tls": "imaps", "pop3.listen": "pop3", "pop3.listen_tls": "pop3s", "managesieve.listen": "managesieve",
                   "web.listen": "http", "web.listen_tls": "https"}
         lines += [f"set {name} 127.0.0.1:{self.port[p]}" for name, p in listen.items()]
         lines += [f'set {k} "{v}"' for k, v in (settings or {}).items()]

@@ -55,6 +55,9 @@ create account {USER} password={{PLAIN}}{PASSWORD}
             c.rcpt(USER)
             c.rcpt("nobody@example.test")
             self.msgid = accepted_id(c.data(BODY)[1])
+            c.mail("someone@elsewhere.test")
+            c.rcpt(ADMIN)
+            self.own_msgid = accepted_id(c.data(BODY)[1])
         self.imap = imaplib.IMAP4("127.0.0.1", s.port["imap"])
         self.imap.login(ALICE, PASSWORD)
         wait_for("the delivery", lambda: self.admin.get(f"/messages/{self.msgid}").json().get("status") == "delivered")
@@ -160,7 +163,7 @@ EXAMPLES = {
     "createAccount": (None, lambda w: {"address": f"{w.fresh()}@example.test", "name": "\u2028 Zo\u00eb", "aliases": [w.fresh()]}, None),
     "importAccounts": (None, lambda w: {"csv": f"address;name\n{w.fresh()}@example.test;One\n"}, None),
     "getAccount": (lambda w: {"account": ALICE}, None, None),
-    "updateAccount": (World.account, lambda w: {"name": "Other", "password": "long-enough", "quota": 100000}, None),
+    "updateAccount": (World.account, lambda w: {"name": "Other", "password": "long-enough", "quota": 100000, "forward_to": [ALICE, "x@far.test"], "keep_copy": False}, None),
     "deleteAccount": (World.account, None, None),
     "getAccountUsage": (lambda w: {"account": ALICE}, None, None),
     "listAppPasswords": (lambda w: {"account": ALICE}, None, None),
@@ -177,12 +180,14 @@ EXAMPLES = {
     "queryMetrics": (None, None, {"metric": "smtp_sessions"}),
     "createAnnotation": (None, lambda w: {"text": "here", "at": "2026-03-12T08:50:00Z"}, None),
     "deleteAnnotation": (lambda w: w.made("/annotations", {"text": w.fresh()}), None, None),
+    "getOwnMessage": (lambda w: {"id": w.own_msgid}, None, None),
     "getMessage": (lambda w: {"id": w.msgid}, None, None),
 }
 # Values of these parameters mean something only beside another one.
 TOGETHER = {("listSessions", "outcome"): {"state": "history"}}
-MOVING = ("listSessions", "listMetrics", "listServices", "listHealthChecks", "listLogLines", "listTokens", "listAudit")  # change while we look
-ALONE = ("streamEvents", "actOnService", "logout")  # have tests of their own: an answer without end, a restart, an end
+MOVING = ("listSessions", "listMetrics", "listServices", "listHealthChecks", "listLogLines", "listTokens", "listAudit", "listEvents", "listLogFiles", "getLogThread", "listOwnSessions", "listOwnConsoles")  # change while we look
+# Have tests of their own: an answer without end, a restart, an end; what only he does who has signed in with the password (test_self.py).
+ALONE = ("streamEvents", "actOnService", "logout", "setOwnPassword", "createOwnAppPassword", "deleteOwnAppPassword", "endOwnConsole", "endOwnSession")
 
 
 @pytest.fixture(scope="module")

@@ -178,7 +178,7 @@ def ids_of(w):
     accounts = [a for l in w.domains.values() for a in l] + [ROOT, "nobody@aaa.test", "nobody@bbb.test"]
     values = {"account": accounts, "address": w.aliases + accounts, "domain": [*w.domains, "root.test", "nowhere.test"], "name": ["outgoing"],
               "service": ["smtp", "imap"], "label": [l for _, l in w.labels], "command": ["account.show", "account.list", "domain.delete", "queue.list", "message.why"]}
-    ids = {"/queue": [m["id"] for m in w.queue], "/messages": [*w.keys, *w.messages], "/sessions": [*w.sessions, *(i[-4:] for i in w.sessions)],
+    ids = {"/self/consoles": ["0" * 16], "/self/sessions": w.sessions, "/self/messages": [*w.keys, *w.messages], "/queue": [m["id"] for m in w.queue], "/messages": [*w.keys, *w.messages], "/sessions": [*w.sessions, *(i[-4:] for i in w.sessions)],
            "/operations": w.operations, "/audit": ["1", "2"], "/tokens": [t["id"] for t in w.root.rows("/tokens")], "/annotations": ["1"]}
     return values, ids
 
@@ -350,7 +350,7 @@ def state_of(w):
 BODIES = {"actOnQueueMessages": {"action": "delete", "ids": ["ID"]}, "actOnSessions": {"action": "end", "filter": {"account": "ID"}},
           "createDomain": {"domain": "new.test"}, "updateDomain": {"enabled": False}, "putAlias": {"targets": [ROOT]},
           "updateAccount": {"name": "taken", "password": "taken-over"}, "createAppPassword": {"label": "x"}, "updateSettings": {"values": {"smtp.vrfy": "yes"}},
-          "updateSetting": {"value": "1"}, "actOnService": {"action": "restart"}, "createAnnotation": {"text": "x"}}
+          "updateSetting": {"value": "1"}, "actOnService": {"action": "restart"}, "createAnnotation": {"text": "x"}, "setOwnPassword": {"old": PASSWORD, "new": "taken-over"}, "createOwnAppPassword": {"label": "x"}}
 
 
 def is_own(w, view, op, path):
@@ -474,6 +474,11 @@ def test_a_user_sees_himself(world, operations):
             a = w.doc.check(op, who.call(op.method, op.url(path, {"q": account} if op.id == "search" else None), ...))
             text = text_of(a).replace(account, "")
             assert a.status in (200, 400, 403, 404)
+            if op.path.startswith("/self"):  # his own row, and the mail that he has sent or was to receive
+                mail = a.json().get("items", [a.json()]) if a.status == 200 and "Message" in op.id else []
+                assert all(account in (m["sender"], *m["recipients"]) for m in mail), (op, path, a.body)
+                assert a.status != 200 or op.id != "getSelf" or a.json()["address"] == account
+                continue
             assert a.status != 200 or not [t for t in w.tokens if t.lower() in text.lower()], (op, path, a.body)
     assert who.get("/search", q="test").json()["items"] == []
 

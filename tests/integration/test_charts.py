@@ -3,20 +3,15 @@ import time
 
 import pytest
 
-from conftest import PASSWORD, wait_for
+from conftest import wait_for
 from test_basics import send
-from test_web import ADMIN, admin, call, reachable
+from test_web import admin, call, reachable, start_with_admin
 
 
 @pytest.fixture
 def charts(make_server):
     s = make_server(start=False)
-    setup = s.dir / "more.txt"
-    setup.write_text(f"create account {ADMIN} password={{PLAIN}}{PASSWORD} role=system-admin\n")
-    s.tool("batch", str(setup))
-    s.token = s.tool("create", "token", ADMIN, "tests").stdout.strip()
-    s.start()
-    wait_for("the web server", lambda: reachable(s.port["http"]))
+    start_with_admin(s)
     return s
 
 

@@ -153,7 +153,7 @@ def test_the_reader_of_logs(server):
     plant(server, day, "s{}-01.log", text=line.format(3, "09:00:00", "ann") + "250-continued\n" + line.format(4, "23:59:59", "cid"))
     plant(server, other, "s{}-00.log", text=line.format(5, "09:00:00", "ann"))
     logs = {i["service"]: i for i in ask(server, "/logs")}
-    assert set(logs) == {"smtp", "pop3", "imap", "control", "errors", "auth", "maintenance", "mailflow", "dns", "sql"}
+    assert set(logs) == {"smtp", "pop3", "imap", "control", "errors", "auth", "maintenance", "mailflow", "dns", "sql", "managesieve"}
     days = {d["date"].replace("-", ""): d for d in logs["smtp"]["days"]}
     assert days[day]["files"] == 2 and days[other]["files"] == 1, days
     date = f"{day[:4]}-{day[4:6]}-{day[6:]}"

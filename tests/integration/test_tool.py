@@ -109,6 +109,7 @@ VARIABLES = [
     ("C_System_Services_Firewall", "net.access_mode", "deny"),
     ("c_mail_smtp_general_parallelipconnectionslimit", "smtp.parallel_per_ip", "7"),
     ("C_Mail_SMTP_Other_MaxHopCount", "smtp.max_hops", "17"),
+    ("C_Mail_SMTP_Other_SPFSRSNDRVerify", "smtp.srs_verify", "no"),
     ("c_system_adv_protocols_sessiontimeout", "net.session_timeout", "310s"),
     ("C_System_Logging_General_SystemLogFunction", "log.syslog", "yes"),
     ("c_system_log_maxlogsize", "log.max_line", "4KiB"),
@@ -218,14 +219,17 @@ def test_the_manual_has_every_command(offline):
     operations = {r["op"]: r["args"] for r in offline.tool_json("list", "operations")["rows"]}
     keys = {"create domain": "domain.create", "delete domain": "domain.delete", "create account": "account.create",
             "delete account": "account.delete", "create alias": "alias.set", "change alias": "alias.set", "verify mailbox": "mailbox.verify",
-            "trace": "message.trace", "why": "message.why", "create token": "token.create", "dns name": "dns.lookup", "service start": "service.start", "service stop": "service.stop"}
+            "trace": "message.trace", "why": "message.why", "create token": "token.create", "dns name": "dns.lookup", "service start": "service.start", "service stop": "service.stop",
+            "queue hold": "queue.hold", "queue pause": "queue.pause", "events": "event.list", "dns test": "dns.test"}
     for words, op in keys.items():
         entry, = (t for s, t in pages.items() if s.startswith(words + " "))
         for key in operations[op].split()[1:]:
             assert re.search(rf"\b{key.strip('[]')}\b", entry), (words, key)
     same = {s for s in commands if s.endswith("[key=value ...]") and not any(s.startswith(w + " ") for w in keys)}
-    assert same == {"change domain domain [key=value ...]", "change account address [key=value ...]"}
-    assert all("The same keys." in pages[s] for s in same)
+    assert same == {"change domain domain [key=value ...]", "change account address [key=value ...]", "queue resume [key=value ...]",
+                    "queue priority priority [id] [key=value ...]",
+                    *(f"queue {verb} [id] [key=value ...]" for verb in ("release", "retry", "bounce", "delete"))}
+    assert all("The same keys" in pages[s] for s in same)
     for page in (TOP / "packaging/man").glob("*.8"):
         lint = subprocess.run(["mandoc", "-T", "lint", "-W", "warning", page], capture_output=True, text=True)
         assert lint.returncode == 0, lint.stdout

@@ -17,20 +17,21 @@ ADMIN, ALICE, DOM = "root@example.test", "alice@example.test", "dom@other.test"
 @pytest.fixture(scope="module")
 def web(make_module_server):
     s = make_module_server(start=False, settings={"web.console_path": "/nonexistent", "web.idle_timeout": "3s", "web.request_timeout": "3s", "auth.failure_delay": "200ms"})
+    start_with_admin(s, "create domain other.test", f"create account {DOM} password={{PLAIN}}{PASSWORD} role=domain-admin admin_domains=other.test",
+                     f"create account zoe@other.test password={{PLAIN}}{PASSWORD}", "create account victim@other.test")
+    s.dom_token = s.tool("create", "token", DOM, "tests").stdout.strip()
+    s.console = s.dir / "console"
+    return s
+
+
+def start_with_admin(s, *lines):
+    """Starts a server that has a system administrator, his token, and what the lines of a batch make."""
     setup = s.dir / "more.txt"
-    setup.write_text(f"""create domain other.test
-create account {ADMIN} password={{PLAIN}}{PASSWORD} role=system-admin
-create account {DOM} password={{PLAIN}}{PASSWORD} role=domain-admin admin_domains=other.test
-create account zoe@other.test password={{PLAIN}}{PASSWORD}
-create account victim@other.test
-""")
+    setup.write_text("\n".join([*lines, f"create account {ADMIN} password={{PLAIN}}{PASSWORD} role=system-admin"]) + "\n")
     s.tool("batch", str(setup))
     s.token = s.tool("create", "token", ADMIN, "tests").stdout.strip()
-    s.dom_token = s.tool("create", "token", DOM, "tests").stdout.strip()
     s.start()
-    s.console = s.dir / "console"
     wait_for("the web server", lambda: reachable(s.port["http"]))
-    return s
 
 
 def reachable(port):

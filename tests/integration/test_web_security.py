@@ -12,7 +12,7 @@ import pytest
 
 from conftest import PASSWORD, wait_for
 from test_supervisor import make_certificate, served_name
-from test_web import ADMIN, ALICE, Answer, admin, call, raw, reachable, sign_in
+from test_web import ADMIN, ALICE, Answer, admin, call, raw, reachable, sign_in, start_with_admin, web_session
 
 INDEX = b"<!doctype html><title>console</title>" + b"<p>a page of the console</p>" * 100
 SCRIPT = b"console.log('a script of the console');\n" * 2000
@@ -30,15 +30,10 @@ def web(make_module_server):
     (s.dir / "outside.js").write_bytes(b"outside of the console")
     (s.console / "link.js").symlink_to(s.dir / "outside.js")
     (s.console / "up").symlink_to(s.dir)
-    setup = s.dir / "more.txt"
-    setup.write_text(f"set web.console_path {s.console}\ncreate account {ADMIN} password={{PLAIN}}{PASSWORD} role=system-admin\n"
-                     f"create domain other.test\ncreate account dom@other.test role=domain-admin admin_domains=other.test\n"
-                     f"create account zoe@other.test password={{PLAIN}}{PASSWORD}\n")
-    s.tool("batch", str(setup))
-    s.token = s.tool("create", "token", ADMIN, "tests").stdout.strip()
+    start_with_admin(s, f"set web.console_path {s.console}", "create domain other.test",
+                     "create account dom@other.test role=domain-admin admin_domains=other.test",
+                     f"create account zoe@other.test password={{PLAIN}}{PASSWORD}")
     s.dom_token = s.tool("create", "token", "dom@other.test", "tests").stdout.strip()
-    s.start()
-    wait_for("the web server", lambda: reachable(s.port["http"]))
     return s
 
 
@@ -524,3 +519,91 @@ def test_sessions_and_tokens_expire(web):
     assert call(web, "GET", "/me", token=token).status == 200
     sql(web, "UPDATE api_token SET expires_ms = ? WHERE name = 'made' AND expires_ms > 0", int(time.time() * 1000) - 1000)
     assert call(web, "GET", "/me", token=token).code == "invalid_token"
+
+
+# --- streams ---
+
+
+class Stream:
+    """GET /events on a socket of its own."""
+
+    def __init__(self, s, headers, topics="sessions", last=None):
+        self.c = http.client.HTTPConnection("127.0.0.1", s.port["http"], timeout=40)
+        self.c.request("GET", f"/api/v1/events?topics={topics}", headers={**headers, **({"Last-Event-ID": str(last)} if last else {})})
+        self.r = self.c.getresponse()
+        assert self.r.status == 200, self.r.read()
+
+    def next(self):
+        """(id, type, data) of the next event; None: the stream has ended."""
+        event = {}
+        while line := self.r.readline().decode():
+            key, _, value = line.rstrip("\n").partition(": ")
+            if value and key:
+                event[key] = value
+            elif event and not line.strip():
+                return int(event["id"]), event["event"], json.loads(event["data"])
+        return None
+
+    def ends(self):
+        while self.next():
+            pass
+        self.c.close()
+        return True
+
+
+def temp_admin(s, name):
+    s.tool("create", "account", f"{name}@example.test", f"password={{PLAIN}}{PASSWORD}", "role=system-admin")
+    return f"{name}@example.test"
+
+
+def test_a_stream_ends_with_the_right_to_it(web):
+    """Signing out, a new password, a lower role, a disabled account; a token withdrawn. Others' streams go on."""
+    other = Stream(web, {"Authorization": f"Bearer {web.token}"})
+    name = temp_admin(web, "streams")
+    for what in ("sign out", "password", "sign out everywhere", "role", "disabled"):
+        cookie, csrf = sign_in(web, name)
+        stream = Stream(web, {"Cookie": cookie})
+        assert stream.next()[1] == "snapshot", what
+        if what == "sign out":
+            assert call(web, "POST", "/logout", headers={"Cookie": cookie, "X-CSRF-Token": csrf}).status == 204
+        elif what == "password":
+            assert admin(web, "PATCH", f"/accounts/{name}", {"password": PASSWORD}).status == 200
+        elif what == "sign out everywhere":
+            assert admin(web, "POST", f"/accounts/{name}/sign-out", {}).status == 200
+        elif what == "role":
+            web.tool("change", "account", name, "role=domain-admin", "admin_domains=other.test")
+        else:
+            web.tool("change", "account", name, "enabled=no")
+        assert stream.ends(), what
+        if what == "role":
+            web.tool("change", "account", name, "role=system-admin")
+    made = admin(web, "POST", "/tokens", {"name": "for a stream"}).json()
+    stream = Stream(web, {"Authorization": f"Bearer {made['token']}"})
+    assert stream.next()[1] == "snapshot"
+    assert admin(web, "DELETE", f"/tokens/{made['id']}").status == 204
+    assert stream.ends()
+    with web_session(web, "imap", ALICE):
+        while other.next()[1] != "upsert":
+            pass
+
+
+def test_a_stream_goes_on_behind_the_last_event(web):
+    """Over a socket: with Last-Event-ID nothing twice, nothing left out, no snapshot; with one that is not known all anew."""
+    first = Stream(web, {"Authorization": f"Bearer {web.token}"})
+    keep = Stream(web, {"Authorization": f"Bearer {web.token}"})  # somebody listens all the time
+    assert first.next()[1] == "snapshot" and keep.next()[1] == "snapshot"
+    with web_session(web, "imap", ALICE) as c:
+        seen = first.next()
+        while seen[1] != "upsert":
+            seen = first.next()
+        first.c.close()
+        sid = seen[2]["item"]["id"]
+        c.noop()
+    got = []
+    while not got or got[-1][1] != "remove" or got[-1][2]["id"] != sid:
+        got.append(keep.next())
+    missed = [e for e in got if e[0] > seen[0]]
+    again = Stream(web, {"Authorization": f"Bearer {web.token}"}, last=seen[0])
+    assert [again.next() for _ in missed] == missed
+    anew = Stream(web, {"Authorization": f"Bearer {web.token}"}, last=7)
+    assert anew.next()[1] == "snapshot"

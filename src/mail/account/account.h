@@ -33,6 +33,23 @@ struct domain {
 enum account_role { ROLE_USER, ROLE_DOMAIN_ADMIN, ROLE_SYSTEM_ADMIN };
 extern const char *const account_role_names[]; /* "user", "domain-admin", "system-admin" */
 
+/* Fields that most accounts leave at their defaults. */
+enum account_option {
+    OPT_FORWARD_TO,    /* addresses that get all mail */
+    OPT_KEEP_COPY,     /* forwarded mail stays in the mailbox too */
+    OPT_COPY_INCOMING, /* addresses that get copies, whatever the two above say */
+    OPT_COPY_OUTGOING, /* of what the account sends */
+    OPT_NULL_MAILBOX,  /* nothing is stored, ever */
+    ACCOUNT_OPTIONS,
+};
+enum option_kind { OPTION_ADDRESSES, OPTION_SWITCH };
+struct option_info {
+    const char *name;
+    enum option_kind kind;
+    const char *fallback; /* canonical: "yes", "no"; addresses with ; between them */
+};
+extern const struct option_info account_options[ACCOUNT_OPTIONS];
+
 /* Immutable, counted. */
 struct account {
     int64_t id, domain_id;
@@ -46,7 +63,11 @@ struct account {
     int64_t max_message_bytes; /* smaller of account's and domain's, for sending; 0 = none */
     bool local_only;           /* may send to local domains only */
     enum account_role role;
+    char *option[ACCOUNT_OPTIONS]; /* canonical; NULL = the default, and in lists of accounts */
 };
+/* Canonical text, never NULL; a switch. */
+const char *account_option(const struct account *a, enum account_option o);
+bool account_is(const struct account *a, enum account_option o);
 void account_unref(const struct account *a);
 DEFINE_CLEANUP(const struct account, account_unref)
 
@@ -88,6 +109,20 @@ void resolved_done(struct resolved *r);
  * catch-all and the stand-in for postmaster do not count. */
 bool account_owns_address(struct accounts *a, const struct account *acc, struct sv address);
 
+/* Mail stays here: it has a mailbox that takes what arrives. */
+bool account_stores(const struct account *acc);
+/* False: a null mailbox whose mail leads nowhere. */
+bool account_can_receive(struct accounts *a, const struct account *acc);
+
+/* SRS (proto/srs.h) with the installation's key, which is made at first use and kept with the other
+ * keys of the system database. Forward: appends the address of `domain` that stands for sender.
+ * Reverse: appends the address behind the local part of one of ours. E_PARSE (no address that SRS
+ * can take), E_PERM (forged), E_TIMEOUT (too old), E_TEMP. */
+int account_srs_forward(struct accounts *a, struct sv sender, struct sv domain, struct buf *out,
+                        struct errinfo *ei);
+int account_srs_reverse(struct accounts *a, struct sv local, int64_t max_age_ms, struct buf *out,
+                        struct errinfo *ei);
+
 /* --- changes; admin is who is named in the audit and maintenance log --- */
 
 struct domain_spec {
@@ -110,6 +145,7 @@ struct account_spec {
     const char *admin_domains; /* ;-separated: of a domain admin; replaces all */
     const char
         *keep_session; /* hash of the session that a new password does not end; may be NULL */
+    const char *option[ACCOUNT_OPTIONS];
 };
 /* password: plain text (hashed here) or an imported hash with a {SCHEME} prefix as Dovecot writes
  * it: {PLAIN}, {ARGON2ID}, {SHA512-CRYPT}, {BLF-CRYPT}, {CRYPT}, {SSHA}, {SSHA256}, {SSHA512},

@@ -170,6 +170,13 @@ int change_note_bool(struct change *ch, const char *field, bool old_value, bool 
 int value_bool(const char *field, const char *text, bool *ret, struct errinfo *ei);
 int value_size(const char *field, const char *text, int64_t *ret, struct errinfo *ei);
 
+/* option.c. options_load: from a row of accounts, by the view's connection; E_TEMP. options_write:
+ * those that the spec names, inside of the account's change. */
+int options_load(struct view *v, struct account *acc, struct errinfo *ei);
+void options_free(struct account *acc);
+int options_write(struct change *ch, int64_t account_id, const struct addr *self,
+                  const struct account_spec *s);
+
 /* role.c: the domains of a domain admin, inside its account's change. list: ;-separated. */
 int value_role(const char *text, enum account_role *ret, struct errinfo *ei);
 int admin_domains_replace(struct change *ch, int64_t account_id, const char *list);

@@ -181,6 +181,8 @@ static int create_in(struct change *ch, void *arg)
         r = note_differences(ch, &blank, &row);
     if (r == 0)
         r = write_password(ch, row.id, &ac->pw);
+    if (r == 0)
+        r = options_write(ch, row.id, &ac->addr, ac->spec);
     if (r == 0 && ac->spec->aliases)
         r = alias_replace_for_account(ch, row.id, &ac->addr, ac->spec->aliases);
     if (r == 0 && ac->spec->admin_domains)
@@ -209,6 +211,8 @@ static int update_in(struct change *ch, void *arg)
                    is.max_message, (int64_t)is.local_only, (int64_t)is.role, is.id);
     if (r == 0)
         r = note_differences(ch, &was, &is);
+    if (r == 0)
+        r = options_write(ch, is.id, &ac->addr, ac->spec);
     if (r == 0 && ac->spec->password)
         r = write_password(ch, is.id, &ac->pw);
     if (r == 0 && ac->spec->password)
@@ -233,6 +237,7 @@ static int delete_in(struct change *ch, void *arg)
         "DELETE FROM api_token WHERE account_id = ?",
         "DELETE FROM sieve_script WHERE account_id = ?",
         "DELETE FROM sieve_seen WHERE account_id = ?",
+        "DELETE FROM account_option WHERE account_id = ?",
         "DELETE FROM account WHERE id = ?",
     };
     struct account_change *ac = arg;

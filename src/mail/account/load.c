@@ -86,6 +86,7 @@ static void account_obj_free(struct obj *o)
     free(a->acc.local);
     free(a->acc.domain);
     free(a->acc.name);
+    options_free(&a->acc);
     free(a);
 }
 
@@ -133,6 +134,11 @@ static struct obj *account_make(struct db_stmt *s)
     return &account_from_row(s)->o;
 }
 
+static int account_fill(struct view *v, struct obj *o, struct errinfo *ei)
+{
+    return options_load(v, &container_of(o, struct account_obj, o)->acc, ei);
+}
+
 /* --- one row through the caches --- */
 
 struct lookup {
@@ -141,6 +147,7 @@ struct lookup {
     const char *sql, *fmt; /* the parameter is num for "i", key for "v" */
     int64_t num;
     struct obj *(*make)(struct db_stmt *s);
+    int (*fill)(struct view *v, struct obj *o, struct errinfo *ei); /* the rest; may be NULL */
 };
 
 static int load_one(struct view *v, const struct lookup *l, struct obj **ret, struct errinfo *ei)
@@ -164,6 +171,11 @@ static int load_one(struct view *v, const struct lookup *l, struct obj **ret, st
         return view_error(r, ei);
     if (r == 1)
         o = l->make(s);
+    r = o && l->fill ? l->fill(v, o, ei) : 0;
+    if (r < 0) {
+        obj_unref(o);
+        return view_error(r, ei);
+    }
     if (l->kind)
         accounts_remember(v->a, l->kind, l->key, v->stamp, o);
     *ret = o;
@@ -209,7 +221,8 @@ int load_account(struct view *v, struct sv address, struct account_obj **ret, st
                                        .key = address,
                                        .sql = ACCOUNT_COLUMNS " WHERE a.address = ?",
                                        .fmt = "v",
-                                       .make = account_make },
+                                       .make = account_make,
+                                       .fill = account_fill },
                      &o, ei);
     if (r == 0)
         *ret = container_of(o, struct account_obj, o);
@@ -225,7 +238,8 @@ int load_account_id(struct view *v, int64_t id, struct account_obj **ret, struct
                                        .sql = ACCOUNT_COLUMNS " WHERE a.id = ?",
                                        .fmt = "i",
                                        .num = id,
-                                       .make = account_make },
+                                       .make = account_make,
+                                       .fill = account_fill },
                      &o, ei);
     if (r == 0)
         *ret = container_of(o, struct account_obj, o);
@@ -242,7 +256,8 @@ int load_first_account(struct view *v, int64_t domain_id, struct account_obj **r
                                                           " ORDER BY a.id LIMIT 1",
                                    .fmt = "i",
                                    .num = domain_id,
-                                   .make = account_make },
+                                   .make = account_make,
+                                   .fill = account_fill },
                  &o, ei);
     if (r == 0)
         *ret = container_of(o, struct account_obj, o);

@@ -306,3 +306,31 @@ bool account_owns_address(struct accounts *a, const struct account *acc, struct 
     obj_unref(&o->o);
     return owns;
 }
+
+bool account_stores(const struct account *acc)
+{
+    return !account_is(acc, OPT_NULL_MAILBOX) &&
+           (!acc->option[OPT_FORWARD_TO] || account_is(acc, OPT_KEEP_COPY));
+}
+
+/* The account itself is nowhere. A database that cannot tell now does not make mail be refused. */
+static bool leads_somewhere(struct accounts *a, const struct account *acc, struct sv target)
+{
+    struct resolved to = { 0 };
+    if (account_resolve(a, target, &to, NULL) < 0)
+        return true;
+    bool yes = to.kind == RESOLVE_REMOTE || to.kind == RESOLVE_DISCARD || to.n_forward;
+    for (size_t i = 0; i < to.n; i++)
+        yes = yes || to.accounts[i]->id != acc->id;
+    resolved_done(&to);
+    return yes;
+}
+
+bool account_can_receive(struct accounts *a, const struct account *acc)
+{
+    struct sv rest = sv_c(account_option(acc, OPT_FORWARD_TO));
+    bool yes = !account_is(acc, OPT_NULL_MAILBOX);
+    while (rest.n && !yes)
+        yes = leads_somewhere(a, acc, sv_split(&rest, ';'));
+    return yes;
+}

@@ -157,10 +157,19 @@ static const char sieve_v4[] =
     "CREATE UNIQUE INDEX sieve_seen_key ON sieve_seen (account_id, id);"
     "CREATE INDEX sieve_seen_expires ON sieve_seen (expires_ms)";
 
+static const char options_v5[] =
+    /* Fields of accounts that most do not use: a row each that is not at its default (option.c). */
+    "CREATE TABLE account_option ("
+    " account_id BIGINT NOT NULL,"
+    " name {TEXT_KEY} NOT NULL,"
+    " value {TEXT} NOT NULL);"
+    "CREATE UNIQUE INDEX account_option_key ON account_option (account_id, name)";
+
 const struct db_migration account_migrations[] = {
     { 1, "domains, accounts, credentials, audit, settings", accounts_v1 },
     { 2, "administrators, signed-in consoles, tokens", admins_v2 },
     { 3, "annotations of charts", charts_v3 },
     { 4, "Sieve scripts and what they remember", sieve_v4 },
+    { 5, "further fields of accounts", options_v5 },
 };
 const size_t account_migrations_count = ARRAY_LEN(account_migrations);

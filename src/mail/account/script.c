@@ -92,7 +92,7 @@ void active_script_unref(const struct active_script *s)
 
 struct script_change {
     struct addr addr;
-    struct sv name, content;
+    struct sv name, new_name, content;
     int64_t max_scripts;
 };
 
@@ -151,14 +151,19 @@ static int note(struct change *ch, struct sv name, const char *old_value, const 
     return change_note(ch, field, old_value, new_value);
 }
 
+static int too_many(int64_t n, struct errinfo *ei)
+{
+    return err_set(ei, E_LIMIT,
+                   "there are %" PRId64 " scripts (sieve.max_scripts); delete one first", n);
+}
+
 static int insert(struct change *ch, int64_t id, const struct script_change *sc)
 {
     int64_t n = 0;
     int r = db_value(ch->c, &n, ch->ei, "SELECT COUNT(*) FROM sieve_script WHERE account_id = ?",
                      "i", id);
     if (r == 0 && n >= sc->max_scripts)
-        return err_set(ch->ei, E_LIMIT,
-                       "there are %" PRId64 " scripts (sieve.max_scripts); delete one first", n);
+        return too_many(n, ch->ei);
     if (r == 0)
         r = db_run(ch->c, ch->ei,
                    "INSERT INTO sieve_script (account_id, name, content, active, changed_ms)"
@@ -202,6 +207,28 @@ static int delete_in(struct change *ch, void *arg)
         r = db_run(ch->c, ch->ei, "DELETE FROM sieve_script WHERE account_id = ? AND name = ?",
                    "iv", id, sc->name);
     return r < 0 ? r : note(ch, sc->name, "existed", NULL);
+}
+
+/* An active one stays active. */
+static int rename_in(struct change *ch, void *arg)
+{
+    const struct script_change *sc = arg;
+    int64_t id = 0, active = 0;
+    int r = find_id(ch->c, &sc->addr, &id, ch->ei);
+    if (r == 0)
+        r = find_script(ch, id, sc->name, &active);
+    if (r < 0)
+        return r;
+    r = find_script(ch, id, sc->new_name, &active);
+    if (r == 0)
+        return err_set(ch->ei, E_EXISTS, "there is a script '" SV_FMT "' already",
+                       SV_ARG(sc->new_name));
+    if (r != E_NOTFOUND)
+        return r;
+    r = db_run(ch->c, ch->ei, "UPDATE sieve_script SET name = ? WHERE account_id = ? AND name = ?",
+               "viv", sc->new_name, id, sc->name);
+    _cleanup_(freep) char *old_name = sv_dup(sc->name), *new_name = sv_dup(sc->new_name);
+    return r < 0 ? r : note(ch, sc->name, old_name, new_name);
 }
 
 static int activate_in(struct change *ch, void *arg)
@@ -248,6 +275,14 @@ int account_script_delete(struct accounts *a, const char *admin, struct sv addre
     return change_script(a, admin, address, &sc, delete_in, ei);
 }
 
+int account_script_rename(struct accounts *a, const char *admin, struct sv address, struct sv name,
+                          struct sv new_name, struct errinfo *ei)
+{
+    struct script_change sc = { .name = name, .new_name = new_name };
+    int r = check_name(new_name, ei);
+    return r < 0 ? r : change_script(a, admin, address, &sc, rename_in, ei);
+}
+
 int account_script_activate(struct accounts *a, const char *admin, struct sv address,
                             struct sv name, struct errinfo *ei)
 {
@@ -277,12 +312,12 @@ int account_script_each(struct accounts *a, struct sv address,
     int r = begin_read(a, address, &c, &id, ei);
     if (r == 0)
         r = db_query(c, &s, ei,
-                     "SELECT name, content, active, changed_ms FROM sieve_script"
+                     "SELECT name, LENGTH(content), active, changed_ms FROM sieve_script"
                      " WHERE account_id = ? ORDER BY name",
                      "i", id);
     while (r == 0 && (r = db_step(s, ei)) == 1) {
         _cleanup_(freep) char *name = sv_dup(db_col_text(s, 0));
-        struct script_info i = { name, db_col_blob(s, 1).n, db_col_int(s, 2) != 0,
+        struct script_info i = { name, (uint64_t)db_col_int(s, 1), db_col_int(s, 2) != 0,
                                  db_col_int(s, 3) };
         r = fn(&i, arg) ? 0 : 1;
     }
@@ -305,6 +340,32 @@ int account_script_get(struct accounts *a, struct sv address, struct sv name, st
     if (r == 0)
         return err_set(ei, E_NOTFOUND, "there is no script '" SV_FMT "'", SV_ARG(name));
     return r < 0 ? r : buf_add_sv(ret, db_col_blob(s, 0));
+}
+
+struct counting {
+    struct sv name;
+    int64_t n;
+    bool there;
+};
+
+static bool count_script(const struct script_info *i, void *arg)
+{
+    struct counting *x = arg;
+    x->n++;
+    x->there |= sv_eq(sv_c(i->name), x->name);
+    return true;
+}
+
+int account_script_room(struct accounts *a, struct sv address, struct sv name, struct errinfo *ei)
+{
+    _cleanup_(conf_unrefp) const struct conf *cf = conf_pin();
+    struct counting x = { .name = name };
+    int r = check_name(name, ei);
+    if (r == 0)
+        r = account_script_each(a, address, count_script, &x, ei);
+    if (r == 0 && !x.there && x.n >= cf->sieve.max_scripts)
+        r = too_many(x.n, ei);
+    return r;
 }
 
 /* --- memory --- */

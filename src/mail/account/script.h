@@ -29,6 +29,11 @@ int account_script_put(struct accounts *a, const char *admin, struct sv address,
 /* E_CONFLICT: it is active. */
 int account_script_delete(struct accounts *a, const char *admin, struct sv address, struct sv name,
                           struct errinfo *ei);
+/* E_EXISTS: the new name is taken; E_RANGE: it is no name. An active script stays active. */
+int account_script_rename(struct accounts *a, const char *admin, struct sv address, struct sv name,
+                          struct sv new_name, struct errinfo *ei);
+/* Could a script of this name be stored? E_RANGE: no name; E_LIMIT: too many scripts. */
+int account_script_room(struct accounts *a, struct sv address, struct sv name, struct errinfo *ei);
 /* name empty: none is active any more. */
 int account_script_activate(struct accounts *a, const char *admin, struct sv address,
                             struct sv name, struct errinfo *ei);

@@ -119,6 +119,32 @@ int web_session_find(struct accounts *a, struct sv secret, int64_t idle_ms, bool
     return r;
 }
 
+int web_session_each(struct accounts *a, int64_t account_id, int64_t idle_ms,
+                     bool (*fn)(const struct web_session *s, void *arg), void *arg,
+                     struct errinfo *ei)
+{
+    _cleanup_(db_putp) struct dbc *c = NULL;
+    _cleanup_(db_resetp) struct db_stmt *s = NULL;
+    int64_t now = clock_wall_ms();
+    int r = db_get(a->db, &c, ei);
+    if (r == 0)
+        r = db_query(c, &s, ei,
+                     "SELECT hash, peer, agent, created_ms, seen_ms, expires_ms FROM web_session"
+                     " WHERE account_id = ? AND expires_ms >= ? AND seen_ms >= ?"
+                     " ORDER BY created_ms DESC, hash",
+                     "iii", account_id, now, now - idle_ms);
+    while (r == 0 && (r = db_step(s, ei)) == 1) {
+        struct web_session w = { .created_ms = db_col_int(s, 3),
+                                 .seen_ms = db_col_int(s, 4),
+                                 .expires_ms = db_col_int(s, 5) };
+        sv_copy(w.hash, sizeof(w.hash), db_col_text(s, 0));
+        sv_copy(w.peer, sizeof(w.peer), db_col_text(s, 1));
+        sv_copy(w.agent, sizeof(w.agent), db_col_text(s, 2));
+        r = fn(&w, arg) ? 0 : 1;
+    }
+    return r < 0 ? r : 0;
+}
+
 int web_session_end(struct accounts *a, const char *hash, struct errinfo *ei)
 {
     _cleanup_(db_putp) struct dbc *c = NULL;
@@ -147,7 +173,7 @@ int web_sessions_end(struct change *ch, int64_t account_id, const char *keep, in
 
 struct sign_out {
     struct addr addr;
-    bool with_tokens;
+    bool with_sessions, with_tokens;
     int64_t sessions, tokens;
 };
 
@@ -159,7 +185,7 @@ static int sign_out_in(struct change *ch, void *arg)
                      addr_sv(&o->addr));
     if (r == E_NOTFOUND)
         return err_set(ch->ei, r, "account '%.150s' does not exist", o->addr.text);
-    if (r == 0)
+    if (r == 0 && o->with_sessions)
         r = web_sessions_end(ch, account, NULL, &o->sessions);
     if (r < 0 || !o->with_tokens)
         return r;
@@ -170,14 +196,28 @@ static int sign_out_in(struct change *ch, void *arg)
     return r < 0 ? r : change_note_int(ch, "tokens", o->tokens, 0);
 }
 
+static int run_sign_out(struct accounts *a, const char *admin, struct sv address,
+                        struct sign_out *o, struct errinfo *ei)
+{
+    int r = addr_parse(sv_trim(address), &o->addr, ei);
+    return r < 0 ? r : change_run(a, admin, "account", addr_sv(&o->addr), sign_out_in, o, ei);
+}
+
 int account_sign_out(struct accounts *a, const char *admin, struct sv address, bool with_tokens,
                      int64_t *ret_sessions, int64_t *ret_tokens, struct errinfo *ei)
 {
-    struct sign_out o = { .with_tokens = with_tokens };
-    int r = addr_parse(sv_trim(address), &o.addr, ei);
-    if (r == 0)
-        r = change_run(a, admin, "account", addr_sv(&o.addr), sign_out_in, &o, ei);
+    struct sign_out o = { .with_sessions = true, .with_tokens = with_tokens };
+    int r = run_sign_out(a, admin, address, &o, ei);
     *ret_sessions = o.sessions;
+    *ret_tokens = o.tokens;
+    return r;
+}
+
+int account_withdraw_tokens(struct accounts *a, const char *admin, struct sv address,
+                            int64_t *ret_tokens, struct errinfo *ei)
+{
+    struct sign_out o = { .with_tokens = true };
+    int r = run_sign_out(a, admin, address, &o, ei);
     *ret_tokens = o.tokens;
     return r;
 }

@@ -15,10 +15,23 @@ int web_session_create(struct accounts *a, int64_t account_id, const char *peer,
 int web_session_find(struct accounts *a, struct sv secret, int64_t idle_ms, bool used,
                      int64_t *ret_account, char ret_hash[WEB_SECRET], int64_t *ret_expires_ms,
                      struct errinfo *ei);
+struct web_session {
+    char hash[WEB_SECRET];
+    char peer[68], agent[204];
+    int64_t created_ms, seen_ms, expires_ms;
+};
+/* The sessions of an account that are neither expired nor idle for longer than idle_ms, the newest
+ * first; stops when fn returns false. */
+int web_session_each(struct accounts *a, int64_t account_id, int64_t idle_ms,
+                     bool (*fn)(const struct web_session *s, void *arg), void *arg,
+                     struct errinfo *ei);
 int web_session_end(struct accounts *a, const char *hash, struct errinfo *ei);
 /* Ends all sessions of an account, and withdraws its tokens; tells how many. Audited. */
 int account_sign_out(struct accounts *a, const char *admin, struct sv address, bool with_tokens,
                      int64_t *ret_sessions, int64_t *ret_tokens, struct errinfo *ei);
+/* Withdraws all tokens of an account; tells how many. Audited. */
+int account_withdraw_tokens(struct accounts *a, const char *admin, struct sv address,
+                            int64_t *ret_tokens, struct errinfo *ei);
 /* Is the session, not idle for longer than idle_ms, or token of this hash still there? */
 int web_proof_exists(struct accounts *a, const char *hash, int64_t idle_ms, struct errinfo *ei);
 

@@ -123,10 +123,11 @@ static void notify_delay(struct deliver *d, struct message *m)
 {
     _cleanup_(conf_unrefp) const struct conf *cf = conf_pin();
     int64_t after = cf->queue.delay_warning;
-    if (m->delay_told || !after || clock_wall_ms() - m->received_ms < after || !any(m, "delayed"))
+    if (m->delay_told || !after || clock_wall_ms() - m->received_ms < after ||
+        (!message_waiting(m, RCPT_LOCAL) && !message_waiting(m, RCPT_REMOTE)))
         return;
     m->delay_told = true;
-    if (!m->bounce && *m->sender)
+    if (any(m, "delayed") && !m->bounce && *m->sender)
         (void)send_dsn(d, m, "delayed");
 }
 

@@ -1,6 +1,5 @@
 /* Starting and stopping the delivery threads; the list of outgoing connections. */
 #include "base/clock.h"
-#include "base/hash.h"
 #include "mail/deliver/deliver_priv.h"
 #include "os/proc.h"
 #include "stats/shm.h"
@@ -129,7 +128,6 @@ int deliver_start(const struct deliver_opts *o, struct deliver **ret, struct err
     d->accounts = o->accounts;
     d->policy_dir = o->policy_dir ? xstrdup(o->policy_dir) : NULL;
     d->threads = xcalloc(local + remote, sizeof(*d->threads));
-    d->destinations = map_new();
     list_init(&d->sessions);
     pthread_mutex_init(&d->lock, NULL);
     cond_init(&d->ended);
@@ -171,7 +169,6 @@ void deliver_stop(struct deliver *d, int64_t deadline_ms)
     cancel_all(d);
     for (size_t i = 0; i < d->n_threads; i++)
         pthread_join(d->threads[i], NULL);
-    map_free(d->destinations, NULL);
     pthread_mutex_destroy(&d->lock);
     pthread_cond_destroy(&d->ended);
     pthread_cond_destroy(&d->connection_free);

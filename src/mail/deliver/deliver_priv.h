@@ -11,8 +11,6 @@
 
 enum { LOCAL_BATCH = 64 };
 
-struct destination;
-
 struct deliver {
     struct queue *queue;
     struct mailstore *store;
@@ -22,9 +20,8 @@ struct deliver {
     size_t n_threads, n_running;
     pthread_cond_t ended; /* a thread ended */
 
-    pthread_mutex_t lock;     /* guards everything below and n_running */
-    struct list sessions;     /* struct outgoing: connections and their cancel flags */
-    struct map *destinations; /* by lower-case domain: struct destination while used */
+    pthread_mutex_t lock; /* guards everything below and n_running */
+    struct list sessions; /* struct outgoing: connections and their cancel flags */
     unsigned n_connections;
     pthread_cond_t connection_free;
     atomic_bool stopping; /* new connections are not opened any more */
@@ -51,17 +48,18 @@ void *remote_run(void *arg);
 
 /* script.c: delivers to an account with an active Sieve script. */
 struct active_script;
+struct forward_plan;
 struct script_outcome {
     enum rcpt_state state;
     char text[600]; /* the answer */
     bool stored;    /* in a folder of the mailbox */
 };
-/* Runs the script and carries out what it says. First what the mailbox recognises when it is
- * repeated, then what leaves. -ESTALE: open the mailbox again and repeat. Other errors, E_QUOTA
- * too: nothing has left. */
+/* Runs the script and carries out what it says, and the account's forwarding (NULL: none). First
+ * what the mailbox recognises when it is repeated, then what leaves. -ESTALE: open the mailbox
+ * again and repeat. Other errors, E_QUOTA too: nothing has left. */
 int script_deliver(struct deliver *d, struct message *m, struct rcpt *r, const struct account *acc,
-                   const struct active_script *script, struct mailbox *mb,
-                   struct script_outcome *ret, struct errinfo *ei);
+                   const struct active_script *script, struct forward_plan *forward,
+                   struct mailbox *mb, struct script_outcome *ret, struct errinfo *ei);
 
 /* bounce.c: tells the sender what has newly become of the recipients (bounce, success, delay),
  * through the queue. Called before queue_settle: after a crash a notice may be repeated, but is not

@@ -3,7 +3,7 @@
  * Nothing is synced here: the queue's journal covers it until a checkpoint. */
 #include "base/clock.h"
 #include "mail/account/script.h"
-#include "mail/deliver/deliver_priv.h"
+#include "mail/deliver/forward.h"
 #include "os/proc.h"
 #include "stats/shm.h"
 
@@ -178,35 +178,89 @@ static int open_and_add(struct batch *b, struct put *puts, size_t n, const struc
     return r < 0 ? r : add_all(b, puts, n, mb, (uint64_t)MAX(acc->quota_bytes, 0), ei);
 }
 
-/* --- accounts with a Sieve script --- */
+/* --- accounts that forward or have a Sieve script: one message at a time --- */
 
 static int run_script(struct batch *b, const struct put *p, const struct account *acc,
-                      const struct active_script *script, struct script_outcome *ret,
-                      struct errinfo *ei)
+                      const struct active_script *script, struct forward_plan *forward,
+                      struct script_outcome *ret, struct errinfo *ei)
 {
     int r = 0;
     for (int i = 0; i < 2; i++) {
         _cleanup_(mailbox_unrefp) struct mailbox *mb = NULL;
         r = mailbox_open(b->d->store, acc->id, sv_c(acc->address), &mb, ei);
         if (r >= 0)
-            r = script_deliver(b->d, p->m, p->r, acc, script, mb, ret, ei);
+            r = script_deliver(b->d, p->m, p->r, acc, script, forward, mb, ret, ei);
         if (r != -ESTALE) /* else the index was made anew meanwhile */
             break;
     }
     return r;
 }
 
-static void deliver_scripted(struct batch *b, const struct put *puts, size_t n,
-                             const struct account *acc, const struct active_script *script)
+static int store_one(struct batch *b, const struct put *p, const struct account *acc,
+                     struct errinfo *ei)
+{
+    int r = 0;
+    for (int i = 0; i < 3; i++) {
+        _cleanup_(mailbox_unrefp) struct mailbox *mb = NULL;
+        struct mailbox_add a = make_add(b, p);
+        r = mailbox_open(b->d->store, acc->id, sv_c(acc->address), &mb, ei);
+        if (r >= 0)
+            r = mailbox_add(mb, mailbox_inbox_id(mb), &a, 1, false,
+                            (uint64_t)MAX(acc->quota_bytes, 0), NULL, NULL, ei);
+        if (r >= 0)
+            r = a.ret_error;
+        if (r == -ENOENT && b->stored[p->index].n)
+            buf_reset(&b->stored[p->index]); /* expunged just then */
+        else if (r != -ESTALE)
+            break;
+    }
+    return r;
+}
+
+static void decide(struct script_outcome *out, enum rcpt_state state, bool stored, const char *text)
+{
+    out->state = state;
+    out->stored = stored;
+    sv_copy(out->text, sizeof(out->text), sv_c(text));
+}
+
+/* The mailbox first, which knows the message when this is repeated; then what leaves. */
+static int forward_one(struct batch *b, const struct put *p, const struct account *acc,
+                       const struct active_script *script, struct script_outcome *out,
+                       struct errinfo *ei)
+{
+    struct forward_plan plan;
+    int r = forward_plan(b->d, p->m, p->r, acc, &plan, ei);
+    if (r >= 0 && *plan.refusal) {
+        decide(out, RCPT_FAILED, false, plan.refusal);
+    } else if (r >= 0 && plan.store && script) {
+        r = run_script(b, p, acc, script, &plan, out, ei);
+    } else if (r >= 0) {
+        r = plan.store ? store_one(b, p, acc, ei) : 0;
+        if (r >= 0)
+            r = forward_send(b->d, p->m, p->r, acc, &plan, ei);
+        if (r >= 0)
+            decide(out, RCPT_DELIVERED, plan.store,
+                   plan.store ? "250 2.1.5 Delivered to mailbox" : "250 2.1.5 Forwarded");
+    }
+    forward_done(&plan);
+    return r;
+}
+
+static void deliver_singly(struct batch *b, const struct put *puts, size_t n,
+                           const struct account *acc, const struct active_script *script)
 {
     struct script_outcome out = { .state = RCPT_WAITING };
     struct errinfo ei = { 0 };
     int r = 0;
     for (size_t i = 0; i < n; i++) {
-        if (i == 0 || puts[i].index != puts[i - 1].index) /* two addresses of one account: once */
-            r = run_script(b, &puts[i], acc, script, &out, &ei);
+        bool again = i && puts[i].index == puts[i - 1].index; /* two addresses of one account */
+        if (!again && forward_wanted(acc))
+            r = forward_one(b, &puts[i], acc, script, &out, &ei);
+        else if (!again)
+            r = run_script(b, &puts[i], acc, script, NULL, &out, &ei);
         if (r < 0)
-            answer_error(&puts[i], r, ei.text);
+            answer_error(&puts[i], r, *ei.text ? ei.text : err_name(r));
         else if (out.stored || out.state != RCPT_DELIVERED)
             answer(&puts[i], out.state, out.text);
         else
@@ -241,8 +295,8 @@ static void deliver_account(struct batch *b, struct put *puts, size_t n)
     }
     if (r >= 0)
         r = find_script(b, acc, &script, &ei);
-    if (script) {
-        deliver_scripted(b, puts, n, acc, script);
+    if (r >= 0 && (script || forward_wanted(acc))) {
+        deliver_singly(b, puts, n, acc, script);
         return;
     }
     if (r >= 0)

@@ -1,44 +1,38 @@
-/* Remote delivery: takes one message at a time, groups its recipients by destination, and sends to
- * one destination after the other. At most deliver.per_destination connections go to one
- * destination; what is more is parked there and picked up by the connections that are open, which
- * are used again that way. */
+/* Remote delivery: takes a message with a place at one destination, sends it to its recipients
+ * there, and goes on with the next message for that destination over the same connection. The queue
+ * decides who comes next and how many may be at one destination; it is told what the other side
+ * did. */
 #include "base/clock.h"
-#include "base/hash.h"
 #include "mail/deliver/smtp_client.h"
 #include "os/proc.h"
 #include "stats/shm.h"
 
-enum { MESSAGES_PER_CONNECTION = 100, RCPTS_PER_TRANSACTION = 100 };
-
-struct job {          /* a taken message */
-    struct list link; /* in destination.parked */
-    struct job *next; /* in a thread's work */
-    struct message *m;
-    bool *tried; /* by recipient */
-    bool paused; /* its content may be gone from memory */
+enum {
+    RCPTS_PER_TRANSACTION = 100,
+    FEW_RCPTS = 20, /* of a message whose result is recorded after each destination */
 };
 
-struct destination { /* deliver.lock guards it */
+struct job { /* a taken message */
+    struct message *m;
+    bool *tried; /* by recipient */
+};
+
+struct session { /* a thread's, while it is at one destination */
+    struct deliver *d;
+    const struct conf *cf;
+    struct smtp_client s;
     char key[300];
-    unsigned active;
-    struct list parked; /* struct job */
+    bool given_up; /* the destination cannot be reached, for the reason why */
+    struct failure why;
+    unsigned messages;
+    int64_t began_ms; /* monotonic */
 };
 
 /* --- jobs --- */
 
-static struct job *job_new(struct message *m)
+static struct job job_new(struct message *m)
 {
-    struct job *j = xcalloc(1, sizeof(*j));
-    j->m = m;
-    j->tried = xcalloc(m->n_rcpts + 1, sizeof(*j->tried));
-    list_init(&j->link);
-    return j;
-}
-
-static void job_free(struct job *j)
-{
-    free(j->tried);
-    free(j);
+    return (struct job){ m, xcalloc(m->n_rcpts + 1, sizeof(bool)) };
 }
 
 static bool open_rcpt(const struct job *j, size_t i)
@@ -117,6 +111,15 @@ static void expire(struct rcpt *r)
     message_set(&r->answer, sv_c(text));
 }
 
+/* An administrator wants it to go back, whatever still waits. */
+static void give_back(struct message *m)
+{
+    for (size_t i = 0; i < m->n_rcpts; i++)
+        if (m->rcpts[i].state == RCPT_WAITING && m->rcpts[i].kind != RCPT_DISCARD)
+            smtp_answer(&m->rcpts[i], RCPT_FAILED,
+                        "554 5.7.0 Returned to the sender by an administrator", "");
+}
+
 static bool untouched(const struct job *j)
 {
     for (size_t i = 0; i < j->m->n_rcpts; i++)
@@ -125,25 +128,34 @@ static bool untouched(const struct job *j)
     return next_rcpt(j) < j->m->n_rcpts;
 }
 
-static void finish(struct deliver *d, struct job *j)
+/* Records what became of it. more: the next message for the destination is wanted; returns it. */
+static struct message *finish(struct deliver *d, struct job *j, bool more)
 {
-    struct message *m = j->m;
+    struct message *m = j->m, *next = NULL;
     bool stopping = atomic_load(&d->stopping);
     if (stopping && untouched(j)) {
-        job_free(j);
+        free(j->tried);
         queue_give_back(d->queue, m, RCPT_REMOTE);
-        return;
+        return NULL;
     }
     if (stopping)
         m->next_try_ms = clock_wall_ms(); /* not the recipients' fault: soon after the next start */
     tell_results(m, j);
+    for (size_t i = 0; i < m->n_rcpts; i++)
+        m->rcpts[i].skipped = open_rcpt(j, i);
+    if (m->returning)
+        give_back(m);
     if (queue_expired(d->queue, m))
         for (size_t i = 0; i < m->n_rcpts; i++)
             if (m->rcpts[i].kind == RCPT_REMOTE && m->rcpts[i].state == RCPT_WAITING)
                 expire(&m->rcpts[i]);
     bounce_notify(d, m);
-    job_free(j);
-    queue_settle(d->queue, m, RCPT_REMOTE);
+    free(j->tried);
+    if (more && !stopping)
+        next = queue_settle_next(d->queue, m);
+    else
+        queue_settle(d->queue, m, RCPT_REMOTE);
+    return next;
 }
 
 static void fail_group(const struct conf *cf, struct job *j, const char *key,
@@ -155,49 +167,6 @@ static void fail_group(const struct conf *cf, struct job *j, const char *key,
         for (size_t i = 0; i < n; i++)
             smtp_answer(list[i], why->permanent ? RCPT_FAILED : RCPT_WAITING, why->answer,
                         why->mta);
-}
-
-/* --- destinations --- */
-
-/* A place at the destination, or NULL: the job is parked there. */
-static struct destination *enter(struct deliver *d, const struct conf *cf, const char *key,
-                                 struct job *j)
-{
-    pthread_mutex_lock(&d->lock);
-    struct destination *dest = map_get(d->destinations, sv_c(key));
-    if (!dest) {
-        dest = xcalloc(1, sizeof(*dest));
-        snprintf(dest->key, sizeof(dest->key), "%s", key);
-        list_init(&dest->parked);
-        map_put(d->destinations, sv_c(key), dest);
-    }
-    bool full = dest->active >= cf->deliver.per_destination;
-    if (full) {
-        if (!j->paused)
-            queue_pause(d->queue, j->m);
-        j->paused = true;
-        list_add_tail(&dest->parked, &j->link);
-    } else {
-        dest->active++;
-    }
-    pthread_mutex_unlock(&d->lock);
-    return full ? NULL : dest;
-}
-
-/* The next parked job, or NULL: then the place is given up. */
-static struct job *next_parked(struct deliver *d, struct destination *dest)
-{
-    struct job *j = NULL;
-    pthread_mutex_lock(&d->lock);
-    if (!list_empty(&dest->parked)) {
-        j = container_of(dest->parked.next, struct job, link);
-        list_del(&j->link);
-    } else if (--dest->active == 0) {
-        map_del(d->destinations, sv_c(dest->key));
-        free(dest);
-    }
-    pthread_mutex_unlock(&d->lock);
-    return j;
 }
 
 /* --- sending --- */
@@ -240,6 +209,19 @@ static int transactions(struct smtp_client *s, struct job *j, struct rcpt **list
     return r;
 }
 
+static bool has_rcpt_at(const struct session *x, const struct job *j)
+{
+    char key[300];
+    for (size_t i = 0; i < j->m->n_rcpts; i++) {
+        if (!open_rcpt(j, i))
+            continue;
+        route_key(x->cf, sv_c(j->m->rcpts[i].address), key);
+        if (strcmp(key, x->key) == 0)
+            return true;
+    }
+    return false;
+}
+
 static int connect_for(struct smtp_client *s, struct job *j, const char *key, struct failure *why)
 {
     size_t i = next_rcpt(j);
@@ -262,86 +244,44 @@ static int connect_for(struct smtp_client *s, struct job *j, const char *key, st
     return r;
 }
 
-/* All of the job's recipients at this destination. False: the destination cannot be reached now
- * (*why). */
-static bool send_job(struct smtp_client *s, struct job *j, const char *key, struct failure *why)
+/* The connection broke. True: it had become too old before anything was said, so the recipients are
+ * tried once more. */
+static bool once_more(struct session *x, struct job *j, struct rcpt *const *list, size_t n,
+                      bool reused, int r)
 {
+    bool nothing_said =
+        strcmp(x->s.waiting_for, "MAIL") == 0 || strcmp(x->s.waiting_for, "RSET") == 0;
+    smtp_disconnect(&x->s);
+    if (!reused || !nothing_said || r == E_CANCELLED)
+        return false;
+    for (size_t k = 0; k < n; k++)
+        j->tried[list[k] - j->m->rcpts] = false;
+    return true;
+}
+
+/* All of the job's recipients at this destination. */
+static void send_job(struct session *x, struct job *j)
+{
+    struct smtp_client *s = &x->s;
     struct rcpt *list[RCPTS_PER_TRANSACTION];
-    if (s->c && s->sent >= MESSAGES_PER_CONNECTION)
-        smtp_disconnect(s);
-    for (;;) {
-        size_t i = next_rcpt(j);
-        if (i == j->m->n_rcpts)
-            return true;
+    while (!x->given_up && has_rcpt_at(x, j)) {
         if (!s->log.message_id) /* also of a further connection for the same message */
             log_message(s, j->m);
         bool reused = s->c;
-        if (!s->c && connect_for(s, j, key, why) < 0)
-            return false;
-        size_t n = group(s->cf, j, key, list, ARRAY_LEN(list));
-        if (!n)
-            return true;
-        int r = transactions(s, j, list, n);
-        if (r >= 0)
-            continue;
-        bool nothing_said =
-            strcmp(s->waiting_for, "MAIL") == 0 || strcmp(s->waiting_for, "RSET") == 0;
-        smtp_disconnect(s);
-        if (reused && nothing_said &&
-            r != E_CANCELLED) /* it had become too old: once more, afresh */
-            for (size_t k = 0; k < n; k++)
-                j->tried[list[k] - j->m->rcpts] = false;
-    }
-}
-
-static bool resume(struct deliver *d, const struct conf *cf, struct job *j, const char *key)
-{
-    int r = j->paused ? queue_resume(d->queue, j->m) : 0;
-    if (r >= 0) {
-        j->paused = false;
-        return true;
-    }
-    struct failure f;
-    failure_set(&f, false, "451 4.3.0 The message cannot be read here: %s", err_name(r));
-    fail_group(cf, j, key, &f);
-    return false;
-}
-
-static void push(struct job **work, struct job *j)
-{
-    j->next = *work;
-    *work = j;
-}
-
-/* Serves the job, then what has been parked at its destination. Jobs with recipients elsewhere go
- * to *rest. */
-static void serve(struct deliver *d, const struct conf *cf, struct destination *dest, struct job *j,
-                  struct job **rest)
-{
-    struct smtp_client s;
-    struct failure why = { 0 };
-    char key[300];
-    bool reachable = true;
-    memcpy(key, dest->key, sizeof(key));
-    smtp_begin(&s, d, cf);
-    do {
-        if (reachable && !atomic_load(&d->stopping) && resume(d, cf, j, key))
-            reachable = send_job(&s, j, key, &why);
-        if (!reachable)
-            fail_group(cf, j, key, &why);
-        s.log.message_id = NULL; /* the message may be gone before the connection is */
-        if (!atomic_load(&d->stopping) && next_rcpt(j) < j->m->n_rcpts)
-            push(rest, j);
-        else
-            finish(d, j);
-        if (atomic_load(&s.out.cancel)) { /* killed: this message waits, the others go on */
-            smtp_end(&s);
-            smtp_begin(&s, d, cf);
-            reachable = true;
+        int r = reused ? 0 : connect_for(s, j, x->key, &x->why);
+        if (r < 0) {
+            x->given_up = true;
+            if (r != E_CANCELLED && !x->why.permanent)
+                queue_tell(x->d->queue, j->m, QUEUE_PEER_FAILED, x->why.answer);
+            return;
         }
-        j = next_parked(d, dest);
-    } while (j);
-    smtp_end(&s);
+        size_t n = group(x->cf, j, x->key, list, ARRAY_LEN(list));
+        r = transactions(s, j, list, n);
+        if (r >= 0)
+            queue_tell(x->d->queue, j->m, QUEUE_PEER_ANSWERED, NULL);
+        else if (!once_more(x, j, list, n, reused, r) && r != E_CANCELLED)
+            queue_tell(x->d->queue, j->m, QUEUE_PEER_FAILED, list[0]->answer);
+    }
 }
 
 static bool too_many_hops(struct job *j, const struct conf *cf)
@@ -354,25 +294,62 @@ static bool too_many_hops(struct job *j, const struct conf *cf)
     return true;
 }
 
-static void run_job(struct deliver *d, struct job *first)
+/* A message of many destinations is recorded when all were visited that are free: a record holds
+ * all recipients. */
+static bool go_on(struct session *x, struct job *j)
+{
+    return j->m->n_rcpts > FEW_RCPTS && next_rcpt(j) < j->m->n_rcpts &&
+           !atomic_load(&x->d->stopping) && queue_go_on(x->d->queue, j->m, j->tried);
+}
+
+static void begin_destination(struct session *x, const char *key)
+{
+    smtp_disconnect(&x->s);
+    memcpy(x->key, key, sizeof(x->key));
+    x->given_up = false;
+    x->messages = 0;
+    x->began_ms = clock_mono_ms();
+}
+
+static void end_kill(struct session *x) /* this message waits, the others go on */
+{
+    if (!atomic_load(&x->s.out.cancel))
+        return;
+    smtp_end(&x->s);
+    smtp_begin(&x->s, x->d, x->cf);
+    x->given_up = false;
+}
+
+static struct message *serve(struct session *x, struct message *m)
+{
+    struct job j = job_new(m);
+    char key[300];
+    bool placed = queue_where(x->d->queue, m, key) && !too_many_hops(&j, x->cf);
+    while (placed && !atomic_load(&x->d->stopping)) {
+        if (strcmp(x->key, key) != 0)
+            begin_destination(x, key);
+        send_job(x, &j);
+        if (x->given_up)
+            fail_group(x->cf, &j, key, &x->why);
+        x->messages++;
+        placed = go_on(x, &j) && queue_where(x->d->queue, m, key);
+    }
+    x->s.log.message_id = NULL; /* the message may be gone before the connection is */
+    end_kill(x);
+    bool more = (!x->given_up || x->why.permanent) &&
+                x->messages < (unsigned)x->cf->deliver.session_messages &&
+                clock_mono_ms() - x->began_ms < x->cf->deliver.session_time;
+    return finish(x->d, &j, more);
+}
+
+static void run_session(struct deliver *d, struct message *m)
 {
     _cleanup_(conf_unrefp) const struct conf *cf = conf_pin();
-    struct job *work = NULL;
-    char key[300];
-    push(&work, first);
-    while (work) {
-        struct job *j = work;
-        work = j->next;
-        size_t i = next_rcpt(j);
-        if (i == j->m->n_rcpts || too_many_hops(j, cf) || atomic_load(&d->stopping)) {
-            finish(d, j);
-            continue;
-        }
-        route_key(cf, sv_c(j->m->rcpts[i].address), key);
-        struct destination *dest = enter(d, cf, key, j);
-        if (dest)
-            serve(d, cf, dest, j, &work);
-    }
+    struct session x = { .d = d, .cf = cf };
+    smtp_begin(&x.s, d, cf);
+    while (m)
+        m = serve(&x, m);
+    smtp_end(&x.s);
 }
 
 void *remote_run(void *arg)
@@ -381,6 +358,6 @@ void *remote_run(void *arg)
     struct message *m;
     os_thread_name("remote");
     while (queue_take(d->queue, RCPT_REMOTE, &m, 1))
-        run_job(d, job_new(m));
+        run_session(d, m);
     return NULL;
 }

@@ -10,10 +10,6 @@
 #include "base/hash.h"
 #include "mail/deliver/script_priv.h"
 
-#include <fcntl.h>
-#include <sys/mman.h>
-#include <unistd.h>
-
 enum { MAX_FLAGS = 64 };
 
 /* --- what the script asks --- */
@@ -32,26 +28,6 @@ static int seen(void *arg, struct sv id, int64_t seconds _unused_, bool refresh 
 {
     struct script_run *x = arg;
     return account_script_seen(x->d->accounts, x->acc->id, 'd', id, x->m->key, NULL);
-}
-
-/* --- content --- */
-
-static int load_content(struct script_run *x, struct errinfo *ei)
-{
-    x->e.message = x->m->content;
-    if (x->m->content.p)
-        return 0;
-    _cleanup_(closep) int fd = open(x->m->spool_path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return err_set_errno(ei, -errno, "cannot read %.150s", x->m->spool_path);
-    if (!x->m->size)
-        return 0;
-    void *p = mmap(NULL, x->m->size, PROT_READ, MAP_PRIVATE, fd, 0);
-    if (p == MAP_FAILED)
-        return err_set_errno(ei, -errno, "cannot map %.150s", x->m->spool_path);
-    x->map = p;
-    x->e.message = sv_n(p, x->m->size);
-    return 0;
 }
 
 /* --- folders --- */
@@ -287,8 +263,8 @@ static int carry_out(struct script_run *x, struct script_outcome *ret, struct er
 }
 
 int script_deliver(struct deliver *d, struct message *m, struct rcpt *r, const struct account *acc,
-                   const struct active_script *script, struct mailbox *mb,
-                   struct script_outcome *ret, struct errinfo *ei)
+                   const struct active_script *script, struct forward_plan *forward,
+                   struct mailbox *mb, struct script_outcome *ret, struct errinfo *ei)
 {
     _cleanup_(conf_unrefp) const struct conf *cf = conf_pin();
     struct script_run x = { .d = d,
@@ -296,6 +272,7 @@ int script_deliver(struct deliver *d, struct message *m, struct rcpt *r, const s
                             .r = r,
                             .acc = acc,
                             .script = script,
+                            .forward = forward,
                             .cf = cf,
                             .mb = mb,
                             .log = deliver_ctx(m),
@@ -315,7 +292,8 @@ int script_deliver(struct deliver *d, struct message *m, struct rcpt *r, const s
     };
     deliver_hostname(cf, x.host);
     *ret = (struct script_outcome){ .state = RCPT_WAITING };
-    int e = load_content(&x, ei);
+    int e = content_view_open(m, &x.content, ei);
+    x.e.message = x.content.bytes;
     if (e >= 0) {
         e = sieve_run(&script->script, &x.e, &x.res);
         if (e < 0 && ei)
@@ -325,7 +303,6 @@ int script_deliver(struct deliver *d, struct message *m, struct rcpt *r, const s
         sieve_result_done(&x.res);
     }
     free(x.dropped);
-    if (x.map)
-        munmap(x.map, m->size);
+    content_view_close(&x.content);
     return e;
 }

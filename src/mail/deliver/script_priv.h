@@ -2,7 +2,7 @@
 #pragma once
 
 #include "mail/account/script.h"
-#include "mail/deliver/deliver_priv.h"
+#include "mail/deliver/forward.h"
 #include "mail/sieve/reply.h"
 
 struct script_run {
@@ -16,7 +16,8 @@ struct script_run {
     struct logctx log;
     struct sieve_env e;
     struct sieve_result res;
-    void *map;     /* content of a spool file */
+    struct forward_plan *forward; /* NULL: the account has none */
+    struct content_view content;
     bool *dropped; /* per action: a redirect that must not be sent */
     bool stored, sent;
     bool keep_instead; /* of a redirect that could not be queued */

@@ -2,9 +2,6 @@
  * queue, which has it durably before the delivery is recorded. */
 #include "base/clock.h"
 #include "mail/deliver/script_priv.h"
-#include "os/file.h"
-
-#include <unistd.h>
 
 static bool owns(void *arg, struct sv address)
 {
@@ -38,49 +35,12 @@ static void tell_sent(struct script_run *x, const struct sieve_action *a, const 
           F_KEY(child_key, m->key), F_STR(script, x->script->name), F_INT(line, a->line));
 }
 
-/* Recipients for an address: accounts here, or the address itself elsewhere. E_NOTFOUND: nobody. */
 static int add_target(struct script_run *x, struct message *m, struct sv target, struct errinfo *ei)
 {
-    struct resolved to = { 0 };
-    int r = account_resolve(x->d->accounts, target, &to, ei);
-    if (r >= 0 && to.kind == RESOLVE_REMOTE) {
-        message_add_rcpt(m, target, RCPT_REMOTE);
-    } else if (r >= 0 && (to.kind == RESOLVE_LOCAL || to.kind == RESOLVE_FORWARD)) {
-        for (size_t i = 0; i < to.n; i++)
-            message_add_rcpt(m, sv_c(to.accounts[i]->address), RCPT_LOCAL)->account_id =
-                to.accounts[i]->id;
-        for (size_t i = 0; i < to.n_forward; i++)
-            message_add_rcpt(m, sv_c(to.forward[i]), RCPT_REMOTE);
-    } else if (r >= 0 && to.kind != RESOLVE_DISCARD) {
-        r = err_set(ei, E_NOTFOUND, SV_FMT " does not exist here", SV_ARG(target));
-    }
-    resolved_done(&to);
-    return r == E_PARSE ? E_NOTFOUND : r;
-}
-
-static struct message *begin(struct script_run *x)
-{
-    struct message *m = message_new();
-    message_assign_ids(m);
-    m->session_id = x->m->session_id;
-    memcpy(m->original, x->m->id, sizeof(m->original));
-    return m;
-}
-
-static int accept(struct script_run *x, struct message *m, struct errinfo *ei)
-{
-    return m->n_rcpts ? queue_accept(x->d->queue, m, ei) : 0; /* 0: an alias to nobody */
+    return send_add_target(x->d, m, target, x->acc->address, 0, ei);
 }
 
 /* --- redirect --- */
-
-static bool has_remote(const struct message *m)
-{
-    for (size_t i = 0; i < m->n_rcpts; i++)
-        if (m->rcpts[i].kind == RCPT_REMOTE)
-            return true;
-    return false;
-}
 
 /* NULL: it may be sent. */
 static const char *redirect_refusal(struct script_run *x, const struct sieve_action *a,
@@ -95,7 +55,7 @@ static const char *redirect_refusal(struct script_run *x, const struct sieve_act
     int r = add_target(x, probe, a->target, ei);
     if (r == E_NOTFOUND)
         return ei->text;
-    if (r >= 0 && x->acc->local_only && has_remote(probe))
+    if (r >= 0 && x->acc->local_only && send_has_remote(probe))
         return "the account may send to local domains only";
     *ret = r;
     return NULL;
@@ -118,35 +78,22 @@ int script_plan(struct script_run *x, struct errinfo *ei)
     return 0;
 }
 
-/* Content in memory, or in a spool file when it is large. */
 static int fill(struct script_run *x, struct message *m, const struct sieve_action *a,
                 struct errinfo *ei)
 {
     _cleanup_(buf_done) struct buf head = { 0 };
-    _cleanup_(closep) int fd = -1;
     struct sieve_facts f = facts_for(x, m);
     struct sv header, body;
     sieve_content(&x->e, &x->res, a, &header, &body);
     buf_init(&head, header.n + body.n + 8 * KiB);
     int r = sieve_redirect_header(&x->e, &x->res, a, &f, &head);
-    if (r >= 0 && head.n + body.n <= (uint64_t)x->cf->queue.memory_limit) {
-        r = buf_add_sv(&head, body);
-        if (r >= 0)
-            message_take_content(m, &head);
-        return r;
-    }
-    m->size = head.n + body.n;
-    if (r >= 0)
-        r = queue_spool_begin(x->d->queue, m, &fd, ei);
-    if (r >= 0)
-        r = os_write_all(fd, head.p, head.n);
-    return r < 0 ? r : os_write_all(fd, body.p, body.n);
+    return r < 0 ? r : send_fill(x->d, x->cf, m, &head, body, ei);
 }
 
 /* All redirects of one form of the message in one message: it is queued for all or for none. */
 static int redirect(struct script_run *x, size_t first, struct errinfo *ei)
 {
-    _cleanup_(message_unrefp) struct message *m = begin(x);
+    _cleanup_(message_unrefp) struct message *m = send_begin(x->m);
     const struct sieve_action *a = &x->res.v[first];
     int r = 0;
     message_set(&m->sender, x->e.sender);
@@ -165,7 +112,7 @@ static int redirect(struct script_run *x, size_t first, struct errinfo *ei)
     if (r >= 0)
         r = fill(x, m, a, ei);
     if (r >= 0)
-        r = accept(x, m, ei);
+        r = send_accept(x->d, m, ei);
     if (r < 0)
         return r == E_NOTFOUND ? E_TEMP : r;
     x->sent = true;
@@ -193,7 +140,7 @@ static int send_own(struct script_run *x, struct message *m, struct buf *content
     m->bounce = true;
     m->body_8bit = true;
     message_take_content(m, content);
-    int r = accept(x, m, ei);
+    int r = send_accept(x->d, m, ei);
     if (r >= 0)
         tell_sent(x, a, what, m);
     return r;
@@ -201,7 +148,7 @@ static int send_own(struct script_run *x, struct message *m, struct buf *content
 
 static int vacation(struct script_run *x, const struct sieve_action *a, struct errinfo *ei)
 {
-    _cleanup_(message_unrefp) struct message *m = begin(x);
+    _cleanup_(message_unrefp) struct message *m = send_begin(x->m);
     _cleanup_(buf_done) struct buf b = { 0 }, id = { 0 };
     struct sieve_facts f = facts_for(x, m);
     const char *why = sieve_vacation_refusal(&x->e, &x->res, a, &f);
@@ -228,7 +175,7 @@ static int vacation(struct script_run *x, const struct sieve_action *a, struct e
 
 static int notify(struct script_run *x, const struct sieve_action *a, struct errinfo *ei)
 {
-    _cleanup_(message_unrefp) struct message *m = begin(x);
+    _cleanup_(message_unrefp) struct message *m = send_begin(x->m);
     _cleanup_(buf_done) struct buf b = { 0 };
     _cleanup_(mailto_done) struct mailto to;
     struct sieve_facts f = facts_for(x, m);
@@ -243,7 +190,7 @@ static int notify(struct script_run *x, const struct sieve_action *a, struct err
         r = add_target(x, m, sv_c(to.rcpt[i]), ei);
     if (r == E_NOTFOUND)
         why = ei->text;
-    else if (!why && x->acc->local_only && has_remote(m))
+    else if (!why && x->acc->local_only && send_has_remote(m))
         why = "the account may send to local domains only";
     if (!why && r >= 0)
         r = sieve_notice(&x->e, &x->res, a, &f, &to, &b);
@@ -254,11 +201,17 @@ static int notify(struct script_run *x, const struct sieve_action *a, struct err
     return r < 0 ? r : send_own(x, m, &b, a, "notification", ei);
 }
 
-/* Redirects first. When the first of them cannot be queued, all is tried again later; from then on
- * nothing is, as a repetition would send twice: a later redirect becomes a copy in the inbox, a
- * reply is left out. */
+/* The account's own forwarding and redirects first. When the first of them cannot be queued, all is
+ * tried again later; from then on nothing is, as a repetition would send twice: a later redirect
+ * becomes a copy in the inbox, a reply is left out. */
 int script_send(struct script_run *x, struct errinfo *ei)
 {
+    if (x->forward) {
+        int r = forward_send(x->d, x->m, x->r, x->acc, x->forward, ei);
+        if (r < 0)
+            return r;
+        x->sent = x->forward->m && x->forward->m->n_rcpts;
+    }
     for (size_t i = 0; i < x->res.n; i++) {
         const struct sieve_action *a = &x->res.v[i];
         if (a->kind != SIEVE_DO_REDIRECT || x->dropped[i])

@@ -4,6 +4,7 @@
 #include "base/codec.h"
 #include "log/log.h"
 #include "mail/deliver/smtp_client.h"
+#include "mail/deliver/srs.h"
 #include "proto/mime.h"
 #include "stats/shm.h"
 
@@ -161,6 +162,7 @@ struct tx {
     bool mail_ok, mail_failed, data_go;
     char mail_answer[1024];
     enum rcpt_state mail_state;
+    struct sv sender; /* in MAIL */
 };
 
 static enum rcpt_state state_of(int code)
@@ -221,7 +223,7 @@ static int send_mail(struct tx *t)
         (void)buf_addf(&p, " TRANSID=<%s@" SV_FMT ">", m->item,
                        SV_ARG(domain.n ? domain : sv_c(s->our_name)));
     s->in_transaction = true;
-    int r = smtp_send(s, "MAIL From:<%s>" SV_FMT, m->sender, SV_ARG(buf_sv(&p)));
+    int r = smtp_send(s, "MAIL From:<" SV_FMT ">" SV_FMT, SV_ARG(t->sender), SV_ARG(buf_sv(&p)));
     buf_done(&p);
     return r;
 }
@@ -441,6 +443,7 @@ static void summarize(struct tx *t, int64_t start, int r)
 
 int smtp_transaction(struct smtp_client *s, struct message *m, struct rcpt **list, size_t n)
 {
+    _cleanup_(buf_done) struct buf srs = { 0 };
     struct tx t = { .s = s, .m = m, .list = list, .n = n };
     int64_t start = clock_mono_ms();
     s->timed_out = false;
@@ -454,6 +457,8 @@ int smtp_transaction(struct smtp_client *s, struct message *m, struct rcpt **lis
         return 0;
     }
     t.accepted = xcalloc(n, sizeof(*t.accepted));
+    buf_init(&srs, 1 * KiB);
+    t.sender = srs_sender(s->d, s->cf, m, list, n, &srs);
     uint64_t begin = t.content.at;
     if (!refused_here(&t))
         r = run(&t);

@@ -8,7 +8,17 @@ enum {
     MIN_RCPT = 1 + 1 + 1 + 8 + 5 * 4, /* bytes of a recipient whose strings are empty */
 };
 
-enum { F_8BIT = 1, F_UTF8 = 2, F_BOUNCE = 4, F_DELAY_TOLD = 8, F_TRANSID = 16, F_KNOWN = 31 };
+enum {
+    F_8BIT = 1,
+    F_UTF8 = 2,
+    F_BOUNCE = 4,
+    F_DELAY_TOLD = 8,
+    F_TRANSID = 16,
+    F_HIGH = 32,
+    F_LOW = 64,
+    F_HELD = 128,
+    F_RETURNING = F_HIGH | F_LOW, /* has no priority any more */
+};
 
 /* --- writing --- */
 
@@ -44,7 +54,11 @@ int message_envelope_encode(const struct message *m, struct buf *out)
 {
     unsigned flags = (m->body_8bit ? F_8BIT : 0) | (m->smtputf8 ? F_UTF8 : 0) |
                      (m->bounce ? F_BOUNCE : 0) | (m->delay_told ? F_DELAY_TOLD : 0) |
-                     (*m->transid ? F_TRANSID : 0);
+                     (*m->transid ? F_TRANSID : 0) | (m->held ? F_HELD : 0) |
+                     (m->returning                   ? F_RETURNING
+                      : m->priority == PRIORITY_HIGH ? F_HIGH
+                      : m->priority == PRIORITY_LOW  ? F_LOW
+                                                     : 0);
     put_u64(out, VERSION, 1);
     put_u64(out, flags, 1);
     put_u64(out, (unsigned char)m->ret, 1);
@@ -136,8 +150,12 @@ static void get_rcpt(struct reader *r, struct message *m)
 static void get_head(struct reader *r, struct message *m)
 {
     uint64_t flags = get_u64(r, 1);
-    if (flags & ~(uint64_t)F_KNOWN)
-        r->bad = true;
+    m->returning = (flags & F_RETURNING) == F_RETURNING;
+    if (!m->returning)
+        m->priority = flags & F_HIGH  ? PRIORITY_HIGH
+                      : flags & F_LOW ? PRIORITY_LOW
+                                      : PRIORITY_NORMAL;
+    m->held = flags & F_HELD;
     m->body_8bit = flags & F_8BIT;
     m->smtputf8 = flags & F_UTF8;
     m->bounce = flags & F_BOUNCE;

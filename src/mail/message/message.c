@@ -25,6 +25,7 @@ struct message *message_new(void)
     do
         m->key = rand_u64();
     while (m->key == 0);
+    m->priority = PRIORITY_NORMAL;
     m->sender = m->auth_user = m->envid = m->transid = m->spool_path = empty;
     return m;
 }

@@ -15,6 +15,8 @@ enum rcpt_state {
     RCPT_FAILED,
     RCPT_RELAYED /* delivered, DSN duty passed on */
 };
+/* Which of the messages for other servers go first. */
+enum priority { PRIORITY_HIGH, PRIORITY_NORMAL, PRIORITY_LOW, PRIORITIES };
 /* RFC 3461 NOTIFY; 0 = default (failure, delay). */
 enum rcpt_notify { NOTIFY_NEVER = 1, NOTIFY_SUCCESS = 2, NOTIFY_FAILURE = 4, NOTIFY_DELAY = 8 };
 
@@ -29,6 +31,9 @@ struct rcpt {
     char *answer;     /* last answer or reason, "" = none yet: "550 5.1.1 User unknown" */
     char *remote_mta; /* host that gave it, "" */
     bool told;        /* the sender was told of this state (not stored: settled states were told) */
+    /* The queue's, not stored: */
+    bool skipped;   /* by its deliverer: waits, but no attempt was made */
+    int64_t due_ms; /* wall clock; 0 = now */
 };
 
 struct message {
@@ -60,6 +65,9 @@ struct message {
     uint64_t size;
 
     /* The queue's own. */
+    enum priority priority;
+    bool held;      /* by an administrator: no attempts */
+    bool returning; /* by an administrator: to its sender, as undeliverable */
     unsigned attempts;
     int64_t next_try_ms; /* wall clock */
     bool delay_told;

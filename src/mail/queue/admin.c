@@ -1,9 +1,15 @@
-/* What the administrator sees and does. The message of an item that is being delivered belongs to
- * its deliverer: what is shown of it comes from the item. */
+/* One message: viewing, and the actions of steer.c by its name. The message of an item that is
+ * being delivered belongs to its deliverer: what is shown of it comes from the item. */
 #include "base/clock.h"
 #include "mail/queue/queue_priv.h"
 
 #include <unistd.h>
+
+static struct sv stem(struct sv name)
+{
+    bool file = sv_iends(name, SV(".tms")) || sv_iends(name, SV(".tm$"));
+    return file ? sv_take(name, name.n - 4) : name;
+}
 
 static bool matches(const struct item *it, struct sv name)
 {
@@ -13,8 +19,7 @@ static bool matches(const struct item *it, struct sv name)
 /* The first committed item of that name. Locked. */
 static struct item *find(struct queue *q, struct sv name)
 {
-    if (sv_iends(name, SV(".tms")) || sv_iends(name, SV(".tm$")))
-        name = sv_take(name, name.n - 4);
+    name = stem(name);
     list_for_each(l, &q->items)
     {
         struct item *it = container_of(l, struct item, link);
@@ -22,34 +27,6 @@ static struct item *find(struct queue *q, struct sv name)
             return it;
     }
     return NULL;
-}
-
-void queue_each(struct queue *q, bool (*fn)(const struct queue_info *, void *arg), void *arg)
-{
-    pthread_mutex_lock(&q->lock);
-    list_for_each(l, &q->items)
-    {
-        struct item *it = container_of(l, struct item, link);
-        const struct message *m = it->m;
-        struct queue_info info = {
-            .item = m->item,
-            .id = m->id,
-            .sender = m->sender,
-            .rcpt = m->n_rcpts ? m->rcpts[it->first_waiting].address : "",
-            .original = m->n_rcpts ? m->rcpts[it->first_waiting].original : "",
-            .answer = it->answer ? it->answer : "",
-            .received_ms = m->received_ms,
-            .next_try_ms = it->next_try_ms,
-            .size = m->size,
-            .n_rcpts = (unsigned)m->n_rcpts,
-            .n_waiting = (unsigned)(it->waiting[RCPT_LOCAL] + it->waiting[RCPT_REMOTE]),
-            .attempts = it->attempts,
-            .active = it->active,
-        };
-        if (it->committed && !fn(&info, arg))
-            break;
-    }
-    pthread_mutex_unlock(&q->lock);
 }
 
 size_t queue_count(struct queue *q)
@@ -60,78 +37,35 @@ size_t queue_count(struct queue *q)
     return n;
 }
 
-static void retry(struct queue *q, struct item *it)
+static bool is_named(const struct queue_info *i, void *arg)
 {
-    it->due[RCPT_LOCAL] = it->due[RCPT_REMOTE] = 0;
-    if (it->active)
-        return;
-    it->next_try_ms = 0;
-    sched_place(q, it);
+    struct sv name = *(const struct sv *)arg;
+    return !name.n || sv_ieq(name, sv_c(i->item)) || sv_ieq(name, sv_c(i->id));
 }
 
 int queue_retry(struct queue *q, struct sv item_or_id)
 {
-    int n = 0;
-    pthread_mutex_lock(&q->lock);
-    if (item_or_id.n) {
-        struct item *it = find(q, item_or_id);
-        if (it)
-            retry(q, it);
-        n = it ? 1 : E_NOTFOUND;
-    } else {
-        list_for_each(l, &q->items)
-        {
-            struct item *it = container_of(l, struct item, link);
-            if (!it->committed)
-                continue;
-            retry(q, it);
-            n++;
-        }
-    }
-    pthread_mutex_unlock(&q->lock);
-    return n;
-}
-
-static int delete_found(struct queue *q, struct item *it, struct errinfo *ei)
-{
-    struct message *m = it->m;
-    if (it->active)
-        return err_set(ei, E_CONFLICT, "item %s is being delivered now; try again", m->item);
-    it->active = true; /* nobody takes it while the record is written */
-    sched_remove(q, it);
-    struct buf states;
-    buf_init(&states, 64 * MiB);
-    for (size_t i = 0; i < m->n_rcpts; i++) {
-        enum rcpt_state s = m->rcpts[i].state;
-        (void)buf_add_c(&states, (char)(s == RCPT_WAITING ? RCPT_FAILED : s));
-    }
-    struct jwrite w = { .type = REC_DONE,
-                        .key = m->key,
-                        .aux = it->version + 1,
-                        .payload = { buf_sv(&states), SV_NULL },
-                        .ent = &it->done };
-    jwrite_prepare(&w);
-    int r = journal_commit(&q->journal, &w);
-    it->active = false;
-    if (r < 0) {
-        sched_place(q, it);
-        err_set_errno(ei, r, "the deletion of item %s could not be recorded", m->item);
-    } else {
-        item_remove_files(q, it, it->has_local);
-        m->queue_data = NULL;
-        item_forget(q, it);
-    }
-    buf_done(&states);
-    return r;
+    struct sv name = stem(item_or_id);
+    struct queue_steer s = { .action = QUEUE_SEND_NOW, .want = is_named, .arg = &name };
+    struct queue_steered done;
+    (void)queue_steer(q, &s, &done, NULL); /* nothing is recorded */
+    size_t n = done.n[STEER_DONE] + done.n[STEER_BUSY];
+    return n || !name.n ? (int)n : E_NOTFOUND;
 }
 
 int queue_delete(struct queue *q, struct sv item_or_id, struct errinfo *ei)
 {
-    pthread_mutex_lock(&q->lock);
-    struct item *it = find(q, item_or_id);
-    int r = it ? delete_found(q, it, ei)
-               : err_set(ei, E_NOTFOUND, "no item '" SV_FMT "' in the queue", SV_ARG(item_or_id));
-    pthread_mutex_unlock(&q->lock);
+    struct sv name = stem(item_or_id);
+    struct queue_steer s = { .action = QUEUE_DELETE, .want = is_named, .arg = &name };
+    struct queue_steered done;
+    if (!name.n)
+        return err_set(ei, E_PARSE, "name a message");
+    int r = queue_steer(q, &s, &done, ei);
+    if (r >= 0 && done.n[STEER_BUSY])
+        r = err_set(ei, E_CONFLICT, "item " SV_FMT " is being delivered now; try again",
+                    SV_ARG(name));
+    else if (r >= 0 && !done.n[STEER_DONE])
+        r = err_set(ei, E_NOTFOUND, "no item '" SV_FMT "' in the queue", SV_ARG(item_or_id));
     return r;
 }
 

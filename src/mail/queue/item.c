@@ -9,6 +9,8 @@ struct item *item_new(struct message *m)
     it->m = message_ref(m);
     list_init(&it->link);
     list_init(&it->ready);
+    list_init(&it->wait.link);
+    list_init(&it->untold);
     jent_init(&it->content, it);
     jent_init(&it->state[0], it);
     jent_init(&it->state[1], it);
@@ -84,6 +86,7 @@ void item_forget(struct queue *q, struct item *it)
     q->mem_used -= it->counted;
     it->counted = 0;
     list_del(&it->link);
+    list_del(&it->untold);
     q->n_items--;
     item_unref(it);
 }

@@ -219,20 +219,42 @@ static void lead(struct journal *j, struct jwrite *self)
     pthread_mutex_lock(j->lock);
 }
 
-int journal_commit(struct journal *j, struct jwrite *w)
+/* w is in the list. first: nobody led when it came there. */
+static void wait_or_lead(struct journal *j, struct jwrite *w, bool first)
 {
-    *j->last = w;
-    j->last = &w->next;
-    if (j->leading) {
+    if (!first) {
         pthread_mutex_unlock(j->lock);
         uint32_t turn = futex_wait_while(&w->turn, TURN_WAIT);
         pthread_mutex_lock(j->lock);
         if (turn == TURN_DONE)
-            return w->result;
+            return;
     }
     j->leading = true;
     lead(j, w);
+}
+
+int journal_commit(struct journal *j, struct jwrite *w)
+{
+    *j->last = w;
+    j->last = &w->next;
+    wait_or_lead(j, w, !j->leading);
     return w->result;
+}
+
+int journal_commit_all(struct journal *j, struct jwrite *const *w, size_t n)
+{
+    bool first = !j->leading;
+    int r = 0;
+    for (size_t i = 0; i < n; i++) {
+        *j->last = w[i];
+        j->last = &w[i]->next;
+    }
+    for (size_t i = 0; i < n; i++) {
+        wait_or_lead(j, w[i], first && i == 0);
+        if (r >= 0)
+            r = w[i]->result;
+    }
+    return r;
 }
 
 /* Places as many of w as fit into the active segment. */

@@ -88,6 +88,8 @@ int journal_scan(struct journal *j, int (*fn)(void *arg, struct jseg *s, const s
 /* Appends and waits until it is durable. E_FULL: no room for another segment. After an error the
  * record may still be found by recovery: revoke it. */
 int journal_commit(struct journal *j, struct jwrite *w);
+/* The same for n: as few syncs as their size allows. The first error; each has its result. */
+int journal_commit_all(struct journal *j, struct jwrite *const *w, size_t n);
 /* Appends n records in order without sync: they survive the death of the process. */
 int journal_write(struct journal *j, struct jwrite *const *w, size_t n);
 /* Reads back a record's payload: its bytes [from, from + n). The lock is released meanwhile; the

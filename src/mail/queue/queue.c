@@ -22,17 +22,20 @@ static struct queue *queue_new(const struct queue_opts *o)
 {
     struct queue *q = xcalloc(1, sizeof(*q));
     pthread_mutex_init(&q->lock, NULL);
+    pthread_mutex_init(&q->pause_lock, NULL);
     q->io = queue_io_current();
     q->dir = xstrdup(o->dir);
     q->temp_dir = xstrdup(o->temp_dir);
     q->sync_path = xstrdup(o->sync_path);
     q->dir_fd = q->sync_fd = q->lock_fd = -1;
     list_init(&q->items);
-    for (int k = 0; k < KINDS; k++) {
-        list_init(&q->ready[k]);
-        q->later[k].kind = (enum rcpt_kind)k;
+    q->destination = o->destination;
+    list_init(&q->ready);
+    list_init(&q->notices);
+    list_init(&q->untold);
+    q->dests = dests_new();
+    for (int k = 0; k < KINDS; k++)
         cond_init(&q->take[k]);
-    }
     cond_init(&q->idle);
     cond_init(&q->work);
     cond_init(&q->work_done);
@@ -59,6 +62,8 @@ static void queue_free(struct queue *q)
     pthread_cond_destroy(&q->work);
     pthread_cond_destroy(&q->work_done);
     pthread_mutex_destroy(&q->lock);
+    pthread_mutex_destroy(&q->pause_lock);
+    pauses_done(&q->pauses);
     free(q->dir);
     free(q->temp_dir);
     free(q->sync_path);
@@ -124,6 +129,8 @@ static int open_all(struct queue *q, struct errinfo *ei)
     q->journal.need_work = need_work;
     q->journal.need_arg = q;
     r = journal_open(&q->journal, path, (uint64_t)cf->queue.journal_segment, q->io, &q->lock, ei);
+    if (r >= 0)
+        r = pauses_load(&q->pauses, q->dir, ei);
     if (r >= 0)
         r = recover_run(q, ei);
     if (r < 0)

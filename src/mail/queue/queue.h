@@ -12,6 +12,7 @@
 
 #include "mail/message/message.h"
 
+struct conf;
 struct queue;
 
 struct queue_opts {
@@ -19,6 +20,9 @@ struct queue_opts {
     const char *temp_dir;  /* <temp>/SMTP: emptied at open */
     const char *sync_path; /* a path on the mail store's file system, for the checkpoint */
     const char *server_id;
+    /* Key of the server that takes an address's mail: what has the same key may share a connection.
+     * NULL = its domain. */
+    void (*destination)(const struct conf *cf, struct sv address, char ret[300]);
 };
 int queue_open(const struct queue_opts *o, struct queue **ret, struct errinfo *ei); /* recovers */
 /* Ends queue_take waits for good; queue_accept and queue_settle still work. deliver_stop calls it.
@@ -41,25 +45,35 @@ bool queue_has_space(struct queue *q); /* cheap; MAIL answers 452 otherwise */
 
 /* Deliverers. Takes up to max messages that have waiting recipients of the kind and are due; blocks
  * until there is one, returns 0 at queue_close. The messages belong to the caller (counted) until
- * queue_settle. With RCPT_REMOTE the scheduler respects retry times; per-destination limits are the
- * caller's. */
+ * queue_settle. A message with RCPT_REMOTE comes with a place at one destination (queue_where),
+ * whose recipients are to be tried; the others are marked as skipped. */
 size_t queue_take(struct queue *q, enum rcpt_kind kind, struct message **ret, size_t max);
 /* Records what the deliverer wrote into the recipients' state/answer (only recipients of the kind
- * it took). Recipients still waiting: next attempt at m->next_try_ms (set by the caller; 0 = by
- * retry schedule). When none waits any more the item is finished and its files go. Drops the
- * reference of queue_take. */
+ * it took). Recipients still waiting and not skipped: next attempt at m->next_try_ms (set by the
+ * caller; 0 = by retry schedule). When none waits any more the item is finished and its files go.
+ * Drops the reference of queue_take. */
 void queue_settle(struct queue *q, struct message *m, enum rcpt_kind kind);
 /* The same for several: one write. */
 void queue_settle_all(struct queue *q, struct message **m, size_t n, enum rcpt_kind kind);
 /* Returns a taken message untouched: not an attempt. It is given out again at once. */
 void queue_give_back(struct queue *q, struct message *m, enum rcpt_kind kind);
-/* A taken message that has to wait for a connection: its content in memory is freed where it can be
- * read again, and comes back with queue_resume (E_TEMP ... when it cannot be read). */
-void queue_pause(struct queue *q, struct message *m);
-int queue_resume(struct queue *q, struct message *m);
+/* The same with a remote one; returns the next message for its destination, with the place there,
+ * or NULL: then the place is left. */
+struct message *queue_settle_next(struct queue *q, struct message *m);
+/* Destination of the place that a taken message has. False: none; its sender is to be told of a
+ * delay or of its end, no attempt is due. */
+bool queue_where(struct queue *q, const struct message *m, char ret[300]);
+/* What the destination did; answer: the reason of a failure. After failures it rests, and what
+ * waits for it waits without attempts. */
+enum queue_peer { QUEUE_PEER_ANSWERED, QUEUE_PEER_FAILED };
+void queue_tell(struct queue *q, struct message *m, enum queue_peer what, const char *answer);
+/* Goes on with a taken message at the destination of a recipient that is not tried, when one is
+ * free at once. False: settle it. The place that it had is left in any case. */
+bool queue_go_on(struct queue *q, struct message *m, const bool *tried);
 bool queue_expired(struct queue *q, const struct message *m); /* older than queue.lifetime */
 
-/* What the administrator sees and does. */
+/* What the administrator sees and does. Times of what waits for a destination that rests: its next
+ * probe. */
 struct queue_info {
     /* rcpt, original (before an alias; may be ""), answer: the first waiting one's */
     const char *item, *id, *sender, *rcpt, *original, *answer;
@@ -67,9 +81,62 @@ struct queue_info {
     uint64_t size;
     unsigned n_rcpts, n_waiting, attempts;
     bool active; /* being delivered now */
+    bool held, returning, paused;
+    bool local; /* some recipient waits for local delivery */
+    enum priority priority;
 };
+extern const char *const queue_priority_names[PRIORITIES];
+/* In order of arrival; what comes or goes meanwhile may be left out. fn: with the queue locked. */
 void queue_each(struct queue *q, bool (*fn)(const struct queue_info *, void *arg), void *arg);
 size_t queue_count(struct queue *q);
+/* Actions on all messages that `want` chooses. Each is an event of its message. */
+enum queue_action {
+    QUEUE_HOLD,
+    QUEUE_RELEASE,
+    QUEUE_SEND_NOW, /* not what is held */
+    QUEUE_RETURN,   /* to the sender, with a notice */
+    QUEUE_DELETE,   /* without */
+    QUEUE_PRIORITY,
+};
+enum queue_steer_result {
+    STEER_DONE,
+    STEER_AS_IT_WAS, /* was so already, or must not be done: send now what is held */
+    STEER_BUSY,      /* is being delivered now */
+    STEER_FAILED,
+    STEER_RESULTS
+};
+struct queue_steer {
+    enum queue_action action;
+    enum priority priority;                             /* of QUEUE_PRIORITY */
+    const char *admin;                                  /* who, for events */
+    bool dry_run;                                       /* counts only */
+    bool (*want)(const struct queue_info *, void *arg); /* as fn of queue_each; NULL = all */
+    void (*each)(const char *id, enum queue_steer_result, void *arg); /* the same; may be NULL */
+    void *arg;
+};
+struct queue_steered {
+    size_t n[STEER_RESULTS];
+};
+/* Durable when it returns 0. An error: some may have been done, ret says how many. */
+int queue_steer(struct queue *q, const struct queue_steer *s, struct queue_steered *ret,
+                struct errinfo *ei);
+/* Holds back everything for other servers, what goes to a destination (domain, or key as
+ * queue_where gives it), or what comes from a domain. Durable when it returns: 1 = changed, 0 = it
+ * was so. */
+enum queue_pause_kind { PAUSE_ALL, PAUSE_DESTINATION, PAUSE_SENDER };
+int queue_pause(struct queue *q, enum queue_pause_kind kind, struct sv name, bool on,
+                const char *admin, struct errinfo *ei);
+void queue_each_pause(struct queue *q, void (*fn)(enum queue_pause_kind, const char *, void *arg),
+                      void *arg);
+/* What is known of the server that takes an address's mail. */
+struct queue_dest {
+    const char *state; /* "open", "full", "resting", "paused" */
+    unsigned active, window, failures;
+    int64_t next_probe_ms; /* 0 = does not rest */
+    char answer[400];      /* of its last failure, "" */
+};
+void queue_destination(struct queue *q, const char *address, struct queue_dest *ret);
+/* One message by its name. */
 int queue_retry(struct queue *q,
                 struct sv item_or_id); /* due now; "" = all. E_NOTFOUND; else number */
 int queue_delete(struct queue *q, struct sv item_or_id,

@@ -9,11 +9,21 @@
 
 #include <pthread.h>
 
+#include "conf/conf.h"
+#include "mail/queue/dests.h"
 #include "mail/queue/journal.h"
+#include "mail/queue/pauses.h"
 #include "mail/queue/queue.h"
 
 #define KINDS 2 /* RCPT_LOCAL, RCPT_REMOTE: what is delivered by threads */
-enum place { PLACE_NONE, PLACE_READY, PLACE_LATER };
+enum item_place {
+    PLACE_NONE,   /* nowhere: in a deliverer's hands, or over */
+    PLACE_READY,  /* for local delivery */
+    PLACE_DEST,   /* for its turn at a destination */
+    PLACE_LATER,  /* for its time */
+    PLACE_NOTICE, /* its sender is to be told; no attempt */
+    PLACE_PAUSED, /* for an administrator, by a pause */
+};
 
 struct item {
     struct list link; /* in queue.items */
@@ -33,11 +43,17 @@ struct item {
     size_t counted; /* bytes in queue.mem_used */
 
     size_t waiting[KINDS];
-    int64_t due[KINDS]; /* wall clock; 0 = now */
-    enum place place;
-    enum rcpt_kind kind; /* what it is placed for */
-    struct list ready;   /* in queue.ready[kind] */
-    size_t heap_at;      /* in queue.later[kind] */
+    enum item_place place;
+    struct list ready;             /* in queue.ready or queue.notices */
+    struct waiter wait;            /* in queue.dests */
+    struct heap_node later[KINDS]; /* in queue.later, perhaps besides a place of above */
+    struct heap_node deadline;     /* in queue.deadlines */
+    int64_t quiet_until;           /* no notice before */
+    bool urgent;                   /* an administrator wants an attempt now */
+    bool return_failed;            /* its notice could not be queued: not at once again */
+    bool told_behind;              /* that it waits for a destination that rests */
+    struct list untold;            /* in queue.untold: to be told */
+    struct place at;               /* of its deliverer */
 
     /* What queue_each shows, because the message is the deliverer's while active. */
     size_t first_waiting;
@@ -51,12 +67,6 @@ struct item {
     uint32_t saved_version;
     bool saved_content, saved_state;
     uint64_t finished_epoch; /* queue.sync_epoch then */
-};
-
-struct heap { /* of items by due[kind] */
-    struct item **p;
-    size_t n, cap;
-    enum rcpt_kind kind;
 };
 
 struct doomed { /* spool files to remove after the next sync of the mail store */
@@ -74,8 +84,15 @@ struct queue {
 
     struct list items;
     size_t n_items;
-    struct list ready[KINDS];
-    struct heap later[KINDS];
+    struct list ready;        /* for local delivery, in order of arrival */
+    struct dests *dests;      /* for remote delivery */
+    struct heap later[KINDS]; /* items by when a recipient is due */
+    struct heap deadlines;    /* items by when their senders are told */
+    struct list notices;      /* those due */
+    struct list untold;       /* items that wait for a destination that rests, since lately */
+    struct pauses pauses;
+    pthread_mutex_t pause_lock; /* whoever changes them; taken before lock */
+    void (*destination)(const struct conf *, struct sv address, char ret[300]);
     pthread_cond_t take[KINDS]; /* something became ready, or stopping */
     size_t n_active[KINDS];
     pthread_cond_t idle; /* an item was settled */
@@ -116,6 +133,21 @@ void item_remove_files(struct queue *q, struct item *it, bool after_sync);
 void sched_place(struct queue *q, struct item *it); /* by what waits and when it is due */
 void sched_remove(struct queue *q, struct item *it);
 void sched_done(struct queue *q);
+void sched_move_due(struct queue *q, enum rcpt_kind kind);
+/* The next item, still placed but for its place at a destination, which it holds. NULL: none now.
+ */
+struct item *sched_next(struct queue *q, enum rcpt_kind kind);
+void sched_leave(struct queue *q, struct place *at);
+/* The destination began to rest: what waits for it will do so for some time. */
+void sched_rests(struct queue *q, const struct place *at);
+/* Events of what began to wait so; the lock is released meanwhile. */
+void sched_tell_untold(struct queue *q);
+int64_t sched_wake(const struct queue *q, enum rcpt_kind kind); /* INT64_MAX = never */
+struct dest_policy sched_policy(const struct conf *cf);         /* valid as long as cf */
+void sched_destination(const struct queue *q, const struct conf *cf, const char *address,
+                       char ret[DEST_KEY]);
+/* Is nothing sent to that destination for the time being? */
+bool sched_paused(const struct queue *q, const char *key, const char *address);
 int64_t sched_retry_delay(unsigned attempts); /* by queue.retry_schedule, ms */
 
 /* spool.c: names in dir. suffix ".tms", ".tm$", with ".new" behind while written. */

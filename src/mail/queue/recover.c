@@ -320,6 +320,22 @@ static void give_up(struct queue *q, struct item *it)
         set_aside(q, name, "its content is missing or incomplete");
 }
 
+/* Destinations that did not take a message before rest until a probe succeeds: else all that waits
+ * would be tried at once after a start. */
+static void set_due(struct queue *q, struct item *it, int64_t due)
+{
+    _cleanup_(conf_unrefp) const struct conf *cf = conf_pin();
+    char key[DEST_KEY];
+    for (size_t i = 0; i < it->m->n_rcpts; i++) {
+        struct rcpt *r = &it->m->rcpts[i];
+        r->due_ms = due;
+        if (r->kind != RCPT_REMOTE || r->state != RCPT_WAITING || *r->remote_mta || !*r->answer)
+            continue; /* a server that answered is there */
+        sched_destination(q, cf, r->address, key);
+        dests_distrust(q->dests, sv_c(key), r->answer);
+    }
+}
+
 static void settle_found(struct recovery *rc, struct found *f)
 {
     struct queue *q = rc->q;
@@ -347,7 +363,7 @@ static void settle_found(struct recovery *rc, struct found *f)
         return;
     }
     it->committed = true;
-    it->due[RCPT_LOCAL] = it->due[RCPT_REMOTE] = f->done ? 0 : it->m->next_try_ms;
+    set_due(q, it, f->done ? 0 : it->m->next_try_ms);
     sched_place(q, it);
 }
 

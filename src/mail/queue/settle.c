@@ -15,22 +15,14 @@ enum {
 
 /* --- taking --- */
 
-static void move_due(struct queue *q, enum rcpt_kind kind)
-{
-    struct heap *h = &q->later[kind];
-    int64_t now = clock_wall_ms();
-    while (h->n && h->p[0]->due[kind] <= now)
-        sched_place(q, h->p[0]);
-}
-
 static void wait_for_work(struct queue *q, enum rcpt_kind kind)
 {
-    struct heap *h = &q->later[kind];
-    if (!h->n) {
+    int64_t wake = sched_wake(q, kind);
+    if (wake == INT64_MAX) {
         pthread_cond_wait(&q->take[kind], &q->lock);
         return;
     }
-    int64_t ms = MAX(1, MIN(h->p[0]->due[kind] - clock_wall_ms(), (int64_t)WAIT_MAX_MS));
+    int64_t ms = MAX(1, MIN(wake - clock_wall_ms(), (int64_t)WAIT_MAX_MS));
     struct timespec ts;
     clock_gettime(CLOCK_MONOTONIC, &ts);
     ts.tv_nsec += ms % 1000 * 1000000;
@@ -69,21 +61,51 @@ static void use_file(struct queue *q, struct item *it)
     message_set(&it->m->spool_path, sv_c(path));
 }
 
+static void put_off(struct item *it, enum rcpt_kind kind, int64_t due)
+{
+    for (size_t i = 0; i < it->m->n_rcpts; i++)
+        if (it->m->rcpts[i].kind == kind)
+            it->m->rcpts[i].due_ms = due;
+}
+
+/* Who is told that a message waits is told why. */
+static void give_reasons(const struct queue *q, struct message *m)
+{
+    _cleanup_(conf_unrefp) const struct conf *cf = conf_pin();
+    char key[DEST_KEY];
+    struct dest_info d;
+    for (size_t i = 0; i < m->n_rcpts; i++) {
+        struct rcpt *r = &m->rcpts[i];
+        if (r->kind != RCPT_REMOTE || r->state != RCPT_WAITING || *r->answer)
+            continue;
+        sched_destination(q, cf, r->address, key);
+        if (dests_info(q->dests, sv_c(key), &d) && *d.answer)
+            message_set(&r->answer, sv_c(d.answer));
+    }
+}
+
 static bool take_one(struct queue *q, struct item *it, enum rcpt_kind kind)
 {
     sched_remove(q, it);
     it->active = true;
+    it->urgent = false;
     q->n_active[kind]++;
     use_file(q, it);
     int r = load(q, it);
     if (r >= 0) {
-        it->m->next_try_ms = 0;
+        struct message *m = it->m;
+        m->next_try_ms = 0;
+        for (size_t i = 0; i < m->n_rcpts; i++)
+            m->rcpts[i].skipped = false;
+        if (kind == RCPT_REMOTE && !it->at.dest)
+            give_reasons(q, m);
         return true;
     }
     log_error("Queue: content of %s cannot be read back: %s", it->m->item, err_name(r));
     it->active = false;
     q->n_active[kind]--;
-    it->due[kind] = clock_wall_ms() + UNREADABLE_MS;
+    sched_leave(q, &it->at);
+    put_off(it, kind, clock_wall_ms() + UNREADABLE_MS);
     sched_place(q, it);
     return false;
 }
@@ -93,16 +115,19 @@ size_t queue_take(struct queue *q, enum rcpt_kind kind, struct message **ret, si
     size_t n = 0;
     pthread_mutex_lock(&q->lock);
     while (!q->stopping) {
-        move_due(q, kind);
-        while (n < max && !list_empty(&q->ready[kind])) {
-            struct item *it = container_of(q->ready[kind].next, struct item, ready);
+        struct item *it;
+        sched_move_due(q, kind);
+        if (kind == RCPT_REMOTE)
+            sched_tell_untold(q);
+        while (n < max && (it = sched_next(q, kind)))
             if (take_one(q, it, kind))
                 ret[n++] = message_ref(it->m);
-        }
         if (n)
             break;
         wait_for_work(q, kind);
     }
+    if (kind == RCPT_REMOTE && dests_runnable(q->dests))
+        pthread_cond_signal(&q->take[kind]); /* for the next one */
     pthread_mutex_unlock(&q->lock);
     return n;
 }
@@ -113,26 +138,64 @@ void queue_give_back(struct queue *q, struct message *m, enum rcpt_kind kind)
     struct item *it = m->queue_data;
     it->active = false;
     q->n_active[kind]--;
+    sched_leave(q, &it->at);
     sched_place(q, it);
     pthread_cond_broadcast(&q->idle);
     pthread_mutex_unlock(&q->lock);
     message_unref(m);
 }
 
-void queue_pause(struct queue *q, struct message *m)
+/* --- destinations --- */
+
+bool queue_where(struct queue *q, const struct message *m, char ret[300])
 {
     pthread_mutex_lock(&q->lock);
-    item_drop_content(q, m->queue_data);
+    const struct item *it = m->queue_data;
+    bool held = it->at.dest;
+    snprintf(ret, 300, "%s", dests_key(&it->at));
+    pthread_mutex_unlock(&q->lock);
+    return held;
+}
+
+void queue_tell(struct queue *q, struct message *m, enum queue_peer what, const char *answer)
+{
+    _cleanup_(conf_unrefp) const struct conf *cf = conf_pin();
+    struct dest_policy pol = sched_policy(cf);
+    pthread_mutex_lock(&q->lock);
+    struct item *it = m->queue_data;
+    dests_tell(q->dests, &pol, clock_wall_ms(), &it->at,
+               what == QUEUE_PEER_ANSWERED ? PEER_ANSWERED : PEER_FAILED, answer);
+    if (what == QUEUE_PEER_FAILED && dests_rests(&it->at))
+        sched_rests(q, &it->at);
+    if (dests_runnable(q->dests))
+        pthread_cond_signal(&q->take[RCPT_REMOTE]);
     pthread_mutex_unlock(&q->lock);
 }
 
-int queue_resume(struct queue *q, struct message *m)
+static bool enter_next(struct queue *q, struct item *it, const bool *tried)
+{
+    _cleanup_(conf_unrefp) const struct conf *cf = conf_pin();
+    struct dest_policy pol = sched_policy(cf);
+    int64_t now = clock_wall_ms();
+    char key[DEST_KEY];
+    sched_leave(q, &it->at);
+    for (size_t i = 0; i < it->m->n_rcpts; i++) {
+        const struct rcpt *r = &it->m->rcpts[i];
+        if (r->kind != RCPT_REMOTE || r->state != RCPT_WAITING || tried[i] || r->due_ms > now)
+            continue;
+        sched_destination(q, cf, r->address, key);
+        if (dests_enter(q->dests, &pol, sv_c(key), &it->at))
+            return true;
+    }
+    return false;
+}
+
+bool queue_go_on(struct queue *q, struct message *m, const bool *tried)
 {
     pthread_mutex_lock(&q->lock);
-    use_file(q, m->queue_data);
-    int r = load(q, m->queue_data);
+    bool found = !q->stopping && enter_next(q, m->queue_data, tried);
     pthread_mutex_unlock(&q->lock);
-    return r;
+    return found;
 }
 
 /* --- settling --- */
@@ -151,19 +214,45 @@ static void tell_waiting(const struct message *m, enum rcpt_kind kind)
           F_INT(waiting, message_waiting(m, kind)));
 }
 
+/* Some recipient waits though an attempt was made. */
+static bool was_tried(const struct message *m, enum rcpt_kind kind)
+{
+    for (size_t i = 0; i < m->n_rcpts; i++)
+        if (m->rcpts[i].kind == kind && m->rcpts[i].state == RCPT_WAITING && !m->rcpts[i].skipped)
+            return true;
+    return false;
+}
+
+static void set_due(struct message *m, enum rcpt_kind kind)
+{
+    for (size_t i = 0; i < m->n_rcpts; i++)
+        if (m->rcpts[i].kind == kind && !m->rcpts[i].skipped)
+            m->rcpts[i].due_ms = m->next_try_ms;
+}
+
+/* Of the first recipient; 0 = now, or none waits. */
+static int64_t next_due(const struct message *m, enum rcpt_kind kind)
+{
+    int64_t due = INT64_MAX;
+    for (size_t i = 0; i < m->n_rcpts; i++)
+        if (m->rcpts[i].kind == kind && m->rcpts[i].state == RCPT_WAITING)
+            due = MIN(due, m->rcpts[i].due_ms);
+    return due == INT64_MAX ? 0 : due;
+}
+
 static void prepare(struct settlement *s, struct message *m, enum rcpt_kind kind)
 {
     struct item *it = m->queue_data;
     s->it = it;
     s->done = !message_waiting(m, RCPT_LOCAL) && !message_waiting(m, RCPT_REMOTE);
-    if (message_waiting(m, kind)) { /* deferred */
+    if (was_tried(m, kind)) { /* deferred */
         m->attempts++;
         if (!m->next_try_ms)
             m->next_try_ms = clock_wall_ms() + sched_retry_delay(m->attempts);
+        set_due(m, kind);
         tell_waiting(m, kind);
-    } else {
-        m->next_try_ms = 0;
     }
+    m->next_try_ms = next_due(m, kind);
     buf_init(&s->bytes, MAX_STATE);
     if (s->done)
         for (size_t i = 0; i < m->n_rcpts; i++)
@@ -218,9 +307,12 @@ static void finish(struct queue *q, struct item *it)
     item_forget(q, it);
 }
 
-static void apply(struct queue *q, struct settlement *s, enum rcpt_kind kind)
+/* An answer of the other side keeps its destination going. */
+static void apply(struct queue *q, struct settlement *s, enum rcpt_kind kind, struct place *ret_at)
 {
     struct item *it = s->it;
+    *ret_at = it->at;
+    it->at.dest = NULL;
     it->active = false;
     q->n_active[kind]--;
     if (kind == RCPT_LOCAL && q->unmarked++ == 0) {
@@ -237,21 +329,41 @@ static void apply(struct queue *q, struct settlement *s, enum rcpt_kind kind)
     }
     it->version++;
     item_refresh(it);
-    it->due[kind] = it->m->next_try_ms;
     if (it->waiting[kind])
         item_drop_content(q, it);
+    it->return_failed = it->m->returning;
     sched_place(q, it);
 }
 
-static void settle_some(struct queue *q, struct message **m, size_t n, enum rcpt_kind kind)
+/* The next message for the destination, whose place goes over to it. */
+static struct message *next_at(struct queue *q, struct place *at)
+{
+    struct waiter *w = q->stopping ? NULL : dests_next(q->dests, at);
+    if (w) {
+        struct item *it = container_of(w, struct item, wait);
+        it->at = *at;
+        at->dest = NULL; /* take_one leaves it when the message cannot be read */
+        return take_one(q, it, RCPT_REMOTE) ? message_ref(it->m) : NULL;
+    }
+    return NULL;
+}
+
+/* ret_next: wanted, for one message of another server; NULL = not. */
+static void settle_some(struct queue *q, struct message **m, size_t n, enum rcpt_kind kind,
+                        struct message **ret_next)
 {
     struct settlement s[SETTLE_MAX];
+    struct place at;
     for (size_t i = 0; i < n; i++)
         prepare(&s[i], m[i], kind);
     pthread_mutex_lock(&q->lock);
     record(q, s, n, kind == RCPT_REMOTE);
-    for (size_t i = 0; i < n; i++)
-        apply(q, &s[i], kind);
+    for (size_t i = 0; i < n; i++) {
+        apply(q, &s[i], kind, &at);
+        if (ret_next)
+            *ret_next = next_at(q, &at);
+        sched_leave(q, &at);
+    }
     pthread_cond_broadcast(&q->idle);
     pthread_mutex_unlock(&q->lock);
     for (size_t i = 0; i < n; i++) {
@@ -263,12 +375,19 @@ static void settle_some(struct queue *q, struct message **m, size_t n, enum rcpt
 void queue_settle_all(struct queue *q, struct message **m, size_t n, enum rcpt_kind kind)
 {
     for (size_t i = 0; i < n; i += SETTLE_MAX)
-        settle_some(q, m + i, MIN(n - i, (size_t)SETTLE_MAX), kind);
+        settle_some(q, m + i, MIN(n - i, (size_t)SETTLE_MAX), kind, NULL);
 }
 
 void queue_settle(struct queue *q, struct message *m, enum rcpt_kind kind)
 {
     queue_settle_all(q, &m, 1, kind);
+}
+
+struct message *queue_settle_next(struct queue *q, struct message *m)
+{
+    struct message *next = NULL;
+    settle_some(q, &m, 1, RCPT_REMOTE, &next);
+    return next;
 }
 
 bool queue_expired(struct queue *q, const struct message *m)
@@ -282,7 +401,7 @@ bool queue_expired(struct queue *q, const struct message *m)
 void queue_idle_wait(struct queue *q)
 {
     pthread_mutex_lock(&q->lock);
-    while (!list_empty(&q->ready[RCPT_LOCAL]) || q->n_active[RCPT_LOCAL])
+    while (!list_empty(&q->ready) || q->n_active[RCPT_LOCAL])
         pthread_cond_wait(&q->idle, &q->lock);
     pthread_mutex_unlock(&q->lock);
 }

@@ -285,18 +285,6 @@ bool sieve_redirect_loops(const struct sieve_result *r, struct sv account)
     return false;
 }
 
-/* The block without Return-Path at its front: a new one comes. */
-static struct sv without_return_path(struct sv block)
-{
-    while (sv_istarts(block, SV("Return-Path:"))) {
-        do {
-            ssize_t nl = sv_find(block, '\n');
-            block = nl < 0 ? SV("\r\n") : sv_skip(block, (size_t)nl + 1);
-        } while (block.n && (*block.p == ' ' || *block.p == '\t'));
-    }
-    return block;
-}
-
 int sieve_redirect_header(const struct sieve_env *e, const struct sieve_result *r,
                           const struct sieve_action *a, const struct sieve_facts *f,
                           struct buf *out)
@@ -311,6 +299,6 @@ int sieve_redirect_header(const struct sieve_env *e, const struct sieve_result *
                    ": " SV_FMT "\r\n",
                    SV_ARG(e->sender), SV_ARG(f->host), SV_ARG(f->id), date, SV_ARG(loop_field),
                    SV_ARG(f->account));
-    (void)buf_add_sv(out, without_return_path(block));
+    (void)buf_add_sv(out, mime_without_return_path(block));
     return out->overflow ? -ENOMEM : 0;
 }

@@ -28,6 +28,18 @@
           NULL,                                                                                       \
           NULL,                                                                                       \
           "What a domain admin administers; set by system admins." },                                 \
+        { "forward_to", API_TEXTS, 0, 0, 1000, NULL, NULL, "Addresses that get all mail." },          \
+        { "keep_copy", API_BOOL, 0, 0, 0, NULL, NULL, "Forwarded mail stays in the mailbox too." },   \
+        { "copy_incoming", API_TEXTS, 0, 0, 1000, NULL, NULL, "Get copies of what arrives." },        \
+        { "copy_outgoing", API_TEXTS, 0, 0, 1000, NULL, NULL, "Get copies of what is sent." },        \
+        { "null_mailbox",                                                                             \
+          API_BOOL,                                                                                   \
+          0,                                                                                          \
+          0,                                                                                          \
+          0,                                                                                          \
+          NULL,                                                                                       \
+          NULL,                                                                                       \
+          "Nothing is stored; without a forward_to that exists mail is refused." },                   \
     {                                                                                                 \
         0                                                                                             \
     }
@@ -64,6 +76,11 @@ static const struct api_field account_fields[] = {
     { "role", API_ENUM, API_REQUIRED, 0, 0, ROLES, NULL, NULL },
     { "admin_domains", API_TEXTS, API_REQUIRED, 0, 0, NULL, NULL, NULL },
     { "aliases", API_TEXTS, API_REQUIRED, 0, 0, NULL, NULL, NULL },
+    { "forward_to", API_TEXTS, API_REQUIRED, 0, 0, NULL, NULL, NULL },
+    { "keep_copy", API_BOOL, API_REQUIRED, 0, 0, NULL, NULL, NULL },
+    { "copy_incoming", API_TEXTS, API_REQUIRED, 0, 0, NULL, NULL, NULL },
+    { "copy_outgoing", API_TEXTS, API_REQUIRED, 0, 0, NULL, NULL, NULL },
+    { "null_mailbox", API_BOOL, API_REQUIRED, 0, 0, NULL, NULL, NULL },
     { "actions", API_TEXTS, API_REQUIRED, 0, 0, NULL, NULL, "What the caller may do." },
     { 0 },
 };
@@ -171,6 +188,13 @@ const struct account *api_account_of(struct api_call *c, bool to_change)
     return NULL;
 }
 
+static void split(json_t *j, const char *field)
+{
+    const char *text = json_string_value(json_object_get(j, field));
+
+    json_object_set_new(j, field, api_split_list(text ? text : ""));
+}
+
 static void show_as(struct api_call *c, const struct account *acc, int status)
 {
     bool dry = c->dry_run;
@@ -181,10 +205,10 @@ static void show_as(struct api_call *c, const struct account *acc, int status)
     c->dry_run = dry;
     if (!j)
         return;
-    json_object_set_new(j, "aliases",
-                        api_split_list(json_string_value(json_object_get(j, "aliases"))
-                                           ? json_string_value(json_object_get(j, "aliases"))
-                                           : ""));
+    split(j, "aliases");
+    for (size_t i = 0; i < ACCOUNT_OPTIONS; i++)
+        if (account_options[i].kind == OPTION_ADDRESSES)
+            split(j, account_options[i].name);
     json_object_del(j, "ok");
     json_object_del(j, "used_bytes"); /* would change the ETag with each mail: see /usage */
     json_object_del(j, "messages");
@@ -251,7 +275,8 @@ static bool check_fields(struct api_call *c, const char *domain)
 /* The body as arguments of admin/: lists become texts with ; between. */
 json_t *api_account_args(json_t *body, const char *address)
 {
-    static const char *const lists[] = { "aliases", "admin_domains" };
+    static const char *const lists[] = { "aliases", "admin_domains", "forward_to", "copy_incoming",
+                                         "copy_outgoing" };
     json_t *args = json_copy(body);
 
     for (size_t i = 0; i < ARRAY_LEN(lists); i++)

@@ -1,5 +1,6 @@
 /* App passwords of an account. */
 #include "server/api/api_priv.h"
+#include "server/api/app_password.h"
 #include "server/api/directory.h"
 #include "server/api/page.h"
 
@@ -9,27 +10,25 @@ static const struct api_field app_fields[] = {
     { "used_at", API_TIME, API_REQUIRED | API_NULL, 0, 0, NULL, NULL, NULL },
     { 0 },
 };
-static const struct api_schema app_schema = { "AppPassword", "A password of one program.",
-                                              app_fields };
+const struct api_schema api_app_schema = { "AppPassword", "A password of one program.",
+                                           app_fields };
 static const struct api_field app_new_fields[] = {
     { "label", API_TEXT, API_REQUIRED, 1, 100, NULL, NULL, "Which program." },
     { 0 },
 };
-static const struct api_schema app_new_schema = { "AppPasswordNew", "A new app password.",
-                                                  app_new_fields };
+const struct api_schema api_app_new_schema = { "AppPasswordNew", "A new app password.",
+                                               app_new_fields };
 static const struct api_field app_shown_fields[] = {
     { "label", API_TEXT, API_REQUIRED, 0, 0, NULL, NULL, NULL },
     { "password", API_TEXT, API_REQUIRED, 0, 0, NULL, NULL, "Shown this once." },
     { 0 },
 };
-static const struct api_schema app_shown_schema = { "AppPasswordShown", "An app password.",
-                                                    app_shown_fields };
+const struct api_schema api_app_shown_schema = { "AppPasswordShown", "An app password.",
+                                                 app_shown_fields };
 
-static void list_apps(struct api_call *c)
+void api_app_passwords(struct api_call *c, const char *address)
 {
-    _cleanup_(account_unrefp) const struct account *acc = api_account_of(c, false);
-    json_t *reply =
-        acc ? api_admin(c, "app-password.list", json_pack("{s:s}", "address", acc->address)) : NULL;
+    json_t *reply = api_admin(c, "app-password.list", json_pack("{s:s}", "address", address));
     json_t *items, *row;
     size_t i;
 
@@ -45,14 +44,11 @@ static void list_apps(struct api_call *c)
     json_decref(reply);
 }
 
-static void create_app(struct api_call *c)
+void api_app_password_create(struct api_call *c, const char *address)
 {
-    _cleanup_(account_unrefp) const struct account *acc = api_account_of(c, true);
     const char *label = api_body_text(c, "label");
-    json_t *reply =
-        acc ? api_admin(c, "app-password.create",
-                        json_pack("{s:s, s:s}", "address", acc->address, "label", label))
-            : NULL;
+    json_t *reply = api_admin(c, "app-password.create",
+                              json_pack("{s:s, s:s}", "address", address, "label", label));
 
     if (reply)
         api_reply(c, 201,
@@ -61,17 +57,39 @@ static void create_app(struct api_call *c)
     json_decref(reply);
 }
 
-static void drop_app(struct api_call *c)
+void api_app_password_drop(struct api_call *c, const char *address)
 {
-    _cleanup_(account_unrefp) const struct account *acc = api_account_of(c, true);
-    json_t *reply = acc ? api_admin(c, "app-password.delete",
-                                    json_pack("{s:s, s:s}", "address", acc->address, "label",
-                                              api_param(c, "label")))
-                        : NULL;
+    json_t *reply =
+        api_admin(c, "app-password.delete",
+                  json_pack("{s:s, s:s}", "address", address, "label", api_param(c, "label")));
 
     if (reply)
         api_reply(c, 204, NULL);
     json_decref(reply);
+}
+
+static void list_apps(struct api_call *c)
+{
+    _cleanup_(account_unrefp) const struct account *acc = api_account_of(c, false);
+
+    if (acc)
+        api_app_passwords(c, acc->address);
+}
+
+static void create_app(struct api_call *c)
+{
+    _cleanup_(account_unrefp) const struct account *acc = api_account_of(c, true);
+
+    if (acc)
+        api_app_password_create(c, acc->address);
+}
+
+static void drop_app(struct api_call *c)
+{
+    _cleanup_(account_unrefp) const struct account *acc = api_account_of(c, true);
+
+    if (acc)
+        api_app_password_drop(c, acc->address);
 }
 
 const struct api_route api_app_password_routes[] = {
@@ -81,7 +99,7 @@ const struct api_route api_app_password_routes[] = {
       .flags = ROUTE_PAGED,
       .id = "listAppPasswords",
       .status = 200,
-      .response = &app_schema,
+      .response = &api_app_schema,
       .run = list_apps,
       .help = "App passwords, without the passwords." },
     { .method = "POST",
@@ -89,9 +107,9 @@ const struct api_route api_app_password_routes[] = {
       .scope = SCOPE_DIRECTORY_WRITE,
       .flags = ROUTE_IDEMPOTENT,
       .id = "createAppPassword",
-      .body = &app_new_schema,
+      .body = &api_app_new_schema,
       .status = 201,
-      .response = &app_shown_schema,
+      .response = &api_app_shown_schema,
       .run = create_app,
       .help = "A new app password, shown this once." },
     { .method = "DELETE",

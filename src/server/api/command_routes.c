@@ -12,6 +12,7 @@ enum rule {
     ROWS,       /* rows of what the caller sees */
     OF_ALIAS,   /* args.address is one that the caller sees */
     OF_SEEN,    /* so is the account that it leads to */
+    OF_NOBODY,  /* looks at nothing but its arguments */
     OF_ACCOUNT, /* args.address is one that he may change, in what he may set */
 };
 
@@ -42,12 +43,34 @@ static const struct command {
     { "alias.list", SCOPE_DIRECTORY_READ, ROWS, NULL },
     { "alias.set", SCOPE_DIRECTORY_WRITE, OF_ALIAS, NULL },
     { "alias.delete", SCOPE_DIRECTORY_WRITE, OF_ALIAS, NULL },
+    { "sieve.list", SCOPE_DIRECTORY_READ, OF_SEEN, NULL },
+    { "sieve.get", SCOPE_DIRECTORY_READ, OF_SEEN, NULL },
+    { "sieve.check", SCOPE_SELF, OF_NOBODY, NULL },
+    { "sieve.put", SCOPE_DIRECTORY_WRITE, OF_ACCOUNT, NULL },
+    { "sieve.activate", SCOPE_DIRECTORY_WRITE, OF_ACCOUNT, NULL },
+    { "sieve.deactivate", SCOPE_DIRECTORY_WRITE, OF_ACCOUNT, NULL },
+    { "sieve.delete", SCOPE_DIRECTORY_WRITE, OF_ACCOUNT, NULL },
     { "mailbox.verify", SCOPE_DIRECTORY_WRITE, FOR_ALL, NULL },
+    { "sieve.list", SCOPE_DIRECTORY_READ, FOR_ALL, NULL },
+    { "sieve.get", SCOPE_DIRECTORY_READ, FOR_ALL, NULL },
+    { "sieve.put", SCOPE_DIRECTORY_WRITE, FOR_ALL, NULL },
+    { "sieve.check", SCOPE_DIRECTORY_READ, FOR_ALL, NULL },
+    { "sieve.activate", SCOPE_DIRECTORY_WRITE, FOR_ALL, NULL },
+    { "sieve.deactivate", SCOPE_DIRECTORY_WRITE, FOR_ALL, NULL },
+    { "sieve.delete", SCOPE_DIRECTORY_WRITE, FOR_ALL, NULL },
     { "session.list", SCOPE_SESSIONS_READ, FOR_ALL, NULL },
     { "session.kill", SCOPE_SESSIONS_WRITE, FOR_ALL, NULL },
     { "queue.list", SCOPE_QUEUE_READ, FOR_ALL, NULL },
     { "queue.retry", SCOPE_QUEUE_WRITE, FOR_ALL, NULL },
     { "queue.delete", SCOPE_QUEUE_WRITE, FOR_ALL, NULL },
+    { "queue.hold", SCOPE_QUEUE_WRITE, FOR_ALL, NULL },
+    { "queue.release", SCOPE_QUEUE_WRITE, FOR_ALL, NULL },
+    { "queue.bounce", SCOPE_QUEUE_WRITE, FOR_ALL, NULL },
+    { "queue.priority", SCOPE_QUEUE_WRITE, FOR_ALL, NULL },
+    { "queue.pause", SCOPE_QUEUE_WRITE, FOR_ALL, NULL },
+    { "queue.resume", SCOPE_QUEUE_WRITE, FOR_ALL, NULL },
+    { "queue.pauses", SCOPE_QUEUE_READ, FOR_ALL, NULL },
+    { "queue.destinations", SCOPE_QUEUE_READ, FOR_ALL, NULL },
     { "queue.view", SCOPE_MESSAGES_CONTENT, FOR_ALL, "id" },
     { "event.list", SCOPE_MESSAGES_READ, FOR_ALL, NULL },
     { "message.trace", SCOPE_MESSAGES_READ, FOR_ALL, NULL },
@@ -136,7 +159,7 @@ static bool check_rule(struct api_call *c, const struct command *cmd)
     const char *address = arg(c, "address");
     struct addr a;
 
-    if (api_sees_all(c->caller) || cmd->rule == ROWS)
+    if (api_sees_all(c->caller) || cmd->rule == ROWS || cmd->rule == OF_NOBODY)
         return true;
     if (cmd->rule == FOR_ALL) {
         api_fail(c, 403, "not_allowed", NULL,

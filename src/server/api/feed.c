@@ -185,6 +185,13 @@ uint64_t feed_snapshot_rows(struct feed *f, enum topic t)
     return sum;
 }
 
+void feed_recheck(struct feed *f)
+{
+    pthread_mutex_lock(&f->lock);
+    f->recheck = true;
+    pthread_mutex_unlock(&f->lock);
+}
+
 bool feed_wanted(struct feed *f, enum topic t)
 {
     bool wanted;

@@ -33,6 +33,9 @@ bool feed_open(struct api_call *c, const struct feed_want *want, uint64_t last_i
 void feed_publish(struct feed *f, enum topic t, const char *type, json_t *data);
 /* There is more of a session's transcript: to be read by those who follow it. Any thread. */
 void feed_publish_transcript(struct feed *f, uint64_t session);
+/* Something has changed that may have taken somebody the right to his stream: looked at within a
+ * second or so. Any thread. */
+void feed_recheck(struct feed *f);
 bool feed_wanted(struct feed *f, enum topic t); /* does anybody listen? */
 /* Sessions whose transcripts somebody follows, each once. Returns how many, at most n. */
 size_t feed_followed(struct feed *f, uint64_t *ret, size_t n);

@@ -59,6 +59,7 @@ struct feed {
     uint64_t snapshot_rows[TOPIC_COUNT]; /* feed_rows_sum of its items */
     unsigned beat;
     bool running, joinable, stop;
+    bool recheck; /* are the streams still rightful? */
     pthread_t thread;
 };
 

@@ -12,13 +12,16 @@
 #define STATS_MS    2000
 #define MESSAGES_MS 1000
 #define BEAT_MS     10000
+#define RECHECK_MS  1000
 
 struct looks {
     struct feed_rows *sessions, *queue;
     uint64_t values[CTR_COUNT];
     struct event_cursor messages;
     struct feed_follow *follow;
-    int64_t sessions_ms, queue_ms, stats_ms, messages_ms, beat_ms; /* when they are due */
+    uint64_t accounts; /* epoch in which rights were looked at last */
+    int64_t sessions_ms, queue_ms, stats_ms, messages_ms, beat_ms,
+        recheck_ms; /* when they are due */
 };
 
 /* Proofs of open streams, each once. */
@@ -72,7 +75,7 @@ static struct proof *collect_proofs(struct feed *f, size_t *ret_n)
 }
 
 /* Streams end with the right to have them: signed out, withdrawn, expired, lower role. */
-static void check_proofs(struct feed *f)
+static void check_proofs(struct feed *f, bool beat)
 {
     int64_t now = clock_wall_ms();
     struct proof *v;
@@ -84,7 +87,7 @@ static void check_proofs(struct feed *f)
     for (size_t i = 0; i < n; i++)
         v[i].ok = still_valid(f, &v[i]);
     pthread_mutex_lock(&f->lock);
-    f->beat++;
+    f->beat += beat;
     list_for_each(l, &f->streams)
     {
         struct api_stream *s = container_of(l, struct api_stream, node);
@@ -93,10 +96,37 @@ static void check_proofs(struct feed *f)
             if (!v[i].ok && !strcmp(v[i].hash, s->proof))
                 s->over = true;
         s->over = s->over || (s->expires_ms && s->expires_ms < now);
-        feed_wake(s);
+        if (s->over || beat)
+            feed_wake(s);
     }
     pthread_mutex_unlock(&f->lock);
     free(v);
+}
+
+static bool take_recheck(struct feed *f, struct looks *k)
+{
+    uint64_t accounts = epoch_get(EPOCH_ACCOUNTS);
+    bool yes;
+
+    pthread_mutex_lock(&f->lock);
+    yes = f->recheck || accounts != k->accounts;
+    f->recheck = false;
+    pthread_mutex_unlock(&f->lock);
+    k->accounts = accounts;
+    return yes;
+}
+
+static void look_at_rights(struct feed *f, struct looks *k, int64_t now)
+{
+    bool beat = now >= k->beat_ms;
+
+    if (now < k->recheck_ms && !beat)
+        return;
+    if (!take_recheck(f, k) && !beat)
+        return;
+    check_proofs(f, beat);
+    k->recheck_ms = now + RECHECK_MS;
+    k->beat_ms = beat ? now + BEAT_MS : k->beat_ms;
 }
 
 static void look(struct feed *f, struct looks *k)
@@ -121,10 +151,7 @@ static void look(struct feed *f, struct looks *k)
         feed_look_messages(f->api, f, &k->messages);
         k->messages_ms = now + MESSAGES_MS;
     }
-    if (now >= k->beat_ms) {
-        check_proofs(f);
-        k->beat_ms = now + BEAT_MS;
-    }
+    look_at_rights(f, k, now);
 }
 
 static void *run(void *arg)
@@ -133,6 +160,7 @@ static void *run(void *arg)
     struct looks k = { .sessions = feed_rows_new(),
                        .queue = feed_rows_new(),
                        .follow = feed_follow_new(),
+                       .accounts = epoch_get(EPOCH_ACCOUNTS),
                        .beat_ms = clock_mono_ms() + BEAT_MS };
 
     os_thread_name("feed");

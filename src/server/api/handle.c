@@ -261,6 +261,8 @@ void api_handle(struct api *a, const struct api_request *req, struct api_respons
         else
             run_read(&c);
     }
+    if (c.route && api_is_write(c.route) && res->status < 300 && !c.dry_run)
+        feed_recheck(a->feed);
     if (res->status == 403 && c.route && c.route->scope != SCOPE_PUBLIC)
         tell_denied(&c);
     json_decref(c.params);

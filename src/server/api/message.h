@@ -5,6 +5,7 @@
 
 #include "admin/trace.h"
 #include "server/api/caller.h"
+#include "server/api/route.h"
 #include "server/api/schema.h"
 
 /* For struct trace_query and trace_make; NULL for who sees all. ret lives as long as who. */
@@ -23,5 +24,8 @@ json_t *api_account_event_json(const struct api_caller *who, const struct event_
  * known. */
 void api_add_explanation(json_t *o, struct sv reply, struct sv host, bool with_id);
 
+/* Answer GET /messages and /messages/{id} as c->caller sees them. */
+void api_messages_list(struct api_call *c);
+void api_messages_show(struct api_call *c);
 extern const struct api_field api_message_params[]; /* of the list */
 extern const struct api_schema api_message_schema, api_message_detail_schema, api_event_schema;

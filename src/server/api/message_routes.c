@@ -72,7 +72,7 @@ static void add(void *arg, const struct trace *t)
     json_array_append_new(l->items, api_message_json(l->c->caller, t));
 }
 
-static void list(struct api_call *c)
+void api_messages_list(struct api_call *c)
 {
     struct listing l = { .c = c,
                          .q = api_query(c, "q"),
@@ -237,7 +237,7 @@ static uint64_t key_of(struct api_call *c, const char *id)
     return key;
 }
 
-static void show(struct api_call *c)
+void api_messages_show(struct api_call *c)
 {
     const char *id = api_param(c, "id");
     uint64_t key;
@@ -280,7 +280,7 @@ const struct api_route api_message_routes[] = {
       .query = api_message_params,
       .status = 200,
       .response = &api_message_schema,
-      .run = list,
+      .run = api_messages_list,
       .help = "Messages that came or were refused, the newest first. A page may be short, or "
               "empty, with a next_cursor: then the search goes on there." },
     { .method = "GET",
@@ -289,7 +289,7 @@ const struct api_route api_message_routes[] = {
       .id = "getMessage",
       .status = 200,
       .response = &api_message_detail_schema,
-      .run = show,
+      .run = api_messages_show,
       .help = "A message by its id or key: what became of it, why, and all its events." },
     { 0 },
 };

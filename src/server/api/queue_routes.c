@@ -5,7 +5,8 @@
 #include "server/api/operations.h"
 #include "server/api/page.h"
 
-#define STATES     "queued|sending|waiting|overdue"
+#define STATES     "queued|sending|waiting|overdue|held|paused"
+#define PRIORITIES "high|normal|low"
 #define OVERDUE_MS (4 * 3600000)
 
 static const struct api_field filter_fields[] = {
@@ -24,7 +25,9 @@ static const struct api_field message_fields[] = {
     { "id", API_TEXT, API_REQUIRED, 0, 0, NULL, NULL, "As the logs show it: OSA88513." },
     { "item", API_TEXT, API_REQUIRED, 0, 0, NULL, NULL, "Name of its files." },
     { "state", API_ENUM, API_REQUIRED, 0, 0, STATES, NULL,
-      "queued: not tried yet; waiting: for its next attempt; overdue: older than 4 hours." },
+      "queued: not tried yet; waiting: for its next attempt; overdue: older than 4 hours; held, "
+      "paused: by an administrator." },
+    { "priority", API_ENUM, API_REQUIRED, 0, 0, PRIORITIES, NULL, NULL },
     { "sender", API_TEXT, API_REQUIRED, 0, 0, NULL, NULL, "Empty: a bounce." },
     { "recipient", API_TEXT, API_REQUIRED, 0, 0, NULL, NULL, "The first that waits." },
     { "destination", API_TEXT, API_REQUIRED, 0, 0, NULL, NULL, "Its domain." },

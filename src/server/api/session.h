@@ -13,6 +13,8 @@ json_t *api_session_json(const struct api_caller *who, const struct shm_session_
 extern const struct api_schema api_session_schema;
 /* The live session with this key, when the caller may see it. */
 bool api_session_live(struct api_call *c, uint64_t key, struct shm_session_info *ret);
+/* Ends it, with a row in the audit, and answers. */
+void api_session_end(struct api_call *c, const struct shm_session_info *s);
 /* Of the path: the key; 0 = no such session. 4 and 8 digits mean the latest session. */
 uint64_t api_session_param(struct api_call *c);
 

@@ -13,7 +13,8 @@
 
 static const struct api_field list_params[] = {
     { "state", API_ENUM, 0, 0, 0, "active|history", NULL, "active without it." },
-    { "service", API_ENUM, 0, 0, 0, "smtp|submission|smtp-client|pop3|imap|control", NULL, NULL },
+    { "service", API_ENUM, 0, 0, 0, "smtp|submission|smtp-client|pop3|imap|control|managesieve",
+      NULL, NULL },
     { "account", API_TEXT, 0, 1, 320, NULL, NULL,
       "Part of the account; of the history the whole address." },
     { "peer", API_TEXT, 0, 1, 64, NULL, NULL,
@@ -287,26 +288,32 @@ static json_t *kill_args(uint32_t id)
     return json_pack("{s:o}", "id", json_sprintf("%08" PRIX32, id));
 }
 
-static void end(struct api_call *c)
+void api_session_end(struct api_call *c, const struct shm_session_info *s)
 {
-    struct shm_session_info s;
     char object[40];
     json_t *reply;
 
-    if (!find(c, &s))
+    snprintf(object, sizeof(object), "session %016" PRIX64, api_session_key(s));
+    if (!api_audit(c, object, "ended", *s->account ? s->account : s->peer))
         return;
-    snprintf(object, sizeof(object), "session %016" PRIX64, api_session_key(&s));
-    if (!api_audit(c, object, "ended", *s.account ? s.account : s.peer))
-        return;
-    reply = api_admin(c, "session.kill", kill_args(s.id));
+    reply = api_admin(c, "session.kill", kill_args(s->id));
     if (!reply)
         return;
     json_decref(reply);
     api_reply(c, 204, NULL);
 }
 
+static void end(struct api_call *c)
+{
+    struct shm_session_info s;
+
+    if (find(c, &s))
+        api_session_end(c, &s);
+}
+
 static const struct api_field filter_fields[] = {
-    { "service", API_ENUM, 0, 0, 0, "smtp|submission|smtp-client|pop3|imap|control", NULL, NULL },
+    { "service", API_ENUM, 0, 0, 0, "smtp|submission|smtp-client|pop3|imap|control|managesieve",
+      NULL, NULL },
     { "account", API_TEXT, 0, 1, 320, NULL, NULL, "The whole address." },
     { "peer", API_TEXT, 0, 1, 64, NULL, NULL, "The whole address." },
     { 0 },

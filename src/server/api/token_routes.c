@@ -1,4 +1,5 @@
 /* Bearer tokens. */
+#include "base/clock.h"
 #include "server/api/api_priv.h"
 #include "server/api/page.h"
 #include "server/api/tokens.h"
@@ -11,6 +12,8 @@ static const struct api_field token_fields[] = {
     { "created_at", API_TIME, API_REQUIRED | API_NULL, 0, 0, NULL, NULL, NULL },
     { "expires_at", API_TIME, API_REQUIRED | API_NULL, 0, 0, NULL, NULL, "null: never." },
     { "used_at", API_TIME, API_REQUIRED | API_NULL, 0, 0, NULL, NULL, NULL },
+    { "own", API_BOOL, API_REQUIRED, 0, 0, NULL, NULL, "Of the caller's account." },
+    { "state", API_ENUM, API_REQUIRED, 0, 0, "active|expired", NULL, NULL },
     { 0 },
 };
 static const struct api_schema token_schema = { "Token", "A token, without its secret.",
@@ -45,17 +48,35 @@ json_t *api_token_words(const char *text)
     return a;
 }
 
-/* Domain admins see and withdraw their own tokens only. */
-static bool mine(struct api_call *c, json_t *row)
+static bool is_own(struct api_call *c, json_t *row)
 {
     const char *account = json_string_value(json_object_get(row, "account"));
 
-    return api_sees_all(c->caller) || (account && !strcmp(account, c->caller->who));
+    return account && !strcmp(account, c->caller->who);
+}
+
+/* Domain admins see and withdraw their own tokens only. */
+static bool mine(struct api_call *c, json_t *row)
+{
+    return api_sees_all(c->caller) || is_own(c, row);
 }
 
 static json_t *time_of(json_t *row, const char *name)
 {
     return api_time(json_integer_value(json_object_get(row, name)));
+}
+
+static json_t *token_json(struct api_call *c, json_t *row)
+{
+    json_int_t expires_ms = json_integer_value(json_object_get(row, "expires_ms"));
+
+    return json_pack("{s:O, s:O, s:O, s:o, s:o, s:o, s:o, s:b, s:s}", "id",
+                     json_object_get(row, "id"), "account", json_object_get(row, "account"), "name",
+                     json_object_get(row, "name"), "scopes",
+                     api_token_words(json_string_value(json_object_get(row, "scopes"))),
+                     "created_at", time_of(row, "created_ms"), "expires_at", api_time(expires_ms),
+                     "used_at", time_of(row, "used_ms"), "own", (int)is_own(c, row), "state",
+                     expires_ms && expires_ms < clock_wall_ms() ? "expired" : "active");
 }
 
 static void list(struct api_call *c)
@@ -67,13 +88,7 @@ static void list(struct api_call *c)
         return;
     items = json_array();
     json_array_foreach(json_object_get(reply, "rows"), i, row) if (mine(c, row))
-        json_array_append_new(
-            items, json_pack("{s:O, s:O, s:O, s:o, s:o, s:o, s:o}", "id",
-                             json_object_get(row, "id"), "account", json_object_get(row, "account"),
-                             "name", json_object_get(row, "name"), "scopes",
-                             api_token_words(json_string_value(json_object_get(row, "scopes"))),
-                             "created_at", time_of(row, "created_ms"), "expires_at",
-                             time_of(row, "expires_ms"), "used_at", time_of(row, "used_ms")));
+        json_array_append_new(items, token_json(c, row));
     api_page_of(c, items, "id", true);
     json_decref(reply);
 }

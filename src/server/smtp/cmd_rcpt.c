@@ -1,6 +1,7 @@
 /* RCPT: what becomes of an address, and whether this peer may have it. RFC 5321 4.1.1.3, 3.6.2
  * (relaying), RFC 3461 (NOTIFY, ORCPT). Resolved addresses come from the account room's cache: no
  * database here. */
+#include "proto/srs.h"
 #include "server/smtp/smtp_priv.h"
 
 _Static_assert(SMTP_NOTIFY_NEVER == (int)NOTIFY_NEVER &&
@@ -52,7 +53,8 @@ static bool any_has_room(struct smtp_session *s, const struct resolved *res)
 {
     bool room = res->n_forward > 0;
     for (size_t i = 0; i < res->n && !room; i++)
-        room = !smtp_quota_full(s->srv, res->accounts[i], res->accounts[i]->quota_bytes,
+        room = !account_stores(res->accounts[i]) ||
+               !smtp_quota_full(s->srv, res->accounts[i], res->accounts[i]->quota_bytes,
                                 MAX(s->tx->declared, 1));
     return room;
 }
@@ -63,6 +65,24 @@ static void refuse_full(struct smtp_session *s)
         smtp_reply_lit(s, "552 5.2.2 Mailbox has exceeded the limit");
     else
         smtp_reply_lit(s, "452 4.2.2 Mailbox has exceeded the limit");
+}
+
+/* True when each target is a null mailbox that forwards to nobody. */
+static bool none_receives(struct smtp_session *s, const struct resolved *res)
+{
+    for (size_t i = 0; i < res->n; i++)
+        if (account_can_receive(s->srv->accounts, res->accounts[i]))
+            return false;
+    return res->n_forward == 0;
+}
+
+static void refuse_forward(struct smtp_session *s, const char *address)
+{
+    char text[500];
+    int n =
+        snprintf(text, sizeof(text),
+                 "550 5.1.1 User %s has invalid forward set and no mailbox; rejecting", address);
+    smtp_reply(s, sv_n(text, (size_t)n));
 }
 
 static bool may_relay(struct smtp_session *s)
@@ -78,18 +98,24 @@ static bool may_relay(struct smtp_session *s)
     return true;
 }
 
-/* Adds what the address stands for, or refuses it. */
-static bool take_targets(struct smtp_session *s, const struct smtp_rcpt_args *a,
+/* Adds what the address stands for, or refuses it. Who returns mail to an address of ours need not
+ * have a right to relay. */
+static bool take_targets(struct smtp_session *s, const struct smtp_rcpt_args *a, struct sv address,
                          const struct resolved *res)
 {
+    bool returned = address.p != a->to.address.p;
     switch (res->kind) {
     case RESOLVE_REMOTE:
-        if (!may_relay(s))
+        if (!returned && !may_relay(s))
             return false;
-        add_target(s->tx, a->to.address, RCPT_REMOTE, 0, a);
+        add_target(s->tx, address, RCPT_REMOTE, 0, a);
         return true;
     case RESOLVE_LOCAL:
     case RESOLVE_FORWARD:
+        if (none_receives(s, res)) {
+            refuse_forward(s, res->accounts[0]->address);
+            return false;
+        }
         if (!any_has_room(s, res)) {
             refuse_full(s);
             return false;
@@ -115,8 +141,28 @@ static bool take_targets(struct smtp_session *s, const struct smtp_rcpt_args *a,
     return false;
 }
 
+/* An SRS address of ours becomes the address behind it (in tmp). False: refused. */
+static bool find_returned(struct smtp_session *s, struct sv *address, struct buf *tmp)
+{
+    ssize_t at = sv_rfind(*address, '@');
+    struct sv local = at < 0 ? *address : sv_take(*address, (size_t)at);
+    if (!s->cf->smtp.srs || at < 0 || !srs_is(local) ||
+        !account_domain_is_local(s->srv->accounts, sv_skip(*address, (size_t)at + 1)))
+        return true;
+    int r = account_srs_reverse(s->srv->accounts, local, s->cf->smtp.srs_max_age, tmp, NULL);
+    if (r == 0)
+        *address = buf_sv(tmp);
+    else if (r == E_TEMP)
+        smtp_reply_lit(s, "451 4.3.0 Temporary failure, try again later");
+    else if (s->cf->smtp.srs_verify)
+        smtp_reply_lit(s, "550 5.7.1 Access to recipient not allowed [SPF-SRS]");
+    return r == 0 || (r != E_TEMP && !s->cf->smtp.srs_verify);
+}
+
 static bool take_rcpt(struct smtp_session *s, const struct smtp_rcpt_args *a, bool *ret_remote)
 {
+    _cleanup_(buf_done) struct buf returned = { 0 };
+    struct sv address = a->to.address;
     struct resolved res;
     if (s->tx->n_rcpts >= (unsigned)s->cf->smtp.max_recipients) {
         smtp_reply_lit(s, "452 4.5.3 Too many recipients");
@@ -126,7 +172,10 @@ static bool take_rcpt(struct smtp_session *s, const struct smtp_rcpt_args *a, bo
         smtp_reply_lit(s, "553 5.6.7 Address needs SMTPUTF8");
         return false;
     }
-    int r = account_resolve(s->srv->accounts, a->to.address, &res, NULL);
+    buf_init(&returned, 1 * KiB);
+    if (!find_returned(s, &address, &returned))
+        return false;
+    int r = account_resolve(s->srv->accounts, address, &res, NULL);
     if (r < 0) {
         if (r == E_PARSE)
             smtp_reply_arg(s, SMTP_ARG_SYNTAX);
@@ -136,12 +185,36 @@ static bool take_rcpt(struct smtp_session *s, const struct smtp_rcpt_args *a, bo
     }
     bool ok = s->tx->m->n_rcpts + res.n + res.n_forward < MAX_TARGETS;
     if (ok)
-        ok = take_targets(s, a, &res);
+        ok = take_targets(s, a, address, &res);
     else
         smtp_reply_lit(s, "452 4.5.3 Too many recipients");
     *ret_remote = res.kind == RESOLVE_REMOTE;
     resolved_done(&res);
     return ok;
+}
+
+/* Copies of what the account sends. Nobody is told what becomes of them. */
+void smtp_copy_outgoing(struct smtp_session *s)
+{
+    struct sv rest = s->account ? sv_c(account_option(s->account, OPT_COPY_OUTGOING)) : SV_NULL;
+    const struct smtp_rcpt_args to_account = {
+        .to.address = rest.n ? sv_c(s->account->address) : SV_NULL,
+        .notify = SMTP_NOTIFY_NEVER,
+    };
+    while (rest.n) {
+        struct sv address = sv_split(&rest, ';');
+        struct resolved to;
+        if (account_resolve(s->srv->accounts, address, &to, NULL) < 0)
+            continue;
+        if (to.kind == RESOLVE_REMOTE && !s->account->local_only)
+            add_target(s->tx, address, RCPT_REMOTE, 0, &to_account);
+        for (size_t i = 0; i < to.n; i++)
+            add_target(s->tx, sv_c(to.accounts[i]->address), RCPT_LOCAL, to.accounts[i]->id,
+                       &to_account);
+        for (size_t i = 0; i < to.n_forward && !s->account->local_only; i++)
+            add_target(s->tx, sv_c(to.forward[i]), RCPT_REMOTE, 0, &to_account);
+        resolved_done(&to);
+    }
 }
 
 void smtp_cmd_rcpt(struct smtp_session *s, struct sv args)

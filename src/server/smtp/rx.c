@@ -252,6 +252,7 @@ void smtp_rx_finish(struct smtp_session *s)
     s->tx->m->hops = rx->header.received;
     if (!smtp_rx_check(s))
         return;
+    smtp_copy_outgoing(s);
     rx->error = accept_message(s);
     if (!smtp_rx_check(s))
         return;

@@ -157,6 +157,9 @@ void smtp_cmd_vrfy(struct smtp_session *s, struct sv args);
 void smtp_cmd_expn(struct smtp_session *s, struct sv args);
 void smtp_cmd_help(struct smtp_session *s, struct sv args);
 
+/* --- cmd_rcpt.c --- */
+void smtp_copy_outgoing(struct smtp_session *s);
+
 /* --- cmd_auth.c --- */
 void smtp_auth_line(struct smtp_session *s, struct sv line);
 void smtp_auth_peer(struct smtp_session *s, struct smtp_auth *a);

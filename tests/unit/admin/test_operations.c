@@ -424,7 +424,35 @@ static void with_a_server(void **state _unused_)
     done("queue.list", "{'filter': 'ann'}");
     assert_string_equal(json_string_value(json_object_get(asked.args, "filter")), "ann");
     done("queue.retry", "{}");
-    refused("queue.retry", "{'ids': 'x'}", "unknown argument 'ids'"); /* not: all of them */
+    refused("queue.retry", "{'idz': 'x'}", "unknown argument 'idz'"); /* not: all of them */
+    json_decref(asked.answer[MOD_SMTP]);
+    asked.answer[MOD_SMTP] =
+        json_pack("{s:b, s:i, s:i, s:i}", "ok", 1, "done", 2, "busy", 0, "unchanged", 0);
+    done("queue.hold", "{'ids': 'A; B', 'older': '2h'}");
+    assert_string_equal(asked.op, "queue.steer");
+    json_t *filter = json_object_get(asked.args, "filter");
+    assert_int_equal(json_array_size(json_object_get(filter, "ids")), 2);
+    assert_int_equal(json_integer_value(json_object_get(filter, "older_s")), 7200);
+    done("queue.priority", "{'priority': 'low', 'sender': 'news@'}");
+    assert_string_equal(json_string_value(json_object_get(asked.args, "priority")), "low");
+    refused("queue.delete", "{}", "name a message or a filter; all=yes means all messages");
+    refused("queue.hold", "{'older': 'long'}", "'long' is not a time");
+    done("queue.pause", "{'destination': 'x.test'}");
+    assert_true(json_is_true(json_object_get(asked.args, "on")));
+    refused("queue.pause", "{}", "give one of");
+    refused("queue.resume", "{'all': 'yes', 'sender': 'x.test'}", "give one of");
+    json_decref(asked.answer[MOD_SMTP]);
+    asked.answer[MOD_SMTP] =
+        json_pack("{s:b, s:i, s:i, s:i}", "ok", 1, "done", 0, "busy", 1, "unchanged", 0);
+    refused("queue.bounce", "{'id': 'OSA1'}", "message 'OSA1' is being delivered now");
+    json_decref(asked.answer[MOD_SMTP]);
+    asked.answer[MOD_SMTP] =
+        json_pack("{s:b, s:i, s:i, s:i}", "ok", 1, "done", 0, "busy", 0, "unchanged", 1);
+    refused("queue.retry", "{'id': 'OSA1'}", "held; release it first");
+    json_decref(asked.answer[MOD_SMTP]);
+    asked.answer[MOD_SMTP] =
+        json_pack("{s:b, s:i, s:i, s:i}", "ok", 1, "done", 0, "busy", 0, "unchanged", 0);
+    refused("queue.delete", "{'id': 'OSA1'}", "no message 'OSA1'");
     json_decref(asked.answer[MOD_SMTP]);
     asked.answer[MOD_SMTP] = NULL;
     admin.ask = NULL;

@@ -59,6 +59,9 @@ static void requests(void **state _unused_)
         { "sessions kill 1A", "{\"op\":\"session.kill\",\"args\":{\"id\":\"1A\"}}" },
         { "sessions imap", "{\"op\":\"session.list\",\"args\":{\"filter\":\"imap\"}}" },
         { "queue retry", "{\"op\":\"queue.retry\",\"args\":{}}" },
+        { "queue retry OSA1", "{\"op\":\"queue.retry\",\"args\":{\"id\":\"OSA1\"}}" },
+        { "queue hold sender=a@b.test",
+          "{\"op\":\"queue.hold\",\"args\":{\"sender\":\"a@b.test\"}}" },
         { "audit 5", "{\"op\":\"audit.list\",\"args\":{\"limit\":\"5\"}}" },
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
@@ -252,10 +255,12 @@ static void columns(void **state _unused_)
     assert_string_equal(
         printed("queue",
                 "{\"total\": 7, \"rows\": [{\"id\": \"ABC12345\", \"item\": \"x.tms\", "
-                "\"received_ms\": 0, \"size\": 5, \"sender\": \"\", \"recipient\": \"b@c\", "
+                "\"received_ms\": 0, \"size\": 5, \"state\": \"held\", "
+                "\"priority\": \"low\", \"sender\": \"\", \"recipient\": \"b@c\", "
                 "\"waiting\": 1, \"attempts\": 2, \"next_try_ms\": 0, \"answer\": \"\"}]}"),
-        "ID        ITEM   AGE  SIZE  FROM  TO   WAITING  TRIES  NEXT TRY  LAST ANSWER\n"
-        "ABC12345  x.tms  -    5           b@c  1        2      -         \n"
+        "ID        ITEM   AGE  SIZE  STATE  PRIORITY  FROM  TO   WAITING  TRIES  NEXT TRY  LAST "
+        "ANSWER\n"
+        "ABC12345  x.tms  -    5     held   low             b@c  1        2      -         \n"
         "... 7 in all; narrow the list with a filter\n");
 }
 

@@ -290,8 +290,9 @@ static void test_unknown(void **state)
             "unknown setting 'max_recipients'; did you mean smtp.max_recipients?");
     unknown("imap.max_hops", "unknown setting 'imap.max_hops'; did you mean smtp.max_hops?");
     unknown("pop3.listn", "unknown setting 'pop3.listn'; did you mean pop3.listen?");
-    unknown("listen",
-            "unknown setting 'listen'; did you mean imap.listen, pop3.listen or smtp.listen?");
+    unknown(
+        "listen",
+        "unknown setting 'listen'; did you mean imap.listen, managesieve.listen or pop3.listen?");
     unknown("qqqqqqqq.zzzzzzzz", "unknown setting 'qqqqqqqq.zzzzzzzz'; 'list' shows all names");
     unknown("", "unknown setting ''; 'list' shows all names");
 }

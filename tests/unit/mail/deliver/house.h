@@ -13,6 +13,7 @@
 #include "db/db.h"
 #include "log/log.h"
 #include "mail/deliver/deliver_priv.h"
+#include "mail/deliver/route.h"
 #include "net/dns.h"
 #include "os/file.h"
 #include "stats/shm.h"
@@ -125,7 +126,7 @@ static inline void open_queue(void)
     char out[128], temp[128];
     snprintf(out, sizeof(out), "%s/mail/_outgoing", house.root);
     snprintf(temp, sizeof(temp), "%s/temp", house.root);
-    struct queue_opts q = { out, temp, house.root, "" };
+    struct queue_opts q = { out, temp, house.root, "", route_key };
     OK(queue_open(&q, &house.queue, &ei));
 }
 

@@ -300,7 +300,7 @@ static int run_once(struct message *m, struct script_outcome *out)
     struct deliver d = { .queue = house.queue, .store = house.store, .accounts = house.accounts };
     OK(account_find_address(house.accounts, SV("ann@home.test"), &acc, &ei));
     OK(account_script_active(house.accounts, acc->id, &s, &ei));
-    return script_deliver(&d, m, &m->rcpts[0], acc, s, mb, out, &why);
+    return script_deliver(&d, m, &m->rcpts[0], acc, s, NULL, mb, out, &why);
 }
 
 /* Killed between the redirect and the record of the delivery, which is then repeated: nothing is

@@ -8,6 +8,11 @@
 struct fate {
     char key[20];
     bool accepted, local, local_durable, remote_sent, remote_recorded, has_remote;
+    enum {
+        HELD_UNKNOWN,
+        NOT_HELD,
+        HELD
+    } held; /* what was answered; unknown: the power went before */
 };
 
 static struct books {
@@ -102,9 +107,19 @@ static inline void note_recorded(uint64_t key, enum rcpt_kind kind)
     pthread_mutex_unlock(&power.lock);
 }
 
+/* Before and after an administrator's action. */
+static inline void note_held(const char *id_key, int held)
+{
+    pthread_mutex_lock(&power.lock);
+    struct fate *f = map_get(books.fates, sv_c(id_key));
+    if (!books.dead && f)
+        f->held = held;
+    pthread_mutex_unlock(&power.lock);
+}
+
 struct check {
     struct map *items;
-    unsigned lost, sent_again, waiting;
+    unsigned lost, sent_again, waiting, held_wrong;
 };
 
 static inline bool check_fate(struct sv key, void *value, void *arg)
@@ -122,6 +137,10 @@ static inline bool check_fate(struct sv key, void *value, void *arg)
     if (f->accepted && f->has_remote && !f->remote_sent && !waits_remote) {
         printf("%s: remote recipient lost, %s\n", f->key, found ? "item found" : "item not found");
         c->lost++;
+    }
+    if (found && f->held != HELD_UNKNOWN && found->m->held != (f->held == HELD)) {
+        printf("%s: is %sheld\n", f->key, found->m->held ? "" : "not ");
+        c->held_wrong++;
     }
     if (f->remote_recorded && waits_remote) {
         printf("%s: would be sent again\n", f->key);

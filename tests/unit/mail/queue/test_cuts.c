@@ -39,10 +39,15 @@ static void accept_one(size_t size, unsigned remote, bool streamed)
     message_unref(m);
 }
 
+static bool something_for(enum rcpt_kind kind)
+{
+    return kind == RCPT_LOCAL ? !list_empty(&e.q->ready) : dests_runnable(e.q->dests);
+}
+
 static void settle_some(enum rcpt_kind kind, size_t n, bool defer)
 {
     struct message *got[16];
-    if (is_dead() || list_empty(&e.q->ready[kind]))
+    if (is_dead() || !something_for(kind))
         return;
     n = queue_take(e.q, kind, got, n);
     for (size_t i = 0; i < n; i++) {
@@ -55,6 +60,72 @@ static void settle_some(enum rcpt_kind kind, size_t n, bool defer)
         if (!defer)
             note_recorded(key, kind);
     }
+}
+
+/* --- what the administrator does --- */
+
+struct steering {
+    enum queue_action action;
+    int outcome; /* for note_held */
+    size_t n;
+};
+
+/* Some of those that wait. */
+static bool third(const struct queue_info *i, void *arg)
+{
+    struct steering *s = arg;
+    return !i->active && i->held == (s->action == QUEUE_RELEASE) && s->n++ % 3 == 0;
+}
+
+static void note_each(const char *id, enum queue_steer_result r, void *arg)
+{
+    const struct steering *s = arg;
+    if (r != STEER_DONE)
+        return;
+    list_for_each(l, &e.q->items)
+    {
+        struct item *it = container_of(l, struct item, link);
+        char key[20];
+        if (!it->committed || strcmp(it->m->id, id) != 0)
+            continue;
+        snprintf(key, sizeof(key), "%016" PRIx64, it->m->key);
+        note_held(key, s->outcome);
+    }
+}
+
+/* Unknown while it is done: a cut may leave either. */
+static void steer(enum queue_action action)
+{
+    struct steering s = { action, HELD_UNKNOWN, 0 };
+    struct queue_steer spec = {
+        .action = action, .dry_run = true, .want = third, .each = note_each, .arg = &s
+    };
+    struct queue_steered done;
+    if (is_dead())
+        return;
+    assert_int_equal(queue_steer(e.q, &spec, &done, NULL), 0);
+    s = (struct steering){ action, action == QUEUE_HOLD ? HELD : NOT_HELD, 0 };
+    spec.dry_run = false;
+    (void)queue_steer(e.q, &spec, &done, NULL);
+}
+
+/* A pause: what was answered last holds. */
+static enum { PAUSE_UNKNOWN, PAUSED, NOT_PAUSED } paused;
+
+static void pause_some(bool on)
+{
+    if (is_dead())
+        return;
+    paused = PAUSE_UNKNOWN;
+    if (queue_pause(e.q, PAUSE_DESTINATION, SV("Paused.test"), on, "test", NULL) >= 0 && !is_dead())
+        paused = on ? PAUSED : NOT_PAUSED;
+}
+
+static void check_pause(void)
+{
+    if (paused != PAUSE_UNKNOWN)
+        assert_int_equal(pauses_hold(&e.q->pauses, PAUSE_DESTINATION, SV("paused.test")),
+                         paused == PAUSED);
 }
 
 static void accept_all_kinds(void)
@@ -74,10 +145,13 @@ static void work(void)
         settle_some(RCPT_LOCAL, 3, false);
         settle_some(RCPT_LOCAL, 1, true);
         settle_some(RCPT_REMOTE, 1, true);
+        steer(QUEUE_HOLD);
+        pause_some(i == 0);
         settle_some(RCPT_REMOTE, 1, false);
         if (i == 0 && !is_dead())
             queue_checkpoint(e.q);
         settle_some(RCPT_LOCAL, 4, false);
+        steer(QUEUE_RELEASE);
         settle_some(RCPT_REMOTE, 1, false);
     }
 }
@@ -108,14 +182,18 @@ static void boot(void)
     if (is_dead())
         return;
     struct check c = books_check(e.q);
-    if (c.lost || c.sent_again)
-        fail_msg("%u lost, %u sent again", c.lost, c.sent_again);
+    if (c.lost || c.sent_again || c.held_wrong)
+        fail_msg("%u lost, %u sent again, %u held or not", c.lost, c.sent_again, c.held_wrong);
+    check_pause();
     check_contents(e.q);
 }
 
 static void drain(void)
 {
     clock_test_freeze(now_ms += 5000);
+    struct queue_steer all = { .action = QUEUE_RELEASE };
+    struct queue_steered done;
+    assert_int_equal(queue_steer(e.q, &all, &done, NULL), 0);
     for (int i = 0; i < 100 && queue_count(e.q); i++) {
         queue_retry(e.q, SV(""));
         settle_some(RCPT_LOCAL, 16, false);
@@ -152,6 +230,7 @@ static unsigned history(const struct plan *p)
     unsigned calls = 0;
     env_make(&e);
     power.calls = 0;
+    paused = PAUSE_UNKNOWN;
     for (unsigned i = 0; i < BOOTS; i++) {
         power.cut_at = p->cut[i];
         power.keep = disks[p->disk[i]].keep;

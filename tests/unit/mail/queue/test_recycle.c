@@ -181,11 +181,23 @@ static void fill_segment(size_t leave)
     assert_in_range(s->size - s->tail, leave - 40, leave + 40);
 }
 
+/* An answer, so that two messages may be on their way to it at once. */
+static void open_destination(void)
+{
+    struct message *m = make_message(1000, 0, 1), *got;
+    must_accept(e.q, m);
+    assert_int_equal(queue_take(e.q, RCPT_REMOTE, &got, 1), 1);
+    queue_tell(e.q, got, QUEUE_PEER_ANSWERED, NULL);
+    settle_as(e.q, got, RCPT_REMOTE, RCPT_DELIVERED, "");
+    message_unref(m);
+}
+
 /* The first result is the last record of a segment that becomes full, the second one does not fit.
  * A checkpoint comes in between; the results are applied when it has given names to its files. */
 static void results_during_checkpoint(void)
 {
     struct message *got[2], *a, *b;
+    open_destination();
     a = accepted(3000, 1);
     b = accepted(3000, 200);
     sem_init(&in_datasync, 0, 0);

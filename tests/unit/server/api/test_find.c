@@ -468,6 +468,43 @@ static void a_domain_admin_sees_his_events(void **state _unused_)
     }
 }
 
+/* Of all this mail, what his address has sent or was to receive; and nothing else in it. */
+static void one_sees_ones_own_mail(void **state _unused_)
+{
+    static const char *const who[] = { "u@b.test", "one@a.test", "dom@b.test" };
+    for (size_t w = 0; w < ARRAY_LEN(who); w++) {
+        struct api_caller me = *dom; /* whatever else he may see */
+        me.who = (char *)(uintptr_t)who[w];
+        size_t shown = 0;
+        for (size_t i = 0; i < MESSAGES; i++) {
+            const struct made *m = &made[i];
+            bool sent = !strcmp(m->sender, who[w]), gets = false;
+            char path[60];
+            for (unsigned k = 0; k < m->n_rcpts; k++)
+                gets |= !strcmp(m->rcpts[k], who[w]);
+            snprintf(path, sizeof(path), "/self/messages/%s", m->id);
+            int status = ask(&me, "GET", path, NULL);
+            if (status != (sent || gets ? 200 : 404))
+                fail_msg("%s: %s is %d", who[w], m->id, status);
+            shown += sent || gets;
+            for (unsigned k = 0; k < m->n_rcpts && gets && !sent; k++) {
+                char *all = json_dumps(got.body, 0);
+                if (strcmp(m->rcpts[k], who[w]) != 0 && strcmp(m->rcpts[k], m->sender) != 0 &&
+                    strstr(all, m->rcpts[k]))
+                    fail_msg("%s is shown %s of %s: %s", who[w], m->rcpts[k], m->id, all);
+                free(all);
+            }
+        }
+        json_t *ids = all(&me, "/self/messages", 50);
+        assert_int_equal(json_array_size(ids), shown);
+        json_decref(ids);
+    }
+    struct api_caller local = *root;
+    local.account_id = 0;
+    assert_int_equal(ask(&local, "GET", "/self/messages", NULL), 409);
+    assert_int_equal(ask(NULL, "GET", "/self/messages", NULL), 401);
+}
+
 static void rights(void **state _unused_)
 {
     struct api_caller none = *root;
@@ -500,6 +537,7 @@ int main(void)
         cmocka_unit_test(events_are_asked_for),
         cmocka_unit_test(events_in_pages),
         cmocka_unit_test(a_domain_admin_sees_his_events),
+        cmocka_unit_test(one_sees_ones_own_mail),
         cmocka_unit_test(rights),
     };
     int r = cmocka_run_group_tests(tests, begin_with_mail, end_with_mail);

@@ -24,7 +24,7 @@ import { Thread } from "./Thread";
 
 const most = 10_000;
 const groups = [
-  { label: "logs.group.mail", services: ["smtp", "imap", "pop3", "mailflow"] },
+  { label: "logs.group.mail", services: ["smtp", "imap", "pop3", "managesieve", "mailflow"] },
   { label: "logs.group.server", services: ["control", "errors", "auth", "maintenance", "dns", "sql"] },
 ] as const;
 type Levels = "none" | "summary" | "debug" | "extended";

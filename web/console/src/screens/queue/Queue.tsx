@@ -24,7 +24,7 @@ import { useSelection } from "../../ui/table/selection";
 import { queueColumns } from "./columns";
 import { MessageDrawer } from "./MessageDrawer";
 
-const states = ["queued", "sending", "waiting", "overdue"] as const;
+const states = ["queued", "sending", "waiting", "overdue", "held", "paused"] as const;
 const fields: FilterFields = {
   from: asText("sender"),
   to: asText("recipient"),

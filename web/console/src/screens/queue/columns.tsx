@@ -11,6 +11,8 @@ const looks: Record<QueueMessage["state"], [Tone, IconName]> = {
   sending: ["note", "send"],
   waiting: ["warn", "clock"],
   overdue: ["bad", "alert"],
+  held: ["note", "clock"],
+  paused: ["note", "clock"],
 };
 
 export function StateBadge({ state, t }: { state: QueueMessage["state"]; t: Text }) {

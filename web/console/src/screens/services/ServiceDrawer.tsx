@@ -69,7 +69,7 @@ export function ServiceDrawer({ s, mayReadSettings, mayWrite, onClose, onAct, on
             <ServiceSettings key={s.service} s={s} mayWrite={mayWrite} onSaved={onSaved} />
           </>
         )}
-        <p><Link to={`/system/settings/${s.module === "control" ? "web" : s.service === "pop3" || s.service === "imap" ? s.service : "smtp"}`}>{t("service.settings")}</Link></p>
+        <p><Link to={`/system/settings/${s.module === "control" ? "web" : s.service === "pop3" || s.service === "imap" || s.service === "managesieve" ? s.service : "smtp"}`}>{t("service.settings")}</Link></p>
       </div>
     </Drawer>
   );

@@ -39,6 +39,7 @@ export const serviceNames: Readonly<Record<string, string>> = {
   "smtp-client": "SMTP",
   pop3: "POP3",
   imap: "IMAP",
+  managesieve: "ManageSieve",
   control: "Control",
 };
 

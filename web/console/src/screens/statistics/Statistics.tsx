@@ -40,6 +40,7 @@ const ofGroup: Readonly<Record<string, { service: string; log: string }>> = {
   delivery: { service: "smtp-client", log: "mailflow" },
   pop3: { service: "pop3", log: "pop3" },
   imap: { service: "imap", log: "imap" },
+  managesieve: { service: "managesieve", log: "managesieve" },
   control: { service: "control", log: "control" },
 };
 

@@ -71,8 +71,8 @@ export function localInput(at: number): string {
   return new Date(at - d.getTimezoneOffset() * 60_000).toISOString().slice(0, 16);
 }
 
-const sessionsOf: Readonly<Record<string, string>> = { smtp: "smtp", delivery: "smtp-client", pop3: "pop3", imap: "imap", control: "control" };
-const logOf: Readonly<Record<string, string>> = { delivery: "mailflow", pop3: "pop3", imap: "imap", logins: "auth", control: "control", database: "sql", logs: "errors" };
+const sessionsOf: Readonly<Record<string, string>> = { smtp: "smtp", delivery: "smtp-client", pop3: "pop3", imap: "imap", managesieve: "managesieve", control: "control" };
+const logOf: Readonly<Record<string, string>> = { delivery: "mailflow", pop3: "pop3", imap: "imap", managesieve: "managesieve", logins: "auth", control: "control", database: "sql", logs: "errors" };
 
 /** The lists of exactly this span. The log has days: it begins with the span's, and ends with it when that is the same day. */
 export function spanLinks(span: Span, service: string): { sessions: string; messages: string; log: string } {

@@ -1,0 +1,183 @@
+#!/usr/bin/python3
+"""Outgoing mail: messages a second to a sink, beside Postfix on the same disk, in turns.
+
+    tools/netns.sh bench/relay.py [--messages 5000] [--rounds 3] [--sessions 20] [--bin build/posthorn]
+
+Each server takes the messages by SMTP on loopback and sends all of them to Postfix's smtp-sink as its relay host. Time is from
+the first byte until the sink has counted the last message; CPU is that of the server's whole process tree. Needs root and
+Debian's postfix.
+"""
+import argparse
+import json
+import os
+import pathlib
+import re
+import signal
+import statistics
+import subprocess
+import tempfile
+import time
+
+HERE = pathlib.Path(__file__).resolve().parent
+SINK, OURS, THEIRS = 12900, 12000, 12825
+MAIN_CF = """compatibility_level = 3.7
+queue_directory = {d}/spool
+data_directory = {d}/data
+maillog_file = {d}/log
+maillog_file_prefixes = {d}
+mail_owner = postfix
+setgid_group = postdrop
+meta_directory = /etc/postfix
+inet_interfaces = loopback-only
+inet_protocols = ipv4
+myhostname = mx.bench.test
+mydestination =
+local_recipient_maps =
+alias_maps =
+mynetworks = 127.0.0.0/8
+relayhost = [127.0.0.1]:{sink}
+smtpd_tls_security_level = none
+smtp_tls_security_level = none
+smtpd_client_connection_count_limit = 0
+in_flow_delay = 0
+"""
+MASTER_CF = """{port} inet n - n - - smtpd
+pickup unix n - n 60 1 pickup
+cleanup unix n - n - 0 cleanup
+qmgr unix n - n 300 1 qmgr
+tlsmgr unix - - n 1000? 1 tlsmgr
+rewrite unix - - n - - trivial-rewrite
+bounce unix - - n - 0 bounce
+defer unix - - n - 0 bounce
+trace unix - - n - 0 bounce
+verify unix - - n - 1 verify
+flush unix n - n 1000? 0 flush
+proxymap unix - - n - - proxymap
+smtp unix - - n - - smtp
+relay unix - - n - - smtp
+showq unix n - n - - showq
+error unix - - n - - error
+retry unix - - n - - error
+discard unix - - n - - discard
+anvil unix - - n - 1 anvil
+scache unix - - n - 1 scache
+postlog unix-dgram n - n - 1 postlogd
+"""
+
+
+def wait_for(what, seconds=60):
+    end = time.monotonic() + seconds
+    while not what():
+        if time.monotonic() > end:
+            raise SystemExit("waited in vain")
+        time.sleep(0.02)
+
+
+def answers(port):
+    import socket
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=5) as s:
+            return s.recv(1) != b""
+    except OSError:
+        return False
+
+
+class Sink:
+    """smtp-sink that counts; `-c` writes "mesg=N" each time."""
+
+    def __init__(self):
+        self.proc = subprocess.Popen(["smtp-sink", "-c", "-u", "nobody", f"127.0.0.1:{SINK}", "1000"], stdin=subprocess.DEVNULL,
+                                     stdout=subprocess.PIPE)
+        os.set_blocking(self.proc.stdout.fileno(), False)
+        self.n = 0
+        wait_for(lambda: answers(SINK))
+
+    def count(self):
+        while text := self.proc.stdout.read(65536):
+            for m in re.finditer(rb"mesg=(\d+)", text):
+                self.n = int(m[1])
+        return self.n
+
+    def stop(self):
+        self.proc.terminate()
+        self.proc.wait()
+
+
+def tree_cpu(root):
+    """Seconds of CPU that a process and all below it have used, ended children included."""
+    stats, kids = {}, {}
+    for p in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            f = open(f"/proc/{p}/stat").read().rsplit(")", 1)[1].split()
+        except OSError:
+            continue
+        stats[int(p)] = sum(map(int, f[11:15]))
+        kids.setdefault(int(f[1]), []).append(int(p))
+    todo, total = [root], 0
+    while todo:
+        p = todo.pop()
+        total += stats.get(p, 0)
+        todo += kids.get(p, [])
+    return total / os.sysconf("SC_CLK_TCK")
+
+
+def posthorn(d, binary):
+    env = {**os.environ, "POSTHORN_BIN": binary, "RELAY": f"127.0.0.1:{SINK}", "USERS": "1"}
+    t = json.loads(subprocess.run([HERE / "posthorn.sh", "start", d, str(OURS)], env=env, check=True, capture_output=True).stdout)
+    return t["smtp"], t["pids"][0], lambda: subprocess.run([HERE / "posthorn.sh", "stop", d], check=True)
+
+
+def postfix(d, _binary):
+    d = pathlib.Path(d)
+    d.chmod(0o755)
+    for sub in ("conf", "spool", "data"):
+        (d / sub).mkdir(exist_ok=True)
+    subprocess.run(["chown", "postfix", d / "data"], check=True)
+    (d / "conf/main.cf").write_text(MAIN_CF.format(d=d, sink=SINK))
+    (d / "conf/master.cf").write_text(MASTER_CF.format(port=THEIRS))
+    subprocess.run(["postfix", "-c", d / "conf", "start"], check=True, capture_output=True)
+    wait_for(lambda: answers(THEIRS))
+    pid = int((d / "spool/pid/master.pid").read_text())
+    return THEIRS, pid, lambda: os.kill(pid, signal.SIGTERM)
+
+
+def run(start, binary, args):
+    with tempfile.TemporaryDirectory(prefix="posthorn-relay-", dir=args.dir) as d:
+        os.chmod(d, 0o755)
+        sink = Sink()
+        port, pid, stop = start(d, binary)
+        try:
+            cpu, begin = tree_cpu(pid), time.monotonic()
+            subprocess.run(["smtp-source", "-s", str(args.sessions), "-d", "-l", "5000", "-m", str(args.messages), "-f", "a@bench.test",
+                            "-t", "b@far.test", f"127.0.0.1:{port}"], check=True)
+            accepted = time.monotonic() - begin
+            wait_for(lambda: sink.count() >= args.messages, 600)
+            took = time.monotonic() - begin
+            cpu = tree_cpu(pid) - cpu
+        finally:
+            stop()
+            sink.stop()
+    return args.messages / took, 1000 * cpu / args.messages, args.messages / accepted
+
+
+def main():
+    ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    ap.add_argument("--messages", type=int, default=5000)
+    ap.add_argument("--rounds", type=int, default=3)
+    ap.add_argument("--sessions", type=int, default=20)
+    ap.add_argument("--bin", default=str(HERE.parent / "build/posthorn"))
+    ap.add_argument("--dir", default="/var/tmp", help="on the disk to measure")
+    args = ap.parse_args()
+    ratios, cpu_ratios = [], []
+    for _ in range(args.rounds):
+        row = {}
+        for name, start in (("postfix", postfix), ("posthorn", posthorn)):
+            rate, cpu, accepted = row[name] = run(start, os.path.abspath(args.bin), args)
+            print(f"{name:9} {rate:8.0f} msg/s sent, {cpu:6.3f} ms CPU each (accepted at {accepted:.0f} msg/s)", flush=True)
+        ratios.append(row["posthorn"][0] / row["postfix"][0])
+        cpu_ratios.append(row["postfix"][1] / row["posthorn"][1])
+    for what, r in (("messages a second", ratios), ("CPU", cpu_ratios)):
+        print(f"{what}: {statistics.median(r):.2f} times Postfix ({min(r):.2f} to {max(r):.2f})")
+
+
+main()

@@ -1,0 +1,153 @@
+/* Fields of accounts that most leave at their defaults: a table of names and kinds, kept as rows of
+ * account_option. Any thread. */
+#include "mail/account/accounts_priv.h"
+
+#include "base/hash.h"
+
+enum { MAX_ADDRESSES = 1000 };
+
+const struct option_info account_options[ACCOUNT_OPTIONS] = {
+    [OPT_FORWARD_TO] = { "forward_to", OPTION_ADDRESSES, "" },
+    [OPT_KEEP_COPY] = { "keep_copy", OPTION_SWITCH, "yes" },
+    [OPT_COPY_INCOMING] = { "copy_incoming", OPTION_ADDRESSES, "" },
+    [OPT_COPY_OUTGOING] = { "copy_outgoing", OPTION_ADDRESSES, "" },
+    [OPT_NULL_MAILBOX] = { "null_mailbox", OPTION_SWITCH, "no" },
+};
+
+const char *account_option(const struct account *a, enum account_option o)
+{
+    return a->option[o] ? a->option[o] : account_options[o].fallback;
+}
+
+bool account_is(const struct account *a, enum account_option o)
+{
+    return *account_option(a, o) == 'y';
+}
+
+void options_free(struct account *acc)
+{
+    for (size_t i = 0; i < ACCOUNT_OPTIONS; i++)
+        free(acc->option[i]);
+}
+
+/* Rows of a later version are passed over. */
+int options_load(struct view *v, struct account *acc, struct errinfo *ei)
+{
+    _cleanup_(db_resetp) struct db_stmt *s = NULL;
+    int r = view_db(v, ei);
+    if (r == 0)
+        r = db_query(v->c, &s, ei, "SELECT name, value FROM account_option WHERE account_id = ?",
+                     "i", acc->id);
+    while (r == 0 && (r = db_step(s, ei)) == 1) {
+        struct sv name = db_col_text(s, 0);
+        for (size_t i = 0; i < ACCOUNT_OPTIONS; i++)
+            if (sv_eq(name, sv_c(account_options[i].name)) && !acc->option[i])
+                acc->option[i] = sv_dup(db_col_text(s, 1));
+        r = 0;
+    }
+    return r;
+}
+
+/* --- canonical values --- */
+
+/* As written: the local part of somebody else's address may depend on its case. */
+static int add_address(const char *field, const struct addr *self, struct sv item, struct map *seen,
+                       struct buf *out, struct errinfo *ei)
+{
+    struct addr a;
+    struct errinfo why = { 0 };
+    int r = addr_parse(item, &a, &why);
+    if (r == 0)
+        r = addr_check_new(&a, &why);
+    if (r < 0)
+        return err_set(ei, r, "%s: '" SV_FMT "': %.200s", field, SV_ARG(sv_take(item, 100)),
+                       why.text);
+    if (sv_eq(addr_sv(&a), addr_sv(self)))
+        return err_set(ei, E_CONFLICT, "%s: '%.120s' is the account itself", field, a.text);
+    if (map_put(seen, addr_sv(&a), seen))
+        return 0;
+    if (map_count(seen) > MAX_ADDRESSES)
+        return err_set(ei, E_RANGE, "%s: more than %d addresses", field, MAX_ADDRESSES);
+    if (out->n)
+        (void)buf_add_c(out, ';');
+    return buf_add_sv(out, item);
+}
+
+static int canonical_addresses(const char *field, const struct addr *self, const char *text,
+                               struct buf *out, struct errinfo *ei)
+{
+    struct map *seen = map_new();
+    struct sv rest = sv_c(text);
+    int r = 0;
+    while (r == 0 && rest.p) {
+        struct sv item = sv_trim(sv_split(&rest, ';'));
+        if (item.n)
+            r = add_address(field, self, item, seen, out, ei);
+    }
+    map_free(seen, NULL);
+    return r;
+}
+
+static int canonical(const struct option_info *o, const struct addr *self, const char *text,
+                     struct buf *out, struct errinfo *ei)
+{
+    bool on = false;
+    int r;
+    switch (o->kind) {
+    case OPTION_ADDRESSES:
+        return canonical_addresses(o->name, self, text, out, ei);
+    case OPTION_SWITCH:
+        r = value_bool(o->name, text, &on, ei);
+        return r < 0 ? r : buf_add_str(out, on ? "yes" : "no");
+    }
+    return -EINVAL;
+}
+
+/* --- writing --- */
+
+static int read_value(struct change *ch, int64_t account_id, const struct option_info *o,
+                      struct buf *out)
+{
+    _cleanup_(db_resetp) struct db_stmt *s = NULL;
+    int r = db_query(ch->c, &s, ch->ei,
+                     "SELECT value FROM account_option WHERE account_id = ? AND name = ?", "is",
+                     account_id, o->name);
+    if (r == 0)
+        r = db_step(s, ch->ei);
+    if (r < 0)
+        return r;
+    return r == 1 ? buf_add_sv(out, db_col_text(s, 0)) : buf_add_str(out, o->fallback);
+}
+
+static int write_one(struct change *ch, int64_t account_id, const struct option_info *o,
+                     const char *was, const char *is)
+{
+    int r = db_run(ch->c, ch->ei, "DELETE FROM account_option WHERE account_id = ? AND name = ?",
+                   "is", account_id, o->name);
+    if (r == 0 && strcmp(is, o->fallback) != 0)
+        r = db_run(ch->c, ch->ei,
+                   "INSERT INTO account_option (account_id, name, value) VALUES (?, ?, ?)", "iss",
+                   account_id, o->name, is);
+    return r < 0 ? r : change_note(ch, o->name, was, is);
+}
+
+int options_write(struct change *ch, int64_t account_id, const struct addr *self,
+                  const struct account_spec *s)
+{
+    int r = 0;
+    for (size_t i = 0; i < ACCOUNT_OPTIONS && r == 0; i++) {
+        _cleanup_(buf_done) struct buf was = { 0 }, is = { 0 };
+        if (!s->option[i])
+            continue;
+        buf_init(&was, 1 * MiB);
+        buf_init(&is, 1 * MiB);
+        r = canonical(&account_options[i], self, s->option[i], &is, ch->ei);
+        if (r == 0)
+            r = read_value(ch, account_id, &account_options[i], &was);
+        if (r == 0 && (buf_terminate(&was) < 0 || buf_terminate(&is) < 0))
+            r = -ENOMEM;
+        if (r == 0 && strcmp(was.p, is.p) != 0)
+            r = write_one(ch, account_id, &account_options[i], was.p, is.p);
+    }
+    return r;
+}

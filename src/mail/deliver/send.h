@@ -1,0 +1,27 @@
+/* Messages that a delivery makes out of the one it delivers: forwarded ones, redirects, replies,
+ * copies of lists. Each is durable in the queue before the delivery is recorded. */
+#pragma once
+
+#include "mail/deliver/deliver_priv.h"
+
+/* The whole content of a message for as long as it is open. */
+struct content_view {
+    struct sv bytes;
+    void *map; /* of a spool file */
+};
+int content_view_open(const struct message *m, struct content_view *ret, struct errinfo *ei);
+void content_view_close(struct content_view *v);
+
+/* A new message with ids of its own that remembers which one it comes from. */
+struct message *send_begin(const struct message *from);
+/* Recipients for an address: accounts here, or the address itself elsewhere; none is there twice.
+ * instead: the address here that the mail was for, by which SRS knows a forwarded message. The
+ * account `self` (0 = none) is left out. E_NOTFOUND: nobody, and *ei says so; E_TEMP. */
+int send_add_target(struct deliver *d, struct message *m, struct sv target, const char *instead,
+                    int64_t self, struct errinfo *ei);
+bool send_has_remote(const struct message *m);
+/* Content in memory, or in a spool file when it is large. Takes what head holds. */
+int send_fill(struct deliver *d, const struct conf *cf, struct message *m, struct buf *head,
+              struct sv body, struct errinfo *ei);
+/* Into the queue; without recipients nothing. */
+int send_accept(struct deliver *d, struct message *m, struct errinfo *ei);

@@ -1,0 +1,405 @@
+/* What the administrator does with messages: one, many, or all that he means. What lasts is a
+ * record that is durable before he is answered: the envelope says that a message is held, returned,
+ * or of what priority. A message in a deliverer's hands is left alone. */
+#include "base/clock.h"
+#include "event/event.h"
+#include "mail/queue/queue_priv.h"
+
+#include <sched.h>
+
+const char *const queue_priority_names[] = { "high", "normal", "low" };
+
+enum { AT_ONCE = 256, LOOKED_AT_ONCE = 512, MAX_STATE = 64 * 1024 * 1024 };
+
+struct chosen {
+    struct item **v; /* counted */
+    size_t n, cap;
+};
+
+struct change { /* of one item, while it is written */
+    struct item *it;
+    struct jwrite w;
+    struct buf bytes;
+    bool held, returning;
+    enum priority priority; /* before */
+};
+
+/* --- looking --- */
+
+static void info_of(const struct item *it, struct queue_info *ret)
+{
+    const struct message *m = it->m;
+    struct dest_info d = { 0 };
+    *ret = (struct queue_info){
+        .item = m->item,
+        .id = m->id,
+        .sender = m->sender,
+        .rcpt = m->n_rcpts ? m->rcpts[it->first_waiting].address : "",
+        .original = m->n_rcpts ? m->rcpts[it->first_waiting].original : "",
+        .answer = it->answer ? it->answer : "",
+        .received_ms = m->received_ms,
+        .next_try_ms = it->next_try_ms,
+        .size = m->size,
+        .n_rcpts = (unsigned)m->n_rcpts,
+        .n_waiting = (unsigned)(it->waiting[RCPT_LOCAL] + it->waiting[RCPT_REMOTE]),
+        .attempts = it->attempts,
+        .active = it->active,
+        .held = it->m->held,
+        .returning = it->m->returning,
+        .paused = it->place == PLACE_PAUSED,
+        .local = it->waiting[RCPT_LOCAL] > 0,
+        .priority = it->m->priority,
+    };
+    if (it->place != PLACE_DEST)
+        return;
+    dests_of(&it->wait, &d);
+    if (d.state != DEST_RESTS)
+        return;
+    ret->next_try_ms = d.next_probe_ms;
+    if (!*ret->answer)
+        ret->answer = d.answer;
+}
+
+/* Committed items in order of arrival; now and then others get the lock. */
+static void walk(struct queue *q, bool (*fn)(struct item *, const struct queue_info *, void *),
+                 void *arg)
+{
+    struct item mark = { 0 }; /* is not committed: nobody else looks at it */
+    struct queue_info info;
+    size_t n = 0;
+    bool go_on = true;
+    list_init(&mark.link);
+    for (struct list *l = q->items.next; go_on && l != &q->items;) {
+        struct item *it = container_of(l, struct item, link);
+        if (it->committed) {
+            info_of(it, &info);
+            go_on = fn(it, &info, arg);
+        }
+        if (++n % LOOKED_AT_ONCE == 0) {
+            list_add_head(l, &mark.link); /* behind it */
+            pthread_mutex_unlock(&q->lock);
+            sched_yield();
+            pthread_mutex_lock(&q->lock);
+            l = mark.link.next;
+            list_del(&mark.link);
+        } else {
+            l = l->next;
+        }
+    }
+}
+
+struct each {
+    bool (*fn)(const struct queue_info *, void *arg);
+    void *arg;
+};
+
+static bool each_one(struct item *it _unused_, const struct queue_info *i, void *arg)
+{
+    const struct each *e = arg;
+    return e->fn(i, e->arg);
+}
+
+void queue_each(struct queue *q, bool (*fn)(const struct queue_info *, void *arg), void *arg)
+{
+    struct each e = { fn, arg };
+    pthread_mutex_lock(&q->lock);
+    walk(q, each_one, &e);
+    pthread_mutex_unlock(&q->lock);
+}
+
+struct choosing {
+    const struct queue_steer *s;
+    struct chosen found;
+};
+
+static bool choose_one(struct item *it, const struct queue_info *i, void *arg)
+{
+    struct choosing *c = arg;
+    struct chosen *f = &c->found;
+    if (c->s->want && !c->s->want(i, c->s->arg))
+        return true;
+    if (f->n == f->cap) {
+        f->cap = f->cap ? f->cap * 2 : 64;
+        f->v = xrealloc(f->v, f->cap * sizeof(struct item *));
+    }
+    item_ref(it);
+    f->v[f->n++] = it;
+    return true;
+}
+
+/* --- one item --- */
+
+/* Does the action change it? */
+static bool concerns(const struct queue_steer *s, const struct item *it)
+{
+    switch (s->action) {
+    case QUEUE_HOLD:
+        return !it->m->held && !it->m->returning;
+    case QUEUE_RELEASE:
+        return it->m->held;
+    case QUEUE_PRIORITY:
+        return it->m->priority != s->priority;
+    case QUEUE_SEND_NOW:
+        return !it->m->held;
+    case QUEUE_RETURN:
+        return !it->m->returning;
+    case QUEUE_DELETE:
+        return true;
+    }
+    return false;
+}
+
+static void make_due(struct item *it)
+{
+    for (size_t i = 0; i < it->m->n_rcpts; i++)
+        it->m->rcpts[i].due_ms = 0;
+    it->next_try_ms = 0;
+    it->urgent = true;
+}
+
+/* What the message will be. It is in nobody's hands. */
+static void set_fields(const struct queue_steer *s, struct change *c)
+{
+    struct message *m = c->it->m;
+    c->held = m->held;
+    c->returning = m->returning;
+    c->priority = m->priority;
+    if (s->action == QUEUE_PRIORITY)
+        m->priority = s->priority;
+    if (s->action == QUEUE_RETURN)
+        m->returning = true;
+    if (s->action != QUEUE_PRIORITY)
+        m->held = s->action == QUEUE_HOLD;
+}
+
+static void begin(struct queue *q, const struct queue_steer *s, struct item *it, struct change *c)
+{
+    struct message *m = it->m;
+    it->active = true; /* nobody takes it while the record is written */
+    sched_remove(q, it);
+    c->it = it;
+    buf_init(&c->bytes, MAX_STATE);
+    set_fields(s, c);
+    bool over = s->action == QUEUE_DELETE;
+    for (size_t i = 0; over && i < m->n_rcpts; i++) {
+        enum rcpt_state st = m->rcpts[i].state;
+        (void)buf_add_c(&c->bytes, (char)(st == RCPT_WAITING ? RCPT_FAILED : st));
+    }
+    if (!over)
+        (void)message_envelope_encode(m, &c->bytes); /* was accepted at this size: fits */
+    c->w = (struct jwrite){
+        .type = over ? REC_DONE : REC_STATE,
+        .key = m->key,
+        .aux = it->version + 1,
+        .payload = { buf_sv(&c->bytes), SV_NULL },
+        .ent = over ? &it->done : &it->state[it->cur ^ 1],
+    };
+    jwrite_prepare(&c->w);
+}
+
+static void end(struct queue *q, const struct queue_steer *s, struct change *c, bool recorded)
+{
+    struct item *it = c->it;
+    it->active = false;
+    buf_done(&c->bytes);
+    if (!recorded) {
+        it->m->held = c->held;
+        it->m->returning = c->returning;
+        it->m->priority = c->priority;
+    } else if (s->action == QUEUE_DELETE) {
+        item_remove_files(q, it, it->has_local);
+        it->m->queue_data = NULL;
+        item_forget(q, it);
+        return;
+    } else {
+        jent_drop(&it->state[it->cur]);
+        it->cur ^= 1;
+        it->version++;
+        item_refresh(it);
+    }
+    sched_place(q, it);
+}
+
+/* --- all of them --- */
+
+static void tell(const struct queue_steer *s, const struct item *it)
+{
+    static const enum event_type types[] = {
+        [QUEUE_HOLD] = EVT_queue_held,         [QUEUE_RELEASE] = EVT_queue_released,
+        [QUEUE_SEND_NOW] = EVT_queue_retried,  [QUEUE_RETURN] = EVT_queue_returned,
+        [QUEUE_PRIORITY] = EVT_queue_priority, [QUEUE_DELETE] = EVT_queue_deleted,
+    };
+    struct logctx c = { .type = LOG_MAILFLOW, .message = it->m->key, .message_id = it->m->id };
+    const struct event_arg args[] = {
+        F_STR(object, it->m->id),
+        F_STR(admin, s->admin),
+        F_STR(new, s->action == QUEUE_PRIORITY ? queue_priority_names[s->priority] : NULL),
+    };
+    event_emit(types[s->action], &c, args, ARRAY_LEN(args));
+}
+
+static void count(struct queue_steered *ret, enum queue_steer_result r, const struct queue_steer *s,
+                  const struct item *it)
+{
+    ret->n[r]++;
+    if (s->each)
+        s->each(it->m->id, r, s->arg);
+}
+
+static int steer_some(struct queue *q, const struct queue_steer *s, struct item **v, size_t n,
+                      struct queue_steered *ret)
+{
+    static const bool records[] = {
+        [QUEUE_HOLD] = true,   [QUEUE_RELEASE] = true, [QUEUE_PRIORITY] = true,
+        [QUEUE_RETURN] = true, [QUEUE_DELETE] = true,  [QUEUE_SEND_NOW] = false,
+    };
+    struct change *c = xcalloc(n, sizeof(*c));
+    struct jwrite **list = xcalloc(n, sizeof(struct jwrite *));
+    bool *done = xcalloc(n, sizeof(*done));
+    size_t k = 0;
+    for (size_t i = 0; i < n; i++) {
+        struct item *it = v[i];
+        if (it->finished)
+            continue;
+        enum queue_steer_result r = it->active        ? STEER_BUSY
+                                    : concerns(s, it) ? STEER_DONE
+                                                      : STEER_AS_IT_WAS;
+        done[i] = r == STEER_DONE && !s->dry_run;
+        if (r != STEER_DONE || s->dry_run) {
+            count(ret, r, s, it);
+        } else if (records[s->action]) {
+            begin(q, s, it, &c[k]);
+            list[k] = &c[k].w;
+            k++;
+        } else {
+            make_due(it);
+            sched_place(q, it);
+            count(ret, r, s, it);
+        }
+    }
+    int r = k ? journal_commit_all(&q->journal, list, k) : 0;
+    for (size_t i = 0; i < k; i++) {
+        bool ok = c[i].w.result >= 0;
+        end(q, s, &c[i], ok);
+        for (size_t x = 0; !ok && x < n; x++)
+            done[x] = done[x] && v[x] != c[i].it;
+        count(ret, ok ? STEER_DONE : STEER_FAILED, s, c[i].it);
+    }
+    pthread_mutex_unlock(&q->lock);
+    for (size_t i = 0; i < n; i++)
+        if (done[i])
+            tell(s, v[i]);
+    pthread_mutex_lock(&q->lock);
+    free(c);
+    free(list);
+    free(done);
+    return r;
+}
+
+int queue_steer(struct queue *q, const struct queue_steer *s, struct queue_steered *ret,
+                struct errinfo *ei)
+{
+    struct choosing c = { .s = s };
+    int r = 0;
+    *ret = (struct queue_steered){ 0 };
+    pthread_mutex_lock(&q->lock);
+    walk(q, choose_one, &c);
+    for (size_t i = 0; i < c.found.n && r >= 0; i += AT_ONCE)
+        r = steer_some(q, s, c.found.v + i, MIN(c.found.n - i, (size_t)AT_ONCE), ret);
+    for (size_t i = 0; i < c.found.n; i++)
+        item_unref(c.found.v[i]);
+    pthread_mutex_unlock(&q->lock);
+    free(c.found.v);
+    return r < 0 ? err_set_errno(ei, r, "the queue cannot record it") : 0;
+}
+
+/* --- pauses --- */
+
+static void place_all(struct queue *q)
+{
+    list_for_each(l, &q->items)
+    {
+        struct item *it = container_of(l, struct item, link);
+        if (it->committed)
+            sched_place(q, it);
+    }
+}
+
+static void use_pauses(struct queue *q, struct pauses *fresh)
+{
+    pthread_mutex_lock(&q->lock);
+    struct pauses old = q->pauses;
+    q->pauses = *fresh;
+    *fresh = old;
+    place_all(q);
+    pthread_mutex_unlock(&q->lock);
+}
+
+static int change_pauses(struct queue *q, enum queue_pause_kind kind, struct sv name, bool on,
+                         struct errinfo *ei)
+{
+    struct pauses fresh;
+    pauses_copy(&q->pauses, &fresh); /* only this thread changes them: pause_lock */
+    int r = pauses_set(&fresh, kind, name, on);
+    if (r < 0)
+        err_set(ei, r, r == E_LIMIT ? "%d things are paused already" : "name a domain", PAUSES_MAX);
+    int saved = r > 0 ? pauses_save(&fresh, q->io, q->dir) : 0;
+    if (saved < 0)
+        r = err_set_errno(ei, saved, "the pause cannot be recorded");
+    if (r > 0)
+        use_pauses(q, &fresh);
+    pauses_done(&fresh);
+    return r;
+}
+
+int queue_pause(struct queue *q, enum queue_pause_kind kind, struct sv name, bool on,
+                const char *admin, struct errinfo *ei)
+{
+    pthread_mutex_lock(&q->pause_lock);
+    int r = change_pauses(q, kind, name, on, ei);
+    pthread_mutex_unlock(&q->pause_lock);
+    if (r > 0) {
+        char object[300];
+        snprintf(object, sizeof(object), "%s" SV_FMT,
+                 kind == PAUSE_ALL           ? "all mail to other servers"
+                 : kind == PAUSE_DESTINATION ? "mail to "
+                                             : "mail from ",
+                 SV_ARG(name));
+        struct logctx c = { .type = LOG_MAINTENANCE };
+        if (on)
+            event(queue_paused, &c, F_STR(object, object), F_STR(admin, admin));
+        else
+            event(queue_resumed, &c, F_STR(object, object), F_STR(admin, admin));
+    }
+    return r;
+}
+
+void queue_each_pause(struct queue *q, void (*fn)(enum queue_pause_kind, const char *, void *arg),
+                      void *arg)
+{
+    pthread_mutex_lock(&q->lock);
+    for (size_t i = 0; i < q->pauses.n; i++)
+        fn(q->pauses.v[i].kind, q->pauses.v[i].name, arg);
+    pthread_mutex_unlock(&q->lock);
+}
+
+void queue_destination(struct queue *q, const char *address, struct queue_dest *ret)
+{
+    static const char *const states[] = {
+        [DEST_OPEN] = "open", [DEST_FULL] = "full", [DEST_RESTS] = "resting"
+    };
+    _cleanup_(conf_unrefp) const struct conf *cf = conf_pin();
+    struct dest_info d = { .state = DEST_OPEN, .window = 1, .answer = "" };
+    char key[DEST_KEY];
+    pthread_mutex_lock(&q->lock);
+    sched_destination(q, cf, address, key);
+    (void)dests_info(q->dests, sv_c(key), &d);
+    bool paused = sched_paused(q, key, address) || pauses_hold(&q->pauses, PAUSE_ALL, SV(""));
+    *ret = (struct queue_dest){ .state = paused ? "paused" : states[d.state],
+                                .active = d.active,
+                                .window = d.window,
+                                .failures = d.failures,
+                                .next_probe_ms = d.next_probe_ms };
+    sv_copy(ret->answer, sizeof(ret->answer), sv_take(sv_c(d.answer), sizeof(ret->answer) - 1));
+    pthread_mutex_unlock(&q->lock);
+}

@@ -1,0 +1,150 @@
+/* Filters of the queue. Pure but for the clock. */
+#include "proc/queue_filter.h"
+
+#include "base/clock.h"
+
+#define OVERDUE_MS (4 * 3600000)
+
+const char *const queue_state_names[QS_COUNT] = { "queued",  "sending", "waiting",
+                                                  "overdue", "held",    "paused" };
+
+struct sv queue_domain_of(const char *address)
+{
+    struct sv a = sv_c(address);
+    ssize_t at = sv_rfind(a, '@');
+
+    return at < 0 ? SV_NULL : sv_skip(a, (size_t)at + 1);
+}
+
+enum queue_state queue_state_of(const struct queue_info *i, int64_t now_ms)
+{
+    if (i->active || i->returning)
+        return QS_SENDING;
+    if (i->held)
+        return QS_HELD;
+    if (i->paused)
+        return QS_PAUSED;
+    if (now_ms - i->received_ms > OVERDUE_MS)
+        return QS_OVERDUE;
+    return i->attempts ? QS_WAITING : QS_QUEUED;
+}
+
+static const char *text_of(json_t *o, const char *name)
+{
+    return json_string_value(json_object_get(o, name));
+}
+
+static void read_ids(struct queue_filter *f, json_t *ids)
+{
+    json_t *id;
+    size_t i;
+
+    f->ids = json_is_array(ids) ? map_new() : NULL;
+    json_array_foreach(ids, i, id) if (json_is_string(id))
+        map_put(f->ids, sv_c(json_string_value(id)), f);
+}
+
+void queue_filter_read(struct queue_filter *f, json_t *args)
+{
+    json_t *o = json_object_get(args, "filter");
+
+    *f = (struct queue_filter){
+        .domains = json_object_get(args, "domains"),
+        .q = text_of(o, "q"),
+        .sender = text_of(o, "sender"),
+        .recipient = text_of(o, "recipient"),
+        .destination = text_of(o, "destination"),
+        .state = text_of(o, "state"),
+        .priority = text_of(o, "priority"),
+        .answer = text_of(o, "answer"),
+        .id = text_of(o, "id"),
+        .queue = text_of(o, "queue"),
+        .older_ms = json_integer_value(json_object_get(o, "older_s")) * 1000,
+        .larger =
+            json_object_get(o, "larger") ? json_integer_value(json_object_get(o, "larger")) : -1,
+        .now_ms = clock_wall_ms(),
+    };
+    read_ids(f, json_object_get(o, "ids"));
+}
+
+void queue_filter_done(struct queue_filter *f)
+{
+    if (f->ids)
+        map_free(f->ids, NULL);
+}
+
+static bool sees_domain_of(const struct queue_filter *f, const char *address)
+{
+    struct sv domain = queue_domain_of(address);
+    json_t *d;
+    size_t k;
+
+    if (!json_is_array(f->domains))
+        return true;
+    json_array_foreach(f->domains, k,
+                       d) if (sv_ieq(domain, sv_c(json_string_value(d)))) return true;
+    return false;
+}
+
+static bool may_see(const struct queue_filter *f, const struct queue_info *i)
+{
+    return sees_domain_of(f, i->sender) || sees_domain_of(f, i->rcpt);
+}
+
+void queue_filter_show(const struct queue_filter *f, const struct queue_info *whole,
+                       struct queue_info *ret)
+{
+    *ret = *whole;
+    if (*whole->original && !sees_domain_of(f, whole->rcpt) && !sees_domain_of(f, whole->original))
+        ret->rcpt = whole->original;
+}
+
+static bool contains(const char *text, const char *part)
+{
+    return !part || sv_ifind_sv(sv_c(text), sv_c(part)) >= 0;
+}
+
+/* Texts with ; between them, each in some field; - in front: in none. */
+static bool matches_q(const char *q, const struct queue_info *i)
+{
+    const char *const fields[] = { i->id, i->item, i->sender, i->rcpt, i->answer };
+    struct sv rest = q ? sv_c(q) : SV_NULL;
+
+    while (rest.p) {
+        struct sv word = sv_trim(sv_split(&rest, ';'));
+        bool not = word.n > 1 && word.p[0] == '-', found = false;
+
+        word = not ? sv_skip(word, 1) : word;
+        for (size_t k = 0; word.n && k < ARRAY_LEN(fields) && !found; k++)
+            found = sv_ifind_sv(sv_c(fields[k]), word) >= 0;
+        if (word.n && found == not )
+            return false;
+    }
+    return true;
+}
+
+/* retry: what was tried in vain; mda: what waits for a mailbox; outgoing, all else: everything. */
+static bool in_queue(const char *name, const struct queue_info *i)
+{
+    if (name && !strcmp(name, "retry"))
+        return i->attempts > 0;
+    return !name || strcmp(name, "mda") != 0 || i->local;
+}
+
+bool queue_filter_matches(const struct queue_filter *f, const struct queue_info *whole)
+{
+    struct queue_info shown;
+    const struct queue_info *i = &shown;
+
+    queue_filter_show(f, whole, &shown);
+    return may_see(f, whole) &&
+           (!f->id || sv_ieq(sv_c(f->id), sv_c(i->id)) || sv_ieq(sv_c(f->id), sv_c(i->item))) &&
+           (!f->ids || map_get(f->ids, sv_c(i->id)) || map_get(f->ids, sv_c(i->item))) &&
+           in_queue(f->queue, i) && contains(i->sender, f->sender) &&
+           contains(i->rcpt, f->recipient) && contains(i->answer, f->answer) &&
+           (!f->destination || sv_ieq(queue_domain_of(i->rcpt), sv_c(f->destination))) &&
+           (!f->state || !strcmp(f->state, queue_state_names[queue_state_of(i, f->now_ms)])) &&
+           (!f->priority || !strcmp(f->priority, queue_priority_names[i->priority])) &&
+           f->now_ms - i->received_ms >= f->older_ms && (int64_t)i->size > f->larger &&
+           matches_q(f->q, i);
+}

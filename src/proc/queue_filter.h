@@ -1,0 +1,28 @@
+/* Which messages are meant: {q, sender, recipient, destination, state, priority, answer, id, ids,
+ * queue, older_s, larger}, and what the caller may see. */
+#pragma once
+
+#include <jansson.h>
+
+#include "base/hash.h"
+#include "mail/queue/queue.h"
+
+enum queue_state { QS_QUEUED, QS_SENDING, QS_WAITING, QS_OVERDUE, QS_HELD, QS_PAUSED, QS_COUNT };
+extern const char *const queue_state_names[QS_COUNT];
+
+struct queue_filter {
+    json_t *domains; /* what may be seen; not an array = all */
+    const char *q, *sender, *recipient, *destination, *state, *priority, *answer, *id, *queue;
+    int64_t older_ms, larger, now_ms;
+    struct map *ids; /* NULL = any */
+};
+
+/* The texts stay those of args. */
+void queue_filter_read(struct queue_filter *f, json_t *args);
+void queue_filter_done(struct queue_filter *f);
+/* As the caller sees it: where somebody else's alias leads is not shown, the alias is. */
+void queue_filter_show(const struct queue_filter *f, const struct queue_info *whole,
+                       struct queue_info *ret);
+bool queue_filter_matches(const struct queue_filter *f, const struct queue_info *i);
+enum queue_state queue_state_of(const struct queue_info *i, int64_t now_ms);
+struct sv queue_domain_of(const char *address);

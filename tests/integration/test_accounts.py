@@ -1,0 +1,146 @@
+"""What accounts do with mail: forwarding, copies, null mailboxes; told by the log, the timeline and the API."""
+import re
+import smtplib
+
+import pytest
+
+from conftest import PASSWORD, wait_for
+from test_basics import imap, insecure_tls, message_count, send
+
+
+def newest(server, user):
+    c = imap(server, user)
+    n = c.select("INBOX")[1][0].decode()
+    text = c.fetch(n, "(BODY[])")[1][0][1]
+    c.logout()
+    return text
+
+
+def body(n, to="alice@example.test", more=""):
+    return f"From: x@elsewhere.test\r\nTo: {to}\r\nMessage-ID: <{n}@elsewhere.test>\r\n{more}Subject: m{n}\r\n\r\ntext\r\n".encode()
+
+
+def mailflow(server):
+    return "".join(f.read_text() for f in sorted((server.data / "logs/mailflow").iterdir()))
+
+
+def refusal(server, user, sender="x@elsewhere.test"):
+    """The reply to RCPT, or None."""
+    with smtplib.SMTP("127.0.0.1", server.port["smtp"], timeout=60) as c:
+        c.ehlo("client.test")
+        c.mail(sender)
+        code, text = c.rcpt(f"{user}@example.test")
+        return None if code == 250 else f"{code} {text.decode()}"
+
+
+def submit(server, user, rcpts, content):
+    with smtplib.SMTP("127.0.0.1", server.port["submission"], timeout=60) as c:
+        c.starttls(context=insecure_tls())
+        c.login(server.address(user), PASSWORD)
+        c.sendmail(server.address(user), rcpts, content)
+
+
+@pytest.fixture
+def s(make_server):
+    return make_server()
+
+
+def test_fields_by_the_tool(s):
+    t = s.tool
+    t("change", "account", "alice@example.test", "forward_to=bob@example.test; x@far.test", "keep_copy=no", "copy_incoming=carol@example.test")
+    shown = t("show", "account", "alice@example.test").stdout
+    assert "forward_to: bob@example.test;x@far.test" in shown and "keep_copy: no" in shown and "null_mailbox" not in shown
+    assert s.tool_json("show", "account", "alice@example.test")["null_mailbox"] is False
+    audit = t("audit").stdout
+    assert "forward_to" in audit and "bob@example.test;x@far.test" in audit
+    r = t("change", "account", "alice@example.test", "forward_to=alice@example.test", check=False)
+    assert r.returncode == 1 and "is the account itself" in r.stderr
+    r = t("change", "account", "alice@example.test", "forward_to=nonsense", check=False)
+    assert r.returncode == 1 and "forward_to: 'nonsense'" in r.stderr
+    t("change", "account", "alice@example.test", "forward_to=", "keep_copy=yes", "copy_incoming=")
+    assert "forward_to" not in t("show", "account", "alice@example.test").stdout
+    t("change", "account", "alice@example.test", "forward_to=bob@example.test")
+    t("delete", "account", "alice@example.test")
+    t("create", "account", "alice@example.test")  # nothing of the former one
+    assert "forward_to" not in t("show", "account", "alice@example.test").stdout
+
+
+def test_forward_with_and_without_copy(s):
+    s.tool("change", "account", "alice@example.test", "forward_to=bob@example.test")
+    send(s, "alice", body=body(1))
+    wait_for("both", lambda: message_count(s, "alice") == message_count(s, "bob") == 1)
+    text = newest(s, "bob")
+    assert text.startswith(b"Return-Path: <someone@elsewhere.test>\r\n") and b"\r\nDelivered-To: alice@example.test\r\n" in text
+    assert text.endswith(body(1)) and b"Delivered-To" not in newest(s, "alice")
+    msgid = s.tool_json("events", "name=smtp.message.accepted")["rows"][-1]["fields"]["msgid"]
+    assert "forwarded to bob@example.test as message" in s.tool("trace", msgid).stdout
+    s.tool("change", "account", "alice@example.test", "keep_copy=no")
+    send(s, "alice", body=body(2))
+    wait_for("the target", lambda: message_count(s, "bob") == 2)
+    assert message_count(s, "alice") == 1
+    assert re.search(rf"Message id \w+ to <alice@example\.test>: forwarded to bob@example\.test as \w+", mailflow(s))
+
+
+def test_copies_in_and_out(s):
+    s.tool("change", "account", "alice@example.test", "copy_incoming=bob@example.test", "copy_outgoing=carol@example.test")
+    send(s, "alice", body=body(1))
+    wait_for("the copy", lambda: message_count(s, "alice") == message_count(s, "bob") == 1)
+    submit(s, "alice", ["bob@example.test"], body(2, "bob@example.test"))
+    wait_for("the copy", lambda: message_count(s, "carol") == 1)
+    wait_for("the message", lambda: message_count(s, "bob") == 2)
+    assert newest(s, "carol").endswith(body(2, "bob@example.test"))
+    send(s, "bob", sender="alice@example.test", body=body(3))  # no login: nobody has sent it
+    wait_for("the message", lambda: message_count(s, "bob") == 3)
+    assert message_count(s, "carol") == 1
+
+
+def test_null_mailbox(s):
+    s.tool("change", "account", "alice@example.test", "null_mailbox=yes")
+    gone = "550 5.1.1 User alice@example.test has invalid forward set and no mailbox; rejecting"
+    assert refusal(s, "alice") == gone
+    s.tool("change", "account", "alice@example.test", "forward_to=nobody@example.test")
+    assert refusal(s, "alice") == gone
+    s.tool("change", "account", "alice@example.test", "forward_to=bob@example.test")
+    send(s, "alice", body=body(1))
+    wait_for("the target", lambda: message_count(s, "bob") == 1)
+    assert message_count(s, "alice") == 0
+
+
+def test_loop_is_told_to_the_sender(s):
+    for a, b in (("alice", "bob"), ("bob", "alice")):
+        s.tool("change", "account", f"{a}@example.test", f"forward_to={b}@example.test", "keep_copy=no")
+    send(s, "alice", sender="carol@example.test", body=body(1))
+    wait_for("the report", lambda: message_count(s, "carol") == 1)
+    assert b"554 5.4.6 Mail forwarding loop for alice@example.test" in newest(s, "carol")
+    assert message_count(s, "alice") == message_count(s, "bob") == 0
+    wait_for("the end", lambda: "no messages" in s.tool("queue").stdout or not s.tool_json("queue")["rows"])
+
+
+def test_killed_while_it_forwards(s):
+    """Each accepted message is once in the mailbox, and at least once where it was forwarded to."""
+    s.tool("change", "account", "alice@example.test", "forward_to=bob@example.test")
+    accepted = []
+    for n in range(120):
+        if n % 30 == 20:
+            s.kill("smtp")
+        try:
+            with smtplib.SMTP("127.0.0.1", s.port["smtp"], timeout=60) as c:
+                c.sendmail("x@elsewhere.test", ["alice@example.test"], body(n))
+            accepted.append(n)
+        except (OSError, smtplib.SMTPException):
+            wait_for("the module", lambda: s.pids().get("smtp"))
+    assert len(accepted) > 80
+
+    def ids(user):
+        c = imap(s, user)
+        found = []
+        if int(c.select("INBOX")[1][0]):
+            found = [int(p[1].split(b"<")[1].split(b"@")[0]) for p in c.fetch("1:*", "(BODY[HEADER.FIELDS (MESSAGE-ID)])")[1] if isinstance(p, tuple)]
+        c.logout()
+        return found
+
+    wait_for("all deliveries", lambda: set(accepted) <= set(ids("alice")) and set(accepted) <= set(ids("bob")))
+    kept, sent = ids("alice"), ids("bob")
+    assert all(kept.count(n) == 1 for n in accepted)
+    # Twice only what was between the queue and the record when one of four kills came.
+    assert len(sent) - len(set(sent)) <= 4

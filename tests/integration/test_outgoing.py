@@ -1,0 +1,255 @@
+"""Mail for other servers that misbehave: nothing is lost, nobody waits for somebody else's server, and the log says what happened."""
+import collections
+import re
+import smtplib
+import socket
+import threading
+import time
+
+import pytest
+
+from conftest import wait_for
+
+N = 30
+
+
+class Peer(threading.Thread):
+    """An SMTP server at an address of its own. how: good, half, hangs, closes."""
+
+    def __init__(self, address, port, how):
+        super().__init__(daemon=True)
+        self.how, self.address = how, address
+        self.lock = threading.Lock()
+        self.sessions = self.refused = 0
+        self.taken = collections.Counter()   # subject: answered with 250
+        self.cut = collections.Counter()     # subject: arrived whole, the answer did not leave
+        self.at_once = self.most = 0
+        self.gate = threading.Event()   # greets when it is set
+        self.gate.set()
+        self.listener = socket.create_server((address, port), backlog=200)
+
+    def run(self):
+        while True:
+            try:
+                c, _ = self.listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self.serve, args=(c,), daemon=True).start()
+
+    def close(self):
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+
+    def serve(self, c):
+        with self.lock:
+            self.sessions += 1
+            mine = self.sessions
+            self.at_once += 1
+            self.most = max(self.most, self.at_once)
+        try:
+            with c, c.makefile("rwb") as f:
+                self.talk(f, mine)
+        except OSError:
+            pass
+        finally:
+            with self.lock:
+                self.at_once -= 1
+
+    def talk(self, f, mine):
+        def say(text):
+            f.write(text.encode() + b"\r\n")
+            f.flush()
+
+        if self.how == "hangs":
+            f.readline()
+            return
+        if self.how == "half" and mine % 2 == 0:
+            self.refused += 1
+            say("421 4.7.0 too busy")
+            return
+        self.gate.wait(60)
+        say("220 peer")
+        while line := f.readline():
+            verb = line[:4].upper()
+            if verb == b"DATA":
+                say("354 go")
+                body = b""
+                while (more := f.readline()) != b".\r\n":
+                    if not more:
+                        return
+                    body += more
+                subject = re.search(rb"Subject: (\S+)", body).group(1).decode()
+                with self.lock:
+                    if self.how == "closes" and not self.cut[subject]:
+                        self.cut[subject] += 1
+                        return
+                    self.taken[subject] += 1
+                say("250 ok")
+            elif verb == b"QUIT":
+                say("221 bye")
+                return
+            else:
+                say("250 ok")
+
+
+@pytest.fixture
+def world(make_server):
+    port = 2525
+    peers = {how: Peer(f"127.0.0.{20 + i}", port, how) for i, how in enumerate(("good", "half", "hangs", "closes"))}
+    for p in peers.values():
+        p.start()
+    s = make_server(settings={"net.trusted_ips": "127.0.0.1", "deliver.port": str(port), "deliver.starttls": "never",
+                              "queue.retry_schedule": "1s", "deliver.command_timeout": "2s", "deliver.connect_timeout": "2s",
+                              "deliver.data_timeout": "2s", "queue.destination_wait": "1s", "log.smtp": "debug"})
+    s.peers = peers
+    yield s
+    for p in peers.values():
+        p.close()
+
+
+def send(s, sender, rcpts, subject):
+    with smtplib.SMTP("127.0.0.1", s.port["smtp"], timeout=20) as c:
+        c.sendmail(sender, rcpts, f"Subject: {subject}\r\n\r\nhello\r\n")
+
+
+def waiting(s):
+    return s.tool_json("queue")["rows"]
+
+
+def test_servers_that_misbehave(world):
+    peers = world.peers
+    for how, p in peers.items():
+        for i in range(N):
+            send(world, "alice@example.test", [f"u@[{p.address}]"], f"{how}-{i}")
+    wait_for("the good ones", lambda: len(peers["good"].taken) == N, timeout=20)
+    wait_for("those that refuse half", lambda: len(peers["half"].taken) == N, timeout=60)
+    wait_for("those that are cut once", lambda: len(peers["closes"].taken) == N, timeout=90)
+    left = wait_for("the rest of the queue", lambda: (r := waiting(world)) and len(r) == N and r, timeout=30)
+    assert all(r["recipient"] == f"u@[{peers['hangs'].address}]" for r in left)
+
+    # What a peer has taken comes once; what was cut comes twice, no more.
+    for how in ("good", "half", "closes"):
+        assert set(peers[how].taken.values()) == {1}, how
+    assert sum(peers["closes"].cut.values()) == N
+    assert peers["half"].refused and peers["hangs"].sessions < 2 * N
+
+    outcomes = collections.Counter(re.findall(
+        r"Client session.*\*\*\* <alice@example\.test> <u@\[(127\.0\.0\.\d+)\]> .* ([A-Z-]+)(?: \S+)?$", world.log_text("s"), re.M))
+    by = {how: {w: n for (a, w), n in outcomes.items() if a == p.address} for how, p in peers.items()}
+    assert set(by["good"]) == {"OK"} and by["good"]["OK"] == N, by
+    assert by["half"]["OK"] == N and set(by["half"]) <= {"OK", "INCOMPLETE-SESSION"}, by
+    assert by["closes"] == {"OK": N, "INCOMPLETE-SESSION": N}, by
+    assert set(by["hangs"]) == {"TIMEOUT"}, by
+
+
+def test_one_connection_then_more(world):
+    """Several messages in a session; a destination that answers gets more connections, no more than the limit."""
+    good = world.peers["good"]
+    world.tool("set", "deliver.per_destination", "4")
+    world.tool("set", "deliver.command_timeout", "60s")
+    good.gate.clear()
+    for i in range(60):
+        send(world, "alice@example.test", [f"u@[{good.address}]"], f"m{i}")
+    assert good.sessions == 1   # nobody knows yet whether it answers
+    good.gate.set()
+    wait_for("all", lambda: len(good.taken) == 60, timeout=30)
+    assert good.most <= 4 and good.sessions < 20
+
+
+def test_dead_destinations_do_not_delay(world):
+    """400 messages for 200 addresses where nothing answers, then one for a server that lives."""
+    for i in range(200):
+        send(world, "bob@example.test", [f"u@[127.0.1.{i + 1}]", f"v@[127.0.1.{i + 1}]"], f"dead{i}")
+    begin = time.monotonic()
+    send(world, "alice@example.test", [f"u@[{world.peers['good'].address}]"], "live")
+    wait_for("the live one", lambda: world.peers["good"].taken["live"], timeout=20)
+    assert time.monotonic() - begin < 5
+
+
+def test_nobody_is_tried_behind_a_dead_one(world):
+    """The destination is probed by one message; the others wait without attempts, and their timelines say so."""
+    world.tool("set", "queue.retry_schedule", "1h")
+    for i in range(20):
+        send(world, "alice@example.test", ["u@[127.0.2.1]"], f"x{i}")
+    rows = wait_for("an attempt", lambda: (r := waiting(world)) and any(x["attempts"] for x in r) and r)
+    assert len(rows) == 20 and sum(r["attempts"] for r in rows) == 1
+    other = next(r for r in rows if not r["attempts"])
+    text = wait_for("the event", lambda: "cannot be reached now" in (t := world.tool("trace", other["id"]).stdout) and t)
+    assert "451 4.4.1 Could not connect" in text
+
+
+# --- what the administrator does ---
+
+@pytest.fixture
+def still(make_server):
+    """Nothing that leaves is taken, and no attempt comes by itself."""
+    return make_server(settings={"net.trusted_ips": "127.0.0.1", "deliver.port": "2526", "deliver.connect_timeout": "2s",
+                                 "deliver.starttls": "never", "queue.retry_schedule": "1h"})
+
+
+def by_subject(s):
+    return {r["recipient"]: r for r in waiting(s)}
+
+
+def test_hold_release_and_priority(still):
+    for i in range(3):
+        send(still, "alice@example.test", [f"u{i}@[127.0.2.{i + 1}]"], f"s{i}")
+    wait_for("attempts", lambda: all(r["attempts"] for r in waiting(still)) and len(waiting(still)) == 3)
+    first = by_subject(still)["u0@[127.0.2.1]"]["id"]
+    assert "1 messages" in still.tool("queue", "hold", first).stdout
+    assert "2 messages" in still.tool("queue", "hold", "sender=alice@example.test", "recipient=@").stdout
+    assert {r["state"] for r in waiting(still)} == {"held"}
+    assert "held; release it first" in still.tool("queue", "retry", first, check=False).stderr
+    still.kill("smtp")
+    wait_for("the queue", lambda: still.tool("queue", check=False).returncode == 0)
+    wait_for("three", lambda: len(waiting(still)) == 3)
+    assert {r["state"] for r in waiting(still)} == {"held"}
+    still.tool("queue", "priority", "low", first)
+    peer = Peer("127.0.2.1", 2526, "good")
+    peer.start()
+    still.tool("queue", "release", first)
+    still.tool("queue", "retry", first)
+    wait_for("its delivery", lambda: peer.taken["s0"] == 1)
+    peer.close()
+    text = wait_for("its story", lambda: "delivered to 1 of 1" in (t := still.tool("trace", first).stdout) and t)
+    for line in ("holds the message", "gave the message priority low", "released the message", "asked for an attempt now"):
+        assert line in text, text
+
+
+def test_bounce_and_delete(still):
+    for i in range(4):
+        send(still, "alice@example.test", [f"u{i}@[127.0.2.{i + 1}]"], f"s{i}")
+    wait_for("four", lambda: len(waiting(still)) == 4)
+    wait_for("attempts", lambda: all(r["attempts"] for r in waiting(still)))
+    rows = by_subject(still)
+    assert "2 messages" in still.tool("queue", "bounce", f"ids={rows['u0@[127.0.2.1]']['id']};{rows['u1@[127.0.2.2]']['id']}").stdout
+    with smtplib.SMTP("127.0.0.1", still.port["smtp"]):
+        pass
+    import imaplib
+    from conftest import PASSWORD
+    box = imaplib.IMAP4("127.0.0.1", still.port["imap"])
+    box.login("alice@example.test", PASSWORD)
+    wait_for("two notices", lambda: box.select("INBOX")[1][0] == b"2", interval=0.2)
+    text = box.fetch("1", "(BODY[])")[1][0][1].decode()
+    assert "554 5.7.0 Returned to the sender by an administrator" in text and "Action: failed" in text
+    box.logout()
+    assert "2 messages" in still.tool("queue", "delete", "all=yes").stdout
+    assert not waiting(still)
+    assert "name a message or a filter" in still.tool("queue", "delete", check=False).stderr
+
+
+def test_pause_and_destinations(still):
+    still.tool("queue", "pause", "destination=[127.0.2.9]")
+    send(still, "alice@example.test", ["u@[127.0.2.9]"], "x")
+    row = wait_for("it", lambda: waiting(still))[0]
+    assert row["state"] == "paused" and not row["attempts"]
+    dest = still.tool_json("queue", "destinations")["rows"]
+    assert [(d["destination"], d["state"], d["messages"]) for d in dest] == [("[127.0.2.9]", "paused", 1)]
+    assert still.tool_json("queue", "pauses")["rows"] == [{"what": "destination", "domain": "[127.0.2.9]"}]
+    still.stop()
+    still.start()
+    assert waiting(still)[0]["state"] == "paused"
+    still.tool("queue", "resume", "destination=[127.0.2.9]")
+    wait_for("its attempt", lambda: waiting(still)[0]["attempts"] == 1)
+    dest = still.tool_json("queue", "destinations")["rows"][0]
+    assert dest["state"] == "resting" and "451 4.4.1" in dest["answer"]
