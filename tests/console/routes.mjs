@@ -2,6 +2,7 @@
  * Every screen; `path` may be asked of the server when an id is in it. What stands there is the data that prepare() makes.
  */
 export const routes = [
+  { name: "me", path: "/me" },
   { name: "overview", path: "/overview" },
   { name: "trace", path: "/trace?span=24h" },
   { name: "message", path: async (api) => `/messages/${(await api("/messages?recipient=info@arrigonovelli.example&limit=1")).items[0].id}` },

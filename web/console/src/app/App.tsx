@@ -10,7 +10,7 @@ import { Empty, ErrorNote, Skeleton } from "../ui/States";
 import { Frame } from "./Frame";
 import { Login } from "./Login";
 import { MeContext, useMe } from "./me";
-import { navigation } from "./nav";
+import { menuOf } from "./nav";
 import { routes, type Screen } from "./routes";
 import { SessionProvider, useSession } from "./session";
 
@@ -84,7 +84,7 @@ function Routed() {
     }
     return undefined;
   }, [path]);
-  const first = navigation.flatMap((g) => g.items).find((i) => me.scopes.includes(i.scope));
+  const first = menuOf(me)[0]?.items[0];
   useEffect(() => {
     if (path === "/" && first) navigate(first.to, true);
   }, [path, first]);

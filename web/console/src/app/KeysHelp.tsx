@@ -3,7 +3,7 @@ import { useText, type Key } from "../i18n";
 import { usePreference } from "../lib/prefs";
 import { Dialog } from "../ui/Dialog";
 import { useMe } from "./me";
-import { navigation } from "./nav";
+import { menuOf } from "./nav";
 
 const common: readonly [string, Key][] = [
   ["/", "keys.search"],
@@ -50,7 +50,7 @@ export function KeysHelp({ onClose }: { onClose: () => void }) {
       <dl className="keys">{common.map(row)}</dl>
       <div className="form"><h3 className="s">{t("keys.go")}</h3></div>
       <dl className="keys">
-        {navigation.flatMap((g) => g.items).filter((i) => i.key && me.scopes.includes(i.scope)).map((i) => row([`g ${i.key}`, i.label]))}
+        {menuOf(me).flatMap((g) => g.items).filter((i) => i.key).map((i) => row([`g ${i.key}`, i.label]))}
       </dl>
       <div className="form"><h3 className="s">{t("keys.message")}</h3></div>
       <dl className="keys">{inMessage.map(row)}</dl>

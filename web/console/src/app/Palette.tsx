@@ -9,7 +9,7 @@ import { Icon } from "../ui/Icon";
 import type { IconName } from "../ui/icons";
 import { Raw } from "../ui/Raw";
 import { useMe } from "./me";
-import { navigation } from "./nav";
+import { menuOf } from "./nav";
 import { knownByLooks, useFound, type Found } from "./search";
 
 const recentKey = "recent";
@@ -47,9 +47,9 @@ export function Palette({ onClose }: { onClose: () => void }) {
       const entries = found.filter((f) => f.kind === kind).map(entry);
       if (entries.length) out.push({ label: t(`find.${kind}`), entries });
     }
-    const screens = navigation
+    const screens = menuOf(me)
       .flatMap((g) => g.items)
-      .filter((i) => me.scopes.includes(i.scope) && t(i.label).toLowerCase().includes(words))
+      .filter((i) => t(i.label).toLowerCase().includes(words))
       .map((i) => ({ icon: i.icon, title: t(i.label), detail: "", to: i.to, raw: false }));
     if (screens.length) out.push({ label: t("find.screens"), entries: screens });
     const actions: Group["entries"] = [];

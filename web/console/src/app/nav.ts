@@ -1,3 +1,4 @@
+import type { Me } from "../api/schema";
 import type { Key } from "../i18n";
 import type { IconName } from "../ui/icons";
 
@@ -13,6 +14,8 @@ export interface NavItem {
   key?: string;
   /** A counter of waiting work. */
   count?: "queue" | "sessions";
+  /** In the menu of this role only; the others find it in the menu of the user. */
+  role?: Me["role"];
   /** Stands in the bar at the foot of the phone, by this name. */
   foot?: Key;
 }
@@ -21,6 +24,7 @@ export interface NavItem {
 export const navigation: readonly { label?: Key; items: readonly NavItem[] }[] = [
   {
     items: [
+      { to: "/me", icon: "user", label: "nav.me", scope: "self", role: "user", foot: "nav.me" },
       { to: "/overview", icon: "overview", label: "nav.overview", scope: "metrics:read", key: "o", foot: "nav.overview" },
       { to: "/trace", icon: "trace", label: "nav.trace", scope: "messages:read", key: "f", also: "/messages" },
     ],
@@ -56,4 +60,11 @@ export const navigation: readonly { label?: Key; items: readonly NavItem[] }[] =
 
 export function isCurrent(item: NavItem, path: string): boolean {
   return [item.to, item.also].some((to) => to !== undefined && (path === to || path.startsWith(`${to}/`)));
+}
+
+/** The screens in the menu of who has signed in, group by group. */
+export function menuOf(me: Pick<Me, "role" | "scopes">): typeof navigation {
+  return navigation
+    .map((g) => ({ ...g, items: g.items.filter((i) => me.scopes.includes(i.scope) && (!i.role || i.role === me.role)) }))
+    .filter((g) => g.items.length > 0);
 }

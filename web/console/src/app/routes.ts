@@ -4,6 +4,7 @@ export type Screen = () => Promise<{ default: ComponentType<{ params: Record<str
 
 /** Each screen is loaded when it is first opened. */
 export const routes: readonly { path: string; scope: string; load: Screen }[] = [
+  { path: "/me", scope: "self", load: () => import("../screens/me/Me") },
   { path: "/overview", scope: "metrics:read", load: () => import("../screens/overview/Overview") },
   { path: "/trace", scope: "messages:read", load: () => import("../screens/messages/Trace") },
   { path: "/messages/{id}", scope: "messages:read", load: () => import("../screens/messages/Message") },

@@ -16,7 +16,7 @@ import { Field } from "../../ui/Field";
 import { Icon } from "../../ui/Icon";
 import { Raw } from "../../ui/Raw";
 import { ErrorNote, failed } from "../../ui/States";
-import { AppPasswords } from "./AppPasswords";
+import { AppPasswords, ofAccount } from "./AppPasswords";
 import { ObjectPage } from "./ObjectPage";
 import { Check, faultOf, generalFault, LinesField, newPassword, SizeField } from "./fields";
 
@@ -125,7 +125,7 @@ export default function Account({ params }: { params: Record<string, string> }) 
             {may("audit:read") && <Link to={auditAddress(`account ${address}`)}>{t("account.audit")}</Link>}
           </>
         }
-        below={<AppPasswords address={address} mayChange={mayChange} />}
+        below={<AppPasswords of={ofAccount(address)} mayChange={mayChange} />}
       >
         {v && (
           <>
