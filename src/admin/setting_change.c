@@ -129,44 +129,25 @@ static json_t *find_faults(const struct admin_call *c, const struct wanteds *w)
     return admin_ok();
 }
 
-/* This process takes the new values at once: the next operation of a batch counts on them. */
-static void publish(const struct admin_call *c)
-{
-    struct conf *now = NULL;
-
-    if (settings_load(c->a->db, &now, NULL) >= 0)
-        conf_publish(now);
-}
-
-json_t *admin_take_over(const struct admin_call *c, const char *what, int r,
-                        const struct errinfo *ei)
-{
-    struct errinfo late = { 0 };
-
-    if (r < 0 || c->a->dry_run)
-        return admin_result(r, ei);
-    publish(c);
-    r = c->a->changed ? c->a->changed(c->a->arg, &late) : 0;
-    return r < 0 ? admin_error(r, "%s is stored, but %s", what, late.text) : admin_ok();
-}
-
-/* The others are waited for, except with what they do not look at before they start again. */
+/* This process takes the new values at once: the next operation of a batch counts on them. The
+ * others are waited for, except with what they do not look at before they start again. */
 static json_t *take_over(const struct admin_call *c, const struct wanteds *w)
 {
     const struct setting *live = NULL;
-    json_t *reply;
+    struct conf *now = NULL;
+    struct errinfo late = { 0 };
+    int r;
 
+    if (settings_load(c->a->db, &now, NULL) >= 0)
+        conf_publish(now);
     for (size_t i = 0; i < w->n; i++)
         if (w->v[i].s->apply == APPLY_LIVE)
             live = w->v[i].s;
-    if (!live || !c->a->changed) {
-        publish(c);
+    if (!live || !c->a->changed)
         return admin_ok();
-    }
-    reply = admin_take_over(c, live->name, 0, NULL);
-    if (!json_object_get(reply, "ok"))
-        return about(live->name, reply);
-    json_decref(reply);
+    r = c->a->changed(c->a->arg, &late);
+    if (r < 0)
+        return about(live->name, admin_error(r, "%s is stored, but %s", live->name, late.text));
     return find_faults(c, w);
 }
 

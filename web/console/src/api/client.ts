@@ -103,6 +103,8 @@ async function send<T>(method: Method, address: string, call: { body?: unknown; 
   }
   if (method === "get" && Date.now() - lastInput > attention) headers["X-Background"] = "1";
   if (call.ifMatch) headers["If-Match"] = call.ifMatch;
+  // What is sent while the page is left is sent all the same.
+  if (method === "delete") init.keepalive = true;
   if (call.signal) init.signal = call.signal;
   let response: Response;
   try {
