@@ -27,7 +27,10 @@ static struct account_spec account_spec_of(const struct admin_call *c)
 #define ACCOUNT_ARGS                                                                               \
     "address [name] [password] [enabled] [quota] [soft_quota] [max_message] [local_only] "         \
     "[aliases] [role] [admin_domains] [forward_to] [keep_copy] [copy_incoming] [copy_outgoing] "   \
-    "[null_mailbox] [kind] [list_post] [list_owner] [list_moderators]"
+    "[null_mailbox] [kind] [list_post] [list_owner] [list_moderators] "                            \
+    "[max_messages_hour] [max_recipients_day] [auto_reply] [auto_reply_subject] "                  \
+    "[auto_reply_from] "                                                                           \
+    "[auto_reply_until] [auto_reply_days]"
 
 bool admin_add_address(const struct account *acc, void *buf)
 {
@@ -121,13 +124,19 @@ static json_t *list_accounts(const struct admin_call *c)
     return admin_rows(r, rows, &ei);
 }
 
+static json_t *option_value(const struct account *acc, enum account_option o)
+{
+    enum option_kind kind = account_options[o].kind;
+
+    return kind == OPTION_SWITCH   ? json_boolean(account_is(acc, o))
+           : kind == OPTION_NUMBER ? json_integer((json_int_t)account_number(acc, o))
+                                   : admin_text(account_option(acc, o));
+}
+
 static void add_options(json_t *j, const struct account *acc)
 {
     for (enum account_option o = 0; o < ACCOUNT_OPTIONS; o++)
-        json_object_set_new(j, account_options[o].name,
-                            account_options[o].kind == OPTION_SWITCH
-                                ? json_boolean(account_is(acc, o))
-                                : admin_text(account_option(acc, o)));
+        json_object_set_new(j, account_options[o].name, option_value(acc, o));
 }
 
 static json_t *show_account(const struct admin_call *c)

@@ -183,8 +183,12 @@ static void print_options(json_t *a)
     for (size_t i = 0; i < ACCOUNT_OPTIONS; i++) {
         const struct option_info *o = &account_options[i];
         json_t *v = json_object_get(a, o->name);
+        char number[24];
         const char *text =
             json_is_boolean(v) ? json_is_true(v) ? "yes" : "no" : json_string_value(v);
+        snprintf(number, sizeof(number), "%" JSON_INTEGER_FORMAT, json_integer_value(v));
+        if (json_is_integer(v))
+            text = number;
         if (text && strcmp(text, o->fallback) != 0)
             printf("%s:%*s%s\n", o->name, (int)MAX(1, 9 - (int)strlen(o->name)), "", text);
     }

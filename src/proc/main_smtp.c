@@ -12,6 +12,7 @@
 #include "os/file.h"
 #include "proc/module.h"
 #include "proc/queue_requests.h"
+#include "server/smtp/sent.h"
 #include "server/smtp/smtp_server.h"
 
 struct smtp_module {
@@ -19,6 +20,7 @@ struct smtp_module {
     struct mailstore *store;
     struct deliver *deliver;
     struct smtp_server mx, submission;
+    struct sent *sent;
 };
 
 static struct ipc *hint_link; /* set once before the first delivery */
@@ -68,7 +70,9 @@ static int start(struct module_ctx *m, struct errinfo *ei)
         r = net_start(&m->net, ei);
     if (r < 0)
         return r;
+    s->sent = sent_new();
     s->mx = (struct smtp_server){
+        .sent = s->sent,
         .accounts = m->accounts,
         .queue = s->queue,
         .store = s->store,
@@ -91,6 +95,7 @@ static void stop(struct module_ctx *m, int64_t deadline_ms)
     deliver_stop(s->deliver, deadline_ms / 2);
     queue_close(s->queue);
     mailstore_close(s->store);
+    sent_free(s->sent);
     free(s);
 }
 

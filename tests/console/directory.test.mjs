@@ -28,12 +28,21 @@ test("a domain and an account are made, changed and deleted", async () => {
 
   await b.page.getByLabel("Name").fill("Eva Nova");
   await b.page.getByLabel("Aliases").fill("info@fresh.example");
+  await b.page.getByLabel("Forward mail to").fill("eva@fresh.example\n");
+  await b.page.getByRole("button", { name: "Save", exact: true }).click();
+  await b.page.getByText("is the account itself").first().waitFor();
+  await b.page.getByLabel("Forward mail to").fill("anna@demo.example\nx@elsewhere.example");
+  await b.page.getByRole("checkbox", { name: /^Keep a copy/ }).uncheck();
+  await b.page.getByLabel("Copy sent mail to").fill("anna@demo.example");
   await b.page.getByRole("button", { name: "Save", exact: true }).click();
   await b.page.getByText("Saved.").waitFor();
   const stored = await (await b.page.request.get(`${base}/api/v1/accounts/eva%40fresh.example`)).json();
   assert.equal(stored.name, "Eva Nova");
   assert.equal(stored.quota, 2_000_000_000);
   assert.deepEqual(stored.aliases, ["info@fresh.example"]);
+  assert.deepEqual(stored.forward_to, ["anna@demo.example", "x@elsewhere.example"]);
+  assert.deepEqual(stored.copy_outgoing, ["anna@demo.example"]);
+  assert.equal(stored.keep_copy, false);
 
   await b.page.getByRole("textbox", { name: "Program that will use the password" }).fill("phone");
   await b.page.getByRole("button", { name: "New app password" }).click();

@@ -91,6 +91,13 @@ const char *account_option(const struct account *a, enum account_option o)
     return "";
 }
 
+int64_t account_number(const struct account *a, enum account_option o)
+{
+    (void)a;
+    (void)o;
+    return 0;
+}
+
 bool account_stores(const struct account *acc)
 {
     (void)acc;

@@ -144,3 +144,117 @@ def test_killed_while_it_forwards(s):
     assert all(kept.count(n) == 1 for n in accepted)
     # Twice only what was between the queue and the record when one of four kills came.
     assert len(sent) - len(set(sent)) <= 4
+
+
+# --- send limits ---
+
+
+def try_submit(server, user, rcpts):
+    """Replies to MAIL and RCPT; sends when all are taken."""
+    out = []
+    with smtplib.SMTP("127.0.0.1", server.port["submission"], timeout=60) as c:
+        c.starttls(context=insecure_tls())
+        c.login(server.address(user), PASSWORD)
+        code, text = c.mail(server.address(user))
+        out.append(f"{code} {text.decode()}")
+        for r in rcpts if code == 250 else ():
+            code, text = c.rcpt(r)
+            out.append(f"{code} {text.decode()}")
+        if out[-1].startswith("250"):
+            assert c.data(body(1))[0] == 250
+    return [o for o in out if not o.startswith("250")]
+
+
+def test_send_limits(s):
+    s.tool("change", "account", "alice@example.test", "max_messages_hour=2", "max_recipients_day=5")
+    assert try_submit(s, "alice", ["bob@example.test", "carol@example.test"]) == []
+    assert try_submit(s, "alice", ["bob@example.test"]) == []
+    assert try_submit(s, "alice", ["bob@example.test"]) == ["450 4.7.1 Account limits apply, try again later"]
+    s.tool("change", "account", "alice@example.test", "max_messages_hour=0")
+    two = ["bob@example.test", "carol@example.test"]
+    assert try_submit(s, "alice", [*two, "bob@example.test"]) == ["450 4.7.1 Account limits apply, try again later"]
+    s.tool("set", "smtp.send_limit_permanent", "yes")
+    assert try_submit(s, "alice", [*two, "bob@example.test"]) == ["550 5.7.1 We do not relay, account limits apply"]
+    assert try_submit(s, "bob", [*two, "bob@example.test"]) == []  # others may
+    assert message_count(s, "alice") == 0  # and he still receives
+    send(s, "alice", body=body(2))
+    wait_for("delivery", lambda: message_count(s, "alice") == 1)
+    r = s.tool("change", "account", "alice@example.test", "max_messages_hour=many", check=False)
+    assert r.returncode == 1 and "max_messages_hour: 'many' is no number" in r.stderr
+
+
+def test_smallest_size_limit_applies(s):
+    """Server 10 MB, domain 5 MB, account 1 MB; 0 lifts."""
+    def largest():
+        with smtplib.SMTP("127.0.0.1", s.port["submission"], timeout=60) as c:
+            c.starttls(context=insecure_tls())
+            c.login(s.address("alice"), PASSWORD)
+            taken = []
+            for mb in (1, 2, 6, 11):
+                if c.docmd(f"MAIL FROM:<alice@example.test> SIZE={mb * 1000000 - 1}")[0] == 250:
+                    taken.append(mb)
+                    c.rset()
+        return taken[-1]
+
+    s.tool("set", "smtp.max_message_size", "10MB")
+    s.tool("change", "domain", "example.test", "max_message=5MB")
+    s.tool("change", "account", "alice@example.test", "max_message=1MB")
+    assert largest() == 1
+    s.tool("change", "account", "alice@example.test", "max_message=0")
+    assert largest() == 2
+    s.tool("change", "domain", "example.test", "max_message=0")
+    assert largest() == 6
+    s.tool("set", "smtp.max_message_size", "0")
+    assert largest() == 11
+
+
+# --- automatic replies ---
+
+
+def test_auto_reply(s):
+    t = s.tool
+    t("change", "account", "alice@example.test", "name=Alice A", "auto_reply=I am away.\nFor long.", "auto_reply_until=2999-12-31")
+    send(s, "alice", sender="bob@example.test", body=body(1))
+    wait_for("the reply", lambda: message_count(s, "bob") == 1)
+    text = newest(s, "bob").decode()
+    assert text.startswith("Return-Path: <>\r\n")
+    for field in ('From: "Alice A" <alice@example.test>', "To: <bob@example.test>", "Subject: Auto: m1", "Auto-Submitted: auto-replied (vacation)",
+                  "In-Reply-To: <1@elsewhere.test>", "X-Auto-Response-Suppress: All"):
+        assert f"\r\n{field}\r\n" in text, field
+    assert text.endswith("\r\n\r\nI am away.\r\nFor long.\r\n")
+    assert message_count(s, "alice") == 1
+    # Once per sender and period; never to programs and lists, or when somebody else was meant.
+    send(s, "alice", sender="bob@example.test", body=body(2))
+    for n, more in ((3, "Auto-Submitted: auto-generated\r\n"), (4, "List-Id: <x.elsewhere.test>\r\n"), (5, "Precedence: bulk\r\n")):
+        send(s, "alice", sender="carol@example.test", body=body(n, more=more))
+    send(s, "alice", sender="carol@example.test", body=body(6, to="others@elsewhere.test"))
+    send(s, "alice", sender="", body=body(7))
+    wait_for("all", lambda: message_count(s, "alice") == 7)
+    log = wait_for("the reasons", lambda: (lambda x: x if x.count("automatic reply not sent: ") == 6 else None)(mailflow(s)))
+    for why in ("the sender has had this reply not long ago", "comes from a mailing list", "has the null sender", "Auto-Submitted", "not named as a recipient"):
+        assert why in log, why
+    assert message_count(s, "bob") == 1 and message_count(s, "carol") == 0
+    # 0 days: each message; with a subject of its own; also when mail is only forwarded.
+    t("change", "account", "alice@example.test", "auto_reply_days=0", "auto_reply_subject=Away", "forward_to=bob@example.test", "keep_copy=no")
+    send(s, "alice", sender="carol@example.test", body=body(8))
+    send(s, "alice", sender="carol@example.test", body=body(9))
+    wait_for("the replies", lambda: message_count(s, "carol") == 2)
+    assert b"\r\nSubject: Away\r\n" in newest(s, "carol")
+    wait_for("forwarded", lambda: message_count(s, "bob") == 3)
+
+
+def test_auto_reply_by_day(s):
+    t = s.tool
+    t("change", "account", "alice@example.test", "auto_reply=Away", "auto_reply_from=2999-01-01")
+    send(s, "alice", sender="bob@example.test", body=body(1))
+    wait_for("delivery", lambda: message_count(s, "alice") == 1)
+    t("change", "account", "alice@example.test", "auto_reply_from=", "auto_reply_until=2001-01-01")
+    send(s, "alice", sender="bob@example.test", body=body(2))
+    wait_for("delivery", lambda: message_count(s, "alice") == 2)
+    t("change", "account", "alice@example.test", "auto_reply_from=2001-01-01", "auto_reply_until=2999-01-01")
+    send(s, "alice", sender="bob@example.test", body=body(3))
+    wait_for("the reply", lambda: message_count(s, "bob") == 1)
+    assert b"\r\nSubject: Auto: m3\r\n" in newest(s, "bob")
+    for value in ("auto_reply_from=tomorrow", "auto_reply_until=2026-13-01", "auto_reply_until=2026-1-1"):
+        r = t("change", "account", "alice@example.test", value, check=False)
+        assert r.returncode == 1 and "write it as 2026-03-12" in r.stderr

@@ -182,7 +182,7 @@ EXAMPLES = {
     "createAccount": (None, lambda w: {"address": f"{w.fresh()}@example.test", "name": "\u2028 Zo\u00eb", "aliases": [w.fresh()]}, None),
     "importAccounts": (None, lambda w: {"csv": f"address;name\n{w.fresh()}@example.test;One\n"}, None),
     "getAccount": (lambda w: {"account": ALICE}, None, None),
-    "updateAccount": (World.account, lambda w: {"name": "Other", "password": "long-enough", "quota": 100000, "forward_to": [ALICE, "x@far.test"], "keep_copy": False}, None),
+    "updateAccount": (World.account, lambda w: {"name": "Other", "password": "long-enough", "quota": 100000, "forward_to": [ALICE, "x@far.test"], "keep_copy": False, "auto_reply": "a\nb", "auto_reply_from": "2026-03-12", "max_messages_hour": 7}, None),
     "deleteAccount": (World.account, None, None),
     "getAccountUsage": (lambda w: {"account": ALICE}, None, None),
     "listMembers": (lambda w: {"account": ALICE}, None, None),

@@ -44,14 +44,29 @@ enum account_option {
     OPT_LIST_POST,     /* who may send to a list */
     OPT_LIST_OWNER,
     OPT_LIST_MODERATORS,
+    OPT_MAX_MESSAGES_HOUR, /* that it may send; 0 = any number */
+    OPT_MAX_RECIPIENTS_DAY,
+    OPT_AUTO_REPLY, /* text of the automatic reply; "" = none */
+    OPT_AUTO_REPLY_SUBJECT,
+    OPT_AUTO_REPLY_FROM, /* first and last day, "2026-03-12"; "" = open */
+    OPT_AUTO_REPLY_UNTIL,
+    OPT_AUTO_REPLY_DAYS, /* no second reply to one sender for so long */
     ACCOUNT_OPTIONS,
 };
-enum option_kind { OPTION_ADDRESSES, OPTION_SWITCH, OPTION_CHOICE };
+enum option_kind {
+    OPTION_ADDRESSES,
+    OPTION_SWITCH,
+    OPTION_CHOICE,
+    OPTION_NUMBER,
+    OPTION_TEXT,
+    OPTION_DATE,
+};
 struct option_info {
     const char *name;
     enum option_kind kind;
     const char *fallback; /* canonical: "yes", "no"; addresses with ; between them */
     const char *choices;  /* "user|list|group" */
+    int64_t max;          /* largest number; longest text in bytes */
 };
 extern const struct option_info account_options[ACCOUNT_OPTIONS];
 
@@ -73,6 +88,7 @@ struct account {
 /* Canonical text, never NULL; a switch. */
 const char *account_option(const struct account *a, enum account_option o);
 bool account_is(const struct account *a, enum account_option o);
+int64_t account_number(const struct account *a, enum account_option o);
 void account_unref(const struct account *a);
 DEFINE_CLEANUP(const struct account, account_unref)
 

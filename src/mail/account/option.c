@@ -2,20 +2,28 @@
  * account_option. Any thread. */
 #include "mail/account/accounts_priv.h"
 
+#include "base/codec.h"
 #include "base/hash.h"
 
 enum { MAX_ADDRESSES = 1000 };
 
 const struct option_info account_options[ACCOUNT_OPTIONS] = {
-    [OPT_FORWARD_TO] = { "forward_to", OPTION_ADDRESSES, "", NULL },
-    [OPT_KEEP_COPY] = { "keep_copy", OPTION_SWITCH, "yes", NULL },
-    [OPT_COPY_INCOMING] = { "copy_incoming", OPTION_ADDRESSES, "", NULL },
-    [OPT_COPY_OUTGOING] = { "copy_outgoing", OPTION_ADDRESSES, "", NULL },
-    [OPT_NULL_MAILBOX] = { "null_mailbox", OPTION_SWITCH, "no", NULL },
-    [OPT_KIND] = { "kind", OPTION_CHOICE, "user", "user|list|group" },
-    [OPT_LIST_POST] = { "list_post", OPTION_CHOICE, "members", "members|anyone|moderators" },
-    [OPT_LIST_OWNER] = { "list_owner", OPTION_ADDRESSES, "", NULL },
-    [OPT_LIST_MODERATORS] = { "list_moderators", OPTION_ADDRESSES, "", NULL },
+    [OPT_FORWARD_TO] = { "forward_to", OPTION_ADDRESSES, "", NULL, 0 },
+    [OPT_KEEP_COPY] = { "keep_copy", OPTION_SWITCH, "yes", NULL, 0 },
+    [OPT_COPY_INCOMING] = { "copy_incoming", OPTION_ADDRESSES, "", NULL, 0 },
+    [OPT_COPY_OUTGOING] = { "copy_outgoing", OPTION_ADDRESSES, "", NULL, 0 },
+    [OPT_NULL_MAILBOX] = { "null_mailbox", OPTION_SWITCH, "no", NULL, 0 },
+    [OPT_KIND] = { "kind", OPTION_CHOICE, "user", "user|list|group", 0 },
+    [OPT_LIST_POST] = { "list_post", OPTION_CHOICE, "members", "members|anyone|moderators", 0 },
+    [OPT_LIST_OWNER] = { "list_owner", OPTION_ADDRESSES, "", NULL, 0 },
+    [OPT_LIST_MODERATORS] = { "list_moderators", OPTION_ADDRESSES, "", NULL, 0 },
+    [OPT_MAX_MESSAGES_HOUR] = { "max_messages_hour", OPTION_NUMBER, "0", NULL, 1000000000 },
+    [OPT_MAX_RECIPIENTS_DAY] = { "max_recipients_day", OPTION_NUMBER, "0", NULL, 1000000000 },
+    [OPT_AUTO_REPLY] = { "auto_reply", OPTION_TEXT, "", NULL, 32 * KiB },
+    [OPT_AUTO_REPLY_SUBJECT] = { "auto_reply_subject", OPTION_TEXT, "", NULL, 200 },
+    [OPT_AUTO_REPLY_FROM] = { "auto_reply_from", OPTION_DATE, "", NULL, 0 },
+    [OPT_AUTO_REPLY_UNTIL] = { "auto_reply_until", OPTION_DATE, "", NULL, 0 },
+    [OPT_AUTO_REPLY_DAYS] = { "auto_reply_days", OPTION_NUMBER, "7", NULL, 365 },
 };
 
 const char *account_option(const struct account *a, enum account_option o)
@@ -26,6 +34,12 @@ const char *account_option(const struct account *a, enum account_option o)
 bool account_is(const struct account *a, enum account_option o)
 {
     return *account_option(a, o) == 'y';
+}
+
+int64_t account_number(const struct account *a, enum account_option o)
+{
+    uint64_t v = 0;
+    return sv_to_u64(sv_c(account_option(a, o)), &v) < 0 ? 0 : (int64_t)v;
 }
 
 void options_free(struct account *acc)
@@ -104,6 +118,49 @@ static int canonical_choice(const struct option_info *o, const char *text, struc
     return err_set(ei, E_PARSE, "%s: '%.60s' is none of %s", o->name, text, o->choices);
 }
 
+static int canonical_number(const struct option_info *o, const char *text, struct buf *out,
+                            struct errinfo *ei)
+{
+    uint64_t v = 0;
+    if (sv_to_u64(sv_trim(sv_c(text)), &v) < 0 || v > (uint64_t)o->max)
+        return err_set(ei, E_RANGE, "%s: '%.60s' is no number from 0 to %" PRId64, o->name, text,
+                       o->max);
+    return buf_addf(out, "%" PRIu64, v);
+}
+
+static int canonical_text(const struct option_info *o, const char *text, struct buf *out,
+                          struct errinfo *ei)
+{
+    bool one_line = o->max < (int64_t)KiB;
+    if (strlen(text) > (size_t)o->max)
+        return err_set(ei, E_RANGE, "%s: longer than %" PRId64 " bytes", o->name, o->max);
+    if (!utf8_valid(sv_c(text)))
+        return err_set(ei, E_PARSE, "%s: is not valid UTF-8", o->name);
+    for (const char *p = text; *p; p++)
+        if ((unsigned char)*p == 127 ||
+            ((unsigned char)*p < ' ' && (one_line || !strchr("\r\n\t", *p))))
+            return err_set(ei, E_PARSE, "%s: control characters are not allowed", o->name);
+    return buf_add_str(out, text);
+}
+
+/* "2026-03-12", or nothing. */
+static int canonical_date(const struct option_info *o, const char *text, struct buf *out,
+                          struct errinfo *ei)
+{
+    static const unsigned char days[] = { 31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 };
+    struct sv v = sv_trim(sv_c(text)), rest = v;
+    uint64_t year = 0, month = 0, day = 0;
+    if (!v.n)
+        return 0;
+    struct sv y = sv_split(&rest, '-'), m = sv_split(&rest, '-');
+    bool ok = y.n == 4 && m.n == 2 && rest.n == 2 && sv_to_u64(y, &year) == 0 &&
+              sv_to_u64(m, &month) == 0 && sv_to_u64(rest, &day) == 0 && month >= 1 &&
+              month <= 12 && day >= 1 && day <= days[month - 1];
+    if (!ok)
+        return err_set(ei, E_PARSE, "%s: '%.60s' is no day; write it as 2026-03-12", o->name, text);
+    return buf_add_sv(out, v);
+}
+
 static int canonical(const struct option_info *o, const struct addr *self, const char *text,
                      struct buf *out, struct errinfo *ei)
 {
@@ -117,6 +174,12 @@ static int canonical(const struct option_info *o, const struct addr *self, const
         return r < 0 ? r : buf_add_str(out, on ? "yes" : "no");
     case OPTION_CHOICE:
         return canonical_choice(o, text, out, ei);
+    case OPTION_NUMBER:
+        return canonical_number(o, text, out, ei);
+    case OPTION_TEXT:
+        return canonical_text(o, text, out, ei);
+    case OPTION_DATE:
+        return canonical_date(o, text, out, ei);
     }
     return -EINVAL;
 }

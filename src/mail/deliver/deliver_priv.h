@@ -62,6 +62,10 @@ int script_deliver(struct deliver *d, struct message *m, struct rcpt *r, const s
                    const struct active_script *script, struct forward_plan *forward,
                    struct mailbox *mb, struct script_outcome *ret, struct errinfo *ei);
 
+/* auto_reply.c: has the account an automatic reply today? Sends it, or tells why not. */
+bool auto_reply_wanted(const struct account *acc);
+void auto_reply(struct deliver *d, struct message *m, struct rcpt *r, const struct account *acc);
+
 /* bounce.c: tells the sender what has newly become of the recipients (bounce, success, delay),
  * through the queue. Called before queue_settle: after a crash a notice may be repeated, but is not
  * lost. A notice that cannot be queued turns the recipients back into waiting ones. */

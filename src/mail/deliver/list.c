@@ -155,6 +155,7 @@ static int fill(struct expansion *x, struct errinfo *ei)
     size_t n = mime_header_length(rest);
     struct message *m = x->to;
     message_set(&m->sender, is_list ? to : sv_c(x->m->sender));
+    m->priority = is_list ? PRIORITY_LOW : x->m->priority; /* persons do not wait for lists */
     m->hops = x->m->hops + 1;
     m->body_8bit = x->m->body_8bit;
     m->smtputf8 = x->m->smtputf8;

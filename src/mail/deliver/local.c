@@ -180,7 +180,7 @@ static int open_and_add(struct batch *b, struct put *puts, size_t n, const struc
     return r < 0 ? r : add_all(b, puts, n, mb, (uint64_t)MAX(acc->quota_bytes, 0), ei);
 }
 
-/* --- lists, accounts that forward or have a Sieve script: one message at a time --- */
+/* --- lists, accounts that forward, answer or have a Sieve script: one message at a time --- */
 
 static int run_script(struct batch *b, const struct put *p, const struct account *acc,
                       const struct active_script *script, struct forward_plan *forward,
@@ -226,6 +226,15 @@ static void decide(struct script_outcome *out, enum rcpt_state state, bool store
     sv_copy(out->text, sizeof(out->text), sv_c(text));
 }
 
+static int keep_one(struct batch *b, const struct put *p, const struct account *acc,
+                    struct script_outcome *out, struct errinfo *ei)
+{
+    int r = store_one(b, p, acc, ei);
+    if (r >= 0)
+        decide(out, RCPT_DELIVERED, true, "250 2.1.5 Delivered to mailbox");
+    return r;
+}
+
 /* The mailbox first, which knows the message when this is repeated; then what leaves. */
 static int forward_one(struct batch *b, const struct put *p, const struct account *acc,
                        const struct active_script *script, struct script_outcome *out,
@@ -261,8 +270,13 @@ static void deliver_singly(struct batch *b, const struct put *puts, size_t n,
             r = list_deliver(b->d, puts[i].m, puts[i].r, acc, &out, &ei);
         else if (!again && forward_wanted(acc))
             r = forward_one(b, &puts[i], acc, script, &out, &ei);
-        else if (!again)
+        else if (!again && script)
             r = run_script(b, &puts[i], acc, script, NULL, &out, &ei);
+        else if (!again)
+            r = keep_one(b, &puts[i], acc, &out, &ei);
+        if (!again && r >= 0 && out.state == RCPT_DELIVERED && account_kind(acc) == KIND_USER &&
+            auto_reply_wanted(acc))
+            auto_reply(b->d, puts[i].m, puts[i].r, acc);
         if (r < 0)
             answer_error(&puts[i], r, *ei.text ? ei.text : err_name(r));
         else if (out.stored || out.state != RCPT_DELIVERED)
@@ -299,7 +313,8 @@ static void deliver_account(struct batch *b, struct put *puts, size_t n)
     }
     if (r >= 0)
         r = find_script(b, acc, &script, &ei);
-    if (r >= 0 && (script || forward_wanted(acc) || account_kind(acc) != KIND_USER)) {
+    if (r >= 0 && (script || forward_wanted(acc) || auto_reply_wanted(acc) ||
+                   account_kind(acc) != KIND_USER)) {
         deliver_singly(b, puts, n, acc, script);
         return;
     }

@@ -10,7 +10,7 @@ struct script_run {
     struct message *m;
     struct rcpt *r;
     const struct account *acc;
-    const struct active_script *script;
+    const struct active_script *script; /* NULL: the account's own automatic reply */
     const struct conf *cf;
     struct mailbox *mb;
     struct logctx log;
@@ -28,6 +28,8 @@ struct script_run {
 /* A message that must not be sent: the action is dropped, and told. */
 void script_not_sent(struct script_run *x, const struct sieve_action *a, const char *what,
                      const char *reason);
+/* Sends a reply of vacation, or tells why not. */
+int script_vacation(struct script_run *x, const struct sieve_action *a, struct errinfo *ei);
 /* Which redirects may be sent: fills dropped. E_TEMP. */
 int script_plan(struct script_run *x, struct errinfo *ei);
 /* Queues redirects, notifications and replies. */

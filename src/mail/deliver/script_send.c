@@ -24,6 +24,11 @@ static struct sieve_facts facts_for(struct script_run *x, const struct message *
 void script_not_sent(struct script_run *x, const struct sieve_action *a, const char *what,
                      const char *reason)
 {
+    if (!x->script) {
+        event(account_not_sent, &x->log, F_ADDR(rcpt, x->r->address), F_STR(what, what),
+              F_STR(reason, reason));
+        return;
+    }
     event(sieve_not_sent, &x->log, F_ADDR(rcpt, x->r->address), F_STR(what, what),
           F_STR(script, x->script->name), F_INT(line, a->line), F_STR(reason, reason));
 }
@@ -31,6 +36,11 @@ void script_not_sent(struct script_run *x, const struct sieve_action *a, const c
 static void tell_sent(struct script_run *x, const struct sieve_action *a, const char *what,
                       const struct message *m)
 {
+    if (!x->script) {
+        event(account_sent, &x->log, F_ADDR(rcpt, x->r->address), F_STR(what, what),
+              F_ID(child, m->id), F_KEY(child_key, m->key));
+        return;
+    }
     event(sieve_sent, &x->log, F_ADDR(rcpt, x->r->address), F_STR(what, what), F_ID(child, m->id),
           F_KEY(child_key, m->key), F_STR(script, x->script->name), F_INT(line, a->line));
 }
@@ -148,7 +158,7 @@ static int send_own(struct script_run *x, struct message *m, struct buf *content
     return r;
 }
 
-static int vacation(struct script_run *x, const struct sieve_action *a, struct errinfo *ei)
+int script_vacation(struct script_run *x, const struct sieve_action *a, struct errinfo *ei)
 {
     _cleanup_(message_unrefp) struct message *m = send_begin(x->m);
     _cleanup_(buf_done) struct buf b = { 0 }, id = { 0 };
@@ -169,10 +179,10 @@ static int vacation(struct script_run *x, const struct sieve_action *a, struct e
     if (!why && r == E_EXISTS)
         why = "the sender has had this reply not long ago";
     if (why) {
-        script_not_sent(x, a, "vacation", why);
+        script_not_sent(x, a, x->script ? "vacation" : "automatic reply", why);
         return 0;
     }
-    return r < 0 ? r : send_own(x, m, &b, a, "vacation reply", ei);
+    return r < 0 ? r : send_own(x, m, &b, a, x->script ? "vacation reply" : "automatic reply", ei);
 }
 
 static int notify(struct script_run *x, const struct sieve_action *a, struct errinfo *ei)
@@ -230,7 +240,7 @@ int script_send(struct script_run *x, struct errinfo *ei)
         const struct sieve_action *a = &x->res.v[i];
         if (a->kind == SIEVE_DO_NOTIFY && notify(x, a, ei) < 0)
             script_not_sent(x, a, "notification", ei->text);
-        if (a->kind == SIEVE_DO_VACATION && vacation(x, a, ei) < 0)
+        if (a->kind == SIEVE_DO_VACATION && script_vacation(x, a, ei) < 0)
             script_not_sent(x, a, "vacation", ei->text);
     }
     return 0;

@@ -46,6 +46,30 @@
         { "list_post", API_ENUM, 0, 0, 0, POSTERS, NULL, "Who may post to the list." },               \
         { "list_owner", API_TEXTS, 0, 0, 20, NULL, NULL, "The first gets reports; all may post." },   \
         { "list_moderators", API_TEXTS, 0, 0, 1000, NULL, NULL, "May post too." },                    \
+        { "max_messages_hour", API_INT, 0,    0,                                                      \
+          1000000000,          NULL,    NULL, "That it may send; 0 = any number." },                  \
+        { "max_recipients_day", API_INT, 0,    0,                                                     \
+          1000000000,           NULL,    NULL, "Of what it sends; 0 = any number." },                 \
+        { "auto_reply", API_TEXT, 0,    0,                                                            \
+          32768,        NULL,     NULL, "Text of the automatic reply; empty = none." },               \
+        { "auto_reply_subject", API_TEXT, 0, 0, 200, NULL, NULL, "Empty: that of the message." },     \
+        { "auto_reply_from",                                                                          \
+          API_TEXT,                                                                                   \
+          0,                                                                                          \
+          0,                                                                                          \
+          10,                                                                                         \
+          NULL,                                                                                       \
+          NULL,                                                                                       \
+          "First day, as 2026-03-12; empty = at once." },                                             \
+        { "auto_reply_until", API_TEXT, 0, 0, 10, NULL, NULL, "Last day; empty = without end." },     \
+        { "auto_reply_days",                                                                          \
+          API_INT,                                                                                    \
+          0,                                                                                          \
+          0,                                                                                          \
+          365,                                                                                        \
+          NULL,                                                                                       \
+          NULL,                                                                                       \
+          "One reply to one sender in so many days; 0 = to each message." },                          \
     {                                                                                                 \
         0                                                                                             \
     }
@@ -91,6 +115,13 @@ static const struct api_field account_fields[] = {
     { "list_post", API_ENUM, API_REQUIRED, 0, 0, POSTERS, NULL, NULL },
     { "list_owner", API_TEXTS, API_REQUIRED, 0, 0, NULL, NULL, NULL },
     { "list_moderators", API_TEXTS, API_REQUIRED, 0, 0, NULL, NULL, NULL },
+    { "max_messages_hour", API_INT, API_REQUIRED, 0, 0, NULL, NULL, NULL },
+    { "max_recipients_day", API_INT, API_REQUIRED, 0, 0, NULL, NULL, NULL },
+    { "auto_reply", API_TEXT, API_REQUIRED, 0, 0, NULL, NULL, NULL },
+    { "auto_reply_subject", API_TEXT, API_REQUIRED, 0, 0, NULL, NULL, NULL },
+    { "auto_reply_from", API_TEXT, API_REQUIRED, 0, 0, NULL, NULL, NULL },
+    { "auto_reply_until", API_TEXT, API_REQUIRED, 0, 0, NULL, NULL, NULL },
+    { "auto_reply_days", API_INT, API_REQUIRED, 0, 0, NULL, NULL, NULL },
     { "actions", API_TEXTS, API_REQUIRED, 0, 0, NULL, NULL, "What the caller may do." },
     { 0 },
 };

@@ -45,6 +45,19 @@ static bool check_limits(struct smtp_session *s, const struct smtp_mail_args *a)
     return true;
 }
 
+static bool check_sent(struct smtp_session *s)
+{
+    int64_t max = s->account ? account_number(s->account, OPT_MAX_MESSAGES_HOUR) : 0;
+    int64_t messages, rcpts;
+    if (!max)
+        return true;
+    sent_ask(s->srv->sent, s->account->id, &messages, &rcpts);
+    if (messages < max)
+        return true;
+    smtp_refuse_sent(s);
+    return false;
+}
+
 static bool check_own_sender(struct smtp_session *s, const struct smtp_path *from)
 {
     if (!s->cf->smtp.reject_sender_mismatch || from->address.n == 0 ||
@@ -121,7 +134,8 @@ void smtp_cmd_mail(struct smtp_session *s, struct sv args)
         smtp_reply_lit(s, "553 5.6.7 Address needs SMTPUTF8");
         return;
     }
-    if ((s->account && !refresh_account(s)) || !check_limits(s, &a) || !check_sender(s, &a.from))
+    if ((s->account && !refresh_account(s)) || !check_limits(s, &a) || !check_sender(s, &a.from) ||
+        !check_sent(s))
         return;
     smtp_tx_begin(s, &a);
     smtp_set_state(s, ST_MAIL);

@@ -231,6 +231,9 @@ static void accepted(struct smtp_session *s)
     int64_t seconds = (clock_mono_us() - tx->rx.started_us) / 1000000;
     memcpy(id, tx->m->id, sizeof(id));
     s->messages++;
+    if (s->account &&
+        (s->account->option[OPT_MAX_MESSAGES_HOUR] || s->account->option[OPT_MAX_RECIPIENTS_DAY]))
+        sent_add(s->srv->sent, s->account->id, tx->n_rcpts);
     ctr_add(CTR_smtp_bytes_in, tx->rx.content);
     for (size_t i = 0; i < tx->m->n_rcpts; i++)
         if (tx->m->rcpts[i].kind == RCPT_LOCAL)

@@ -11,6 +11,7 @@
 #include "proto/smtp_args.h"
 #include "proto/smtp_body.h"
 #include "proto/smtp_framer.h"
+#include "server/smtp/sent.h"
 #include "server/smtp/smtp_server.h"
 
 #define SMTP_PRODUCT  "Posthorn"
@@ -161,6 +162,7 @@ void smtp_cmd_help(struct smtp_session *s, struct sv args);
 
 /* --- cmd_rcpt.c --- */
 void smtp_copy_outgoing(struct smtp_session *s);
+void smtp_refuse_sent(struct smtp_session *s);
 
 /* --- cmd_auth.c --- */
 void smtp_auth_line(struct smtp_session *s, struct sv line);

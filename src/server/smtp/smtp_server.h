@@ -19,12 +19,14 @@ struct smtp_dns {
     void (*answer_free)(struct dns_answer *a);
 };
 
+struct sent;
 struct smtp_server {
     struct accounts *accounts;
     struct queue *queue;
     struct mailstore *store; /* quota at RCPT; NULL = quotas are left to the delivery */
     struct smtp_dns dns;
-    bool submission; /* login needed; sender and headers are completed and checked */
+    struct sent *sent; /* for the send limits of accounts; NULL = there are none */
+    bool submission;   /* login needed; sender and headers are completed and checked */
 };
 
 /* open() takes a struct smtp_server as arg. */

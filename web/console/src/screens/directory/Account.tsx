@@ -21,7 +21,7 @@ import { Filters } from "./Filters";
 import { ObjectPage } from "./ObjectPage";
 import { Check, faultOf, generalFault, LinesField, newPassword, SizeField } from "./fields";
 
-type Editable = Pick<AccountValue, "name" | "enabled" | "quota" | "soft_quota" | "max_message" | "local_only" | "aliases" | "role" | "admin_domains">;
+type Editable = Pick<AccountValue, "name" | "enabled" | "quota" | "soft_quota" | "max_message" | "local_only" | "aliases" | "role" | "admin_domains" | "forward_to" | "keep_copy" | "copy_incoming" | "copy_outgoing" | "null_mailbox">;
 const labels: Record<keyof Editable, Key> = {
   name: "account.name",
   enabled: "account.enabled",
@@ -32,10 +32,15 @@ const labels: Record<keyof Editable, Key> = {
   aliases: "account.aliases",
   role: "account.role",
   admin_domains: "account.admindomains",
+  forward_to: "account.forward",
+  keep_copy: "account.keepcopy",
+  copy_incoming: "account.copyin",
+  copy_outgoing: "account.copyout",
+  null_mailbox: "account.null",
 };
 
 function pick(a: AccountValue): Editable {
-  return { name: a.name, enabled: a.enabled, quota: a.quota, soft_quota: a.soft_quota, max_message: a.max_message, local_only: a.local_only, aliases: a.aliases, role: a.role, admin_domains: a.admin_domains };
+  return { name: a.name, enabled: a.enabled, quota: a.quota, soft_quota: a.soft_quota, max_message: a.max_message, local_only: a.local_only, aliases: a.aliases, role: a.role, admin_domains: a.admin_domains, forward_to: a.forward_to, keep_copy: a.keep_copy, copy_incoming: a.copy_incoming, copy_outgoing: a.copy_outgoing, null_mailbox: a.null_mailbox };
 }
 const onlyEditable = (r: Result<AccountValue>): Result<Editable> => ({ ...r, data: pick(r.data) });
 
@@ -139,6 +144,16 @@ export default function Account({ params }: { params: Record<string, string> }) 
               <SizeField label={t("account.maxmessage")} hint={t("account.maxmessage.hint")} value={v.max_message} error={faultOf(edit.error, "max_message")} onChange={(max_message) => { edit.set({ max_message }); }} />
             </div>
             <LinesField label={t("account.aliases")} hint={t("account.aliases.hint")} value={v.aliases} error={faultOf(edit.error, "aliases")} onChange={(aliases) => { edit.set({ aliases }); }} />
+            <fieldset>
+              <legend className="med">{t("account.forwarding")}</legend>
+              <LinesField label={t("account.forward")} hint={t("account.forward.hint")} value={v.forward_to} error={faultOf(edit.error, "forward_to")} onChange={(forward_to) => { edit.set({ forward_to }); }} />
+              <Check label={t("account.keepcopy")} hint={t("account.keepcopy.hint")} checked={v.keep_copy} onChange={(keep_copy) => { edit.set({ keep_copy }); }} />
+              <Check label={t("account.null")} hint={t("account.null.hint")} checked={v.null_mailbox} onChange={(null_mailbox) => { edit.set({ null_mailbox }); }} />
+              <div className="two">
+                <LinesField label={t("account.copyin")} hint={t("account.copies.hint")} value={v.copy_incoming} error={faultOf(edit.error, "copy_incoming")} onChange={(copy_incoming) => { edit.set({ copy_incoming }); }} />
+                <LinesField label={t("account.copyout")} hint={t("account.copies.hint")} value={v.copy_outgoing} error={faultOf(edit.error, "copy_outgoing")} onChange={(copy_outgoing) => { edit.set({ copy_outgoing }); }} />
+              </div>
+            </fieldset>
             {system && (
               <div className="two">
                 <Field label={t("account.role")} hint={t("account.role.hint")} error={faultOf(edit.error, "role")}>

@@ -1,0 +1,77 @@
+/* What accounts have sent: hours and days that pass. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "base/base.h"
+#include "base/clock.h"
+#include "server/smtp/sent.h"
+
+static void assert_sent(struct sent *s, int64_t id, int64_t messages, int64_t rcpts)
+{
+    int64_t m = -1, r = -1;
+    sent_ask(s, id, &m, &r);
+    assert_int_equal(m, messages);
+    assert_int_equal(r, rcpts);
+}
+
+static void test_counts(void **state)
+{
+    (void)state;
+    struct sent *s = sent_new();
+    assert_sent(s, 1, 0, 0);
+    sent_add(s, 1, 3);
+    sent_add(s, 1, 4);
+    sent_add(s, 2, 1);
+    assert_sent(s, 1, 2, 7);
+    assert_sent(s, 2, 1, 1);
+    assert_sent(s, 3, 0, 0);
+    sent_free(s);
+    sent_add(NULL, 1, 1);
+    assert_sent(NULL, 1, 0, 0);
+}
+
+static void test_windows(void **state)
+{
+    (void)state;
+    struct sent *s = sent_new();
+    sent_add(s, 1, 10);
+    clock_test_advance(30 * 60 * 1000);
+    sent_add(s, 1, 5);
+    assert_sent(s, 1, 2, 15);
+    clock_test_advance(31 * 60 * 1000);
+    assert_sent(s, 1, 1, 15);
+    clock_test_advance(30 * 60 * 1000);
+    assert_sent(s, 1, 0, 15);
+    clock_test_advance(INT64_C(24) * 3600 * 1000);
+    assert_sent(s, 1, 0, 0);
+    sent_add(s, 1, 2);
+    assert_sent(s, 1, 1, 2);
+    clock_test_advance(INT64_C(400) * 24 * 3600 * 1000);
+    assert_sent(s, 1, 0, 0);
+    sent_free(s);
+}
+
+/* More accounts than are remembered: nothing grows without bound, and nobody is counted wrong. */
+static void test_many(void **state)
+{
+    (void)state;
+    struct sent *s = sent_new();
+    for (int64_t i = 1; i <= 100010; i++)
+        sent_add(s, i, 1);
+    assert_sent(s, 1, 1, 1);
+    assert_sent(s, 100010, 0, 0);
+    sent_free(s);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_counts),
+        cmocka_unit_test(test_windows),
+        cmocka_unit_test(test_many),
+    };
+    return cmocka_run_group_tests_name("server/smtp/sent", tests, NULL, NULL);
+}
