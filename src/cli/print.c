@@ -359,9 +359,25 @@ static const struct column script_cols[] = {
     { "changed_s", "CHANGED", COL_TIME_S },
     { 0 },
 };
+static const struct column route_cols[] = {
+    { "position", "#", COL_NUMBER },
+    { "pattern", "DOMAIN", COL_TEXT },
+    { "host", "RELAY", COL_TEXT },
+    { "user", "USER", COL_TEXT },
+    { "tls", "TLS", COL_TEXT },
+    { "family", "ADDRESSES", COL_TEXT },
+    { "source_ip", "FROM", COL_TEXT },
+    { "trouble", "TROUBLE", COL_TEXT },
+    { 0 },
+};
 static const struct column alias_cols[] = {
     { "address", "ALIAS", COL_TEXT },
     { "targets", "TARGETS", COL_TEXT },
+    { 0 },
+};
+static const struct column member_cols[] = {
+    { "address", "MEMBER", COL_TEXT },
+    { "local", "LOCAL", COL_YESNO },
     { 0 },
 };
 static const struct column operation_cols[] = {
@@ -490,6 +506,13 @@ void tool_print(const struct tool_cmd *cmd, json_t *reply)
         break;
     case PRINT_ALIASES:
         table(rows, alias_cols, "no aliases");
+        break;
+    case PRINT_ROUTES:
+        table(rows, route_cols,
+              "no route: mail goes by deliver.relay_host, or by MX where that is empty");
+        break;
+    case PRINT_MEMBERS:
+        table(rows, member_cols, "no members");
         break;
     case PRINT_VERIFY:
         print_faults(reply);

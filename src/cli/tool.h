@@ -32,6 +32,7 @@ enum tool_print {
     PRINT_PASSWORD,
     PRINT_APP_PASSWORDS,
     PRINT_ALIASES,
+    PRINT_MEMBERS,
     PRINT_VERIFY,
     PRINT_OPERATIONS,
     PRINT_TOKEN,
@@ -45,7 +46,8 @@ enum tool_print {
     PRINT_DNS_TEST,
     PRINT_STEERED,
     PRINT_PAUSES,
-    PRINT_DESTINATIONS
+    PRINT_DESTINATIONS,
+    PRINT_ROUTES
 };
 
 struct tool_cmd {

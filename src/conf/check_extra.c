@@ -1,6 +1,7 @@
 /* Checks that belong to single settings: addresses, networks, names, schedules. One table, name ->
  * check; a setting without a row is checked by its type alone. Pure. */
 #include "conf/conf_priv.h"
+#include "conf/routes.h"
 
 #include <arpa/inet.h>
 
@@ -15,8 +16,7 @@ static bool is_alnum(char c)
     return is_digit(c) || (c >= 'a' && c <= 'z');
 }
 
-/* AF_INET, AF_INET6 or 0. */
-static int address_family(struct sv v)
+int conf_address_family(struct sv v)
 {
     char text[INET6_ADDRSTRLEN];
     unsigned char bin[16];
@@ -40,14 +40,14 @@ static bool is_listen(struct sv v)
         return false;
     struct sv host = sv_take(v, (size_t)colon);
     if (host.n > 2 && host.p[0] == '[' && host.p[host.n - 1] == ']')
-        return address_family(sv_n(host.p + 1, host.n - 2)) == AF_INET6;
-    return address_family(host) == AF_INET;
+        return conf_address_family(sv_n(host.p + 1, host.n - 2)) == AF_INET6;
+    return conf_address_family(host) == AF_INET;
 }
 
 static bool is_network(struct sv v)
 {
     ssize_t slash = sv_find(v, '/');
-    int family = address_family(slash < 0 ? v : sv_take(v, (size_t)slash));
+    int family = conf_address_family(slash < 0 ? v : sv_take(v, (size_t)slash));
     if (family == 0 || slash < 0)
         return family != 0;
     return is_number_to(sv_skip(v, (size_t)slash + 1), 0, family == AF_INET ? 32 : 128);
@@ -84,8 +84,8 @@ static bool is_dns_server(struct sv v)
 {
     ssize_t at = sv_find(v, '@');
     if (at < 0)
-        return address_family(v) != 0;
-    return address_family(sv_take(v, (size_t)at)) != 0 &&
+        return conf_address_family(v) != 0;
+    return conf_address_family(sv_take(v, (size_t)at)) != 0 &&
            is_number_to(sv_skip(v, (size_t)at + 1), 1, 65535);
 }
 
@@ -113,7 +113,7 @@ static bool is_wait(struct sv v)
 
 static bool is_address(struct sv v)
 {
-    return address_family(v) != 0;
+    return conf_address_family(v) != 0;
 }
 
 /* RFC 1123 host name; also the U-label form of an internationalised one. */
@@ -132,9 +132,9 @@ static bool is_host(struct sv v)
     return true;
 }
 
-static bool is_relay(struct sv v)
+bool conf_is_relay(struct sv v)
 {
-    if (address_family(v) != 0 || is_host(v))
+    if (conf_address_family(v) != 0 || is_host(v))
         return true;
     ssize_t colon = sv_rfind(v, ':');
     if (colon < 0 || !is_number_to(sv_skip(v, (size_t)colon + 1), 1, 65535))
@@ -194,7 +194,7 @@ static const struct {
     { "deliver.bounce_from", is_mailbox_name, true, "a local part or an address" },
     { "deliver.ca_file", is_path, false, "an absolute path" },
     { "deliver.client_certificate", is_path, false, "an absolute path" },
-    { "deliver.relay_host", is_relay, false, "host, host:port, address or [IPv6]:port" },
+    { "deliver.relay_host", conf_is_relay, false, "host, host:port, address or [IPv6]:port" },
     { "deliver.secure_destinations", is_secure_destination, false,
       "host patterns such as *.example.com, each with |sha256=, |subject= or |issuer= if needed" },
     { "deliver.source_ip", is_address, false, "an IP address of this machine" },
@@ -205,7 +205,7 @@ static const struct {
     { "log.archive", is_zip, false,
       "the absolute path of a file that ends in .zip, such as /var/lib/posthorn/logs.zip; not "
       "a folder" },
-    { "log.syslog_server", is_relay, false, "host, host:port, address or [IPv6]:port" },
+    { "log.syslog_server", conf_is_relay, false, "host, host:port, address or [IPv6]:port" },
     { "mailbox.default_folders", is_folder, false, "folder names without % and *" },
     { "managesieve.access_ips", is_network_or_mask, false, NETWORKS_OR_MASKS },
     { "managesieve.listen", is_listen, false, "address:port or [IPv6]:port, separated by ;" },

@@ -2,6 +2,7 @@
  * current snapshot. A reader's thread keeps a reference of its own to the newest one it has seen,
  * so that pinning costs one load and one addition and takes the lock only after a change. */
 #include "conf/conf_priv.h"
+#include "conf/routes.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -44,7 +45,14 @@ static void snapshot_free(struct snapshot *s)
     for (size_t i = 0; i < n; i++)
         free(s->strings[i]);
     free(s->strings);
+    conf_routes_free(s->c.routes);
     free(s);
+}
+
+void conf_set_routes(struct conf *c, struct conf_routes *routes)
+{
+    conf_routes_free(c->routes);
+    c->routes = routes;
 }
 
 void conf_unref(const struct conf *c)

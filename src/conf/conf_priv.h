@@ -7,6 +7,7 @@
  * the check of the type; 0 or an error that names setting, value and remedy. */
 int conf_check_extra(const struct setting *s, struct sv value, struct errinfo *ei);
 
+bool conf_is_relay(struct sv v); /* host, host:port, address or [IPv6]:port */
 const char *conf_allowed_extra(const struct setting *s); /* in words; NULL without such a check */
 
 /* "<name>: '<value>' <fault>; allowed: <allowed>": the value escaped and cut. Returns code. */

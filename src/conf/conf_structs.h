@@ -1,6 +1,8 @@
 /* The typed settings, generated from the .def files by the preprocessor. Include conf.h instead. */
 #pragma once
 
+struct conf_routes;
+
 #define SETTING(room, name, type, ...) SET_CTYPE_##type name;
 struct conf_system {
 #include "conf/defs/system.def"
@@ -65,4 +67,5 @@ struct conf {
     struct conf_imap imap;
     struct conf_dns dns;
     struct conf_web web;
+    struct conf_routes *routes; /* NULL = none */
 };

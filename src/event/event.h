@@ -20,7 +20,7 @@ enum event_type {
 #define EVENT(number, symbol, ...) EVT_##symbol = (number),
 #include "event/events.def"
 #undef EVENT
-    EVT_END = 128,
+    EVT_END = 256,
 };
 
 enum field_type {

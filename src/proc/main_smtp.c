@@ -1,6 +1,7 @@
 /* Module smtp: SMTP and submission servers, the queue, deliveries. Wiring only. */
 #include <unistd.h>
 
+#include "admin/admin.h"
 #include "log/log.h"
 #include "mail/deliver/deliver.h"
 #include "mail/deliver/route.h"
@@ -93,6 +94,21 @@ static void stop(struct module_ctx *m, int64_t deadline_ms)
     free(s);
 }
 
+static void add_trouble(const struct route_trouble *t, void *rows)
+{
+    json_array_append_new(rows,
+                          json_pack("{s:s, s:o, s:I}", "pattern", t->pattern, "answer",
+                                    admin_text(t->answer), "since_ms", (json_int_t)t->since_ms));
+}
+
+static json_t *troubles(struct smtp_module *s)
+{
+    json_t *rows = json_array();
+
+    deliver_trouble_each(s->deliver, add_trouble, rows);
+    return json_pack("{s:b, s:o}", "ok", 1, "rows", rows);
+}
+
 static json_t *request(struct module_ctx *m, const char *op, json_t *args)
 {
     struct smtp_module *s = m->own;
@@ -100,6 +116,8 @@ static json_t *request(struct module_ctx *m, const char *op, json_t *args)
 
     if (!strcmp(op, "session.kill"))
         return deliver_kill_session(s->deliver, (uint32_t)id) ? json_pack("{s:b}", "ok", 1) : NULL;
+    if (!strcmp(op, "route.trouble"))
+        return troubles(s);
     return queue_request(s->queue, op, args);
 }
 

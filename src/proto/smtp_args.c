@@ -275,6 +275,12 @@ static bool parse_smtputf8(struct sv v, struct smtp_mail_args *ret)
     return v.p == NULL;
 }
 
+static bool parse_requiretls(struct sv v, struct smtp_mail_args *ret)
+{
+    ret->requiretls = true;
+    return v.p == NULL;
+}
+
 enum smtp_arg smtp_parse_mail(struct sv args, struct smtp_mail_args *ret)
 {
     static const struct {
@@ -284,7 +290,7 @@ enum smtp_arg smtp_parse_mail(struct sv args, struct smtp_mail_args *ret)
         { SV("SIZE"), parse_size },       { SV("BODY"), parse_body },
         { SV("RET"), parse_ret },         { SV("ENVID"), parse_envid },
         { SV("AUTH"), parse_auth },       { SV("SMTPUTF8"), parse_smtputf8 },
-        { SV("TRANSID"), parse_transid },
+        { SV("TRANSID"), parse_transid }, { SV("REQUIRETLS"), parse_requiretls },
     };
     unsigned seen = 0;
     struct sv rest, name, value;

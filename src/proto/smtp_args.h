@@ -1,7 +1,7 @@
 /* Arguments of SMTP commands: names, paths, ESMTP parameters, xtext. Pure: slices point into the
  * line. RFC 5321 4.1, RFC 3461 4 (DSN), RFC 1870 (SIZE), RFC 6152 (8BITMIME), RFC 6531 (SMTPUTF8),
- * RFC 4954 5 (AUTH), RFC 3030 (BDAT). Takes what real clients send beside the grammar: a path
- * without brackets, a space behind the colon. */
+ * RFC 4954 5 (AUTH), RFC 8689 2 (REQUIRETLS), RFC 3030 (BDAT). Takes what real clients send beside
+ * the grammar: a path without brackets, a space behind the colon. */
 #pragma once
 
 #include "base/buf.h"
@@ -34,7 +34,7 @@ enum {
 
 struct smtp_mail_args {
     struct smtp_path from;
-    bool has_size, smtputf8;
+    bool has_size, smtputf8, requiretls;
     uint64_t size;
     enum smtp_body_type body;
     char ret;          /* 'F', 'H' or 0 */

@@ -165,11 +165,32 @@ static const char options_v5[] =
     " value {TEXT} NOT NULL);"
     "CREATE UNIQUE INDEX account_option_key ON account_option (account_id, name)";
 
+static const char routes_v6[] =
+    /* Routes of outgoing mail: conf/routes.h. relay: '' = by MX. */
+    "CREATE TABLE mail_route ("
+    " pattern {TEXT_KEY} NOT NULL PRIMARY KEY,"
+    " place BIGINT NOT NULL,"
+    " relay {TEXT} NOT NULL,"
+    " login_user {TEXT} NOT NULL,"
+    " login_password {TEXT} NOT NULL,"
+    " source_ip {TEXT} NOT NULL,"
+    " tls {TEXT} NOT NULL,"
+    " family {TEXT} NOT NULL,"
+    " changed_ms BIGINT NOT NULL)";
+
+static const char lists_v7[] =
+    "CREATE TABLE list_member ("
+    " list_id BIGINT NOT NULL," /* account.id */
+    " address {TEXT_KEY} NOT NULL);"
+    "CREATE UNIQUE INDEX list_member_key ON list_member (list_id, address)";
+
 const struct db_migration account_migrations[] = {
     { 1, "domains, accounts, credentials, audit, settings", accounts_v1 },
     { 2, "administrators, signed-in consoles, tokens", admins_v2 },
     { 3, "annotations of charts", charts_v3 },
     { 4, "Sieve scripts and what they remember", sieve_v4 },
     { 5, "further fields of accounts", options_v5 },
+    { 6, "routes of outgoing mail", routes_v6 },
+    { 7, "members of lists", lists_v7 },
 };
 const size_t account_migrations_count = ARRAY_LEN(account_migrations);

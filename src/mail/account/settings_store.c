@@ -5,6 +5,7 @@
 
 #include "event/event.h"
 #include "mail/account/audit.h"
+#include "mail/account/route_store.h"
 #include "stats/shm.h"
 
 struct rows {
@@ -61,7 +62,16 @@ int settings_load_warn(struct db *db, struct conf **ret, struct buf *warnings, s
     }
     if (r < 0)
         return r;
-    return conf_build(rows.pairs, rows.n, ret, ei);
+    db_reset(take_ptr(s)); /* a further statement of the connection begins */
+    struct conf_routes *routes = NULL;
+    r = routes_read_from(c, &routes, ei);
+    if (r == 0)
+        r = conf_build(rows.pairs, rows.n, ret, ei);
+    if (r < 0)
+        conf_routes_free(routes);
+    else
+        conf_set_routes(*ret, routes);
+    return r;
 }
 
 int settings_load(struct db *db, struct conf **ret, struct errinfo *ei)

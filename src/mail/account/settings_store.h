@@ -1,6 +1,7 @@
-/* The rows of table `setting`: values that differ from their defaults. The table is part of
- * account_migrations. Changes are audited, named in the maintenance log and bump EPOCH_SETTINGS;
- * they reach a process when it calls settings_load and conf_publish. */
+/* The rows of table `setting`: values that differ from their defaults; and the routes of outgoing
+ * mail, which are part of a snapshot. The tables are part of account_migrations. Changes are
+ * audited, named in the maintenance log and bump EPOCH_SETTINGS; they reach a process when it calls
+ * settings_load and conf_publish. */
 #pragma once
 
 #include "conf/conf.h"

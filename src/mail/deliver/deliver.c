@@ -1,6 +1,7 @@
 /* Starting and stopping the delivery threads; the list of outgoing connections. */
 #include "base/clock.h"
 #include "mail/deliver/deliver_priv.h"
+#include "mail/deliver/trouble.h"
 #include "os/proc.h"
 #include "stats/shm.h"
 
@@ -129,6 +130,7 @@ int deliver_start(const struct deliver_opts *o, struct deliver **ret, struct err
     d->policy_dir = o->policy_dir ? xstrdup(o->policy_dir) : NULL;
     d->threads = xcalloc(local + remote, sizeof(*d->threads));
     list_init(&d->sessions);
+    list_init(&d->troubles);
     pthread_mutex_init(&d->lock, NULL);
     cond_init(&d->ended);
     cond_init(&d->connection_free);
@@ -169,6 +171,7 @@ void deliver_stop(struct deliver *d, int64_t deadline_ms)
     cancel_all(d);
     for (size_t i = 0; i < d->n_threads; i++)
         pthread_join(d->threads[i], NULL);
+    trouble_done(d);
     pthread_mutex_destroy(&d->lock);
     pthread_cond_destroy(&d->ended);
     pthread_cond_destroy(&d->connection_free);

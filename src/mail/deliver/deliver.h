@@ -22,6 +22,15 @@ void deliver_stop(struct deliver *d, int64_t deadline_ms);
  * again later. Any thread. */
 bool deliver_kill_session(struct deliver *d, uint32_t id);
 
+/* A route whose relay refuses our login. */
+struct route_trouble {
+    const char *pattern, *answer;
+    int64_t since_ms; /* wall clock */
+};
+/* Any thread. What is given lives during the call. */
+void deliver_trouble_each(struct deliver *d, void (*fn)(const struct route_trouble *, void *arg),
+                          void *arg);
+
 /* Builds a bounce (RFC 3464 multipart/report) for the failed recipients of m into a new message
  * addressed to m's sender; NULL when none may be sent (null sender, NOTIFY=NEVER). kind: "failed",
  * "delayed", "relayed", "delivered". */

@@ -22,6 +22,7 @@ struct deliver {
 
     pthread_mutex_t lock; /* guards everything below and n_running */
     struct list sessions; /* struct outgoing: connections and their cancel flags */
+    struct list troubles; /* trouble.c */
     unsigned n_connections;
     pthread_cond_t connection_free;
     atomic_bool stopping; /* new connections are not opened any more */

@@ -87,6 +87,7 @@ static const struct {
     { { "Could not resolve target DNS", 28 }, ".4.3" },
     { { "Too many hops", 13 }, ".4.6" },
     { { "Could not verify SSL", 20 }, ".7.5" },
+    { { "Login at ", 9 }, ".7.8" },
 };
 
 static void status_of(const struct rcpt *r, char cls, char ret[12])
@@ -279,7 +280,7 @@ struct original {
 static void get_original(const struct message *m, const struct dsn_opts *o, const struct kind *k,
                          struct original *ret)
 {
-    bool full = m->ret ? m->ret == 'F' : k->returns_full;
+    bool full = m->requiretls ? false : m->ret ? m->ret == 'F' : k->returns_full; /* RFC 8689 5 */
     ret->full = full && k->returns_full && m->size <= o->max_content;
     buf_init(&ret->tmp, 0);
     struct sv start = read_start(m, ret->full ? m->size : MAX_HEADERS, &ret->tmp);
@@ -368,6 +369,7 @@ struct message *dsn_make(const struct message *m, const struct dsn_opts *o, stru
     }
     message_take_content(dsn, &b);
     dsn->bounce = true;
+    dsn->requiretls = m->requiretls;
     dsn->session_id = m->session_id;
     memcpy(dsn->original, m->id, sizeof(dsn->original));
     message_add_rcpt(dsn, sv_c(m->sender), RCPT_REMOTE)->notify = NOTIFY_NEVER;

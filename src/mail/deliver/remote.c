@@ -265,6 +265,7 @@ static void send_job(struct session *x, struct job *j)
     struct smtp_client *s = &x->s;
     struct rcpt *list[RCPTS_PER_TRANSACTION];
     while (!x->given_up && has_rcpt_at(x, j)) {
+        smtp_suit(s, j->m);
         if (!s->log.message_id) /* also of a further connection for the same message */
             log_message(s, j->m);
         bool reused = s->c;

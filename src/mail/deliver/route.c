@@ -3,6 +3,7 @@
  * addresses with a port that smtp.listen names. */
 #include "mail/deliver/route.h"
 
+#include "base/codec.h"
 #include "net/dns.h"
 
 #include <arpa/inet.h>
@@ -26,13 +27,44 @@ struct sv route_domain(struct sv address)
     return at < 0 ? SV("") : sv_skip(address, (size_t)at + 1);
 }
 
+const struct conf_route *route_rule(const struct conf *cf, struct sv domain)
+{
+    char text[256], ascii[256];
+    if (!cf->routes || !cf->routes->n)
+        return NULL;
+    if (sv_has_8bit(domain) && sv_copy(text, sizeof(text), domain) && dns_to_ascii(text, ascii))
+        return conf_route_find(cf, sv_c(ascii));
+    return conf_route_find(cf, domain);
+}
+
+const char *route_relay(const struct conf *cf, const struct conf_route *rule)
+{
+    return rule ? rule->host : cf->deliver.relay_host;
+}
+
+enum route_family route_family(const struct conf *cf, const struct conf_route *rule)
+{
+    if (rule && rule->family != ROUTE_FAMILY_DEFAULT)
+        return rule->family;
+    return (enum route_family)(cf->deliver.address_family + ROUTE_IPV4_FIRST);
+}
+
+/* A pattern is there once: with it first the key is unique, also when it is cut. A changed route is
+ * another destination: what the old one was like says nothing of it. */
 void route_key(const struct conf *cf, struct sv address, char ret[300])
 {
-    if (*cf->deliver.relay_host) {
-        snprintf(ret, 300, "relay %s", cf->deliver.relay_host);
+    struct sv domain = sv_take(route_domain(address), 255);
+    const struct conf_route *rule = route_rule(cf, domain);
+    const char *relay = route_relay(cf, rule);
+    if (*relay && rule) {
+        snprintf(ret, 300, "%s (%" PRIx64 ") by relay %s", rule->pattern,
+                 (uint64_t)rule->changed_ms, relay);
         return;
     }
-    struct sv domain = sv_take(route_domain(address), 255);
+    if (*relay) {
+        snprintf(ret, 300, "relay %s", relay);
+        return;
+    }
     for (size_t i = 0; i < domain.n; i++)
         ret[i] = ascii_lower(domain.p[i]);
     ret[domain.n] = '\0';
@@ -115,24 +147,13 @@ static void add_host(struct route *r, struct sv host)
         sv_copy(r->host[r->n++], sizeof(r->host[0]), host);
 }
 
-/* "host", "host:port", "[v6]:port" */
-static int relay_route(const struct conf *cf, struct route *ret, struct failure *why)
+static int relay_route(const char *text, struct route *ret, struct failure *why)
 {
-    struct sv text = sv_trim(sv_c(cf->deliver.relay_host)), host = text;
-    uint32_t port = (uint32_t)cf->deliver.port;
-    ssize_t colon = sv_rfind(text, ':'), close = sv_rfind(text, ']');
-    bool single = colon >= 0 && sv_find(text, ':') == colon;
-    if (colon > close && (single || close > 0)) {
-        host = sv_take(text, (size_t)colon);
-        if (sv_to_u32(sv_skip(text, (size_t)colon + 1), &port) < 0 || !port || port > 65535) {
-            failure_set(why, false, "451 4.3.5 deliver.relay_host '%s' is not host:port",
-                        cf->deliver.relay_host);
-            return E_PARSE;
-        }
+    struct sv host;
+    if (!conf_parse_relay(sv_c(text), &host, &ret->port)) {
+        failure_set(why, false, "451 4.3.5 The relay '%.200s' is not host:port", text);
+        return E_PARSE;
     }
-    if (host.n > 2 && host.p[0] == '[')
-        host = sv_take(sv_skip(host, 1), host.n - 2);
-    ret->port = (uint16_t)port;
     ret->secure = true;
     add_host(ret, host);
     return 0;
@@ -208,13 +229,14 @@ static int use_mx(const struct conf *cf, const struct dns_answer *a, const char 
     return E_CONFLICT;
 }
 
-int route_find(const struct conf *cf, struct sv domain, const char *our_name,
-               const struct logctx *log, struct route *ret, struct failure *why)
+int route_find(const struct conf *cf, const struct conf_route *rule, struct sv domain,
+               const char *our_name, const struct logctx *log, struct route *ret,
+               struct failure *why)
 {
     char name[256], ip[46];
     *ret = (struct route){ .port = (uint16_t)cf->deliver.port };
-    if (*cf->deliver.relay_host)
-        return relay_route(cf, ret, why);
+    if (*route_relay(cf, rule))
+        return relay_route(route_relay(cf, rule), ret, why);
     if (literal(domain, ip) && !is_our_address(cf, ip, ret->port)) {
         add_host(ret, sv_c(ip));
         return 0;
@@ -254,19 +276,38 @@ static void add_addresses(const struct dns_reply *reply, struct route_addresses 
         sv_copy(ret->ip[ret->n++], sizeof(ret->ip[0]), sv_c(reply->answer->rr[i].text));
 }
 
-size_t route_addresses(const char *host, struct route_addresses *ret, struct failure *why)
+static bool is_allowed(enum route_family family, bool v6)
 {
-    unsigned char bin[16];
+    return family != (v6 ? ROUTE_IPV4_ONLY : ROUTE_IPV6_ONLY);
+}
+
+static size_t no_address(const char *host, enum route_family family, struct failure *why)
+{
+    const char *which = family == ROUTE_IPV4_ONLY   ? "IPv4 "
+                        : family == ROUTE_IPV6_ONLY ? "IPv6 "
+                                                    : "";
+    failure_set(why, true, "554 Host %s has no %saddress while issuing MX query", host, which);
+    return 0;
+}
+
+size_t route_addresses(const char *host, enum route_family family, struct route_addresses *ret,
+                       struct failure *why)
+{
+    static const enum dns_type types[] = { DNS_A, DNS_AAAA, DNS_A };
+    bool none = true, v6_first = family == ROUTE_IPV6_FIRST;
+    int literal_family = conf_address_family(sv_c(host));
     *ret = (struct route_addresses){ .n = 0 };
-    if (inet_pton(AF_INET, host, bin) == 1 || inet_pton(AF_INET6, host, bin) == 1) {
+    if (literal_family && !is_allowed(family, literal_family == AF_INET6))
+        return no_address(host, family, why);
+    if (literal_family) {
         sv_copy(ret->ip[ret->n++], sizeof(ret->ip[0]), sv_c(host));
         return ret->n;
     }
-    static const enum dns_type types[] = { DNS_A, DNS_AAAA };
-    bool none = true;
     ret->secure = true;
-    for (size_t t = 0; t < ARRAY_LEN(types); t++) {
+    for (size_t t = v6_first; t < 2u + v6_first; t++) {
         struct dns_reply reply;
+        if (!is_allowed(family, types[t] == DNS_AAAA))
+            continue;
         int r = dns_ask(&(struct dns_question){ .name = host, .type = types[t] }, &reply, NULL);
         if (r < 0)
             none = none && (r == E_NXDOMAIN || r == E_NODATA);
@@ -275,8 +316,8 @@ size_t route_addresses(const char *host, struct route_addresses *ret, struct fai
         dns_reply_done(&reply);
     }
     if (ret->n == 0 && none)
-        failure_set(why, true, "554 Host %s has no address while issuing MX query", host);
-    else if (ret->n == 0)
+        return no_address(host, family, why);
+    if (ret->n == 0)
         failure_set(why, false, "451 4.4.3 Could not resolve target DNS");
     return ret->n;
 }

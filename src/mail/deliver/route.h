@@ -3,6 +3,7 @@
 #pragma once
 
 #include "conf/conf.h"
+#include "conf/routes.h"
 #include "log/log.h"
 
 enum { ROUTE_MAX_HOSTS = 5, ROUTE_MAX_ADDRESSES = 4 };
@@ -33,8 +34,15 @@ struct route_addresses {
 void route_key(const struct conf *cf, struct sv address, char ret[300]);
 /* Domain part of an address; "" without one. */
 struct sv route_domain(struct sv address);
+/* The route that holds for mail to the domain; NULL: none. */
+const struct conf_route *route_rule(const struct conf *cf, struct sv domain);
+/* host[:port] that takes it; "" = by MX. rule may be NULL. */
+const char *route_relay(const struct conf *cf, const struct conf_route *rule);
+enum route_family route_family(const struct conf *cf, const struct conf_route *rule);
 /* 0, or negative with *why filled. Logs the query. */
-int route_find(const struct conf *cf, struct sv domain, const char *our_name,
-               const struct logctx *log, struct route *ret, struct failure *why);
-/* Addresses of one host. 0 = none (why filled), else the number. */
-size_t route_addresses(const char *host, struct route_addresses *ret, struct failure *why);
+int route_find(const struct conf *cf, const struct conf_route *rule, struct sv domain,
+               const char *our_name, const struct logctx *log, struct route *ret,
+               struct failure *why);
+/* Addresses of one host, in the order to try. 0 = none (why filled), else the number. */
+size_t route_addresses(const char *host, enum route_family family, struct route_addresses *ret,
+                       struct failure *why);

@@ -100,6 +100,8 @@ static int redirect(struct script_run *x, size_t first, struct errinfo *ei)
     m->hops = x->m->hops + 1;
     m->body_8bit = x->m->body_8bit;
     m->smtputf8 = x->m->smtputf8;
+    m->requiretls = x->m->requiretls;
+    m->tls_optional = x->m->tls_optional;
     for (size_t i = first; i < x->res.n && r >= 0; i++) {
         const struct sieve_action *b = &x->res.v[i];
         if (b->kind == SIEVE_DO_REDIRECT && !x->dropped[i] && b->header.p == a->header.p)

@@ -2,6 +2,7 @@
 #include "mail/deliver/secure.h"
 
 #include "conf/conf.h"
+#include "conf/routes.h"
 
 bool secure_parse(struct sv item, struct secure_destination *ret)
 {
@@ -22,20 +23,12 @@ bool secure_parse(struct sv item, struct secure_destination *ret)
     return ret->pattern.n > 0;
 }
 
-static bool fits(struct sv pattern, struct sv name)
-{
-    if (sv_eq(pattern, SV("*")))
-        return true;
-    if (sv_starts(pattern, SV("*.")))
-        return name.n > pattern.n - 1 && sv_iends(name, sv_skip(pattern, 1));
-    return sv_ieq(pattern, name);
-}
-
 bool secure_find(struct sv list, struct sv host, struct sv domain, struct secure_destination *ret)
 {
     struct sv item;
     while (conf_list_next(&list, &item))
-        if (secure_parse(item, ret) && (fits(ret->pattern, host) || fits(ret->pattern, domain)))
+        if (secure_parse(item, ret) &&
+            (conf_pattern_fits(ret->pattern, host) || conf_pattern_fits(ret->pattern, domain)))
             return true;
     return false;
 }

@@ -1,6 +1,8 @@
 /* Connecting: hosts in order, greeting, EHLO or HELO. RFC 5321, 1870, 2920, 6152,
  * 6531, 3461. */
+#include "mail/deliver/smtp_auth.h"
 #include "mail/deliver/smtp_tls.h"
+#include "mail/deliver/trouble.h"
 
 #include "base/clock.h"
 #include "stats/shm.h"
@@ -70,7 +72,7 @@ static void drop(struct smtp_client *s)
     s->caps = 0;
     s->max_size = 0;
     s->sent = 0;
-    s->in_transaction = s->broken = false;
+    s->in_transaction = s->broken = s->proven = false;
     buf_reset(&s->unlogged);
     free_connection(s);
 }
@@ -107,7 +109,7 @@ static int open_connection(struct smtp_client *s, const char *host, const char *
     struct client_opts o = {
         .ip = ip,
         .port = port,
-        .source_ip = s->cf->deliver.source_ip,
+        .source_ip = s->rule && *s->rule->source_ip ? s->rule->source_ip : s->cf->deliver.source_ip,
         .connect_timeout_ms = s->cf->deliver.connect_timeout,
         .cancel = &s->out.cancel,
     };
@@ -154,15 +156,20 @@ static void parse_capability(struct smtp_client *s, struct sv line)
     static const struct {
         const char *name;
         unsigned cap;
-    } known[] = {
-        { "PIPELINING", CAP_PIPELINING }, { "SIZE", CAP_SIZE }, { "8BITMIME", CAP_8BITMIME },
-        { "SMTPUTF8", CAP_SMTPUTF8 },     { "DSN", CAP_DSN },   { "STARTTLS", CAP_STARTTLS },
-        { "TRANSID", CAP_TRANSID }
-    };
+    } known[] = { { "PIPELINING", CAP_PIPELINING },
+                  { "SIZE", CAP_SIZE },
+                  { "8BITMIME", CAP_8BITMIME },
+                  { "SMTPUTF8", CAP_SMTPUTF8 },
+                  { "DSN", CAP_DSN },
+                  { "STARTTLS", CAP_STARTTLS },
+                  { "TRANSID", CAP_TRANSID },
+                  { "REQUIRETLS", CAP_REQUIRETLS } };
     struct sv rest = sv_trim(line), word = sv_split(&rest, ' ');
     for (size_t i = 0; i < ARRAY_LEN(known); i++)
         if (sv_ieq(word, sv_c(known[i].name)))
             s->caps |= known[i].cap;
+    if (sv_ieq(word, SV("AUTH")) && rest.p)
+        sv_copy(s->auth, sizeof(s->auth), sv_trim(rest));
     if (sv_ieq(word, SV("SIZE")) && (!rest.p || sv_to_u64(sv_trim(rest), &s->max_size) < 0))
         s->max_size = 0;
 }
@@ -172,6 +179,7 @@ static void parse_capabilities(struct smtp_client *s)
     struct sv rest = buf_sv(&s->reply_lines);
     s->caps = 0;
     s->max_size = 0;
+    s->auth[0] = '\0';
     (void)sv_split(&rest, '\n'); /* the greeting line */
     while (rest.p)
         parse_capability(s, sv_skip(sv_split(&rest, '\n'), 4));
@@ -198,6 +206,7 @@ static int hello(struct smtp_client *s, struct failure *why)
         return smtp_turned_away(s, r, &reply, why);
     s->caps = 0;
     s->max_size = 0;
+    s->auth[0] = '\0';
     return 0;
 }
 
@@ -217,10 +226,13 @@ static int introduce(struct smtp_client *s, const struct tls_policy *tls, struct
     int r = greeting(s, why);
     if (r >= 0)
         r = hello(s, why);
-    if (r < 0 || tls->level == TLS_NEVER)
-        return r;
-    r = smtp_start_tls(s, tls, why);
-    return r == 1 ? hello(s, why) : r;
+    if (r >= 0 && tls->level != TLS_NEVER)
+        r = smtp_start_tls(s, tls, why);
+    if (r == 1)
+        r = hello(s, why);
+    if (r >= 0 && s->rule && *s->rule->user)
+        r = smtp_auth(s, why);
+    return r;
 }
 
 static int try_address(struct smtp_client *s, const char *host, const char *ip, uint16_t port,
@@ -239,7 +251,7 @@ static int try_address(struct smtp_client *s, const char *host, const char *ip, 
     }
     if (r < 0 && s->c) {
         struct reply bye;
-        if (r == E_TEMP && smtp_send(s, "QUIT") >= 0)
+        if ((r == E_TEMP || r == E_AUTH) && smtp_send(s, "QUIT") >= 0)
             (void)smtp_read_reply(s, QUIT_MS, &bye);
         drop(s);
     }
@@ -255,13 +267,13 @@ static int try_host(struct smtp_client *s, const struct route *route, size_t i, 
     struct tls_policy tls;
     int r = E_TEMP;
     log_line(&s->log, LOG_DEBUG, "Connecting to '%s'", route->host[i]);
-    if (!route_addresses(route->host[i], &found, why))
+    if (!route_addresses(route->host[i], route_family(s->cf, s->rule), &found, why))
         return r;
     r = smtp_tls_policy(s, route, i, domain, &found, &tls, why);
     for (size_t k = 0; r >= 0 && k < found.n && *attempts < MAX_ATTEMPTS; k++) {
         ++*attempts;
         r = try_address(s, route->host[i], found.ip[k], route->port, &tls, why);
-        if (r >= 0 || r == E_CANCELLED)
+        if (r >= 0 || r == E_CANCELLED || r == E_AUTH)
             return r;
         r = 0;
     }
@@ -275,7 +287,7 @@ static int try_hosts(struct smtp_client *s, const struct route *route, struct sv
     unsigned attempts = 0;
     int r = E_TEMP;
     bool first = true;
-    for (size_t i = 0; i < route->n && r != E_CANCELLED; i++) {
+    for (size_t i = 0; i < route->n && r != E_CANCELLED && r != E_AUTH; i++) {
         r = try_host(s, route, i, domain, &attempts, &one);
         if (r >= 0)
             return r;
@@ -286,11 +298,22 @@ static int try_hosts(struct smtp_client *s, const struct route *route, struct sv
     return r;
 }
 
+void smtp_suit(struct smtp_client *s, const struct message *m)
+{
+    if (s->c && s->lenient && !m->tls_optional)
+        smtp_disconnect(s);
+    if (!s->c)
+        s->lenient = m->tls_optional;
+}
+
 int smtp_connect(struct smtp_client *s, struct sv domain, struct failure *why)
 {
     struct route route;
     s->log.source[0] = '\0';
-    int r = route_find(s->cf, domain, s->our_name, &s->log, &route, why);
+    s->rule = route_rule(s->cf, domain);
+    if (s->rule && trouble_holds(s->d, s->rule, why))
+        return E_AUTH;
+    int r = route_find(s->cf, s->rule, domain, s->our_name, &s->log, &route, why);
     if (r >= 0)
         r = try_hosts(s, &route, domain, why);
     free(s->sts);

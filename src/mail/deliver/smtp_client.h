@@ -14,9 +14,11 @@ enum smtp_cap {
     CAP_DSN = 16,
     CAP_STARTTLS = 32,
     CAP_TRANSID = 64,
+    CAP_REQUIRETLS = 128,
 };
 
 struct sts;
+struct conf_route;
 
 struct reply {
     int code;        /* 0 = nothing usable */
@@ -32,7 +34,9 @@ struct smtp_client {
     int32_t slot;        /* of the session table */
     char our_name[256];
     char host[256], ip[46];
+    const struct conf_route *rule; /* of cf, for the domain that was connected for; NULL = none */
     unsigned caps;
+    char auth[256];    /* mechanisms offered, with a space between them */
     uint64_t max_size; /* of SIZE; 0 = not told */
     struct sts *sts;   /* while connecting: the policy of the domain; NULL = not asked yet */
     unsigned sent;     /* transactions on this connection */
@@ -43,6 +47,8 @@ struct smtp_client {
     bool in_transaction; /* RSET before the next one */
     bool timed_out;      /* why the last call failed */
     bool broken;         /* no QUIT */
+    bool lenient;        /* opened without regard to policies of TLS */
+    bool proven;         /* TLS, and the server is the one that the domain means (RFC 8689 4.2.1) */
     bool talked;         /* something was logged since the last "Disconnected" */
     struct buf unlogged; /* commands whose answer is not read yet, a line each */
     struct buf reply_lines;
@@ -51,6 +57,9 @@ struct smtp_client {
 
 /* Begins a session in the logs and in the list of sessions; not connected yet. */
 void smtp_begin(struct smtp_client *s, struct deliver *d, const struct conf *cf);
+/* Before a message: a connection that is open and not good enough for it is ended; a new one will
+ * be what it asks for. */
+void smtp_suit(struct smtp_client *s, const struct message *m);
 /* Tries the hosts of the domain until one has greeted and answered EHLO. */
 int smtp_connect(struct smtp_client *s, struct sv domain, struct failure *why);
 /* QUIT, unless the connection is broken; logs Disconnected. */
@@ -68,6 +77,8 @@ int smtp_turned_away(struct smtp_client *s, int r, const struct reply *reply, st
 
 void smtp_answer(struct rcpt *r, enum rcpt_state state, const char *answer, const char *mta);
 int smtp_send(struct smtp_client *s, const char *fmt, ...) _printf_(2, 3);
+/* The same for a secret: the log shows something else. */
+int smtp_send_masked(struct smtp_client *s, struct sv text, struct sv shown);
 int smtp_read_reply(struct smtp_client *s, int64_t timeout_ms, struct reply *ret);
 /* The words for a broken connection. */
 void smtp_lost(const struct smtp_client *s, int r, char ret[512]);

@@ -6,32 +6,36 @@
 
 enum { MAX_LINE = 8192, MAX_LINES = 200, MAX_COMMAND = 4096 };
 
+int smtp_send_masked(struct smtp_client *s, struct sv text, struct sv shown)
+{
+    struct errinfo ei;
+    ssize_t space = sv_find(shown, ' ');
+    shm_session_state(s->slot, sv_take(shown, space < 0 ? shown.n : (size_t)space));
+    s->commands++;
+    int r = buf_add_sv(&s->unlogged, shown);
+    if (r >= 0)
+        r = buf_add_c(&s->unlogged, '\n');
+    if (r >= 0)
+        r = client_write(s->c, text, &ei);
+    if (r >= 0)
+        r = client_write(s->c, SV("\r\n"), &ei);
+    shm_session_bytes(s->slot, 0, text.n + 2);
+    ctr_add(CTR_bytes_out, text.n + 2);
+    return r < 0 ? r : 0;
+}
+
 int smtp_send(struct smtp_client *s, const char *fmt, ...)
 {
     struct buf b;
-    struct errinfo ei;
     buf_init(&b, MAX_COMMAND);
     va_list ap;
     va_start(ap, fmt);
     int r = buf_vaddf(&b, fmt, ap);
     va_end(ap);
-    struct sv text = buf_sv(&b);
-    ssize_t space = sv_find(text, ' ');
     if (r >= 0)
-        shm_session_state(s->slot, sv_take(text, space < 0 ? text.n : (size_t)space));
-    s->commands++;
-    if (r >= 0)
-        r = buf_add_sv(&s->unlogged, text);
-    if (r >= 0)
-        r = buf_add_c(&s->unlogged, '\n');
-    if (r >= 0)
-        r = buf_add_str(&b, "\r\n");
-    if (r >= 0)
-        r = client_write(s->c, buf_sv(&b), &ei);
-    shm_session_bytes(s->slot, 0, b.n);
-    ctr_add(CTR_bytes_out, b.n);
+        r = smtp_send_masked(s, buf_sv(&b), buf_sv(&b));
     buf_done(&b);
-    return r < 0 ? r : 0;
+    return r;
 }
 
 /* Logs the oldest command that has no reply yet. */

@@ -3,6 +3,7 @@
  * and MTA-STS of those who publish a policy. Where both do, DANE decides (RFC 8461 2). */
 #include "mail/deliver/smtp_tls.h"
 
+#include "conf/routes.h"
 #include "stats/shm.h"
 
 static int policy_failed(struct smtp_client *s, const char *host, const char *policy,
@@ -39,6 +40,7 @@ static int use_sts(struct smtp_client *s, const char *host, struct sv domain,
     bool named = ret->sts == MTA_STS_NONE || mta_sts_names(&s->sts->policy, sv_c(host));
     if (ret->sts == MTA_STS_TESTING && !named)
         test_failed(s, host, not_named);
+    ret->is_named |= ret->sts != MTA_STS_NONE && named;
     if (ret->sts != MTA_STS_ENFORCE)
         return 0;
     if (!named)
@@ -47,27 +49,58 @@ static int use_sts(struct smtp_client *s, const char *host, struct sv domain,
     return 0;
 }
 
+/* A login in clear text would give the password away: where nothing is said it needs TLS. */
+static void use_rule(const struct conf_route *rule, struct tls_policy *ret)
+{
+    switch (rule->tls) {
+    case ROUTE_TLS_DEFAULT:
+        if (*rule->user)
+            ret->level = TLS_REQUIRE;
+        break;
+    case ROUTE_TLS_NEVER:
+        ret->level = TLS_NEVER;
+        break;
+    case ROUTE_TLS_MAY:
+        ret->level = TLS_MAY;
+        break;
+    case ROUTE_TLS_REQUIRE:
+    case ROUTE_TLS_VERIFY:
+    case ROUTE_TLS_DANE:
+        ret->level = TLS_REQUIRE;
+        break;
+    }
+    ret->must_verify = rule->tls == ROUTE_TLS_VERIFY;
+    ret->must_dane = rule->tls == ROUTE_TLS_DANE;
+}
+
 int smtp_tls_policy(struct smtp_client *s, const struct route *route, size_t i, struct sv domain,
                     const struct route_addresses *found, struct tls_policy *ret,
                     struct failure *why)
 {
     const char *host = route->host[i];
-    bool relay = *s->cf->deliver.relay_host;
+    bool relay = *route_relay(s->cf, s->rule);
     *ret = (struct tls_policy){ .level = (int)s->cf->deliver.starttls };
+    if (s->rule)
+        use_rule(s->rule, ret);
     if (!relay)
         sv_copy(ret->domain, sizeof(ret->domain), domain);
     ret->is_secure = secure_find(sv_c(s->cf->deliver.secure_destinations), sv_c(host),
                                  sv_c(ret->domain), &ret->secure);
     if (ret->is_secure)
         ret->level = TLS_REQUIRE;
+    ret->is_named = route->secure;
     if (ret->level == TLS_NEVER)
+        return 0;
+    if (s->lenient && !ret->must_dane) /* the sender wants no policy of others to hold it up */
         return 0;
     /* Where the host was found by an insecure answer, its records prove nothing (RFC 7672 2.2.1):
      * nothing more is asked. */
-    if (s->cf->deliver.dane && route->secure)
+    if ((s->cf->deliver.dane || ret->must_dane) && route->secure)
         dane_find(host, route->port, found, &ret->dane);
     if (ret->dane.state == DANE_ERROR)
         return policy_failed(s, host, "DANE", ret->dane.why, why);
+    if (ret->must_dane && ret->dane.state != DANE_RECORDS)
+        return policy_failed(s, host, "route", "it has no TLSA records that count", why);
     if (ret->dane.state == DANE_RECORDS)
         ret->level = TLS_REQUIRE;
     else if (s->cf->deliver.mta_sts && s->d->policy_dir && !relay)
@@ -89,7 +122,10 @@ static int secure_failed(struct smtp_client *s, const char *reason, struct failu
 /* Of the policy that decides about this host; NULL: none does. */
 static const char *policy_name(const struct tls_policy *p)
 {
-    return p->dane.n ? "DANE" : p->sts == MTA_STS_ENFORCE ? "MTA-STS" : NULL;
+    return p->dane.n                   ? "DANE"
+           : p->sts == MTA_STS_ENFORCE ? "MTA-STS"
+           : p->must_verify            ? "route"
+                                       : NULL;
 }
 
 static int tls_missing(struct smtp_client *s, const struct tls_policy *policy, const char *why_not,
@@ -106,10 +142,11 @@ static int tls_missing(struct smtp_client *s, const struct tls_policy *policy, c
     return E_TLS;
 }
 
-/* What is asked of the certificate: by DANE, where a record is usable, else by MTA-STS. */
+/* What is asked of the certificate: by DANE, where a record is usable, else by MTA-STS or the
+ * route. */
 static bool must_verify(const struct tls_policy *policy, const struct client_tls_result *found)
 {
-    return found->usable_tlsa || policy->sts == MTA_STS_ENFORCE;
+    return found->usable_tlsa || policy->sts == MTA_STS_ENFORCE || policy->must_verify;
 }
 
 static int judge(struct smtp_client *s, const struct tls_policy *policy,
@@ -126,8 +163,11 @@ static int judge(struct smtp_client *s, const struct tls_policy *policy,
         log_line(&s->log, LOG_DEBUG, "SSL: Not verified (%ld)", found->verify);
         return policy_failed(s, s->host, name, reason, why);
     }
+    if (policy->must_dane && !found->usable_tlsa)
+        return policy_failed(s, s->host, "route", "no TLSA record is usable", why);
     if (found->verify && policy->sts == MTA_STS_TESTING)
         test_failed(s, s->host, reason);
+    s->proven = !found->verify && policy->is_named;
     if (found->verify)
         log_line(&s->log, LOG_DEBUG, "SSL: Not verified (%ld) - proceed anyway", found->verify);
     else

@@ -1,9 +1,11 @@
-/* Envelope <-> bytes. Version 1: little-endian fixed fields, strings as u32 length and bytes. Pure;
- * the caller guards the bytes with a checksum, but decode trusts nothing. */
+/* Envelope <-> bytes. Version 1: little-endian fixed fields, strings as u32 length and bytes.
+ * Version 2 has a second byte of flags behind the first; it is written where one of these is set.
+ * Pure; the caller guards the bytes with a checksum, but decode trusts nothing. */
 #include "mail/message/message.h"
 
 enum {
     VERSION = 1,
+    VERSION_FLAGS = 2,
     MAX_STRING = 65536,
     MIN_RCPT = 1 + 1 + 1 + 8 + 5 * 4, /* bytes of a recipient whose strings are empty */
 };
@@ -19,6 +21,9 @@ enum {
     F_HELD = 128,
     F_RETURNING = F_HIGH | F_LOW, /* has no priority any more */
 };
+
+/* The second byte. */
+enum { F_REQUIRETLS = 1, F_TLS_OPTIONAL = 2, F_MORE_KNOWN = 3 };
 
 /* --- writing --- */
 
@@ -59,8 +64,11 @@ int message_envelope_encode(const struct message *m, struct buf *out)
                       : m->priority == PRIORITY_HIGH ? F_HIGH
                       : m->priority == PRIORITY_LOW  ? F_LOW
                                                      : 0);
-    put_u64(out, VERSION, 1);
+    unsigned more = (m->requiretls ? F_REQUIRETLS : 0) | (m->tls_optional ? F_TLS_OPTIONAL : 0);
+    put_u64(out, more ? VERSION_FLAGS : VERSION, 1);
     put_u64(out, flags, 1);
+    if (more)
+        put_u64(out, more, 1);
     put_u64(out, (unsigned char)m->ret, 1);
     put_u64(out, m->key, 8);
     put_u64(out, m->size, 8);
@@ -147,9 +155,13 @@ static void get_rcpt(struct reader *r, struct message *m)
     get_str(r, &to->remote_mta);
 }
 
-static void get_head(struct reader *r, struct message *m)
+static void get_head(struct reader *r, uint64_t version, struct message *m)
 {
-    uint64_t flags = get_u64(r, 1);
+    uint64_t flags = get_u64(r, 1), more = version == VERSION_FLAGS ? get_u64(r, 1) : 0;
+    if (more & ~(uint64_t)F_MORE_KNOWN)
+        r->bad = true;
+    m->requiretls = more & F_REQUIRETLS;
+    m->tls_optional = more & F_TLS_OPTIONAL;
     m->returning = (flags & F_RETURNING) == F_RETURNING;
     if (!m->returning)
         m->priority = flags & F_HIGH  ? PRIORITY_HIGH
@@ -184,10 +196,10 @@ int message_envelope_decode(struct sv in, struct message *m, struct errinfo *ei)
 {
     struct reader r = { in, false };
     uint64_t version = get_u64(&r, 1);
-    if (!r.bad && version != VERSION)
+    if (!r.bad && version != VERSION && version != VERSION_FLAGS)
         return err_set(ei, E_UNSUPPORTED, "envelope has version %u; this program reads version %d",
-                       (unsigned)version, VERSION);
-    get_head(&r, m);
+                       (unsigned)version, VERSION_FLAGS);
+    get_head(&r, version, m);
     uint64_t n = get_u64(&r, 4);
     if (n > r.in.n / MIN_RCPT)
         r.bad = true;

@@ -52,8 +52,10 @@ struct message {
     char *transid;        /* TRANSID of the server that gave it to us, "" */
     char ret;             /* RFC 3461 RET: 'F', 'H' or 0 */
     bool body_8bit, smtputf8;
-    bool bounce;   /* made by us: failure to deliver it drops it */
-    unsigned hops; /* Received lines at acceptance */
+    bool requiretls;   /* RFC 8689: goes on by verified TLS only, to servers that know of it */
+    bool tls_optional; /* RFC 8689, TLS-Required: No: policies of TLS are not for it */
+    bool bounce;       /* made by us: failure to deliver it drops it */
+    unsigned hops;     /* Received lines at acceptance */
     size_t n_rcpts, cap_rcpts;
     struct rcpt *rcpts;
 

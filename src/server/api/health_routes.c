@@ -168,6 +168,30 @@ static void check_queue(struct api_call *c, json_t *items)
     json_decref(reply);
 }
 
+/* A relay that takes no login of ours holds up all mail of its route. */
+static void check_routes(struct api_call *c, json_t *items)
+{
+    struct admin *a = api_admin_of(c);
+    json_t *reply = a->ask(a->arg, MOD_SMTP, "route.trouble", NULL), *t;
+    size_t i;
+
+    json_array_foreach(json_object_get(reply, "rows"), i, t)
+    {
+        const char *pattern = json_string_value(json_object_get(t, "pattern"));
+        char id[300];
+
+        if (i >= DEST_MAX)
+            break;
+        snprintf(id, sizeof(id), "route.%s", pattern);
+        put(items, BAD,
+            &(struct check){ id, "A relay refuses our login",
+                             "Change user and password of the route; its mail waits until then.",
+                             pattern, NO_VALUE, 0 },
+            "%s", json_string_value(json_object_get(t, "answer")));
+    }
+    json_decref(reply);
+}
+
 struct certs {
     json_t *items;
     size_t n;
@@ -236,6 +260,7 @@ static void list(struct api_call *c)
     check_modules(c, items);
     check_disk(c, items);
     check_queue(c, items);
+    check_routes(c, items);
     http_certs_each(check_certificate, &certs);
     check_logins(c, items);
     check_counter(c, items, CTR_deliver_local_failed, "delivery.local", "Failed local deliveries",

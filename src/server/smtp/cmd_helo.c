@@ -46,6 +46,12 @@ static void add_auth_line(struct smtp_session *s, struct buf *out)
     buf_done(&a.cb);
 }
 
+/* RFC 8689 2: under TLS only. */
+bool smtp_offers_requiretls(const struct smtp_session *s)
+{
+    return s->cf->smtp.requiretls && conn_is_tls(s->c);
+}
+
 void smtp_cmd_ehlo(struct smtp_session *s, struct sv args)
 {
     char host[256];
@@ -62,6 +68,8 @@ void smtp_cmd_ehlo(struct smtp_session *s, struct sv args)
         buf_addf(&b, "250-SIZE %" PRIu64 "\r\n", smtp_max_message(s));
     else
         buf_add_str(&b, "250-SIZE\r\n");
+    if (smtp_offers_requiretls(s))
+        buf_add_str(&b, "250-REQUIRETLS\r\n");
     if (s->cf->smtp.transid)
         buf_add_str(&b, "250-TRANSID\r\n");
     if (s->cf->smtp.vrfy)

@@ -106,6 +106,8 @@ void smtp_cmd_mail(struct smtp_session *s, struct sv args)
     enum smtp_arg bad = smtp_parse_mail(args, &a);
     if (bad == SMTP_ARG_OK && a.transid.p && !s->cf->smtp.transid)
         bad = SMTP_ARG_SYNTAX; /* not offered */
+    if (bad == SMTP_ARG_OK && a.requiretls && !smtp_offers_requiretls(s))
+        bad = SMTP_ARG_SYNTAX;
     if (bad != SMTP_ARG_OK) {
         smtp_reply_arg(s, bad);
         return;

@@ -51,7 +51,7 @@ static void cmd_quit(struct smtp_session *s, struct sv args)
 const struct smtp_cmd smtp_cmds[] = {
     { "MAIL", ST_IDLE, F_LOGIN | F_TX, POOL_FAST, 1, 99, smtp_cmd_mail, EVT_smtp_mail_refused, NULL,
       "MAIL FROM:<sender> [SIZE=n] [BODY=8BITMIME] [SMTPUTF8] [RET=FULL|HDRS] [ENVID=id] "
-      "[AUTH=sender]" },
+      "[AUTH=sender] [REQUIRETLS]" },
     { "RCPT", ST_TX, F_TX, POOL_FAST, 1, 99, smtp_cmd_rcpt, EVT_smtp_rcpt_refused, NULL,
       "RCPT TO:<recipient> [NOTIFY=NEVER|SUCCESS,FAILURE,DELAY] [ORCPT=rfc822;recipient]" },
     { "DATA", ST_RCPT, F_TX, POOL_FAST, 0, 0, smtp_cmd_data, 0, NULL, "DATA" },

@@ -1,5 +1,5 @@
 /* What SMTP needs to know of a message's header: hops, and the fields a submitted message must
- * have. RFC 5321 6.3 (loops), RFC 6409 8.2. */
+ * have. RFC 5321 6.3 (loops), RFC 6409 8.2, RFC 8689 3. */
 #include "server/smtp/smtp_priv.h"
 
 #include "base/clock.h"
@@ -11,6 +11,8 @@ static void judge(struct smtp_header_facts *f)
     f->judged = true;
     f->received += sv_istarts(start, SV("received:"));
     f->date |= sv_istarts(start, SV("date:"));
+    if (sv_istarts(start, SV("tls-required:")))
+        f->tls_optional |= sv_ieq(sv_trim(sv_skip(start, 13)), SV("no"));
     f->message_id |= sv_istarts(start, SV("message-id:"));
 }
 

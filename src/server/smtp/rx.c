@@ -250,6 +250,8 @@ void smtp_rx_finish(struct smtp_session *s)
     log_line(&s->log, LOG_DEBUG, "Start of mail processing");
     smtp_header_end(&rx->header);
     s->tx->m->hops = rx->header.received;
+    /* Who asks for both gets the stricter one (RFC 8689 4.1). */
+    s->tx->m->tls_optional = rx->header.tls_optional && !s->tx->m->requiretls;
     if (!smtp_rx_check(s))
         return;
     smtp_copy_outgoing(s);

@@ -39,7 +39,8 @@ struct smtp_header_facts {
     bool date, message_id;
     bool done, judged; /* the header has ended; the current line is known */
     uint8_t n;
-    char start[11]; /* begin of the current line */
+    bool tls_optional; /* TLS-Required: No */
+    char start[24];    /* begin of the current line */
 };
 
 /* Content on its way in. */
@@ -109,6 +110,7 @@ struct smtp_session {
 void smtp_set_state(struct smtp_session *s, enum smtp_state to);
 void smtp_idle(struct smtp_session *s); /* ST_READY, or ST_NEW without HELO */
 void smtp_close(struct smtp_session *s);
+bool smtp_offers_requiretls(const struct smtp_session *s);
 uint64_t smtp_max_message(const struct smtp_session *s); /* smallest limit that is set; 0 = none */
 bool smtp_trusted(const struct smtp_session *s);         /* may relay without login */
 

@@ -23,6 +23,7 @@ void smtp_tx_begin(struct smtp_session *s, const struct smtp_mail_args *a)
     m->ret = a->ret;
     m->body_8bit = a->body == SMTP_BODY_8BITMIME;
     m->smtputf8 = a->smtputf8;
+    m->requiretls = a->requiretls;
     if (s->account) {
         message_set(&m->auth_user, sv_c(s->account->address));
         m->auth_account = s->account->id;

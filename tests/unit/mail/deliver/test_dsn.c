@@ -155,6 +155,10 @@ static void test_what_is_returned(void **state)
     expect(m, &opts, "\r\nbody\r\n", false);
     m->ret = 'F';
     expect(m, &opts, "\r\nbody\r\n", true);
+    m->requiretls = true; /* RFC 8689 5: RET=FULL is disregarded */
+    expect(m, &opts, "\r\nbody\r\n", false);
+    expect(m, &opts, "text/rfc822-headers", true);
+    m->requiretls = false;
     small.max_content = 10;
     expect(m, &small, "\r\nbody\r\n", false);
     expect(m, &small, "Subject: hi\r\n", true);

@@ -48,6 +48,7 @@ static void assert_same(const struct message *a, const struct message *b)
     assert_true(a->hops == b->hops && a->attempts == b->attempts && a->ret == b->ret);
     assert_true(a->body_8bit == b->body_8bit && a->smtputf8 == b->smtputf8);
     assert_true(a->bounce == b->bounce && a->delay_told == b->delay_told);
+    assert_true(a->requiretls == b->requiretls && a->tls_optional == b->tls_optional);
     assert_string_equal(a->id, b->id);
     assert_string_equal(a->item, b->item);
     assert_string_equal(a->original, b->original);
@@ -87,6 +88,11 @@ static void test_roundtrip(void **state)
     check_roundtrip(m);
     message_set(&m->transid, SV(""));
     check_roundtrip(m);
+    m->requiretls = true; /* version 2 */
+    check_roundtrip(m);
+    m->requiretls = false;
+    m->tls_optional = true;
+    check_roundtrip(m);
 }
 
 static void test_damage(void **state)
@@ -104,6 +110,10 @@ static void test_damage(void **state)
     assert_int_equal(buf_add_c(&b, 'x'), 0);
     _cleanup_(message_unrefp) struct message *back = message_new();
     assert_int_equal(message_envelope_decode(buf_sv(&b), back, &ei), E_CORRUPT);
+    b.n--;
+    b.p[0] = 2; /* the byte behind the flags is not what version 2 knows */
+    _cleanup_(message_unrefp) struct message *back3 = message_new();
+    assert_int_equal(message_envelope_decode(buf_sv(&b), back3, &ei), E_CORRUPT);
     b.p[0] = 9;
     _cleanup_(message_unrefp) struct message *back2 = message_new();
     assert_int_equal(message_envelope_decode(buf_sv(&b), back2, &ei), E_UNSUPPORTED);

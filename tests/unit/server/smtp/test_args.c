@@ -90,7 +90,12 @@ static void test_mail_parameters(void **state)
     assert_true(a.smtputf8 && sv_eq(a.envid, SV("x+2By")) && sv_eq(a.auth, SV("<>")));
     assert_int_equal(mail("FROM:<> TRANSID=<2011@b.c>", &a), SMTP_ARG_OK);
     assert_true(sv_eq(a.transid, SV("2011@b.c")));
+    assert_false(a.requiretls);
+    assert_int_equal(mail("FROM:<a@b.c> requiretls", &a), SMTP_ARG_OK);
+    assert_true(a.requiretls);
     static const char *const bad[] = {
+        "REQUIRETLS=1",
+        "REQUIRETLS REQUIRETLS",
         "SIZE=",
         "SIZE",
         "SIZE=x",
