@@ -7,8 +7,8 @@
  * The context gives session, message, peer and account. Any thread. An event costs a copy into
  * shared memory; one thread of the process writes batches to <data>/status/events/<module>/. When
  * that cannot be done in time an event waits at most 50 ms, is dropped and counted (events_lost):
- * mail does not wait for it. What a stranger may leave has an end too (share.h). What the process had emitted when it was killed is written by the
- * supervisor. */
+ * mail does not wait for it. What a stranger may leave has an end too (share.h). What the process
+ * had emitted when it was killed is written by the supervisor. */
 #pragma once
 
 #include "base/err.h"
