@@ -27,7 +27,7 @@ static struct account_spec account_spec_of(const struct admin_call *c)
 #define ACCOUNT_ARGS                                                                               \
     "address [name] [password] [enabled] [quota] [soft_quota] [max_message] [local_only] "         \
     "[aliases] [role] [admin_domains] [forward_to] [keep_copy] [copy_incoming] [copy_outgoing] "   \
-    "[null_mailbox]"
+    "[null_mailbox] [kind] [list_post] [list_owner] [list_moderators]"
 
 bool admin_add_address(const struct account *acc, void *buf)
 {

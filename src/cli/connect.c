@@ -4,6 +4,7 @@
 #include "cli/tool.h"
 
 #include <grp.h>
+#include <poll.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <sys/socket.h>
@@ -13,6 +14,7 @@
 
 #include "admin/admin.h"
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/codec.h"
 #include "event/event.h"
 #include "log/sink.h"
@@ -20,8 +22,10 @@
 #include "os/file.h"
 #include "proc/boot.h"
 
-#define MAX_REPLY (64 * MiB)
-#define ANSWER_S  120 /* a server that says nothing for so long hangs */
+#define MAX_REPLY    (64 * MiB)
+#define LOCK_WAIT_MS 10000
+#define LOCK_POLL_MS 50
+#define ANSWER_S     120 /* a server that says nothing for so long hangs */
 
 struct tool {
     int fd;                /* to the server; -1 = offline */
@@ -196,21 +200,41 @@ static int ask_server(struct tool *t, const struct tool_request *q, struct tool_
 
 /* --- offline --- */
 
+/* A server that is just starting or ending has the lock, and does not answer yet or any more: it is
+ * waited for. 1 = there is a server now, 0 = the lock is ours. */
+static int lock_or_connect(struct tool *t, struct errinfo *ei)
+{
+    _cleanup_(freep) char *lock = boot_path(&t->boot, "run/lock");
+    int64_t until = clock_mono_ms() + LOCK_WAIT_MS;
+    int r;
+
+    while ((r = os_lock_file(lock, &t->lock_fd, ei)) == E_CONFLICT) {
+        if (clock_mono_ms() > until)
+            return err_set(ei, r,
+                           "%s: a server or another tool has been starting or ending for %d s; try "
+                           "again",
+                           t->boot.data, LOCK_WAIT_MS / 1000);
+        poll(NULL, 0, LOCK_POLL_MS);
+        r = connect_server(t, t->boot.data, ei);
+        if (r != 0)
+            return r;
+    }
+    return r;
+}
+
 static int open_offline(struct tool *t, const struct tool_opts *o, struct errinfo *ei)
 {
-    _cleanup_(freep) char *lock = NULL, *mail = NULL, *temp = NULL, *temp_dir = NULL, *logs = NULL;
+    _cleanup_(freep) char *mail = NULL, *temp = NULL, *temp_dir = NULL, *logs = NULL;
     _cleanup_(conf_unrefp) const struct conf *c = NULL;
     struct accounts *accounts = NULL;
     int r = boot_init(&t->boot, o->data, o->dsn, ei);
 
     if (r < 0)
         return r;
-    lock = boot_path(&t->boot, "run/lock");
-    r = os_lock_file(lock, &t->lock_fd, ei);
-    if (r == E_CONFLICT)
-        return err_set(ei, r, "%s: a server or another tool is just starting or ending; try again",
-                       t->boot.data);
-    if (r < 0 || (r = boot_open_db(&t->boot, &t->db, ei)) < 0 ||
+    r = lock_or_connect(t, ei);
+    if (r != 0)
+        return r;
+    if ((r = boot_open_db(&t->boot, &t->db, ei)) < 0 ||
         (r = accounts_open(t->db, &accounts, ei)) < 0)
         return r;
     c = conf_pin();

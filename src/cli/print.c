@@ -375,6 +375,11 @@ static const struct column alias_cols[] = {
     { "targets", "TARGETS", COL_TEXT },
     { 0 },
 };
+static const struct column member_cols[] = {
+    { "address", "MEMBER", COL_TEXT },
+    { "local", "LOCAL", COL_YESNO },
+    { 0 },
+};
 static const struct column operation_cols[] = {
     { "op", "OPERATION", COL_TEXT },
     { "args", "ARGUMENTS", COL_TEXT },
@@ -505,6 +510,9 @@ void tool_print(const struct tool_cmd *cmd, json_t *reply)
     case PRINT_ROUTES:
         table(rows, route_cols,
               "no route: mail goes by deliver.relay_host, or by MX where that is empty");
+        break;
+    case PRINT_MEMBERS:
+        table(rows, member_cols, "no members");
         break;
     case PRINT_VERIFY:
         print_faults(reply);

@@ -8,6 +8,7 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include "base/buf.h"
 #include "base/sv.h"
 
 /* password=- : one line from standard input, without echo on a terminal. A command line shows in
@@ -52,6 +53,32 @@ static int read_password(json_t *request, unsigned flags, struct errinfo *ei)
     return 0;
 }
 
+/* members=- : all of standard input. */
+static int read_members(json_t *request, unsigned flags, struct errinfo *ei)
+{
+    json_t *args = json_object_get(request, "args"), *text;
+    const char *v = json_string_value(json_object_get(args, "members"));
+    _cleanup_(buf_done) struct buf b = { 0 };
+    size_t n;
+
+    if (!v || strcmp(v, "-"))
+        return 0;
+    if (flags & TOOL_BATCH)
+        return err_set(ei, E_PARSE,
+                       "members: '-' reads standard input, which a batch cannot; write them out");
+    buf_init(&b, 8 * MiB);
+    while (buf_reserve(&b, 65536) == 0 && (n = fread(b.p + b.n, 1, 65536, stdin)) > 0)
+        b.n += n;
+    if (!feof(stdin))
+        return err_set(ei, E_RANGE,
+                       "members: standard input has more than 8 MiB, or is unreadable");
+    text = memchr(b.p, '\0', b.n) ? NULL : json_stringn(b.p, b.n);
+    if (!text)
+        return err_set(ei, E_PARSE, "members: what standard input has is not valid UTF-8");
+    json_object_set_new(args, "members", text);
+    return 0;
+}
+
 static const char *error_text(json_t *reply)
 {
     const char *s = json_string_value(json_object_get(json_object_get(reply, "error"), "text"));
@@ -71,6 +98,8 @@ int tool_run(struct tool *t, int argc, char *const *argv, unsigned flags, struct
 
     if (r == 0)
         r = read_password(request, flags, ei);
+    if (r == 0)
+        r = read_members(request, flags, ei);
     if (r < 0) {
         json_decref(request);
         return r;

@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/deadline.h"
 #include "event/emit_priv.h"
+#include "event/share.h"
 #include "event/store.h"
 #include "event/text.h"
 #include "os/proc.h"
@@ -35,10 +36,12 @@ static struct {
     bool running, stop, urgent;
     bool failing; /* the last attempt to write failed */
     bool writing; /* the flusher uses the rings without the lock */
+    bool stuck;   /* somebody has waited in vain: nobody waits until the flusher has moved */
     char fault[200];
-    int64_t last_us;                  /* time of the last record */
-    int64_t quiet_ms;                 /* when the rings were last used, monotonic */
-    uint64_t rounds;                  /* attempts to write everything that there was */
+    int64_t last_us;  /* time of the last record */
+    int64_t quiet_ms; /* when the rings were last used, monotonic */
+    uint64_t rounds;  /* attempts to write everything that there was */
+    struct share share[STREAM_COUNT];
     struct store store[STREAM_COUNT]; /* the flusher's, but for `sealed` */
     pthread_t thread;
     struct buf *capture;
@@ -53,18 +56,20 @@ static atomic_bool enabled = true;
 static const enum counter done_counter[STREAM_COUNT] = { CTR_events_emitted, CTR_transcript_lines };
 static const enum counter lost_counter[STREAM_COUNT] = { CTR_events_lost,
                                                          CTR_transcript_lines_lost };
+static const enum counter over_counter[STREAM_COUNT] = { CTR_events_over_share,
+                                                         CTR_transcript_lines_over_share };
 
 /* --- putting --- */
 
-/* Locked. While nothing can be written, waiting would only stop the mail too. */
+/* Locked. While nothing can be written, or too slowly, waiting would only stop the mail too. */
 static bool wait_for_room(const struct ring *r, size_t n)
 {
     struct timespec t = deadline_in(BLOCK_MS);
-    while (!ring_fits(r, n) && out.running && !out.failing) {
+    while (!ring_fits(r, n) && out.running && !out.failing && !out.stuck) {
         out.urgent = true;
         pthread_cond_signal(&out.data);
         if (!deadline_wait(&out.moved, &out.lock, &t))
-            break;
+            out.stuck = true;
     }
     return ring_fits(r, n);
 }
@@ -97,15 +102,35 @@ static void put_locked(int stream, struct event_head *h, const struct iovec *par
         pthread_cond_signal(&out.data);
 }
 
-static void put(int stream, struct event_head *h, const struct iovec *parts, int n)
+/* Of a message that a stranger brings all is kept that is no refusal: it is needed to find it. */
+static bool may_go(int stream, const struct event_head *h)
 {
+    return stream == STREAM_TRANSCRIPTS || !h->message || event_defs[h->type].severity != SEV_INFO;
+}
+
+/* Locked. */
+static bool in_share(int stream, const struct logctx *c, const struct event_head *h,
+                     bool *ret_first)
+{
+    uint32_t day = (uint32_t)(clock_wall_s() / 86400);
+    return share_take(&out.share[stream], c, h->size, day, ret_first) || !may_go(stream, h);
+}
+
+/* True: of this peer no more is kept today, beginning with this. */
+static bool put(int stream, const struct logctx *c, struct event_head *h, const struct iovec *parts,
+                int n)
+{
+    bool first = false;
     pthread_mutex_lock(&out.lock);
-    if (out.memory.map)
+    if (!in_share(stream, c, h, &first))
+        ctr_inc(over_counter[stream]);
+    else if (out.memory.map)
         put_locked(stream, h, parts, n);
     if (out.capture && stream == STREAM_EVENTS)
         for (int i = 0; i < n; i++)
             buf_add(out.capture, parts[i].iov_base, parts[i].iov_len);
     pthread_mutex_unlock(&out.lock);
+    return first;
 }
 
 static void write_line(const struct event_def *d, const struct logctx *c,
@@ -121,6 +146,8 @@ static void write_line(const struct event_def *d, const struct logctx *c,
     buf_done(&b);
 }
 
+static void tell_share(int stream, const struct logctx *c);
+
 static void keep(enum event_type type, const struct logctx *c, const struct event_arg *args,
                  size_t n)
 {
@@ -131,7 +158,19 @@ static void keep(enum event_type type, const struct logctx *c, const struct even
     size_t size = record_encode(type, c, args, n, record);
     memcpy(&h, record, sizeof(h));
     struct iovec parts[2] = { { &h, sizeof(h) }, { record + sizeof(h), size - sizeof(h) } };
-    put(STREAM_EVENTS, &h, parts, 2);
+    if (put(STREAM_EVENTS, c, &h, parts, 2))
+        tell_share(STREAM_EVENTS, c);
+}
+
+/* Without a source it is nobody's share. */
+static void tell_share(int stream, const struct logctx *c)
+{
+    struct logctx of = { .type = c->type, .service = c->service, .session = c->session };
+    event_emit(EVT_events_capped, &of,
+               (const struct event_arg[]){
+                   F_IP(peer, c->source),
+                   F_STR(what, stream == STREAM_EVENTS ? "events" : "transcripts") },
+               2);
 }
 
 void event_emit(enum event_type type, const struct logctx *c, const struct event_arg *args,
@@ -161,7 +200,8 @@ static void on_transcript(const struct logctx *c, enum log_direction d, struct s
         { (void *)(uintptr_t)text.p, n },
         { (void *)(uintptr_t)zeros, h.size - sizeof(h) - sizeof(n) - n },
     };
-    put(STREAM_TRANSCRIPTS, &h, parts, 4);
+    if (put(STREAM_TRANSCRIPTS, c, &h, parts, 4))
+        tell_share(STREAM_TRANSCRIPTS, c);
 }
 
 static void on_general(const struct logctx *c, bool error, struct sv text)
@@ -224,7 +264,7 @@ static void write_round(void)
     for (int i = 0; i < STREAM_COUNT && r >= 0; i++)
         r = store_flush(&out.store[i], &out.memory.ring[i], BATCH_MAX, &ei);
     pthread_mutex_lock(&out.lock);
-    out.writing = false;
+    out.writing = out.stuck = false;
     out.failing = r < 0;
     if (r < 0)
         (void)sv_copy(out.fault, sizeof(out.fault), sv_c(ei.text));
@@ -379,6 +419,11 @@ void event_configure(const struct event_conf *c)
 {
     atomic_store(&enabled, c->enabled);
     log_set_transcripts(c->enabled && c->transcripts);
+    pthread_mutex_lock(&out.lock);
+    out.share[STREAM_EVENTS].limit = share_limit(c->max_bytes, c->days, c->peer_share);
+    out.share[STREAM_TRANSCRIPTS].limit =
+        share_limit(c->transcript_max_bytes, c->transcript_days, c->peer_share);
+    pthread_mutex_unlock(&out.lock);
     upkeep_configure(c);
 }
 

@@ -7,7 +7,7 @@
  * The context gives session, message, peer and account. Any thread. An event costs a copy into
  * shared memory; one thread of the process writes batches to <data>/status/events/<module>/. When
  * that cannot be done in time an event waits at most 50 ms, is dropped and counted (events_lost):
- * mail does not wait for it. What the process had emitted when it was killed is written by the
+ * mail does not wait for it. What a stranger may leave has an end too (share.h). What the process had emitted when it was killed is written by the
  * supervisor. */
 #pragma once
 
@@ -138,6 +138,7 @@ struct event_conf {
     bool enabled, transcripts;
     unsigned days, transcript_days;           /* 0 = for ever */
     uint64_t max_bytes, transcript_max_bytes; /* of all modules together; 0 = no limit */
+    unsigned peer_share; /* percent of these for one stranger's address; 0 = no limit */
 };
 void event_configure(const struct event_conf *c);
 /* To be called about once a second by one thread: indexes, retention, memory given back. */

@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -89,6 +90,12 @@ void os_stack_trim(size_t stack_bytes)
     if (r != 0 || size > 2 * stack_bytes || here < from + STACK_KEPT)
         return;
     madvise(lo, here - STACK_KEPT - from, MADV_DONTNEED);
+}
+
+size_t os_memory_peak(void)
+{
+    struct rusage u;
+    return getrusage(RUSAGE_SELF, &u) < 0 ? 0 : (size_t)u.ru_maxrss * 1024;
 }
 
 size_t os_memory_resident(void)

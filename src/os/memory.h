@@ -16,6 +16,9 @@ void os_memory_tick(void);
 /* Bytes of this process that are in memory now; 0 = unknown. */
 size_t os_memory_resident(void);
 
+/* The most that ever was in memory; 0 = unknown. */
+size_t os_memory_peak(void);
+
 /* Gives back the unused part of the calling thread's stack, which must have been created with
  * stack_bytes. For threads that sleep for long. */
 void os_stack_trim(size_t stack_bytes);

@@ -168,6 +168,7 @@ int boot_load_settings(struct db *db, struct errinfo *ei)
         .transcript_days = (unsigned)c->events.transcript_days,
         .max_bytes = (uint64_t)c->events.max_size,
         .transcript_max_bytes = (uint64_t)c->events.transcript_max_size,
+        .peer_share = (unsigned)c->events.peer_share,
     });
     conf_publish(c);
     return 0;

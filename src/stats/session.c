@@ -109,19 +109,55 @@ static void unclaim(struct shm_layout *l, int32_t slot)
     atomic_store_explicit(&l->slots[slot].owner, 0, memory_order_release);
 }
 
-static void count_open(struct shm_layout *l, enum service svc)
+/* The web server has no sessions here. */
+#define OF_SERVICE(svc, name)                                                                      \
+    [svc] = { true, CTR_conn_##name, CTR_bytes_in_##name, CTR_bytes_out_##name }
+static const struct {
+    bool counted;
+    enum counter connections, in, out;
+} figures[SVC_COUNT] = {
+    OF_SERVICE(SVC_SMTP, smtp),
+    OF_SERVICE(SVC_SUBMISSION, submission),
+    OF_SERVICE(SVC_SMTP_CLIENT, smtp_client),
+    OF_SERVICE(SVC_POP3, pop3),
+    OF_SERVICE(SVC_IMAP, imap),
+    OF_SERVICE(SVC_MANAGESIEVE, managesieve),
+};
+
+bool shm_service_figures(struct shm *s, enum service svc, struct shm_figures *ret)
 {
-    _Atomic uint32_t *peak = &l->peak[shm_self()][svc];
-    uint32_t n = 1 + atomic_fetch_add_explicit(&l->open[shm_self()][svc], 1, memory_order_relaxed);
+    *ret = (struct shm_figures){ .active = shm_sessions_open(s, svc) };
+    if (!figures[svc].counted)
+        return false;
+    for (enum module m = 0; m < MOD_COUNT; m++)
+        ret->peak += atomic_load_explicit(&s->m->top[m][svc], memory_order_relaxed);
+    ret->connections = ctr_get(s, figures[svc].connections);
+    ret->bytes_in = ctr_get(s, figures[svc].in);
+    ret->bytes_out = ctr_get(s, figures[svc].out);
+    return true;
+}
+
+static void raise_to(_Atomic uint32_t *peak, uint32_t n)
+{
     uint32_t was = atomic_load_explicit(peak, memory_order_relaxed);
     while (was < n && !atomic_compare_exchange_weak(peak, &was, n))
         ;
+}
+
+static void count_open(struct shm_layout *l, enum service svc)
+{
+    enum module m = shm_self();
+    uint32_t n = 1 + atomic_fetch_add_explicit(&l->open[m][svc], 1, memory_order_relaxed);
+    raise_to(&l->peak[m][svc], n);
+    raise_to(&l->top[m][svc], n);
 }
 
 int32_t shm_session_open(enum service svc, uint32_t id, const char *peer, const char *local)
 {
     struct shm_layout *l = shm_here();
     int32_t slot = claim(l, owner_of(shm_self(), getpid()));
+    if (figures[svc].counted)
+        ctr_inc(figures[svc].connections);
     if (slot < 0)
         return -1;
     struct shm_slot *s = &l->slots[slot];
@@ -177,10 +213,16 @@ void shm_session_bytes(int32_t slot, uint64_t in, uint64_t out)
     struct shm_slot *s = slot_at(slot);
     if (!s)
         return;
+    unsigned svc = relaxed(&s->head) >> 8 & 0xff;
+    bool counted = svc < SVC_COUNT && figures[svc].counted;
     if (in)
         atomic_fetch_add_explicit(&s->bytes_in, in, memory_order_relaxed);
     if (out)
         atomic_fetch_add_explicit(&s->bytes_out, out, memory_order_relaxed);
+    if (in && counted)
+        ctr_add(figures[svc].in, in);
+    if (out && counted)
+        ctr_add(figures[svc].out, out);
     atomic_store_explicit(&s->active_ms, clock_wall_ms(), memory_order_relaxed);
 }
 

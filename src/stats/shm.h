@@ -98,6 +98,13 @@ void shm_module_reset(struct shm *s, enum module m);
 uint32_t shm_sessions_open(struct shm *s, enum service svc);
 /* Most sessions open at once since somebody took the peak: take begins anew. */
 uint32_t shm_sessions_peak(struct shm *s, enum service svc, bool take);
+/* Of a service since the server began; peak: most at once. False: it has no sessions of this kind,
+ * active apart. */
+struct shm_figures {
+    uint64_t connections, bytes_in, bytes_out;
+    uint32_t active, peak;
+};
+bool shm_service_figures(struct shm *s, enum service svc, struct shm_figures *ret);
 /* Which services are wanted, as the supervisor shows it; and how often the sessions of one were to
  * end. A new segment wants none. */
 void service_set(enum service svc, bool on);

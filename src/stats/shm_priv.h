@@ -59,6 +59,7 @@ struct shm_layout {
     /* Sessions open now, and most at once since the peak was last taken. */
     _Alignas(64) _Atomic uint32_t open[MOD_COUNT][SVC_COUNT];
     _Atomic uint32_t peak[MOD_COUNT][SVC_COUNT];
+    _Atomic uint32_t top[MOD_COUNT][SVC_COUNT]; /* since the server began */
     /* Bit set: the slot is (or was a moment ago) in use. A hint that makes claiming and listing
      * fast; a wrong bit costs a failed claim, the owner word decides. */
     _Alignas(64) _Atomic uint64_t used[SLOT_WORDS];

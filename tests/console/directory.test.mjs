@@ -54,6 +54,41 @@ test("a domain and an account are made, changed and deleted", async () => {
   await b.close();
 });
 
+test("a filter is written, its faults are shown by line, and it is activated", async () => {
+  const b = await open();
+  await go(b.page, "/accounts/carla%40other.example");
+  await b.page.getByText("There is no filter").waitFor();
+  await b.page.getByRole("button", { name: "New filter" }).click();
+  const dialog = b.page.getByRole("dialog");
+  await dialog.getByLabel("Name of the filter").fill("main");
+  const text = dialog.getByLabel("Sieve script");
+  assert.match(await text.inputValue(), /fileinto :create/);
+  await text.fill('require "fileinto";\nnonsense;\nfileinto "Sport";\n');
+  await dialog.getByRole("button", { name: "Check and save" }).click();
+  await dialog.getByRole("alert").getByText("Line 2, column 1:").waitFor();
+  assert.equal(await dialog.locator(".script-lines .wrong").innerText(), "2");
+  await shot(b.page, "filter-faults");
+  await text.fill('require ["fileinto", "mailbox"];\nfileinto :create "Sport";\n');
+  assert.equal(await dialog.getByRole("alert").count(), 0);
+  await dialog.getByRole("button", { name: "Check and save" }).click();
+  await b.page.getByText("Filter “main” saved.").waitFor();
+  await b.page.getByRole("button", { name: "Activate main" }).click();
+  await b.page.getByText("Filter “main” is active.").waitFor();
+  assert.equal(await b.page.getByRole("button", { name: "Delete main" }).count(), 0);
+  const stored = await (await b.page.request.get(`${base}/api/v1/accounts/carla%40other.example/sieve/main`)).json();
+  assert.equal(stored.active, true);
+  assert.match(stored.text, /Sport/);
+
+  await b.page.getByRole("button", { name: "main", exact: true }).click();
+  await b.page.getByRole("dialog").getByLabel("Sieve script").filter({ hasText: "Sport" }).waitFor();
+  await b.page.keyboard.press("Escape");
+  await b.page.getByRole("button", { name: "Deactivate main" }).click();
+  await b.page.getByRole("button", { name: "Delete main" }).click();
+  await b.page.getByText("There is no filter").waitFor();
+  b.calm();
+  await b.close();
+});
+
 test("accounts are imported after a preview that names the wrong rows", async () => {
   const b = await open();
   await go(b.page, "/accounts?dialog=import");

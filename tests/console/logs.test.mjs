@@ -28,7 +28,73 @@ test("a message is followed through the log: filter, session, find, save", async
   const download = b.page.waitForEvent("download");
   await b.page.getByRole("button", { name: "Save to file" }).click();
   const text = fs.readFileSync(await (await download).path(), "utf8");
+  await b.page.getByText(/^\d+ lines saved\.$/).waitFor();
   assert.match(text, /^127\.0\.0\.1 +\[[0-9A-F]{4}\] \d\d:\d\d:\d\d <<< EHLO ws-042\.demo\.example$/m);
+  b.calm();
+  await b.close();
+});
+
+test("lines around a hit, whatever the filter; Esc gives the hits back", async () => {
+  const id = await send({ to: "anna@demo.example", subject: "around" });
+  const b = await open();
+  await go(b.page, `/status/logs/smtp?q=${id}`);
+  const hits = await lines(b.page).filter({ hasText: id }).count().then(async () => { await lines(b.page).first().waitFor(); return lines(b.page).count(); });
+  const text = await lines(b.page).first().locator(".tx").innerText();
+  await lines(b.page).first().hover();
+  await lines(b.page).first().getByRole("button", { name: "Lines around" }).click();
+  await b.page.getByText(/^SMTP, lines around \d\d:\d\d:\d\d$/).waitFor();
+  await lines(b.page).filter({ hasText: "RCPT TO:<anna@demo.example>" }).first().waitFor();
+  assert.equal(await b.page.locator(".lg-l .ln.cur .tx").innerText(), text);
+  const few = await lines(b.page).count();
+  assert.ok(few > hits, `${few} lines around ${hits}`);
+  await b.page.getByRole("button", { name: "More lines" }).click();
+  await b.page.waitForFunction((n) => Number(/\d+/.exec(document.querySelector(".foot span")?.textContent ?? "")?.[0]) >= n, few);
+  await shot(b.page, "logs-around");
+  await b.page.keyboard.press("Escape");
+  await b.page.waitForFunction(() => !location.search.includes("around"));
+  assert.equal(new URL(b.page.url()).searchParams.get("q"), id);
+  b.calm();
+  await b.close();
+});
+
+test("a session in all logs: what it said, and what its message did", async () => {
+  const id = await send({ to: "anna@demo.example", subject: "all logs" });
+  const b = await open();
+  await go(b.page, `/status/logs/smtp?q=${id}`);
+  await lines(b.page).first().locator(".thr").click();
+  await lines(b.page).filter({ hasText: "EHLO ws-042.demo.example" }).first().waitFor();
+  await b.page.getByRole("button", { name: "In all logs" }).click();
+  await lines(b.page).filter({ hasText: "EHLO ws-042.demo.example" }).first().waitFor();
+  await lines(b.page).filter({ hasText: "Authentication" }).first().waitFor();
+  assert.match(await b.page.locator(".foot").innerText(), /of [2-9] logs/);
+  await shot(b.page, "logs-thread");
+  await go(b.page, `/status/logs/smtp?thread=${id}`);
+  await b.page.locator("mark", { hasText: id }).first().waitFor();
+  await b.page.getByRole("button", { name: "Back to one log" }).click();
+  await b.page.waitForFunction(() => !location.search.includes("thread"));
+  b.calm();
+  await b.close();
+});
+
+test("a bar of the histogram is a span; a level that is raised can be taken back", async () => {
+  const b = await open();
+  await go(b.page, "/status/logs/smtp?from=00:00&to=23:59:59");
+  await lines(b.page).first().waitFor();
+  await b.page.getByRole("group", { name: "Lines over time" }).waitFor();
+  const bar = b.page.locator(".lg-h button:enabled").first();
+  const said = await bar.getAttribute("aria-label");
+  await bar.click();
+  const [, from, to, n] = /^([\d:]+) to ([\d:]+): (\d+) line/.exec(said);
+  await b.page.waitForFunction(([f, z]) => { const s = new URLSearchParams(location.search); return s.get("from") === f && s.get("to") === z; }, [from, to]);
+  await b.page.getByRole("status").getByText(`${n} line`).first().waitFor();
+  await go(b.page, "/status/logs/auth");
+  const raise = b.page.getByRole("button", { name: "Set to Debug" });
+  await raise.click();
+  await b.page.getByText("Logging of Authentication: Debug.").waitFor();
+  await raise.waitFor({ state: "detached" });
+  await b.page.getByRole("button", { name: /^Undo/ }).click();
+  await b.page.getByText("Logging of Authentication: Summary.").waitFor();
+  await raise.waitFor();
   b.calm();
   await b.close();
 });
@@ -82,7 +148,7 @@ test("what peers send is text, also in the log", async () => {
   b.page.on("dialog", () => assert.fail("a peer's text ran"));
   await go(b.page, "/status/logs/smtp?q=onerror");
   await lines(b.page).filter({ hasText: "<img src=x onerror=alert(1)>" }).first().waitFor();
-  assert.equal(await b.page.locator(".lg-l img, .lg-l svg").count(), 0);
+  assert.equal(await b.page.locator(".lg-l .tx img, .lg-l .tx svg").count(), 0);
   b.calm();
   await b.close();
 });

@@ -2,6 +2,7 @@
  * Every screen; `path` may be asked of the server when an id is in it. What stands there is the data that prepare() makes.
  */
 export const routes = [
+  { name: "me", path: "/me" },
   { name: "overview", path: "/overview" },
   { name: "trace", path: "/trace?span=24h" },
   { name: "message", path: async (api) => `/messages/${(await api("/messages?recipient=info@arrigonovelli.example&limit=1")).items[0].id}` },
@@ -12,6 +13,10 @@ export const routes = [
   { name: "session", path: async (api) => `/status/sessions/${(await api("/sessions?state=history&service=submission&limit=1")).items[0].id}` },
   { name: "ip", path: "/ip/127.0.0.1" },
   { name: "host", path: "/hosts/arrigonovelli.example" },
+  { name: "events", path: "/status/events" },
+  { name: "events-ip", path: "/status/events?q=ip:127.0.0.1&span=7d" },
+  { name: "log-around", path: async (api) => `/status/logs/smtp?around=${encodeURIComponent((await api("/logs/smtp/lines?filter=EHLO&limit=1")).items[0].at)}` },
+  { name: "log-thread", path: async (api) => `/status/logs/smtp?thread=${(await api("/logs/smtp/lines?filter=EHLO&limit=1")).items[0].session}` },
   { name: "logs", path: "/status/logs/smtp" },
   { name: "traffic", path: "/status/traffic" },
   { name: "traffic-table", path: "/status/traffic?view=table&span=1w" },
@@ -22,6 +27,7 @@ export const routes = [
   { name: "account", path: "/accounts/user%40demo.example" },
   { name: "services", path: "/system/services" },
   { name: "settings", path: "/system/settings/smtp" },
+  { name: "tokens", path: "/system/tokens" },
   { name: "audit", path: "/system/audit" },
 ];
 

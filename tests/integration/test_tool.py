@@ -1,4 +1,5 @@
 """`posthorn tool`: with a server and without one, batches, refusals, secrets, what it shows of the server at work."""
+import fcntl
 import json
 import os
 import pwd
@@ -218,7 +219,7 @@ def test_the_manual_has_every_command(offline):
     assert commands | {"help"} == set(pages)
     operations = {r["op"]: r["args"] for r in offline.tool_json("list", "operations")["rows"]}
     keys = {"create domain": "domain.create", "delete domain": "domain.delete", "create account": "account.create",
-            "delete account": "account.delete", "create alias": "alias.set", "change alias": "alias.set", "verify mailbox": "mailbox.verify",
+            "delete account": "account.delete", "create alias": "alias.set", "change alias": "alias.set", "change members": "member.change", "import members": "member.set", "verify mailbox": "mailbox.verify",
             "trace": "message.trace", "why": "message.why", "create token": "token.create", "dns name": "dns.lookup", "service start": "service.start", "service stop": "service.stop",
             "queue hold": "queue.hold", "queue pause": "queue.pause", "events": "event.list", "dns test": "dns.test", "route create": "route.create"}
     for words, op in keys.items():
@@ -268,6 +269,25 @@ def test_two_tools_at_once(offline):
     assert done >= 1
     rows = offline.tool_json("list", "accounts")["rows"]
     assert sum(r["address"].startswith("many") for r in rows) == done
+
+
+def test_a_server_that_just_starts_or_ends_is_waited_for(make_server):
+    """While somebody has the data and nobody answers, the tool waits instead of failing."""
+    s = make_server(start=False)
+    lock = os.open(s.data / "run/lock", os.O_RDWR)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    tool = subprocess.Popen([BIN, "tool", *s.args(), "list", "domains"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    with pytest.raises(subprocess.TimeoutExpired):
+        tool.wait(1)
+    os.close(lock)
+    assert "example.test" in tool.communicate(timeout=60)[0] and tool.returncode == 0
+    # A server takes the lock long before it answers.
+    server = subprocess.Popen([BIN, "serve", *s.args(), "--quiet"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    s.proc = server
+    wait_for("the server has the data", lambda: str(server.pid) in [l.split()[4] for l in open("/proc/locks") if "FLOCK" in l])
+    for _ in range(20):
+        assert "example.test" in s.tool("list", "domains").stdout
+    wait_for("the server", lambda: s.tool("sessions", check=False).returncode == 0)
 
 
 def test_empty_states(make_server):

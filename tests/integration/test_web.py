@@ -381,6 +381,24 @@ def test_sessions_are_listed_and_ended(web):
     assert ended["why"] == "kill" and admin(web, "DELETE", f"/sessions/{s['id']}").status == 404
 
 
+def test_statistics_of_a_service(web):
+    """Connections, bytes, running time and memory of one service; of a group that is none its counters only."""
+    before = admin(web, "GET", "/statistics/imap").json()
+    with web_session(web, "imap", ALICE) as imap:
+        imap.noop()
+        now = wait_for("its bytes", lambda: (j := admin(web, "GET", "/statistics/imap").json())["bytes"]["in"] > before["bytes"]["in"] and j)
+    assert now["connections"]["total"] == before["connections"]["total"] + 1 and now["connections"]["active"] >= 1 <= now["connections"]["peak"]
+    assert now["bytes"]["out"] > before["bytes"]["out"] and 0 < now["memory"]["now"] and now["memory"]["peak"] > 1 << 20
+    assert now["running_ms"] > 0 and now["running_since"] == before["running_since"] and {c["service"] for c in now["counters"]} == {"imap"}
+    other = admin(web, "GET", "/statistics/submission").json()
+    assert other["connections"]["active"] == 0 and other["counters"]
+    control = admin(web, "GET", "/statistics/control").json()
+    assert "connections" not in control and control["memory"]["now"] > 0
+    group = admin(web, "GET", "/statistics/database").json()
+    assert group["counters"] and group["running_since"] is None and "memory" not in group
+    assert admin(web, "GET", "/statistics/fax").status == 404
+
+
 def test_logs_are_searched(web):
     page = admin(web, "GET", "/logs/imap/lines?filter=connected,;127.0.0.1&limit=5").json()
     assert page["items"] and all("Connected" in i["text"] and i["source"] == "127.0.0.1" for i in page["items"])

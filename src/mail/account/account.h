@@ -40,13 +40,18 @@ enum account_option {
     OPT_COPY_INCOMING, /* addresses that get copies, whatever the two above say */
     OPT_COPY_OUTGOING, /* of what the account sends */
     OPT_NULL_MAILBOX,  /* nothing is stored, ever */
+    OPT_KIND,          /* members.h */
+    OPT_LIST_POST,     /* who may send to a list */
+    OPT_LIST_OWNER,
+    OPT_LIST_MODERATORS,
     ACCOUNT_OPTIONS,
 };
-enum option_kind { OPTION_ADDRESSES, OPTION_SWITCH };
+enum option_kind { OPTION_ADDRESSES, OPTION_SWITCH, OPTION_CHOICE };
 struct option_info {
     const char *name;
     enum option_kind kind;
     const char *fallback; /* canonical: "yes", "no"; addresses with ; between them */
+    const char *choices;  /* "user|list|group" */
 };
 extern const struct option_info account_options[ACCOUNT_OPTIONS];
 

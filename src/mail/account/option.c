@@ -7,11 +7,15 @@
 enum { MAX_ADDRESSES = 1000 };
 
 const struct option_info account_options[ACCOUNT_OPTIONS] = {
-    [OPT_FORWARD_TO] = { "forward_to", OPTION_ADDRESSES, "" },
-    [OPT_KEEP_COPY] = { "keep_copy", OPTION_SWITCH, "yes" },
-    [OPT_COPY_INCOMING] = { "copy_incoming", OPTION_ADDRESSES, "" },
-    [OPT_COPY_OUTGOING] = { "copy_outgoing", OPTION_ADDRESSES, "" },
-    [OPT_NULL_MAILBOX] = { "null_mailbox", OPTION_SWITCH, "no" },
+    [OPT_FORWARD_TO] = { "forward_to", OPTION_ADDRESSES, "", NULL },
+    [OPT_KEEP_COPY] = { "keep_copy", OPTION_SWITCH, "yes", NULL },
+    [OPT_COPY_INCOMING] = { "copy_incoming", OPTION_ADDRESSES, "", NULL },
+    [OPT_COPY_OUTGOING] = { "copy_outgoing", OPTION_ADDRESSES, "", NULL },
+    [OPT_NULL_MAILBOX] = { "null_mailbox", OPTION_SWITCH, "no", NULL },
+    [OPT_KIND] = { "kind", OPTION_CHOICE, "user", "user|list|group" },
+    [OPT_LIST_POST] = { "list_post", OPTION_CHOICE, "members", "members|anyone|moderators" },
+    [OPT_LIST_OWNER] = { "list_owner", OPTION_ADDRESSES, "", NULL },
+    [OPT_LIST_MODERATORS] = { "list_moderators", OPTION_ADDRESSES, "", NULL },
 };
 
 const char *account_option(const struct account *a, enum account_option o)
@@ -88,6 +92,18 @@ static int canonical_addresses(const char *field, const struct addr *self, const
     return r;
 }
 
+static int canonical_choice(const struct option_info *o, const char *text, struct buf *out,
+                            struct errinfo *ei)
+{
+    struct sv rest = sv_c(o->choices), want = sv_trim(sv_c(text));
+    while (rest.p) {
+        struct sv one = sv_split(&rest, '|');
+        if (sv_ieq(one, want))
+            return buf_add_sv(out, one);
+    }
+    return err_set(ei, E_PARSE, "%s: '%.60s' is none of %s", o->name, text, o->choices);
+}
+
 static int canonical(const struct option_info *o, const struct addr *self, const char *text,
                      struct buf *out, struct errinfo *ei)
 {
@@ -99,6 +115,8 @@ static int canonical(const struct option_info *o, const struct addr *self, const
     case OPTION_SWITCH:
         r = value_bool(o->name, text, &on, ei);
         return r < 0 ? r : buf_add_str(out, on ? "yes" : "no");
+    case OPTION_CHOICE:
+        return canonical_choice(o, text, out, ei);
     }
     return -EINVAL;
 }

@@ -5,6 +5,7 @@
 #include "mail/account/accounts_priv.h"
 
 #include "base/hash.h"
+#include "mail/account/members.h"
 
 #define MAX_DEPTH 10
 
@@ -309,7 +310,7 @@ bool account_owns_address(struct accounts *a, const struct account *acc, struct 
 
 bool account_stores(const struct account *acc)
 {
-    return !account_is(acc, OPT_NULL_MAILBOX) &&
+    return !account_is(acc, OPT_NULL_MAILBOX) && account_kind(acc) == KIND_USER &&
            (!acc->option[OPT_FORWARD_TO] || account_is(acc, OPT_KEEP_COPY));
 }
 
@@ -329,7 +330,7 @@ static bool leads_somewhere(struct accounts *a, const struct account *acc, struc
 bool account_can_receive(struct accounts *a, const struct account *acc)
 {
     struct sv rest = sv_c(account_option(acc, OPT_FORWARD_TO));
-    bool yes = !account_is(acc, OPT_NULL_MAILBOX);
+    bool yes = !account_is(acc, OPT_NULL_MAILBOX) || account_kind(acc) != KIND_USER;
     while (rest.n && !yes)
         yes = leads_somewhere(a, acc, sv_split(&rest, ';'));
     return yes;

@@ -178,6 +178,12 @@ static const char routes_v6[] =
     " family {TEXT} NOT NULL,"
     " changed_ms BIGINT NOT NULL)";
 
+static const char lists_v7[] =
+    "CREATE TABLE list_member ("
+    " list_id BIGINT NOT NULL," /* account.id */
+    " address {TEXT_KEY} NOT NULL);"
+    "CREATE UNIQUE INDEX list_member_key ON list_member (list_id, address)";
+
 const struct db_migration account_migrations[] = {
     { 1, "domains, accounts, credentials, audit, settings", accounts_v1 },
     { 2, "administrators, signed-in consoles, tokens", admins_v2 },
@@ -185,5 +191,6 @@ const struct db_migration account_migrations[] = {
     { 4, "Sieve scripts and what they remember", sieve_v4 },
     { 5, "further fields of accounts", options_v5 },
     { 6, "routes of outgoing mail", routes_v6 },
+    { 7, "members of lists", lists_v7 },
 };
 const size_t account_migrations_count = ARRAY_LEN(account_migrations);

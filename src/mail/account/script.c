@@ -153,7 +153,7 @@ static int note(struct change *ch, struct sv name, const char *old_value, const 
 
 static int too_many(int64_t n, struct errinfo *ei)
 {
-    return err_set(ei, E_LIMIT,
+    return err_set(ei, E_QUOTA,
                    "there are %" PRId64 " scripts (sieve.max_scripts); delete one first", n);
 }
 

@@ -22,7 +22,7 @@ int account_script_each(struct accounts *a, struct sv address,
 int account_script_get(struct accounts *a, struct sv address, struct sv name, struct buf *ret,
                        struct errinfo *ei);
 /* Stores a script, new or in place of the one of that name, which stays active. Only checked ones
- * are stored: E_PARSE, and ei names line, column and remedy. E_RANGE: name or size; E_LIMIT: too
+ * are stored: E_PARSE, and ei names line, column and remedy. E_RANGE: name or size; E_QUOTA: too
  * many. */
 int account_script_put(struct accounts *a, const char *admin, struct sv address, struct sv name,
                        struct sv content, struct errinfo *ei);
@@ -32,7 +32,7 @@ int account_script_delete(struct accounts *a, const char *admin, struct sv addre
 /* E_EXISTS: the new name is taken; E_RANGE: it is no name. An active script stays active. */
 int account_script_rename(struct accounts *a, const char *admin, struct sv address, struct sv name,
                           struct sv new_name, struct errinfo *ei);
-/* Could a script of this name be stored? E_RANGE: no name; E_LIMIT: too many scripts. */
+/* Could a script of this name be stored? E_RANGE: no name; E_QUOTA: too many scripts. */
 int account_script_room(struct accounts *a, struct sv address, struct sv name, struct errinfo *ei);
 /* name empty: none is active any more. */
 int account_script_activate(struct accounts *a, const char *admin, struct sv address,

@@ -14,19 +14,6 @@ bool forward_wanted(const struct account *acc)
            account_is(acc, OPT_NULL_MAILBOX);
 }
 
-static bool came_back(struct sv message, const struct account *acc)
-{
-    _cleanup_(arena_done) struct arena arena;
-    struct mime_part *root = NULL;
-    arena_init(&arena, 4 * MiB);
-    (void)mime_parse(sv_take(message, mime_header_length(message)), &arena, &root);
-    for (unsigned i = 0; root && i < root->n_headers; i++)
-        if (sv_ieq(root->headers[i].name, SV("Delivered-To")) &&
-            sv_ieq(sv_trim(root->headers[i].value), sv_c(acc->address)))
-            return true;
-    return false;
-}
-
 static void not_sent(const struct message *m, const struct rcpt *r, const char *what,
                      const char *reason)
 {
@@ -91,7 +78,7 @@ int forward_plan(struct deliver *d, const struct message *m, const struct rcpt *
     int e = content_view_open(m, &ret->content, ei);
     if (e < 0)
         return e;
-    if (came_back(ret->content.bytes, acc))
+    if (send_came_back(ret->content.bytes, acc->address))
         why = loop;
     else if (m->hops + 1 > (unsigned)cf->smtp.max_hops)
         why = hops;

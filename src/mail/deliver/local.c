@@ -2,8 +2,10 @@
  * messages in one transaction. The first mailbox writes the message's file, the others link to it.
  * Nothing is synced here: the queue's journal covers it until a checkpoint. */
 #include "base/clock.h"
+#include "mail/account/members.h"
 #include "mail/account/script.h"
 #include "mail/deliver/forward.h"
+#include "mail/deliver/list.h"
 #include "os/proc.h"
 #include "stats/shm.h"
 
@@ -178,7 +180,7 @@ static int open_and_add(struct batch *b, struct put *puts, size_t n, const struc
     return r < 0 ? r : add_all(b, puts, n, mb, (uint64_t)MAX(acc->quota_bytes, 0), ei);
 }
 
-/* --- accounts that forward or have a Sieve script: one message at a time --- */
+/* --- lists, accounts that forward or have a Sieve script: one message at a time --- */
 
 static int run_script(struct batch *b, const struct put *p, const struct account *acc,
                       const struct active_script *script, struct forward_plan *forward,
@@ -255,7 +257,9 @@ static void deliver_singly(struct batch *b, const struct put *puts, size_t n,
     int r = 0;
     for (size_t i = 0; i < n; i++) {
         bool again = i && puts[i].index == puts[i - 1].index; /* two addresses of one account */
-        if (!again && forward_wanted(acc))
+        if (!again && account_kind(acc) != KIND_USER)
+            r = list_deliver(b->d, puts[i].m, puts[i].r, acc, &out, &ei);
+        else if (!again && forward_wanted(acc))
             r = forward_one(b, &puts[i], acc, script, &out, &ei);
         else if (!again)
             r = run_script(b, &puts[i], acc, script, NULL, &out, &ei);
@@ -295,7 +299,7 @@ static void deliver_account(struct batch *b, struct put *puts, size_t n)
     }
     if (r >= 0)
         r = find_script(b, acc, &script, &ei);
-    if (r >= 0 && (script || forward_wanted(acc))) {
+    if (r >= 0 && (script || forward_wanted(acc) || account_kind(acc) != KIND_USER)) {
         deliver_singly(b, puts, n, acc, script);
         return;
     }

@@ -1,6 +1,7 @@
 #include "mail/deliver/send.h"
 
 #include "os/file.h"
+#include "proto/mime.h"
 
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -79,6 +80,19 @@ int send_add_target(struct deliver *d, struct message *m, struct sv target, cons
     }
     resolved_done(&to);
     return r == E_PARSE ? E_NOTFOUND : r;
+}
+
+bool send_came_back(struct sv message, const char *account)
+{
+    _cleanup_(arena_done) struct arena arena;
+    struct mime_part *root = NULL;
+    arena_init(&arena, 4 * MiB);
+    (void)mime_parse(sv_take(message, mime_header_length(message)), &arena, &root);
+    for (unsigned i = 0; root && i < root->n_headers; i++)
+        if (sv_ieq(root->headers[i].name, SV("Delivered-To")) &&
+            sv_ieq(sv_trim(root->headers[i].value), sv_c(account)))
+            return true;
+    return false;
 }
 
 bool send_has_remote(const struct message *m)

@@ -19,6 +19,8 @@ struct message *send_begin(const struct message *from);
  * account `self` (0 = none) is left out. E_NOTFOUND: nobody, and *ei says so; E_TEMP. */
 int send_add_target(struct deliver *d, struct message *m, struct sv target, const char *instead,
                     int64_t self, struct errinfo *ei);
+/* The message has been sent on for this account before (Delivered-To). */
+bool send_came_back(struct sv message, const char *account);
 bool send_has_remote(const struct message *m);
 /* Content in memory, or in a spool file when it is large. Takes what head holds. */
 int send_fill(struct deliver *d, const struct conf *cf, struct message *m, struct buf *head,

@@ -41,6 +41,8 @@ int queue_spool_begin(struct queue *q, struct message *m, int *ret_fd, struct er
  * the message belongs to the queue and its deliverers: the caller may go on reading what never
  * changes (id, item, size, sender ...), but neither content nor recipients' states. */
 int queue_accept(struct queue *q, struct message *m, struct errinfo *ei);
+/* A message of this key waits or is being delivered. Looks at all: for rare questions. */
+bool queue_has(struct queue *q, uint64_t key);
 bool queue_has_space(struct queue *q); /* cheap; MAIL answers 452 otherwise */
 
 /* Deliverers. Takes up to max messages that have waiting recipients of the kind and are due; blocks

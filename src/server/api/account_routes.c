@@ -6,7 +6,9 @@
 #include "server/api/operations.h"
 #include "server/api/page.h"
 
-#define ROLES "user|domain-admin|system-admin"
+#define ROLES   "user|domain-admin|system-admin"
+#define KINDS   "user|list|group"
+#define POSTERS "members|anyone|moderators"
 
 #define ACCOUNT_FIELDS                                                                                \
     { "name", API_TEXT, 0, 0, 200, NULL, NULL, "Name for people." },                                  \
@@ -40,6 +42,10 @@
           NULL,                                                                                       \
           NULL,                                                                                       \
           "Nothing is stored; without a forward_to that exists mail is refused." },                   \
+        { "kind", API_ENUM, 0, 0, 0, KINDS, NULL, "list, group: mail goes to the members." },         \
+        { "list_post", API_ENUM, 0, 0, 0, POSTERS, NULL, "Who may post to the list." },               \
+        { "list_owner", API_TEXTS, 0, 0, 20, NULL, NULL, "The first gets reports; all may post." },   \
+        { "list_moderators", API_TEXTS, 0, 0, 1000, NULL, NULL, "May post too." },                    \
     {                                                                                                 \
         0                                                                                             \
     }
@@ -81,6 +87,10 @@ static const struct api_field account_fields[] = {
     { "copy_incoming", API_TEXTS, API_REQUIRED, 0, 0, NULL, NULL, NULL },
     { "copy_outgoing", API_TEXTS, API_REQUIRED, 0, 0, NULL, NULL, NULL },
     { "null_mailbox", API_BOOL, API_REQUIRED, 0, 0, NULL, NULL, NULL },
+    { "kind", API_ENUM, API_REQUIRED, 0, 0, KINDS, NULL, NULL },
+    { "list_post", API_ENUM, API_REQUIRED, 0, 0, POSTERS, NULL, NULL },
+    { "list_owner", API_TEXTS, API_REQUIRED, 0, 0, NULL, NULL, NULL },
+    { "list_moderators", API_TEXTS, API_REQUIRED, 0, 0, NULL, NULL, NULL },
     { "actions", API_TEXTS, API_REQUIRED, 0, 0, NULL, NULL, "What the caller may do." },
     { 0 },
 };
@@ -275,8 +285,9 @@ static bool check_fields(struct api_call *c, const char *domain)
 /* The body as arguments of admin/: lists become texts with ; between. */
 json_t *api_account_args(json_t *body, const char *address)
 {
-    static const char *const lists[] = { "aliases", "admin_domains", "forward_to", "copy_incoming",
-                                         "copy_outgoing" };
+    static const char *const lists[] = { "aliases",        "admin_domains", "forward_to",
+                                         "copy_incoming",  "copy_outgoing", "list_owner",
+                                         "list_moderators" };
     json_t *args = json_copy(body);
 
     for (size_t i = 0; i < ARRAY_LEN(lists); i++)

@@ -272,6 +272,9 @@ static void list(struct api_call *c)
     check_counter(c, items, CTR_transcript_lines_lost, "transcripts.lost",
                   "Lost lines of transcripts",
                   "The volume of events was full or slow; the error log says since when.");
+    check_counter(c, items, CTR_events_over_share, "events.share", "Events of strangers not kept",
+                  "An address has left as much as one may in a day (events.peer_share); "
+                  "/event-log?name=events.capped says which.");
     check_counter(c, items, CTR_syslog_lines_lost, "syslog.lost", "Lines lost for syslog",
                   "Look at log.syslog and log.syslog_server; the error log may say why.");
     check_counter(c, items, CTR_db_errors, "db.errors", "Failed database statements",

@@ -3,6 +3,7 @@
 #include "samples/series.h"
 #include "server/api/api_priv.h"
 #include "server/api/page.h"
+#include "server/api/services.h"
 
 static const struct api_field metric_fields[] = {
     { "name", API_TEXT, API_REQUIRED, 0, 0, NULL, NULL, NULL },
@@ -15,10 +16,39 @@ static const struct api_field metric_fields[] = {
     { 0 },
 };
 static const struct api_schema metric_schema = { "Metric", "A figure.", metric_fields };
+static const struct api_field connection_fields[] = {
+    { "total", API_INT, API_REQUIRED, 0, 0, NULL, NULL, "Since the server began." },
+    { "active", API_INT, API_REQUIRED, 0, 0, NULL, NULL, "Now." },
+    { "peak", API_INT, API_REQUIRED, 0, 0, NULL, NULL, "Most at once." },
+    { 0 },
+};
+static const struct api_schema connection_schema = { "ServiceConnections",
+                                                     "Connections of a service.",
+                                                     connection_fields };
+static const struct api_field byte_fields[] = {
+    { "in", API_INT, API_REQUIRED, 0, 0, NULL, NULL, "Read." },
+    { "out", API_INT, API_REQUIRED, 0, 0, NULL, NULL, "Written." },
+    { 0 },
+};
+static const struct api_schema byte_schema = { "ServiceBytes", "What a service has moved.",
+                                               byte_fields };
+static const struct api_field memory_fields[] = {
+    { "now", API_INT, API_REQUIRED, 0, 0, NULL, NULL, "Bytes that are in memory." },
+    { "peak", API_INT, API_REQUIRED, 0, 0, NULL, NULL, "The most there ever were." },
+    { 0 },
+};
+static const struct api_schema memory_schema = { "ModuleMemory", "Of a module's process.",
+                                                 memory_fields };
 static const struct api_field stat_fields[] = {
     { "service", API_TEXT, API_REQUIRED, 0, 0, NULL, NULL, NULL },
     { "sessions", API_INT, API_REQUIRED, 0, 0, NULL, NULL, "Active now." },
     { "counters", API_LIST, API_REQUIRED, 0, 0, NULL, &metric_schema, NULL },
+    { "running_since", API_TIME, API_REQUIRED | API_NULL, 0, 0, NULL, NULL,
+      "Of the module that carries the service; null: of none, or it does not answer." },
+    { "running_ms", API_INT, API_REQUIRED | API_NULL, 0, 0, NULL, NULL, NULL },
+    { "connections", API_OBJECT, 0, 0, 0, NULL, &connection_schema, "Of a mail service." },
+    { "bytes", API_OBJECT, 0, 0, 0, NULL, &byte_schema, "Of a mail service." },
+    { "memory", API_OBJECT, 0, 0, 0, NULL, &memory_schema, "Of the module." },
     { "as_of", API_TIME, API_REQUIRED, 0, 0, NULL, NULL, NULL },
     { 0 },
 };
@@ -54,41 +84,101 @@ static void list(struct api_call *c)
     api_page_of(c, items, "name", true);
 }
 
-struct count {
-    const char *service;
-    json_int_t n;
-};
-
-static bool count_session(const struct shm_session_info *s, void *arg)
+/* The service of this name; -1 = none. */
+static int service_of(const char *name)
 {
-    struct count *k = arg;
+    for (int i = 0; i < SVC_COUNT; i++)
+        if (!strcmp(service_names[i], name))
+            return i;
+    return -1;
+}
 
-    k->n += sv_starts(sv_c(service_names[s->service]), sv_c(k->service));
-    return true;
+/* Counters of what goes out are of the deliveries, those of 587 in SMTP's. */
+static const char *group_of(int service, const char *name)
+{
+    return service == SVC_SMTP_CLIENT ? "delivery" : service == SVC_SUBMISSION ? "smtp" : name;
+}
+
+static enum module module_of(int service)
+{
+    switch (service) {
+    case SVC_POP3:
+    case SVC_IMAP:
+    case SVC_MANAGESIEVE:
+        return MOD_ACCESS;
+    case SVC_CONTROL:
+        return MOD_CONTROL;
+    default:
+        return MOD_SMTP;
+    }
+}
+
+/* Of the groups that are no services: what belongs to them. */
+static json_int_t sessions_of(struct shm *shm, int service, const char *group)
+{
+    json_int_t n = 0;
+
+    for (int i = 0; i < SVC_COUNT; i++)
+        if (service < 0 ? !strcmp(series_group(CTR_COUNT + i), group) : i == service)
+            n += shm_sessions_open(shm, (enum service)i);
+    return n;
+}
+
+static void add_module(struct api_call *c, int service, json_t *j)
+{
+    json_t *status = service < 0 ? NULL : api_module_status(c->api, module_of(service));
+    int64_t since = json_integer_value(json_object_get(status, "started_ms"));
+
+    json_object_set_new(j, "running_since", api_time(since));
+    json_object_set_new(j, "running_ms",
+                        since ? json_integer((json_int_t)MAX(clock_wall_ms() - since, 0))
+                              : json_null());
+    if (status)
+        json_object_set_new(j, "memory",
+                            json_pack("{s:O, s:O}", "now", json_object_get(status, "memory"),
+                                      "peak", json_object_get(status, "memory_peak")));
+    json_decref(status);
+}
+
+static void add_figures(struct shm *shm, int service, json_t *j)
+{
+    struct shm_figures f;
+
+    if (service < 0 || !shm_service_figures(shm, (enum service)service, &f))
+        return;
+    json_object_set_new(j, "connections",
+                        json_pack("{s:I, s:I, s:I}", "total", (json_int_t)f.connections, "active",
+                                  (json_int_t)f.active, "peak", (json_int_t)f.peak));
+    json_object_set_new(
+        j, "bytes",
+        json_pack("{s:I, s:I}", "in", (json_int_t)f.bytes_in, "out", (json_int_t)f.bytes_out));
 }
 
 static void show(struct api_call *c)
 {
-    const char *service = api_param(c, "service");
-    struct count k = { .service = service };
+    const char *name = api_param(c, "service"), *group;
     struct shm *shm = shm_of(c);
-    json_t *counters;
+    int service = service_of(name);
+    json_t *counters, *j;
 
     if (!shm)
         return;
+    group = group_of(service, name);
     counters = json_array();
     for (int i = 0; i < CTR_COUNT; i++)
-        if (!strcmp(series_group(i), service))
+        if (!strcmp(series_group(i), group))
             json_array_append_new(counters, metric_json(shm, i));
-    if (!json_array_size(counters)) {
+    if (service < 0 && !json_array_size(counters)) {
         json_decref(counters);
-        api_fail_gone(c, "statistics", service);
+        api_fail_gone(c, "statistics", name);
         return;
     }
-    shm_session_each(shm, count_session, &k);
-    api_reply(c, 200,
-              json_pack("{s:s, s:I, s:o, s:o}", "service", service, "sessions", k.n, "counters",
-                        counters, "as_of", api_time(clock_wall_ms())));
+    j = json_pack("{s:s, s:I, s:o, s:o}", "service", name, "sessions",
+                  sessions_of(shm, service, group), "counters", counters, "as_of",
+                  api_time(clock_wall_ms()));
+    add_module(c, service, j);
+    add_figures(shm, service, j);
+    api_reply(c, 200, j);
 }
 
 const struct api_route api_metric_routes[] = {

@@ -3,14 +3,14 @@
 #include "server/api/api_priv.h"
 
 const struct api_route *const api_tables[] = {
-    api_self_routes,         api_search_routes,     api_queue_routes,        api_operation_routes,
-    api_session_routes,      api_metric_routes,     api_log_routes,          api_domain_routes,
-    api_alias_routes,        api_account_routes,    api_app_password_routes, api_setting_routes,
-    api_service_routes,      api_health_routes,     api_audit_routes,        api_token_routes,
-    api_event_routes,        api_series_routes,     api_annotation_routes,   api_message_routes,
-    api_reference_routes,    api_transcript_routes, api_command_routes,      api_event_log_routes,
-    api_log_thread_routes,   api_log_file_routes,   api_access_routes,       api_self_page_routes,
-    api_self_session_routes, api_outgoing_routes,
+    api_self_routes,      api_search_routes,       api_queue_routes,        api_operation_routes,
+    api_session_routes,   api_metric_routes,       api_log_routes,          api_domain_routes,
+    api_alias_routes,     api_account_routes,      api_app_password_routes, api_sieve_routes,
+    api_setting_routes,   api_service_routes,      api_health_routes,       api_audit_routes,
+    api_token_routes,     api_event_routes,        api_series_routes,       api_annotation_routes,
+    api_message_routes,   api_reference_routes,    api_transcript_routes,   api_command_routes,
+    api_event_log_routes, api_log_thread_routes,   api_log_file_routes,     api_access_routes,
+    api_self_page_routes, api_self_session_routes, api_outgoing_routes,     api_member_routes,
 };
 const size_t api_tables_count = ARRAY_LEN(api_tables);
 

@@ -15,7 +15,7 @@ static void failed(struct ms_session *s, int error, const struct errinfo *ei)
     const char *code = error == E_NOTFOUND   ? "NONEXISTENT"
                        : error == E_EXISTS   ? "ALREADYEXISTS"
                        : error == E_CONFLICT ? "ACTIVE"
-                       : error == E_LIMIT    ? "QUOTA/MAXSCRIPTS"
+                       : error == E_QUOTA    ? "QUOTA/MAXSCRIPTS"
                                              : NULL;
 
     if (code || error == E_RANGE || error == E_PARSE) {

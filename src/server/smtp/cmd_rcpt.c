@@ -1,6 +1,7 @@
 /* RCPT: what becomes of an address, and whether this peer may have it. RFC 5321 4.1.1.3, 3.6.2
  * (relaying), RFC 3461 (NOTIFY, ORCPT). Resolved addresses come from the account room's cache: no
  * database here. */
+#include "mail/account/members.h"
 #include "proto/srs.h"
 #include "server/smtp/smtp_priv.h"
 
@@ -76,6 +77,24 @@ static bool none_receives(struct smtp_session *s, const struct resolved *res)
     return res->n_forward == 0;
 }
 
+/* Of several targets the delivery asks each one. */
+static bool may_post(struct smtp_session *s, const struct resolved *res)
+{
+    char text[500];
+    if (res->n != 1 || res->n_forward || account_kind(res->accounts[0]) == KIND_USER)
+        return true;
+    int r = account_may_post(s->srv->accounts, res->accounts[0], sv_c(s->tx->m->sender),
+                             sv_c(s->tx->m->auth_user), NULL);
+    if (r > 0)
+        return true;
+    int n = snprintf(text, sizeof(text),
+                     r < 0 ? "451 4.3.0 Temporary failure, try again later"
+                           : "550 5.7.2 You may not post to %s",
+                     res->accounts[0]->address);
+    smtp_reply(s, sv_n(text, (size_t)n));
+    return false;
+}
+
 static void refuse_forward(struct smtp_session *s, const char *address)
 {
     char text[500];
@@ -112,6 +131,8 @@ static bool take_targets(struct smtp_session *s, const struct smtp_rcpt_args *a,
         return true;
     case RESOLVE_LOCAL:
     case RESOLVE_FORWARD:
+        if (!may_post(s, res))
+            return false;
         if (none_receives(s, res)) {
             refuse_forward(s, res->accounts[0]->address);
             return false;

@@ -2,8 +2,12 @@
  * files cannot be written. */
 #include "event_dir.h"
 
+#include "event/share.h"
+
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 
 static struct logctx ctx = { .type = LOG_SMTP,
@@ -169,6 +173,159 @@ static void test_a_store_that_cannot_be_written(void **state)
                      20000 - lost);
 }
 
+/* --- a volume that is slow --- */
+
+static atomic_bool stalled;
+static atomic_uint blocks;
+
+/* As libc's, but that the volume can stand still. */
+ssize_t pwritev(int fd, const struct iovec *v, int n, off_t at)
+{
+    ssize_t done = 0;
+    while (atomic_load(&stalled))
+        poll(NULL, 0, 1);
+    atomic_fetch_add(&blocks, 1);
+    for (int i = 0; i < n; i++) {
+        ssize_t r = pwrite(fd, v[i].iov_base, v[i].iov_len, at + done);
+        if (r < 0)
+            return r;
+        done += r;
+        if ((size_t)r < v[i].iov_len)
+            break;
+    }
+    return done;
+}
+
+/* One event may wait; those behind it do not until something has been written. */
+static void test_a_volume_that_stands_still(void **state)
+{
+    (void)state;
+    uint64_t lost = counter(CTR_events_lost);
+    event(smtp_rcpt_accepted, &ctx, F_ADDR(rcpt, "first@example.test"));
+    event_flush();
+    assert_true(atomic_load(&blocks) > 0);
+    atomic_store(&stalled, true);
+    int64_t begin_ms = clock_mono_ms();
+    for (int i = 0; i < 40000; i++)
+        event(smtp_rcpt_accepted, &ctx, F_ADDR(rcpt, "many@example.test"));
+    int64_t took_ms = clock_mono_ms() - begin_ms;
+    lost = counter(CTR_events_lost) - lost;
+    atomic_store(&stalled, false);
+    event_flush();
+    assert_true(lost > 1000);
+    assert_true(took_ms < (int64_t)lost); /* not 50 ms each */
+    for (int i = 0; i < 100 && !query_count(&(struct event_query){ .name = SV("events.lost") });
+         i++)
+        event_flush();
+    assert_int_equal(query_count(&(struct event_query){ .address = SV("many@example.test") }),
+                     40000 - lost);
+    assert_int_equal(query_count(&(struct event_query){ .name = SV("events.lost") }), 1);
+}
+
+/* --- shares --- */
+
+static void junk(const struct logctx *c, int n)
+{
+    for (int i = 0; i < n; i++) {
+        event(smtp_command_refused, c, F_STR(reply, "500 5.5.1 what?"));
+        log_in(c, SV("JUNK JUNK JUNK"));
+        if (i % 500 == 0)
+            event_flush();
+    }
+    event_flush();
+}
+
+static size_t events_of(const char *ip, const char *name)
+{
+    return query_count(&(struct event_query){ .ip = sv_c(ip), .name = sv_c(name) });
+}
+
+/* One stranger fills his share and no more; others, those who have logged in and messages stay. */
+static void test_a_stranger_has_a_share(void **state)
+{
+    (void)state;
+    struct event_conf conf = { .enabled = true,
+                               .transcripts = true,
+                               .days = 10,
+                               .transcript_days = 10,
+                               .max_bytes = 4 * MiB,
+                               .transcript_max_bytes = 4 * MiB,
+                               .peer_share = 25 };
+    struct logctx evil = ctx, good = ctx, user = ctx, local = ctx, out = ctx;
+    uint64_t over = counter(CTR_events_over_share),
+             over_lines = counter(CTR_transcript_lines_over_share);
+    snprintf(evil.source, sizeof(evil.source), "198.51.100.66");
+    snprintf(good.source, sizeof(good.source), "198.51.100.67");
+    snprintf(user.source, sizeof(user.source), "198.51.100.68");
+    snprintf(local.source, sizeof(local.source), "127.0.0.9");
+    snprintf(out.source, sizeof(out.source), "198.51.100.69");
+    user.account = "a@example.test";
+    out.prefix = LOG_CLIENT;
+    event_configure(&conf);
+    for (int i = 0; i < 8; i++) { /* in sessions that each have their own share */
+        evil.session++;
+        junk(&evil, 1000);
+    }
+    size_t kept = events_of("198.51.100.66", "smtp.command.refused");
+    assert_true(kept > 200 && kept < 2000);
+    assert_true(counter(CTR_events_over_share) - over == 8000 - kept);
+    assert_true(counter(CTR_transcript_lines_over_share) - over_lines > 5000);
+    assert_true(events_of("198.51.100.66", "events.capped") >= 2);
+    evil.message = 77;
+    event(smtp_rcpt_accepted, &evil, F_ADDR(rcpt, "b@example.test"));
+    event(smtp_rcpt_refused, &evil, F_ADDR(rcpt, "c@example.test"), F_CODE(code, 550));
+    event_flush();
+    assert_int_equal(events_of("198.51.100.66", "smtp.rcpt.accepted"), 1);
+    assert_int_equal(events_of("198.51.100.66", "smtp.rcpt.refused"), 0);
+    good.session = user.session = local.session = out.session = 0x77;
+    over = counter(CTR_events_over_share);
+    junk(&good, 10);
+    junk(&user, 3000);
+    junk(&local, 3000);
+    junk(&out, 3000);
+    assert_int_equal(counter(CTR_events_over_share), over);
+    assert_int_equal(events_of("198.51.100.67", "smtp.command.refused"), 10);
+    assert_int_equal(events_of("198.51.100.68", "smtp.command.refused"), 3000);
+    conf.peer_share = 0;
+    event_configure(&conf);
+    evil.message = 0;
+    junk(&evil, 10);
+    assert_int_equal(counter(CTR_events_over_share), over);
+}
+
+/* A session has a quarter of its address's share. */
+static void test_shares_of_sessions_and_networks(void **state)
+{
+    (void)state;
+    static struct share s = { .limit = 1000 };
+    struct logctx c = { .session = 1, .prefix = "" };
+    bool first = false;
+    snprintf(c.source, sizeof(c.source), "2001:db8:1:2::1");
+    assert_true(share_take(&s, &c, 250, 1, &first));
+    assert_false(share_take(&s, &c, 1, 1, &first));
+    assert_true(first);
+    assert_false(share_take(&s, &c, 1, 1, &first));
+    assert_false(first); /* told once */
+    c.session = 2;
+    snprintf(c.source, sizeof(c.source), "2001:db8:1:2:ffff::1"); /* of the same /64 */
+    assert_true(share_take(&s, &c, 250, 1, &first));
+    c.session = 0;
+    assert_true(share_take(&s, &c, 500, 1, &first));
+    assert_false(share_take(&s, &c, 1, 1, &first));
+    snprintf(c.source, sizeof(c.source), "2001:db8:1:3::1");
+    assert_true(share_take(&s, &c, 1000, 1, &first));
+    assert_true(share_take(&s, &c, 1000, 2, &first)); /* of the next day */
+    for (int i = 0; i < 100000; i++) { /* many small ones do not make him forgotten */
+        struct logctx small = { .prefix = "" };
+        snprintf(small.source, sizeof(small.source), "203.%d.%d.1", i / 256 % 256, i % 256);
+        share_take(&s, &small, 10, 2, &first);
+    }
+    assert_false(share_take(&s, &c, 1, 2, &first));
+    assert_true(share_limit(4096 * MiB, 30, 50) < 4096 * MiB / 30);
+    assert_int_equal(share_limit(0, 30, 50), 0);
+    assert_int_equal(share_limit(4096 * MiB, 30, 0), 0);
+}
+
 static void test_memory_outlives_the_process(void **state)
 {
     (void)state;
@@ -199,6 +356,9 @@ int main(void)
         T(test_errors_are_events),
         T(test_threads),
         T(test_a_store_that_cannot_be_written),
+        T(test_a_volume_that_stands_still),
+        T(test_a_stranger_has_a_share),
+        cmocka_unit_test(test_shares_of_sessions_and_networks),
         cmocka_unit_test(test_memory_outlives_the_process),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

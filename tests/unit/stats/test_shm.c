@@ -372,6 +372,32 @@ static void open_sessions_and_their_peak(void **state)
     assert_int_equal(shm_sessions_open(seg, SVC_IMAP), 0);
 }
 
+/* Each service by itself; what is counted stays when sessions end and modules start again. */
+static void test_figures_of_services(void **state)
+{
+    (void)state;
+    struct shm_figures f;
+    int32_t a = shm_session_open(SVC_IMAP, shm_session_new_id(), "192.0.2.1", "l");
+    int32_t b = shm_session_open(SVC_IMAP, shm_session_new_id(), "192.0.2.2", "l");
+    int32_t c = shm_session_open(SVC_POP3, shm_session_new_id(), "192.0.2.3", "l");
+    shm_session_bytes(a, 10, 100);
+    shm_session_bytes(b, 5, 0);
+    shm_session_bytes(c, 1, 2);
+    shm_session_close(b);
+    (void)shm_sessions_peak(seg, SVC_IMAP, true); /* the samples' peak begins anew, this does not */
+    assert_true(shm_service_figures(seg, SVC_IMAP, &f));
+    assert_true(f.connections == 2 && f.active == 1 && f.peak == 2);
+    assert_true(f.bytes_in == 15 && f.bytes_out == 100);
+    assert_true(shm_service_figures(seg, SVC_POP3, &f));
+    assert_true(f.connections == 1 && f.active == 1 && f.peak == 1 && f.bytes_in == 1);
+    shm_module_reset(seg, MOD_ACCESS);
+    assert_true(shm_service_figures(seg, SVC_IMAP, &f));
+    assert_true(f.connections == 2 && f.active == 0 && f.peak == 2 && f.bytes_out == 100);
+    assert_true(shm_service_figures(seg, SVC_SMTP, &f));
+    assert_true(f.connections == 0 && f.peak == 0);
+    assert_false(shm_service_figures(seg, SVC_CONTROL, &f));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -379,6 +405,7 @@ int main(void)
         cmocka_unit_test(test_names),
         cmocka_unit_test_setup_teardown(test_counters, setup, teardown),
         cmocka_unit_test_setup_teardown(open_sessions_and_their_peak, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_figures_of_services, setup, teardown),
         cmocka_unit_test_setup_teardown(test_epochs, setup, teardown),
         cmocka_unit_test_setup_teardown(test_applied, setup, teardown),
         cmocka_unit_test_setup_teardown(test_interest, setup, teardown),

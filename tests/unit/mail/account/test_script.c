@@ -112,7 +112,7 @@ static void what_is_refused(void **state)
         snprintf(name, sizeof(name), "%d", i);
         OK(put(name, "keep;"));
     }
-    BAD(E_LIMIT, "there are 20 scripts", put("more", "keep;"));
+    BAD(E_QUOTA, "there are 20 scripts", put("more", "keep;"));
     OK(put("3", "stop;"));
     buf_done(&b);
 }

@@ -1,5 +1,5 @@
 // The one door to the server: typed by docs/openapi.json, so that a call of something that is not in the API does not compile.
-import type { DryRun, ImportPreview, paths } from "./schema";
+import type { DryRun, ImportPreview, paths, SieveCheck } from "./schema";
 
 /** RFC 9457, as every error of the API comes. */
 export interface Problem {
@@ -36,7 +36,7 @@ type QueryOf<O> = Parameters<O> extends { query?: infer X } ? NonNullable<X> : u
 type BodyOf<O> = O extends { requestBody?: infer B } ? (NonNullable<B> extends { content: { "application/json": infer X } } ? X : undefined) : undefined;
 type Ok<O> = O extends { responses: infer R } ? R[keyof R & (200 | 201 | 202)] : never;
 type Body<R> = R extends { content: { "application/json": infer X } } ? X : undefined;
-type Tried = DryRun | ImportPreview;
+type Tried = DryRun | ImportPreview | SieveCheck;
 /** What a call answers when it does what it says, and when it only tries. */
 export type Answer<P extends keyof paths, M extends Method> = Exclude<Body<Ok<Operation<P, M>>>, Tried>;
 export type TryAnswer<P extends keyof paths, M extends Method> = Extract<Body<Ok<Operation<P, M>>>, Tried>;
@@ -103,6 +103,8 @@ async function send<T>(method: Method, address: string, call: { body?: unknown; 
   }
   if (method === "get" && Date.now() - lastInput > attention) headers["X-Background"] = "1";
   if (call.ifMatch) headers["If-Match"] = call.ifMatch;
+  // What is sent while the page is left is sent all the same.
+  if (method === "delete") init.keepalive = true;
   if (call.signal) init.signal = call.signal;
   let response: Response;
   try {

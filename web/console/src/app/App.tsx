@@ -5,11 +5,12 @@ import { matchPath, navigate, usePath } from "../lib/router";
 import { useTheme } from "../lib/theme";
 import { NoRight } from "../ui/ListState";
 import { PageHead } from "../ui/Page";
+import { Raw } from "../ui/Raw";
 import { Empty, ErrorNote, Skeleton } from "../ui/States";
 import { Frame } from "./Frame";
 import { Login } from "./Login";
 import { MeContext, useMe } from "./me";
-import { navigation } from "./nav";
+import { menuOf } from "./nav";
 import { routes, type Screen } from "./routes";
 import { SessionProvider, useSession } from "./session";
 
@@ -83,7 +84,7 @@ function Routed() {
     }
     return undefined;
   }, [path]);
-  const first = navigation.flatMap((g) => g.items).find((i) => me.scopes.includes(i.scope));
+  const first = menuOf(me)[0]?.items[0];
   useEffect(() => {
     if (path === "/" && first) navigate(first.to, true);
   }, [path, first]);
@@ -92,7 +93,7 @@ function Routed() {
     return (
       <>
         <PageHead title={t("missing")} />
-        <Empty icon="info" title={t("missing.title")}><span className="mono" translate="no">{path}</span></Empty>
+        <Empty icon="info" title={t("missing.title")}><Raw mono>{path}</Raw></Empty>
       </>
     );
   if (!me.scopes.includes(found.route.scope))

@@ -9,7 +9,7 @@ import { Toasts } from "../ui/Toasts";
 import { useCounts } from "./counts";
 import { KeysHelp } from "./KeysHelp";
 import { serverName, useMe } from "./me";
-import { isCurrent, navigation, type NavItem } from "./nav";
+import { isCurrent, menuOf, type NavItem } from "./nav";
 import { Palette } from "./Palette";
 import { MoreSheet, ThemeButton, UserMenu } from "./UserMenu";
 
@@ -37,9 +37,7 @@ export function Frame({ children }: { children: ReactNode }) {
   const [palette, setPalette] = useState(false);
   const [help, setHelp] = useState(false);
   const [more, setMore] = useState(false);
-  const groups = navigation
-    .map((g) => ({ ...g, items: g.items.filter((i) => me.scopes.includes(i.scope)) }))
-    .filter((g) => g.items.length > 0);
+  const groups = menuOf(me);
   const items = groups.flatMap((g) => g.items);
   const here = items.find((i) => isCurrent(i, path));
 

@@ -3,7 +3,7 @@ import { useText, type Key } from "../i18n";
 import { usePreference } from "../lib/prefs";
 import { Dialog } from "../ui/Dialog";
 import { useMe } from "./me";
-import { navigation } from "./nav";
+import { menuOf } from "./nav";
 
 const common: readonly [string, Key][] = [
   ["/", "keys.search"],
@@ -27,7 +27,7 @@ const common: readonly [string, Key][] = [
 const inQueue: readonly [string, Key][] = [["s", "queue.send"], ["#", "delete"]];
 const inSessions: readonly [string, Key][] = [["K", "sessions.end"]];
 const inMessage: readonly [string, Key][] = [["s", "queue.send"], ["t", "keys.transcript"]];
-const inLogs: readonly [string, Key][] = [["n", "logs.nexthit"], ["N", "logs.previoushit"], ["t", "logs.thread"], ["f", "logs.follow"], ["o", "logs.opensession"]];
+const inLogs: readonly [string, Key][] = [["n", "logs.nexthit"], ["N", "logs.previoushit"], ["↵", "logs.around"], ["t", "logs.thread"], ["T", "logs.everywhere"], ["f", "logs.follow"], ["o", "logs.opensession"]];
 
 export function KeysHelp({ onClose }: { onClose: () => void }) {
   const t = useText();
@@ -50,7 +50,7 @@ export function KeysHelp({ onClose }: { onClose: () => void }) {
       <dl className="keys">{common.map(row)}</dl>
       <div className="form"><h3 className="s">{t("keys.go")}</h3></div>
       <dl className="keys">
-        {navigation.flatMap((g) => g.items).filter((i) => i.key && me.scopes.includes(i.scope)).map((i) => row([`g ${i.key}`, i.label]))}
+        {menuOf(me).flatMap((g) => g.items).filter((i) => i.key).map((i) => row([`g ${i.key}`, i.label]))}
       </dl>
       <div className="form"><h3 className="s">{t("keys.message")}</h3></div>
       <dl className="keys">{inMessage.map(row)}</dl>

@@ -2,12 +2,14 @@
 import { useEffect, useMemo, useRef, useState } from "react";
 import { Dialog as AriaDialog, Modal, ModalOverlay } from "react-aria-components";
 import { useText } from "../i18n";
+import { visible } from "../lib/bidi";
 import { preference } from "../lib/prefs";
 import { navigate } from "../lib/router";
 import { Icon } from "../ui/Icon";
 import type { IconName } from "../ui/icons";
+import { Raw } from "../ui/Raw";
 import { useMe } from "./me";
-import { navigation } from "./nav";
+import { menuOf } from "./nav";
 import { knownByLooks, useFound, type Found } from "./search";
 
 const recentKey = "recent";
@@ -45,9 +47,9 @@ export function Palette({ onClose }: { onClose: () => void }) {
       const entries = found.filter((f) => f.kind === kind).map(entry);
       if (entries.length) out.push({ label: t(`find.${kind}`), entries });
     }
-    const screens = navigation
+    const screens = menuOf(me)
       .flatMap((g) => g.items)
-      .filter((i) => me.scopes.includes(i.scope) && t(i.label).toLowerCase().includes(words))
+      .filter((i) => t(i.label).toLowerCase().includes(words))
       .map((i) => ({ icon: i.icon, title: t(i.label), detail: "", to: i.to, raw: false }));
     if (screens.length) out.push({ label: t("find.screens"), entries: screens });
     const actions: Group["entries"] = [];
@@ -120,9 +122,9 @@ export function Palette({ onClose }: { onClose: () => void }) {
                       return (
                         <li key={e.to + e.title} id={`pal-${i}`} role="option" aria-selected={i === chosen} onMouseMove={() => { setAt(i); }} onClick={(ev) => { open(i, ev.ctrlKey || ev.metaKey); }}>
                           <Icon name={e.icon} />
-                          <span className="ell" translate={e.raw ? "no" : undefined}>{e.title}</span>
+                          <span className="ell" translate={e.raw ? "no" : undefined} dir="auto">{visible(e.title)}</span>
                           <span className="grow" />
-                          <span className="t3 ell" translate="no">{e.detail}</span>
+                          <Raw className="t3 ell">{e.detail}</Raw>
                         </li>
                       );
                     })}

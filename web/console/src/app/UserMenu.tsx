@@ -71,6 +71,7 @@ export function UserMenu({ onKeys }: { onKeys: () => void }) {
             <>
               <div className="who"><b className="strong" translate="no">{me.account}</b><div className="t3">{t(`role.${me.role}`)}</div></div>
               <Choices />
+              <Link className="btn" to="/me" onClick={close}>{t("nav.me")}</Link>
               <button type="button" className="btn" onClick={() => { close(); onKeys(); }}>{t("keys")}</button>
               <button type="button" className="btn" onClick={() => { close(); session.signOut(); }}>{t("signout")}</button>
             </>
@@ -96,6 +97,7 @@ export function MoreSheet({ groups, onClose }: { groups: readonly { items: reado
         </ul>
         <div className="t3" translate="no">{me.account}</div>
         <Choices />
+        <Link className="btn" to="/me" onClick={onClose}>{t("nav.me")}</Link>
         <button type="button" className="btn" onClick={() => { onClose(); session.signOut(); }}>{t("signout")}</button>
       </nav>
     </Dialog>

@@ -1,3 +1,4 @@
+import type { Me } from "../api/schema";
 import type { Key } from "../i18n";
 import type { IconName } from "../ui/icons";
 
@@ -13,6 +14,8 @@ export interface NavItem {
   key?: string;
   /** A counter of waiting work. */
   count?: "queue" | "sessions";
+  /** In the menu of this role only; the others find it in the menu of the user. */
+  role?: Me["role"];
   /** Stands in the bar at the foot of the phone, by this name. */
   foot?: Key;
 }
@@ -21,6 +24,7 @@ export interface NavItem {
 export const navigation: readonly { label?: Key; items: readonly NavItem[] }[] = [
   {
     items: [
+      { to: "/me", icon: "user", label: "nav.me", scope: "self", role: "user", foot: "nav.me" },
       { to: "/overview", icon: "overview", label: "nav.overview", scope: "metrics:read", key: "o", foot: "nav.overview" },
       { to: "/trace", icon: "trace", label: "nav.trace", scope: "messages:read", key: "f", also: "/messages" },
     ],
@@ -30,6 +34,7 @@ export const navigation: readonly { label?: Key; items: readonly NavItem[] }[] =
     items: [
       { to: "/status/queue", icon: "queue", label: "nav.queue", scope: "queue:read", key: "q", count: "queue", foot: "nav.queue.short", also: "/hosts" },
       { to: "/status/sessions", icon: "sessions", label: "nav.sessions", scope: "sessions:read", key: "s", count: "sessions", foot: "nav.sessions", also: "/ip" },
+      { to: "/status/events", icon: "bell", label: "nav.events", scope: "messages:read", key: "n" },
       { to: "/status/logs", icon: "logs", label: "nav.logs", scope: "logs:read", key: "l", foot: "nav.logs" },
       { to: "/status/traffic", icon: "chart", label: "nav.traffic", scope: "metrics:read", key: "t" },
       { to: "/status/statistics", icon: "stats", label: "nav.statistics", scope: "metrics:read", key: "c" },
@@ -47,6 +52,7 @@ export const navigation: readonly { label?: Key; items: readonly NavItem[] }[] =
     items: [
       { to: "/system/services", icon: "server", label: "nav.services", scope: "services:read", key: "v" },
       { to: "/system/settings", icon: "sliders", label: "nav.settings", scope: "settings:read", key: "e" },
+      { to: "/system/tokens", icon: "key", label: "nav.tokens", scope: "tokens:read", key: "k" },
       { to: "/system/audit", icon: "report", label: "nav.audit", scope: "audit:read", key: "u" },
     ],
   },
@@ -54,4 +60,11 @@ export const navigation: readonly { label?: Key; items: readonly NavItem[] }[] =
 
 export function isCurrent(item: NavItem, path: string): boolean {
   return [item.to, item.also].some((to) => to !== undefined && (path === to || path.startsWith(`${to}/`)));
+}
+
+/** The screens in the menu of who has signed in, group by group. */
+export function menuOf(me: Pick<Me, "role" | "scopes">): typeof navigation {
+  return navigation
+    .map((g) => ({ ...g, items: g.items.filter((i) => me.scopes.includes(i.scope) && (!i.role || i.role === me.role)) }))
+    .filter((g) => g.items.length > 0);
 }

@@ -4,6 +4,7 @@ export type Screen = () => Promise<{ default: ComponentType<{ params: Record<str
 
 /** Each screen is loaded when it is first opened. */
 export const routes: readonly { path: string; scope: string; load: Screen }[] = [
+  { path: "/me", scope: "self", load: () => import("../screens/me/Me") },
   { path: "/overview", scope: "metrics:read", load: () => import("../screens/overview/Overview") },
   { path: "/trace", scope: "messages:read", load: () => import("../screens/messages/Trace") },
   { path: "/messages/{id}", scope: "messages:read", load: () => import("../screens/messages/Message") },
@@ -11,6 +12,7 @@ export const routes: readonly { path: string; scope: string; load: Screen }[] = 
   { path: "/status/sessions", scope: "sessions:read", load: () => import("../screens/sessions/Sessions") },
   { path: "/status/sessions/history", scope: "sessions:read", load: () => import("../screens/sessions/History") },
   { path: "/status/sessions/{id}", scope: "sessions:read", load: () => import("../screens/sessions/SessionPage") },
+  { path: "/status/events", scope: "messages:read", load: () => import("../screens/events/Events") },
   { path: "/ip/{ip}", scope: "sessions:read", load: () => import("../screens/peers/Ip") },
   { path: "/hosts/{host}", scope: "queue:read", load: () => import("../screens/peers/Host") },
   { path: "/status/logs", scope: "logs:read", load: () => import("../screens/logs/Logs") },
@@ -25,5 +27,6 @@ export const routes: readonly { path: string; scope: string; load: Screen }[] = 
   { path: "/system/services", scope: "services:read", load: () => import("../screens/services/Services") },
   { path: "/system/settings", scope: "settings:read", load: () => import("../screens/settings/Settings") },
   { path: "/system/settings/{area}", scope: "settings:read", load: () => import("../screens/settings/Settings") },
+  { path: "/system/tokens", scope: "tokens:read", load: () => import("../screens/tokens/Tokens") },
   { path: "/system/audit", scope: "audit:read", load: () => import("../screens/audit/Audit") },
 ];

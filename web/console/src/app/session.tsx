@@ -3,6 +3,7 @@ import { createContext, useCallback, useContext, useEffect, useMemo, useState, t
 import { api, ApiError, onSignedOut, setCsrfToken } from "../api/client";
 import type { Me } from "../api/schema";
 import { useText } from "../i18n";
+import { doPending } from "../lib/pending";
 import { preference } from "../lib/prefs";
 import { forgetResources } from "../lib/resource";
 import { toast } from "../lib/toast";
@@ -79,7 +80,7 @@ export function SessionProvider({ children }: { children: ReactNode }) {
         if (who) enter(who);
       },
       signOut: () => {
-        api.post("/logout").then(leave, (e: unknown) => {
+        doPending().then(() => api.post("/logout")).then(leave, (e: unknown) => {
           if (e instanceof ApiError && e.status === 401) leave();
           else toast(t("login.out.failed"), { bad: true });
         });

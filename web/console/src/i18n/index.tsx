@@ -1,4 +1,5 @@
 import { createContext, Fragment, useContext, type ReactNode } from "react";
+import { visible } from "../lib/bidi";
 import { en, type Key } from "./en";
 import { formatMessage, parseMessage, type Node } from "./icu";
 import { pseudo } from "./pseudo";
@@ -47,7 +48,7 @@ export interface Text {
 export function textOf({ catalogue, locale, language }: Translation): Text {
   const literal = language === "pseudo" ? pseudo : undefined;
   const t = (key: Key, values: Readonly<Record<string, string | number>> = {}) =>
-    formatMessage(nodesOf(catalogue[key]), values, locale, literal).join("");
+    visible(formatMessage(nodesOf(catalogue[key]), values, locale, literal).join(""));
   return Object.assign(t, {
     rich: (key: Key, values: Values) =>
       formatMessage(nodesOf(catalogue[key]), values, locale, literal).map((p, i) => <Fragment key={i}>{p}</Fragment>),

@@ -46,7 +46,7 @@ export function useLiveScreen<T>(o: {
     o.idOf,
     !held && !open,
   );
-  useLiveList(o.topic, list, held, filter.text !== "");
+  useLiveList(o.topic, list, held, filter.text !== "", o.idOf);
   const live = useLiveState(held);
   const shown = list.items?.find((row) => o.idOf(row) === open);
   return { list, filter, text, setText, order, setSort, open, setOpen, held, setHeld, current, setCurrent, live, shown };

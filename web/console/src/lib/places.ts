@@ -13,6 +13,10 @@ export function messageAddress(id: string): string {
 export function traceAddress(field: "address" | "ip" | "session", value: string): string {
   return `/trace?q=${encodeURIComponent(`${field}:${value}`)}&span=7d`;
 }
+/** What happened with an address on the net, an account or a session, of the last days. */
+export function eventsAddress(field: "ip" | "account" | "session", value: string): string {
+  return `/status/events?q=${encodeURIComponent(`${field}:${value}`)}&span=7d`;
+}
 /** Ended sessions of the last days. */
 export function historyAddress(q: string): string {
   return `/status/sessions/history?q=${encodeURIComponent(q)}&span=7d`;

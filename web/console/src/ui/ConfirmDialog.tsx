@@ -1,6 +1,7 @@
 import { useState, type ReactNode } from "react";
 import { useText } from "../i18n";
 import { Dialog } from "./Dialog";
+import { Raw } from "./Raw";
 
 /** Only for what cannot be taken back. `word` must be typed before the button works. */
 export function ConfirmDialog({ title, children, word, verb, onConfirm, onClose }: {
@@ -28,7 +29,7 @@ export function ConfirmDialog({ title, children, word, verb, onConfirm, onClose 
         <div className="t2">{children}</div>
         {word && (
           <label className="f">
-            <span>{t.rich("confirm.type", { word: <b className="mono" translate="no">{word}</b> })}</span>
+            <span>{t.rich("confirm.type", { word: <b><Raw mono>{word}</Raw></b> })}</span>
             <input className="inp" value={typed} onChange={(e) => { setTyped(e.target.value); }} autoComplete="off" spellCheck={false} />
           </label>
         )}

@@ -2,6 +2,7 @@ import { useState } from "react";
 import { useText } from "../i18n";
 import type { Meeting } from "../lib/merge";
 import { Dialog } from "./Dialog";
+import { Raw } from "./Raw";
 
 /** Somebody else changed the same: side by side, and for each field whose value stays. */
 export function Conflict({ what, fields, nameOf, onChoose, onClose }: {
@@ -24,7 +25,7 @@ export function Conflict({ what, fields, nameOf, onChoose, onClose }: {
   return (
     <Dialog title={t("conflict")} onClose={onClose} wide alert>
       <div className="form">
-        <p>{t.rich("conflict.text", { what: <b className="strong" translate="no">{what}</b> })}</p>
+        <p>{t.rich("conflict.text", { what: <b className="strong"><Raw>{what}</Raw></b> })}</p>
         <table className="mini">
           <thead>
             <tr><th>{t("conflict.field")}</th><th>{t("conflict.before")}</th><th>{t("conflict.mine")}</th><th>{t("conflict.theirs")}</th></tr>
@@ -33,9 +34,9 @@ export function Conflict({ what, fields, nameOf, onChoose, onClose }: {
             {fields.map((f) => (
               <tr key={f.field}>
                 <td className="med">{nameOf(f.field)}</td>
-                <td className="t3" translate="no">{show(f.base)}</td>
-                <td><label className="row"><input type="radio" name={f.field} checked={!take.has(f.field)} onChange={() => { pick(f.field, false); }} /><span translate="no">{show(f.mine)}</span></label></td>
-                <td><label className="row"><input type="radio" name={f.field} checked={take.has(f.field)} onChange={() => { pick(f.field, true); }} /><span translate="no">{show(f.theirs)}</span></label></td>
+                <td className="t3"><Raw>{show(f.base)}</Raw></td>
+                <td><label className="row"><input type="radio" name={f.field} checked={!take.has(f.field)} onChange={() => { pick(f.field, false); }} /><Raw>{show(f.mine)}</Raw></label></td>
+                <td><label className="row"><input type="radio" name={f.field} checked={take.has(f.field)} onChange={() => { pick(f.field, true); }} /><Raw>{show(f.theirs)}</Raw></label></td>
               </tr>
             ))}
           </tbody>

@@ -1,4 +1,5 @@
 import { useId, type InputHTMLAttributes, type ReactNode } from "react";
+import { visible } from "../lib/bidi";
 
 /** A labelled input with its hint and its error, tied together for screen readers. */
 export function Field({ label, hint, error, children, ...input }: {
@@ -15,7 +16,7 @@ export function Field({ label, hint, error, children, ...input }: {
       <label htmlFor={id}>{label}</label>
       {children ? children(props) : <input {...input} {...props} />}
       {hint && <span className="hint" id={`${id}h`}>{hint}</span>}
-      {error && <span className="err" id={`${id}e`} role="alert" translate="no">{error}</span>}
+      {error && <span className="err" id={`${id}e`} role="alert" translate="no">{visible(error)}</span>}
     </div>
   );
 }

@@ -5,6 +5,7 @@ import { readFilter, type FilterFields } from "../lib/usefilter";
 import { useKeys } from "../lib/keys";
 import { useParam } from "../lib/router";
 import { Icon } from "./Icon";
+import { Raw } from "./Raw";
 
 /**
  * The filter of a list, kept in ?q=. Typing applies after 250 ms. What is understood as field:value shows as a chip; a
@@ -56,7 +57,7 @@ export function FilterLine({ label, placeholder, fields }: { label: string; plac
       />
       {named.map((x) => (
         <span key={x.start} className={`tok ${x.field === fault?.field ? "bad" : ""}`}>
-          <span translate="no">{x.source}</span>
+          <Raw>{x.source}</Raw>
           <button type="button" aria-label={t("filter.remove", { term: x.source })} onClick={() => { setText(withoutTerm(text, x)); input.current?.focus(); }}>
             <Icon name="x" small />
           </button>

@@ -42,7 +42,7 @@ export function NoRight({ error }: { error?: ApiError }) {
   return (
     <Empty icon="lock" title={t("forbidden.title")}>
       {me.domains?.length ? <p>{t.rich("forbidden.domains", { domains: <Raw>{me.domains.join(", ")}</Raw> })}</p> : null}
-      {error?.problem.detail && <p className="t3" translate="no" lang="en">{error.problem.detail}</p>}
+      {error?.problem.detail && <p className="t3" lang="en"><Raw>{error.problem.detail}</Raw></p>}
     </Empty>
   );
 }
@@ -54,7 +54,7 @@ function Found({ filter, span }: Pick<ListStateProps, "filter" | "span">) {
     <>
       {filter?.text && (
         <p className="chips still" aria-label={t("filter.inforce")} role="group">
-          {parseFilter(filter.text, []).map((x) => <span key={x.start} className="tok" translate="no">{x.source}</span>)}
+          {parseFilter(filter.text, []).map((x) => <span key={x.start} className="tok"><Raw>{x.source}</Raw></span>)}
         </p>
       )}
       {span && !isCustom(span) && <p>{t("message.none.span", { span: t(`span.${span.span}.last`) })}</p>}

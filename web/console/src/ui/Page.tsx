@@ -1,13 +1,14 @@
 import { useEffect, useRef, type ReactNode } from "react";
 import { useText } from "../i18n";
 import type { LiveState } from "../api/live";
+import { visible } from "../lib/bidi";
 import { useKeys } from "../lib/keys";
 import { Link, navigate } from "../lib/router";
 
 export function PageHead({ title, live, children, sub }: { title: string; live?: ReactNode; sub?: ReactNode; children?: ReactNode }) {
   const heading = useRef<HTMLHeadingElement>(null);
   useEffect(() => {
-    document.title = `${title} · Posthorn`;
+    document.title = `${visible(title)} · Posthorn`;
   }, [title]);
   // A new screen is announced by its heading, unless something on it has taken the focus already.
   useEffect(() => {
@@ -16,7 +17,7 @@ export function PageHead({ title, live, children, sub }: { title: string; live?:
   }, []);
   return (
     <div className="ph">
-      <h1 tabIndex={-1} ref={heading}>{title}</h1>
+      <h1 tabIndex={-1} ref={heading} dir="auto">{visible(title)}</h1>
       {sub}
       {live}
       <span className="grow" />

@@ -2,6 +2,7 @@
 import { useEffect, useState, type ReactNode } from "react";
 import type { ApiError } from "../api/client";
 import { useText, type Text } from "../i18n";
+import { visible } from "../lib/bidi";
 import { copyText } from "../lib/clipboard";
 import { toast } from "../lib/toast";
 import { Icon } from "./Icon";
@@ -37,7 +38,7 @@ export function Empty({ icon = "okc", title, children }: { icon?: IconName; titl
 /** The sentence for people: what the server said, or what we know ourselves. */
 export function problemText(error: ApiError, t: Text): string {
   if (error.problem.code === "offline") return t("error.offline");
-  return error.problem.detail || error.problem.title || t("error.status", { status: error.status });
+  return visible(error.problem.detail || error.problem.title || t("error.status", { status: error.status }));
 }
 
 export function failed(error: unknown, t: Text): void {

@@ -1,5 +1,6 @@
 import { useEffect, useState } from "react";
 import { useText } from "../i18n";
+import { visible } from "../lib/bidi";
 import { dismiss, useToasts, type Toast } from "../lib/toast";
 import { Icon } from "./Icon";
 
@@ -17,7 +18,7 @@ function One({ toast }: { toast: Toast }) {
   return (
     <div className={`toast ${toast.bad ? "bad" : ""}`}>
       {toast.bad && <Icon name="alert" />}
-      <span translate={toast.bad ? "no" : undefined}>{toast.text}</span>
+      <span translate={toast.bad ? "no" : undefined} dir="auto">{visible(toast.text)}</span>
       {toast.undo && toast.until && (
         <button type="button" onClick={() => { dismiss(toast.id); toast.undo?.(); }}>
           {t("undo")} <Left until={toast.until} />

@@ -1,11 +1,12 @@
-import { useMemo } from "react";
+import { useMemo, useState } from "react";
 import { api } from "../../api/client";
 import type { AuditEntry } from "../../api/schema";
 import { useText, type Text } from "../../i18n";
 import { formatMoment, utcTitle } from "../../lib/format";
+import { useKeys } from "../../lib/keys";
 import { usePaged, type PageOf } from "../../lib/paged";
 import { messageAddress, sessionAddress, settingAddress } from "../../lib/places";
-import { Link, useParam } from "../../lib/router";
+import { Link, navigate, useParam } from "../../lib/router";
 import { toast } from "../../lib/toast";
 import { asText, useFilter, type FilterFields } from "../../lib/usefilter";
 import { Icon } from "../../ui/Icon";
@@ -25,7 +26,8 @@ function placeOf(object: string): string | undefined {
   if (kind === "setting") return settingAddress(name);
   if (kind === "alias" && name.includes("@")) return `/domains/${encodeURIComponent(name.slice(name.lastIndexOf("@") + 1))}`;
   if (kind === "queue") return "/status/queue";
-  if (kind === "module") return "/system/services";
+  if (kind === "module" || kind === "service") return "/system/services";
+  if (kind === "token") return "/system/tokens";
   // A look is recorded as the call that was made, with what it asked for.
   if ((kind === "session" || kind === "getTranscript") && /^[0-9a-f]{16}$/i.test(name)) return sessionAddress(name);
   // "getQueueMessageContent outgoing OSA88513"
@@ -48,6 +50,9 @@ export default function Audit() {
     idOf,
   );
   const { refresh } = list;
+  const [current, setCurrent] = useState<AuditEntry>();
+  const place = current && placeOf(current.object);
+  useKeys({ ...(place && { Enter: () => { navigate(place); }, o: () => { navigate(place); } }) });
   const columns = useMemo<Column<AuditEntry>[]>(() => {
     const revert = (e: AuditEntry) => {
       api.post("/audit/{id}/revert", { path: { id: e.id } }).then(
@@ -95,6 +100,7 @@ export default function Audit() {
       list={list}
       columns={columns}
       idOf={idOf}
+      onCurrent={setCurrent}
       state={{ filter: { text: filter.text, onReset: () => { setText(""); } }, nothing: { icon: "report", title: t("audit.empty") } }}
       foot={<span>{t("audit.foot")}</span>}
     />

@@ -5,7 +5,7 @@ import { useMe } from "../../app/me";
 import { useText, type Key } from "../../i18n";
 import { useEditor } from "../../lib/editor";
 import { formatBytes } from "../../lib/format";
-import { auditAddress, historyAddress, logAddress, traceAddress } from "../../lib/places";
+import { auditAddress, eventsAddress, historyAddress, logAddress, traceAddress } from "../../lib/places";
 import { useResource } from "../../lib/resource";
 import { Link, navigate } from "../../lib/router";
 import { toast } from "../../lib/toast";
@@ -14,8 +14,10 @@ import { CopyButton } from "../../ui/Copy";
 import { Dialog } from "../../ui/Dialog";
 import { Field } from "../../ui/Field";
 import { Icon } from "../../ui/Icon";
+import { Raw } from "../../ui/Raw";
 import { ErrorNote, failed } from "../../ui/States";
-import { AppPasswords } from "./AppPasswords";
+import { AppPasswords, ofAccount } from "./AppPasswords";
+import { Filters } from "./Filters";
 import { ObjectPage } from "./ObjectPage";
 import { Check, faultOf, generalFault, LinesField, newPassword, SizeField } from "./fields";
 
@@ -119,11 +121,12 @@ export default function Account({ params }: { params: Record<string, string> }) 
             <Link to={`/status/queue?q=${encodeURIComponent(`from:${address}`)}`}>{t("account.queue")}</Link>
             {may("messages:read") && <Link to={traceAddress("address", address)}>{t("account.messages")}</Link>}
             {may("sessions:read") && <Link to={historyAddress(`account:${address}`)}>{t("account.history")}</Link>}
+            {may("messages:read") && <Link to={eventsAddress("account", address)}>{t("nav.events")}</Link>}
             <Link to={logAddress("smtp", address)}>{t("account.logs")}</Link>
             {may("audit:read") && <Link to={auditAddress(`account ${address}`)}>{t("account.audit")}</Link>}
           </>
         }
-        below={<AppPasswords address={address} mayChange={mayChange} />}
+        below={<><Filters address={address} mayChange={mayChange} /><AppPasswords of={ofAccount(address)} mayChange={mayChange} /></>}
       >
         {v && (
           <>
@@ -154,7 +157,7 @@ export default function Account({ params }: { params: Record<string, string> }) 
       {dialog === "password" && <PasswordDialog address={address} onClose={() => { setDialog(undefined); }} />}
       {dialog === "delete" && (
         <ConfirmDialog title={t("account.delete.title")} word={address} verb={t("account.delete.verb")} onClose={() => { setDialog(undefined); }} onConfirm={remove}>
-          {t.rich("account.delete.text", { address: <b className="strong" translate="no">{address}</b>, n: usage.data?.messages ?? 0, size: formatBytes(usage.data?.used ?? 0, t.locale) })}
+          {t.rich("account.delete.text", { address: <b className="strong"><Raw>{address}</Raw></b>, n: usage.data?.messages ?? 0, size: formatBytes(usage.data?.used ?? 0, t.locale) })}
         </ConfirmDialog>
       )}
     </>

@@ -1,24 +1,45 @@
 import { useState } from "react";
 import { api } from "../../api/client";
+import type { AppPassword, AppPasswordShown } from "../../api/schema";
 import { useText } from "../../i18n";
 import { formatDateTime, utcTitle } from "../../lib/format";
 import { useResource } from "../../lib/resource";
 import { toast } from "../../lib/toast";
-import { CopyButton } from "../../ui/Copy";
-import { Dialog } from "../../ui/Dialog";
 import { Icon } from "../../ui/Icon";
 import { Raw } from "../../ui/Raw";
+import { Secret } from "../../ui/Secret";
 import { ErrorNote, failed, Skeleton } from "../../ui/States";
 
+/** Where app passwords are kept: those of an account, or one's own. */
+export interface AppPasswordsOf {
+  key: string;
+  list: (signal: AbortSignal) => Promise<{ items: readonly AppPassword[] }>;
+  create: (label: string) => Promise<AppPasswordShown>;
+  withdraw: (label: string) => Promise<unknown>;
+}
+export function ofAccount(account: string): AppPasswordsOf {
+  return {
+    key: `app passwords ${account}`,
+    list: (signal) => api.get("/accounts/{account}/app-passwords", { path: { account }, query: { limit: 2000 }, signal }),
+    create: (label) => api.post("/accounts/{account}/app-passwords", { path: { account }, body: { label } }),
+    withdraw: (label) => api.delete("/accounts/{account}/app-passwords/{label}", { path: { account, label } }),
+  };
+}
+export const myOwn: AppPasswordsOf = {
+  key: "own app passwords",
+  list: (signal) => api.get("/self/app-passwords", { query: { limit: 2000 }, signal }),
+  create: (label) => api.post("/self/app-passwords", { body: { label } }),
+  withdraw: (label) => api.delete("/self/app-passwords/{label}", { path: { label } }),
+};
+
 /** A password of one program: it can be withdrawn alone. */
-export function AppPasswords({ address, mayChange }: { address: string; mayChange: boolean }) {
+export function AppPasswords({ of, mayChange }: { of: AppPasswordsOf; mayChange: boolean }) {
   const t = useText();
-  const path = { account: address };
   const [label, setLabel] = useState("");
   const [shown, setShown] = useState<{ label: string; password: string }>();
-  const list = useResource(`app passwords ${address}`, (signal) => api.get("/accounts/{account}/app-passwords", { path, query: { limit: 2000 }, signal }));
+  const list = useResource(of.key, (signal) => of.list(signal));
   const create = () => {
-    api.post("/accounts/{account}/app-passwords", { path, body: { label: label.trim() } }).then(
+    of.create(label.trim()).then(
       (made) => {
         setShown(made);
         setLabel("");
@@ -28,7 +49,7 @@ export function AppPasswords({ address, mayChange }: { address: string; mayChang
     );
   };
   const withdraw = (name: string) => {
-    api.delete("/accounts/{account}/app-passwords/{label}", { path: { account: address, label: name } }).then(
+    of.withdraw(name).then(
       () => {
         toast(t("app.withdrawn", { label: name }));
         list.refresh();
@@ -60,15 +81,7 @@ export function AppPasswords({ address, mayChange }: { address: string; mayChang
           <button type="submit" className="btn" disabled={!label.trim()}><Icon name="plus" />{t("app.new")}</button>
         </form>
       )}
-      {shown && (
-        <Dialog title={t("app.shown", { label: shown.label })} onClose={() => { setShown(undefined); }} alert>
-          <div className="form">
-            <p>{t("app.once")}</p>
-            <div className="row"><div className="secret grow" translate="no">{shown.password}</div><CopyButton text={shown.password} label={t("account.password.copy")} /></div>
-            <div className="acts-row"><button type="button" className="btn pri" onClick={() => { setShown(undefined); }}>{t("app.noted")}</button></div>
-          </div>
-        </Dialog>
-      )}
+      {shown && <Secret title={t("app.shown", { label: shown.label })} text={t("app.once")} secret={shown.password} copy={t("account.password.copy")} onClose={() => { setShown(undefined); }} />}
     </section>
   );
 }

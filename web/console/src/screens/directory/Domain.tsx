@@ -11,6 +11,7 @@ import { toast } from "../../lib/toast";
 import { ConfirmDialog } from "../../ui/ConfirmDialog";
 import { Field } from "../../ui/Field";
 import { Icon } from "../../ui/Icon";
+import { Raw } from "../../ui/Raw";
 import { failed } from "../../ui/States";
 import { Aliases } from "./Aliases";
 import { ObjectPage } from "./ObjectPage";
@@ -102,7 +103,7 @@ export default function Domain({ params }: { params: Record<string, string> }) {
       </ObjectPage>
       {removing && (
         <ConfirmDialog title={t("domain.delete.title")} word={name} verb={t("domain.delete.verb", { n: count })} onClose={() => { setRemoving(false); }} onConfirm={remove}>
-          {t.rich("domain.delete.text", { domain: <b className="strong" translate="no">{name}</b>, n: count })}
+          {t.rich("domain.delete.text", { domain: <b className="strong"><Raw>{name}</Raw></b>, n: count })}
         </ConfirmDialog>
       )}
     </>

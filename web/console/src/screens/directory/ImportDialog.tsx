@@ -6,6 +6,7 @@ import { Badge } from "../../ui/Badge";
 import { Dialog } from "../../ui/Dialog";
 import { Field } from "../../ui/Field";
 import { Icon } from "../../ui/Icon";
+import { Raw } from "../../ui/Raw";
 import { ErrorNote } from "../../ui/States";
 
 function Progress({ id, onDone }: { id: string; onDone: () => void }) {
@@ -30,7 +31,7 @@ function Progress({ id, onDone }: { id: string; onDone: () => void }) {
       <div className="meter" role="progressbar" aria-label={t("import")} aria-valuemin={0} aria-valuemax={op.total} aria-valuenow={finished}><i style={{ width: `${op.total ? (finished / op.total) * 100 : 100}%` }} /></div>
       {op.failures.length > 0 && (
         <ul className="plain-list preview" tabIndex={0} aria-label={t("import.failures")}>
-          {op.failures.map((f) => <li key={f.id}><Icon name="alert" /><span translate="no">{f.id}: {f.detail}</span></li>)}
+          {op.failures.map((f) => <li key={f.id}><Icon name="alert" /><Raw>{`${f.id}: ${f.detail}`}</Raw></li>)}
         </ul>
       )}
       <p className="t3">{t("import.server")}</p>
@@ -85,8 +86,8 @@ export function ImportDialog({ onClose, onDone }: { onClose: () => void; onDone:
                     {preview.rows.map((r) => (
                       <tr key={r.line}>
                         <td className="num">{r.line}</td>
-                        <td translate="no">{r.address}</td>
-                        <td>{r.ok ? <Badge tone="ok" icon="check">{t("import.ok")}</Badge> : <span className="bad" translate="no">{r.detail}</span>}</td>
+                        <td><Raw>{r.address}</Raw></td>
+                        <td>{r.ok ? <Badge tone="ok" icon="check">{t("import.ok")}</Badge> : <Raw className="bad">{r.detail ?? ""}</Raw>}</td>
                       </tr>
                     ))}
                   </tbody>

@@ -1,13 +1,12 @@
-import { useVirtualizer } from "@tanstack/react-virtual";
-import { useCallback, useEffect, useMemo, useRef, useState } from "react";
+import { useCallback, useEffect, useMemo, useRef, useState, type KeyboardEvent } from "react";
 import { api } from "../../api/client";
 import type { LogLine } from "../../api/schema";
 import { useMay } from "../../app/me";
 import { useText } from "../../i18n";
 import { formatBytes } from "../../lib/format";
 import { useKeys } from "../../lib/keys";
-import { append, bodyOf, hitsIn, hue, refusalIn, tone } from "../../lib/loglines";
-import { ipAddress, ipText, sessionAddress } from "../../lib/places";
+import { append, bodyOf, hitsIn } from "../../lib/loglines";
+import { messageId, sessionAddress } from "../../lib/places";
 import { useResource } from "../../lib/resource";
 import { addressWith, Link, navigate, useParam } from "../../lib/router";
 import { toast } from "../../lib/toast";
@@ -17,9 +16,11 @@ import { LiveBadge, PageHead } from "../../ui/Page";
 import { ListState } from "../../ui/ListState";
 import { ErrorNote, failed } from "../../ui/States";
 import { TimeField } from "../../ui/TimeField";
-import { Code } from "../sessions/Code";
-import { Marked } from "./Marked";
+import { Around } from "./Around";
+import { Histogram } from "./Histogram";
 import { logLabel } from "./names";
+import { Rows, saveLines, useRows } from "./Rows";
+import { Thread } from "./Thread";
 
 const most = 10_000;
 const groups = [
@@ -33,30 +34,35 @@ function wordsOf(filter: string): string[] {
   return filter.split(";").map((w) => w.trim()).filter((w) => w && !w.startsWith("-"));
 }
 
-/** A line's text; the code of a refusal tells what it means. Another server's words are not looked up among ours. */
-function Body({ line, words, find }: { line: LogLine; words: readonly string[]; find: string }) {
-  const text = bodyOf(line);
-  const refusal = refusalIn(line);
-  if (!refusal) return <Marked text={text} words={words} find={find} />;
-  return (
-    <>
-      {refusal.before}
-      <Code code={refusal.code} reply={refusal.before ? refusal.code : text} tab={false} />
-      <Marked text={text.slice(refusal.before.length + 3)} words={words} find={find} />
-    </>
-  );
+/** Esc leaves a field for its lines: letters act again. */
+function leave(e: KeyboardEvent<HTMLInputElement>): void {
+  if (e.key !== "Escape") return;
+  e.preventDefault();
+  document.querySelector<HTMLElement>(".scroll")?.focus();
 }
 
 interface View {
   key: string;
+  /** Earlier lines that were read and are not kept here. */
+  dropped: number;
   lines: LogLine[];
   cursor: string | null;
   done: boolean;
 }
 
 export default function Logs({ params }: { params: Record<string, string> }) {
-  const t = useText();
   const service = params["service"] ?? "smtp";
+  const [q] = useParam("q");
+  const [date] = useParam("date");
+  const [around] = useParam("around");
+  const [thread] = useParam("thread");
+  if (thread) return <Thread key={`${thread} ${date}`} of={thread} date={date} />;
+  if (around) return <Around key={around} service={service} at={around} words={wordsOf(q)} />;
+  return <Lines service={service} />;
+}
+
+function Lines({ service }: { service: string }) {
+  const t = useText();
   const mayWrite = useMay("settings:write");
   const maySessions = useMay("sessions:read");
   const [q, setQ] = useParam("q");
@@ -68,8 +74,6 @@ export default function Logs({ params }: { params: Record<string, string> }) {
   const [text, setText] = useState(q);
   const [find, setFind] = useState("");
   const [hit, setHit] = useState(0);
-  const [current, setCurrent] = useState(-1);
-  const scroll = useRef<HTMLDivElement>(null);
   const filterInput = useRef<HTMLInputElement>(null);
   const findInput = useRef<HTMLInputElement>(null);
   const logs = useResource("logs", (signal) => api.get("/logs", { query: { limit: 100 }, signal }), 60);
@@ -94,10 +98,10 @@ export default function Logs({ params }: { params: Record<string, string> }) {
   const [today, setToday] = useState({ day: "", turn: 0 });
   if (newest && newest !== today.day) setToday({ day: newest, turn: today.day ? today.turn + 1 : 0 });
   const key = `lines ${service} ${JSON.stringify(query)} ${today.turn}`;
-  const [view, setView] = useState<View>({ key: "", lines: [], cursor: null, done: false });
+  const [view, setView] = useState<View>({ key: "", dropped: 0, lines: [], cursor: null, done: false });
   const page = useResource(key, (signal) => api.get("/logs/{service}/lines", { path: { service }, query: { ...query, limit: 2000 }, signal }));
   useEffect(() => {
-    if (page.data) setView({ key, lines: page.data.items, cursor: page.data.next_cursor, done: page.data.next_cursor === null });
+    if (page.data) setView({ key, dropped: 0, lines: page.data.items, cursor: page.data.next_cursor, done: page.data.next_cursor === null });
   }, [page.data, key]);
   const lines = view.key === key ? view.lines : [];
   const cursor = view.key === key ? view.cursor : null;
@@ -107,7 +111,7 @@ export default function Logs({ params }: { params: Record<string, string> }) {
     busy.current = true;
     try {
       const next = await api.get("/logs/{service}/lines", { path: { service }, query: { ...query, limit: 2000, cursor } });
-      setView((v) => (v.key === key ? { ...v, lines: [...v.lines, ...next.items].slice(-most), cursor: next.next_cursor, done: next.next_cursor === null } : v));
+      setView((v) => (v.key === key ? { ...v, dropped: v.dropped + Math.max(0, v.lines.length + next.items.length - most), lines: [...v.lines, ...next.items].slice(-most), cursor: next.next_cursor, done: next.next_cursor === null } : v));
     } catch (e) {
       failed(e, t);
     }
@@ -134,7 +138,8 @@ export default function Logs({ params }: { params: Record<string, string> }) {
     };
   }, [live, view, key, lastTime, query, service]);
 
-  const virtualizer = useVirtualizer({ count: lines.length, getScrollElement: () => scroll.current, estimateSize: () => 24, overscan: 30 });
+  const rows = useRows(lines);
+  const { virtualizer, current, setCurrent, move } = rows;
   useEffect(() => {
     if (live && lines.length) virtualizer.scrollToIndex(lines.length - 1);
   }, [live, lines.length, virtualizer]);
@@ -152,6 +157,12 @@ export default function Logs({ params }: { params: Record<string, string> }) {
   const onlyThread = (session: string | null) => {
     if (session) setQ(session, false);
   };
+  const everywhere = (what: string | null) => {
+    if (what) navigate(addressWith({ thread: what, ...(day !== newest && { date: day }) }));
+  };
+  const aroundOf = (line: LogLine | undefined) => {
+    if (line) navigate(addressWith({ around: line.at }));
+  };
   // Four digits name a session; of an earlier day, the one of that day.
   const thread = maySessions ? (/^[0-9A-F]{4}$/.exec(q.trim())?.[0] ?? "") : "";
   const threadAddress = day === newest ? sessionAddress(thread) : `/status/sessions/history?q=${thread}&from=${new Date(`${day}T00:00:00`).toISOString()}&to=${new Date(`${day}T23:59:59`).toISOString()}`;
@@ -162,29 +173,36 @@ export default function Logs({ params }: { params: Record<string, string> }) {
     n: () => { goHit(1); },
     N: () => { goHit(-1); },
     t: () => { onlyThread(lines[current]?.session ?? null); },
+    T: () => { everywhere(lines[current]?.session ?? null); },
+    ...(lines[current] && { Enter: () => { aroundOf(lines[current]); } }),
     ...(thread && { o: () => { navigate(threadAddress); } }),
     f: () => { setLive(!live); },
     ".": () => { setLive(!live); },
     r: page.refresh,
-    j: () => { setCurrent((c) => Math.min(lines.length - 1, c + 1)); },
-    k: () => { setCurrent((c) => Math.max(0, c - 1)); },
+    j: () => { move(1); },
+    k: () => { move(-1); },
   });
 
+  const left = view.dropped > 0 || cursor !== null;
   const save = (kind: "txt" | "ndjson") => {
     const name = `posthorn-${service}-${day}.${kind}`;
-    if (kind === "txt") download(name, "text/plain", lines.map((l) => (l.time ? `${(l.source ?? "").padEnd(15)} [${l.session ?? ""}] ${l.time} ${l.text}` : l.text)).join("\n") + "\n");
+    if (kind === "txt") saveLines(name, lines);
     else download(name, "application/x-ndjson", lines.map((l) => JSON.stringify(l)).join("\n") + "\n");
+    toast(t(left ? "logs.saved.part" : "logs.saved", { n: lines.length }));
   };
   const raise = () => {
     const setting = log?.setting;
     if (!setting) return;
-    api.patch("/settings/{name}", { path: { name: setting }, body: { value: "debug" } }).then(
-      () => {
-        toast(t("service.levelset", { service: logLabel(service, t), level: t("level.debug") }));
-        logs.refresh();
-      },
-      (e: unknown) => { failed(e, t); },
-    );
+    const set = (value: string, undo?: () => void) => {
+      api.patch("/settings/{name}", { path: { name: setting }, body: { value } }).then(
+        () => {
+          toast(t("service.levelset", { service: logLabel(service, t), level: t(`level.${value as Levels}`) }), { seconds: 10, ...(undo && { undo }) });
+          logs.refresh();
+        },
+        (e: unknown) => { failed(e, t); },
+      );
+    };
+    set("debug", () => { set(log.level); });
   };
   const low = log && (log.level === "none" || log.level === "summary");
   const bytes = lines.reduce((n, l) => n + l.text.length + 32, 0);
@@ -221,19 +239,21 @@ export default function Logs({ params }: { params: Record<string, string> }) {
         <TimeField label={t("logs.to")} value={to} onChange={setTo} />
         <label className="field q">
           <Icon name="filter" />
-          <input ref={filterInput} value={text} onChange={(e) => { setText(e.target.value); }} placeholder={t("logs.filter.hint")} aria-label={t("logs.filter")} autoComplete="off" spellCheck={false} />
+          <input ref={filterInput} value={text} onChange={(e) => { setText(e.target.value); }} onKeyDown={leave} placeholder={t("logs.filter.hint")} aria-label={t("logs.filter")} autoComplete="off" spellCheck={false} />
           {text && <button type="button" className="ib sm" aria-label={t("filter.reset")} onClick={() => { setText(""); setQ(""); }}><Icon name="x" small /></button>}
         </label>
       </div>
       <div className="bar line">
         <span className="t2 num" role="status">{view.done || !cursor ? t("logs.count", { n: lines.length }) : t("logs.searching", { n: lines.length })}</span>
+        {left && !cursor && <span className="t3">{t("logs.dropped", { n: view.dropped })}</span>}
+        {(thread || messageId.test(q.trim())) && <button type="button" className="btn sm" onClick={() => { everywhere(q.trim()); }}><Icon name="analyzer" small />{t("logs.everywhere")}</button>}
         {thread && <Link className="btn sm" to={threadAddress}><Icon name="sessions" small />{t.rich("logs.session", { id: <span className="mono" translate="no">{thread}</span> })}</Link>}
         <span className="grow" />
         <label className="row deskonly"><input type="checkbox" checked={wrap !== ""} onChange={(e) => { setWrap(e.target.checked ? "1" : ""); }} /> {t("logs.wrap")}</label>
         <span className="findbar deskonly">
           <label className="field">
             <Icon name="search" small />
-            <input ref={findInput} value={find} size={14} onChange={(e) => { setFind(e.target.value); setHit(-1); }} onKeyDown={(e) => { if (e.key === "Enter") goHit(e.shiftKey ? -1 : 1); }} aria-label={t("logs.find")} placeholder={t("logs.find")} />
+            <input ref={findInput} value={find} size={14} onChange={(e) => { setFind(e.target.value); setHit(-1); }} onKeyDown={(e) => { if (e.key === "Enter") goHit(e.shiftKey ? -1 : 1); else leave(e); }} aria-label={t("logs.find")} placeholder={t("logs.find")} />
             {find && <span className="t3 num">{t("logs.hit", { n: hits.length ? Math.max(0, hit) + 1 : 0, of: hits.length })}</span>}
           </label>
           <button type="button" className="ib sm" aria-label={t("logs.previoushit")} disabled={!hits.length} onClick={() => { goHit(-1); }}><Icon name="up" /></button>
@@ -246,7 +266,8 @@ export default function Logs({ params }: { params: Record<string, string> }) {
         </div>
       )}
       {page.error && page.data && <div className="page-note"><ErrorNote error={page.error} retryAt={page.retryAt} onRetry={page.refresh} /></div>}
-      <div className="scroll" ref={scroll} tabIndex={0} role="region" aria-label={t("logs.lines")} onScroll={(e) => { const x = e.currentTarget; if (x.scrollHeight - x.scrollTop - x.clientHeight < 800) void more(); }}>
+      {view.done && <Histogram lines={lines} onSpan={(a, z) => { navigate(addressWith({ from: a, to: z })); }} />}
+      <Rows rows={rows} wrap={wrap !== ""} words={words} find={find} label={t("logs.lines")} onThread={(l) => { onlyThread(l.session); }} onAround={aroundOf} onEnd={() => void more()}>
         <ListState
           list={{ items: page.data && (lines.length > 0 || view.key === key) ? lines : undefined, loading: page.loading, error: page.error, retryAt: page.retryAt, refresh: page.refresh }}
           searching={!!cursor}
@@ -254,26 +275,11 @@ export default function Logs({ params }: { params: Record<string, string> }) {
           nothing={{ icon: "logs", title: t("logs.nothing") }}
           {...(log?.setting && { off: { setting: log.setting, title: t("logs.off"), off: "none", on: "debug" } })}
         />
-        <div className={`lg-l ${wrap ? "wrapped" : ""}`} style={{ height: lines.length ? virtualizer.getTotalSize() + 24 : 0, position: "relative" }}>
-          {virtualizer.getVirtualItems().map((item) => {
-            const l = lines[item.index];
-            if (!l) return null;
-            return (
-              <div key={item.key} data-index={item.index} ref={virtualizer.measureElement} className={`ln ${l.kind === "summary" ? "sum" : l.kind} ${tone(l)} ${hue(l.session ?? "")} ${item.index === current ? "cur" : ""}`} style={{ position: "absolute", top: 0, left: 0, right: 0, transform: `translateY(${item.start}px)` }} onClick={() => { setCurrent(item.index); }}>
-                <span className="tm" translate="no">{l.time}</span>
-                {l.session ? <button type="button" className="thr" title={t("logs.thread")} translate="no" onClick={() => { onlyThread(l.session); }}>{l.session}</button> : <span />}
-                <span className="ip" translate="no">{l.source && maySessions && ipText.test(l.source) ? <Link to={ipAddress(l.source)} tabIndex={-1}>{l.source}</Link> : l.source}</span>
-                <span className="ar" aria-hidden="true" translate="no">{l.kind === "in" ? "<<<" : l.kind === "out" ? ">>>" : ""}</span>
-                <span className="tx" translate="no" dir="auto"><Body line={l} words={words} find={find} /></span>
-              </div>
-            );
-          })}
-        </div>
-      </div>
+      </Rows>
       <div className="foot">
         <span>{t("logs.foot", { log: logLabel(service, t), day, n: lines.length, size: formatBytes(bytes, t.locale) })}</span>
         <span className="grow" />
-        <span className="deskonly"><kbd>n</kbd> <kbd>N</kbd> {t("logs.hits")} &nbsp; <kbd>t</kbd> {t("logs.thread")} &nbsp; <kbd>f</kbd> {t("logs.follow")}</span>
+        <span className="deskonly"><kbd>n</kbd> <kbd>N</kbd> {t("logs.hits")} &nbsp; <kbd>↵</kbd> {t("logs.around")} &nbsp; <kbd>t</kbd> {t("logs.thread")} &nbsp; <kbd>f</kbd> {t("logs.follow")}</span>
       </div>
     </>
   );

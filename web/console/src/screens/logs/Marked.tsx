@@ -1,5 +1,6 @@
 import { Fragment, type ReactNode } from "react";
 import { useMay } from "../../app/me";
+import { visible } from "../../lib/bidi";
 import { hitsIn } from "../../lib/loglines";
 import { messageAddress, traceAddress } from "../../lib/places";
 import { Link } from "../../lib/router";
@@ -12,12 +13,12 @@ function marked(text: string, words: readonly string[], find: string): ReactNode
   const hits = hitsIn(text, find ? [find, ...words] : words);
   let at = 0;
   for (const [a, b] of hits) {
-    out.push(text.slice(at, a));
+    out.push(visible(text.slice(at, a)));
     const found = find && text.slice(a, b).toLowerCase() === find.toLowerCase();
-    out.push(<mark key={a} className={found ? "hit" : undefined}>{text.slice(a, b)}</mark>);
+    out.push(<mark key={a} className={found ? "hit" : undefined}>{visible(text.slice(a, b))}</mark>);
     at = b;
   }
-  out.push(text.slice(at));
+  out.push(visible(text.slice(at)));
   return out;
 }
 

@@ -2,6 +2,7 @@
 import { useState, type ReactNode } from "react";
 import { useMay } from "../../app/me";
 import { useText } from "../../i18n";
+import { visible } from "../../lib/bidi";
 import { formatDate, formatTime, utcTitle } from "../../lib/format";
 import { Link } from "../../lib/router";
 import { messageAddress, sessionAddress, traceAddress } from "../../lib/places";
@@ -30,7 +31,7 @@ function targetsOf(e: TimelineEvent, own: string | null): [string, string][] {
 }
 
 function Sentence({ event, own }: { event: TimelineEvent; own: string | null }): ReactNode {
-  return <span translate="no" lang="en" dir="auto">{linkParts(event.sentence, targetsOf(event, own)).map((p, i) => (typeof p === "string" ? p : <Link key={i} to={p.to}>{p.text}</Link>))}</span>;
+  return <span translate="no" lang="en" dir="auto">{linkParts(event.sentence, targetsOf(event, own)).map((p, i) => (typeof p === "string" ? visible(p) : <Link key={i} to={p.to}>{visible(p.text)}</Link>))}</span>;
 }
 
 /** The record as it is kept: for who wants to know exactly. */
@@ -46,7 +47,7 @@ function Record({ event }: { event: TimelineEvent }) {
           <dt>event</dt><dd>{event.name}</dd>
           <dt>module</dt><dd>{event.module}</dd>
           {event.session && <><dt>session</dt><dd>{event.session}</dd></>}
-          {Object.entries(event.fields).map(([k, v]) => [<dt key={k}>{k}</dt>, <dd key={`${k}=`} dir="auto">{typeof v === "object" ? JSON.stringify(v) : String(v)}</dd>])}
+          {Object.entries(event.fields).map(([k, v]) => [<dt key={k}>{k}</dt>, <dd key={`${k}=`}><Raw>{typeof v === "object" ? JSON.stringify(v) : String(v)}</Raw></dd>])}
         </dl>
       )}
     </details>

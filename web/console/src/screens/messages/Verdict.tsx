@@ -4,7 +4,7 @@ import { useText } from "../../i18n";
 import { useNow } from "../../lib/clock";
 import { formatDuration, formatMoment, utcTitle } from "../../lib/format";
 import { Link } from "../../lib/router";
-import { hostAddress, settingAddress } from "../../lib/places";
+import { eventsAddress, hostAddress, settingAddress } from "../../lib/places";
 import { Icon } from "../../ui/Icon";
 import type { IconName } from "../../ui/icons";
 import { Raw } from "../../ui/Raw";
@@ -50,7 +50,7 @@ function Call({ status, head, cause, line, remedy, setting, next, children }: {
       <div className="grow">
         <p className="strong">{head}</p>
         {cause && <p translate="no" lang="en">{cause}</p>}
-        {line && <p className="mono decisive" translate="no" dir="auto">{line}</p>}
+        {line && <p className="decisive"><Raw mono>{line}</Raw></p>}
         {next && <p title={utcTitle(next)}>{left > 0 ? t("message.next", { at: formatMoment(next, t.locale), in: formatDuration(left, t) }) : t("message.next.now")}</p>}
         {remedy && <p translate="no" lang="en">{remedy}</p>}
         {(setting || children) && <div className="row wrap verdict-acts">{setting && <SettingLink name={setting} />}{children}</div>}
@@ -69,13 +69,14 @@ export function Verdict({ message }: { message: MessageDetail }) {
   return (
     <section className="verdicts" aria-label={t("message.verdict")}>
       <Call status={v.status} head={<span translate="no" lang="en">{v.text}</span>} cause={v.cause} line={v.line} remedy={v.remedy} setting={v.setting} next={v.next_try_at}>
+        {v.status === "refused" && message.peer && !message.peer.includes("*") && <Link className="btn sm" to={eventsAddress("ip", message.peer)}><Icon name="bell" small />{t("event.ofaddress")}</Link>}
         {mayQueue && host && <><Link className="btn sm" to={`/status/queue?q=${encodeURIComponent(`host:${host}`)}`}><Icon name="queue" small />{t("message.samehost")}</Link><Link className="btn sm" to={hostAddress(host)}><Icon name="globe" small /><Raw>{host}</Raw></Link></>}
       </Call>
       {others.map((o) => (
         <Call
           key={o.answer + o.status}
           status={o.status}
-          head={t.rich("message.trouble", { recipient: <span translate="no">{o.recipients[0] ?? ""}</span>, more: o.recipients.length - 1 })}
+          head={t.rich("message.trouble", { recipient: <Raw>{o.recipients[0] ?? ""}</Raw>, more: o.recipients.length - 1 })}
           cause={o.cause}
           line={o.answer}
           remedy={o.remedy}

@@ -4,7 +4,7 @@ import { api } from "../../api/client";
 import { useMay } from "../../app/me";
 import { useText } from "../../i18n";
 import { useKeys } from "../../lib/keys";
-import { historyAddress, logAddress, traceAddress } from "../../lib/places";
+import { eventsAddress, historyAddress, logAddress, traceAddress } from "../../lib/places";
 import { useResource } from "../../lib/resource";
 import { Link } from "../../lib/router";
 import { toast } from "../../lib/toast";
@@ -15,7 +15,7 @@ import { PageHead } from "../../ui/Page";
 import { Raw } from "../../ui/Raw";
 import { failed } from "../../ui/States";
 import { Part } from "./Part";
-import { messageRow, sessionRow } from "./rows";
+import { eventRow, messageRow, sessionRow } from "./rows";
 
 const rows = 8;
 const every = 5;
@@ -34,8 +34,10 @@ export default function Ip({ params }: { params: Record<string, string> }) {
   }, every);
   const ended = useResource(`ip ended ${ip}`, (signal) => api.get("/sessions", { query: { state: "history", peer: ip, from: "7d", limit: rows }, signal }), 3 * every);
   const messages = useResource(mayMessages ? `ip messages ${ip}` : "", (signal) => api.get("/messages", { query: { ip, from: "7d", limit: rows }, signal }), 3 * every);
+  // What went wrong with it: failed logins, refusals, broken handshakes.
+  const events = useResource(mayMessages ? `ip events ${ip}` : "", (signal) => api.get("/event-log", { query: { peer: ip, severity: "notice", from: "7d", limit: rows }, signal }), 3 * every);
   const n = active.data?.items.length ?? 0;
-  const refresh = () => { for (const r of [active, ended, messages]) r.refresh(); };
+  const refresh = () => { for (const r of [active, ended, messages, events]) r.refresh(); };
   useKeys({ r: refresh });
   const end = () => {
     api.post("/sessions/actions", { body: { action: "end", filter: { peer: ip } } }).then(
@@ -58,6 +60,7 @@ export default function Ip({ params }: { params: Record<string, string> }) {
       </div>
       <div className="scroll" tabIndex={0} role="region" aria-label={t("ip.title", { ip })}>
         <div className="pad grid">
+          {mayMessages && <Part title={t("ip.events")} all={eventsAddress("ip", ip)} list={events} empty={t("ip.events.none")} row={(e) => eventRow(e, t)} />}
           <Part title={t("ip.active", { n })} all={`/status/sessions?q=${encodeURIComponent(`ip:${ip}`)}`} list={shown} empty={t("ip.active.none")} row={(s) => sessionRow(s, t, mayDirectory)} />
           <Part title={t("ip.ended")} all={historyAddress(`ip:${ip}`)} list={ended} empty={t("ip.ended.none")} row={(s) => sessionRow(s, t, mayDirectory)} />
           {mayMessages && <Part title={t("ip.messages")} all={traceAddress("ip", ip)} list={messages} empty={t("ip.messages.none")} row={(m) => messageRow(m, t)} />}
@@ -65,7 +68,7 @@ export default function Ip({ params }: { params: Record<string, string> }) {
       </div>
       {ending && (
         <ConfirmDialog title={t("sessions.endall")} verb={t("sessions.endall")} onClose={() => { setEnding(false); }} onConfirm={end}>
-          {t.rich("sessions.endall.text", { n, of: <b className="strong" translate="no">{ip}</b> })}
+          {t.rich("sessions.endall.text", { n, of: <b className="strong"><Raw>{ip}</Raw></b> })}
         </ConfirmDialog>
       )}
     </>

@@ -1,5 +1,6 @@
 import { api } from "../../api/client";
 import { useText } from "../../i18n";
+import { visible } from "../../lib/bidi";
 import { useResource } from "../../lib/resource";
 import { Dialog } from "../../ui/Dialog";
 import { ErrorNote, Skeleton } from "../../ui/States";
@@ -14,7 +15,7 @@ export function Content({ id, onClose }: { id: string; onClose: () => void }) {
       <div className="form">
         <p className="t3">{t("queue.content.audited")}</p>
         {r.error && <ErrorNote error={r.error} onRetry={r.refresh} />}
-        {r.data ? <pre className="tr message-text" translate="no" tabIndex={0} aria-label={t("queue.content", { id })}>{text}</pre> : !r.error && <Skeleton rows={6} />}
+        {r.data ? <pre className="tr message-text" translate="no" tabIndex={0} aria-label={t("queue.content", { id })}>{visible(text)}</pre> : !r.error && <Skeleton rows={6} />}
       </div>
     </Dialog>
   );

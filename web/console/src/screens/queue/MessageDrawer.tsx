@@ -56,8 +56,8 @@ export function MessageDrawer({ id, known, onClose, onAct }: {
           <div className={`call ${m.state === "overdue" ? "bad" : m.state === "waiting" ? "warn" : ""}`}>
             <Icon name={m.state === "sending" ? "send" : "clock"} />
             <div className="grow">
-              <p>{t.rich(`queue.verdict.${m.state}`, { recipient: <b className="strong" translate="no">{m.recipient}</b>, n: m.attempts, next: nextTry(m, t, now) })}</p>
-              {m.answer && <p className="mono" translate="no">{m.answer}</p>}
+              <p>{t.rich(`queue.verdict.${m.state}`, { recipient: <b className="strong"><Raw>{m.recipient}</Raw></b>, n: m.attempts, next: nextTry(m, t, now) })}</p>
+              {m.answer && <p><Raw mono>{m.answer}</Raw></p>}
             </div>
           </div>
           <h3 className="s">{t("details")}</h3>

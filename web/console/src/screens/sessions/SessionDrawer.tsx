@@ -13,7 +13,7 @@ import { Icon } from "../../ui/Icon";
 import { MenuButton } from "../../ui/MenuButton";
 import { Raw } from "../../ui/Raw";
 import { Empty, ErrorNote, failed, Skeleton } from "../../ui/States";
-import { serviceNames, SessionMark } from "./columns";
+import { callerOf, serviceNames, SessionMark } from "./columns";
 import { SessionFacts, SessionLinks } from "./facts";
 import { logOf } from "./names";
 import { Following, Transcript, TranscriptTools } from "./Transcript";
@@ -99,12 +99,12 @@ export function SessionDrawer({ id, known, onClose, onEnd, onChanged, held = fal
       {ended && onEnd && <p className="pad strong row" role="status"><Icon name="stop" />{t("sessions.over")}</p>}
       {gone && !known && <Empty icon="sessions" title={t("sessions.gone")} />}
       {r.error && !gone && <div className="pad"><ErrorNote error={r.error} retryAt={r.retryAt} onRetry={r.refresh} /></div>}
-      {tab === "transcript" && !(gone && !known) && <Transcript state={state} held={held} onRetry={retry} />}
+      {tab === "transcript" && !(gone && !known) && <Transcript state={state} held={held} peer={callerOf(s)} onRetry={retry} />}
       {tab === "details" && s && <div className="pad"><SessionFacts session={s} /></div>}
       {!s && !r.error && tab === "details" && <Skeleton rows={6} />}
       {all && (
         <ConfirmDialog title={t("sessions.endall")} verb={t("sessions.endall")} onClose={() => { setAll(undefined); }} onConfirm={() => { endAll(all.field, all.value); }}>
-          {t.rich("sessions.endall.text", { n: all.n, of: <b className="strong" translate="no">{all.value}</b> })}
+          {t.rich("sessions.endall.text", { n: all.n, of: <b className="strong"><Raw>{all.value}</Raw></b> })}
         </ConfirmDialog>
       )}
     </Drawer>

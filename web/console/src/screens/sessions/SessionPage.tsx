@@ -12,18 +12,18 @@ import { Icon } from "../../ui/Icon";
 import { PageHead } from "../../ui/Page";
 import { Raw } from "../../ui/Raw";
 import { Empty, ErrorNote, failed, Skeleton } from "../../ui/States";
-import { serviceNames, SessionMark } from "./columns";
+import { callerOf, serviceNames, SessionMark } from "./columns";
 import { SessionFacts, SessionLinks } from "./facts";
 import { logOf } from "./names";
 import { Following, Transcript, TranscriptTools } from "./Transcript";
 import { useTranscript } from "./usetranscript";
 
-function Whole({ id, held, tools }: { id: string; held: boolean; tools: string }) {
+function Whole({ id, held, tools, peer }: { id: string; held: boolean; tools: string; peer: string }) {
   const { state, retry } = useTranscript(id, held);
   return (
     <>
       <div className="row transcript-head"><Following state={state} held={held} /><span className="grow" /><TranscriptTools id={tools} lines={state.lines} /></div>
-      <Transcript state={state} held={held} onRetry={retry} />
+      <Transcript state={state} held={held} peer={peer} onRetry={retry} />
     </>
   );
 }
@@ -75,7 +75,7 @@ export default function SessionPage({ params }: { params: Record<string, string>
           {!s && !r.error && <Skeleton />}
           {s && (
             <div className="mg">
-              <section className="mg-l card-tr" aria-label={t("transcript")}><Whole id={s.id} held={held} tools={s.log_id} /></section>
+              <section className="mg-l card-tr" aria-label={t("transcript")}><Whole id={s.id} held={held} tools={s.log_id} peer={callerOf(s)} /></section>
               <aside aria-label={t("details")}><section className="fact"><h2>{t("details")}</h2><SessionFacts session={s} /></section></aside>
             </div>
           )}

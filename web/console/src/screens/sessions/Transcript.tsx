@@ -15,12 +15,12 @@ import type { TranscriptState } from "./usetranscript";
 
 const arrows = { in: "<<<", out: ">>>", sum: "***", sys: "·" } as const;
 
-function Text({ line }: { line: TranscriptLine }) {
+function Text({ line, peer }: { line: TranscriptLine; peer: string }) {
   const text = bare(line);
   const code = codeOf(line);
   return (
     <span className="tx" translate="no" dir="auto">
-      {code ? <><Code code={code} reply={text} /><Marked text={text.slice(3)} words={[]} find="" tab /></> : <Marked text={text} words={[]} find="" tab />}
+      {code ? <><Code code={code} reply={text} peer={peer} /><Marked text={text.slice(3)} words={[]} find="" tab /></> : <Marked text={text} words={[]} find="" tab />}
     </span>
   );
 }
@@ -37,7 +37,7 @@ export function TranscriptTools({ id, lines }: { id: string; lines: readonly Tra
 }
 
 /** What was said. A living session is followed while its end is in view; scrolling back stops that, as reading is calm. */
-export function Transcript({ state, held, onRetry }: { state: TranscriptState; held: boolean; onRetry: () => void }) {
+export function Transcript({ state, held, peer = "", onRetry }: { state: TranscriptState; held: boolean; /** Of a session that came to us. */ peer?: string; onRetry: () => void }) {
   const t = useText();
   const now = useNow();
   const box = useRef<HTMLDivElement>(null);
@@ -73,7 +73,7 @@ export function Transcript({ state, held, onRetry }: { state: TranscriptState; h
                 <time className="tm" translate="no" dateTime={line.time} title={utcTitle(line.time)}>{formatTime(line.time, t.locale)}</time>
                 <span className="ar" aria-hidden="true" translate="no">{arrows[look]}</span>
                 <span className="sr">{look === "in" ? t("transcript.in") : look === "out" ? t("transcript.out") : ""}</span>
-                <Text line={line} />
+                <Text line={line} peer={peer} />
               </div>,
             ];
           })}

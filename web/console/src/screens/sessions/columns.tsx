@@ -28,6 +28,11 @@ export function OutcomeBadge({ outcome, t }: { outcome: Session["outcome"]; t: T
   return <Badge tone={look.tone} icon={look.icon}>{t(`outcome.${outcome ?? "unknown"}`)}</Badge>;
 }
 
+/** Who called us; nobody when we called, or when the address is not whole. */
+export function callerOf(s: Pick<Session, "direction" | "peer"> | undefined): string {
+  return s?.direction === "in" && !s.peer.includes("*") ? s.peer : "";
+}
+
 export const serviceNames: Readonly<Record<string, string>> = {
   smtp: "SMTP",
   submission: "Submission",

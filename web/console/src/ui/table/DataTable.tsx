@@ -4,6 +4,7 @@ import { useTable } from "@tanstack/react-table";
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { useEffect, useMemo, useRef, useState, type MouseEvent, type ReactNode } from "react";
 import { useText } from "../../i18n";
+import { visible as written } from "../../lib/bidi";
 import { useKeys } from "../../lib/keys";
 import { Icon } from "../Icon";
 import { features, useLayout, type Column, type TableColumn } from "./columns";
@@ -210,7 +211,7 @@ export function DataTable<T extends object>(props: DataTableProps<T>) {
                   const c = specs.get(cell.column.id);
                   if (!c) return null;
                   return (
-                    <td key={c.id} role="cell" data-m={c.phone} className={`${c.right ? "r" : ""} ${c.give ?? ""} ${c.className ?? ""}`} title={c.title?.(row.original)}>
+                    <td key={c.id} role="cell" data-m={c.phone} className={`${c.right ? "r" : ""} ${c.give ?? ""} ${c.className ?? ""}`} title={c.title && written(c.title(row.original))}>
                       {c.cell(row.original)}
                     </td>
                   );

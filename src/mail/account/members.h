@@ -1,0 +1,24 @@
+/* Members of lists and groups: addresses, ours or elsewhere. Any thread. */
+#pragma once
+
+#include "mail/account/account.h"
+
+enum account_kind { KIND_USER, KIND_LIST, KIND_GROUP };
+enum account_kind account_kind(const struct account *acc);
+
+/* add, remove: addresses with ; , or line ends between them; what follows # in a line is left out;
+ * NULL = none. replace: only those of add are left. E_CONFLICT: the account has no members. */
+struct member_change {
+    const char *add, *remove;
+    bool replace;
+};
+int account_members_change(struct accounts *a, const char *admin, struct sv address,
+                           const struct member_change *c, struct errinfo *ei);
+/* In order of their addresses. account_id: of an enabled account of ours, else 0. */
+int account_members_each(struct accounts *a, int64_t account_id,
+                         bool (*fn)(struct sv address, int64_t account_id, void *arg), void *arg,
+                         struct errinfo *ei);
+/* 1 = whoever sends from this address, or has logged in as auth ("" = nobody), may post; 0 = not.
+ */
+int account_may_post(struct accounts *a, const struct account *list, struct sv sender,
+                     struct sv auth, struct errinfo *ei);

@@ -1,0 +1,265 @@
+/* Mailing lists (RFC 2369, RFC 2919) and groups.
+ *
+ * All members get one message: one file serves all mailboxes here. Its key comes from that of the
+ * message to the list, so that a delivery that is repeated after a crash makes the same one: the
+ * queue has it still, or the mailboxes know it. */
+#include "mail/deliver/list.h"
+
+#include "base/clock.h"
+#include "base/hash.h"
+#include "mail/account/members.h"
+#include "mail/deliver/send.h"
+#include "proto/mime.h"
+
+struct expansion {
+    struct deliver *d;
+    const struct message *m;
+    struct rcpt *r;
+    const struct account *acc;
+    struct message *to;
+    struct content_view content;
+    struct map *seen;
+    struct sv *others; /* members that are no accounts: resolved when the database is free */
+    size_t n_others;
+    int error;
+};
+
+/* --- members --- */
+
+static void add(struct expansion *x, struct sv address, enum rcpt_kind kind, int64_t account_id)
+{
+    if (map_put(x->seen, address, x))
+        return;
+    struct rcpt *r = message_add_rcpt(x->to, address, kind);
+    r->account_id = account_id;
+    if (kind == RCPT_REMOTE)
+        message_set(&r->original, sv_c(x->acc->address));
+}
+
+static bool take_member(struct sv address, int64_t account_id, void *arg)
+{
+    struct expansion *x = arg;
+    if (account_id == x->acc->id)
+        return true;
+    if (account_id) {
+        add(x, address, RCPT_LOCAL, account_id);
+        return true;
+    }
+    x->others = xrealloc(x->others, (x->n_others + 1) * sizeof(*x->others));
+    x->others[x->n_others++] = sv_n(sv_dup(address), address.n);
+    return true;
+}
+
+static int add_other(struct expansion *x, struct sv address, struct errinfo *ei)
+{
+    struct resolved to = { 0 };
+    int r = account_resolve(x->d->accounts, address, &to, ei);
+    if (r >= 0 && to.kind == RESOLVE_REMOTE)
+        add(x, address, RCPT_REMOTE, 0);
+    for (size_t i = 0; r >= 0 && i < to.n; i++)
+        if (to.accounts[i]->id != x->acc->id)
+            add(x, sv_c(to.accounts[i]->address), RCPT_LOCAL, to.accounts[i]->id);
+    for (size_t i = 0; r >= 0 && i < to.n_forward; i++)
+        add(x, sv_c(to.forward[i]), RCPT_REMOTE, 0);
+    if (r == E_PARSE || (r >= 0 && (to.kind == RESOLVE_UNKNOWN || to.kind == RESOLVE_DISABLED))) {
+        struct logctx c = deliver_ctx(x->m);
+        event(account_not_sent, &c, F_ADDR(rcpt, x->r->address), F_STR(what, address),
+              F_STR(reason, "the member does not exist here"));
+        r = 0;
+    }
+    resolved_done(&to);
+    return r;
+}
+
+static int add_members(struct expansion *x, struct errinfo *ei)
+{
+    int r = account_members_each(x->d->accounts, x->acc->id, take_member, x, ei);
+    for (size_t i = 0; i < x->n_others; i++) {
+        if (r >= 0)
+            r = add_other(x, x->others[i], ei);
+        free((char *)x->others[i].p);
+    }
+    free(x->others);
+    return r;
+}
+
+/* --- content --- */
+
+/* Whom reports about members go to, and who answers for the list. */
+static struct sv owner(const struct account *acc, char tmp[400])
+{
+    struct sv rest = sv_c(account_option(acc, OPT_LIST_OWNER));
+    if (rest.n)
+        return sv_split(&rest, ';');
+    snprintf(tmp, 400, "postmaster@%s", acc->domain);
+    return sv_c(tmp);
+}
+
+/* The list's own fields stand in place of those of another list. */
+static bool is_lists(struct sv name)
+{
+    return sv_istarts(name, SV("List-")) || sv_ieq(name, SV("Precedence"));
+}
+
+static int copy_header(struct sv block, struct buf *out)
+{
+    _cleanup_(arena_done) struct arena arena;
+    struct mime_part *root = NULL;
+    const char *from = block.p;
+    arena_init(&arena, 4 * MiB);
+    (void)mime_parse(block, &arena, &root);
+    for (unsigned i = 0; root && i < root->n_headers; i++) {
+        const struct mime_header *h = &root->headers[i];
+        if (!is_lists(h->name))
+            continue;
+        (void)buf_add_sv(out, sv_n(from, (size_t)(h->raw.p - from)));
+        from = h->raw.p + h->raw.n;
+    }
+    return buf_add_sv(out, sv_n(from, (size_t)(block.p + block.n - from)));
+}
+
+/* A phrase of plain text; nothing else is worth its quoting. */
+static void add_phrase(struct buf *b, const char *name)
+{
+    for (const char *p = name; *p; p++)
+        if ((unsigned char)*p < ' ' || (unsigned char)*p > '~' || strchr("\"\\<>", *p))
+            return;
+    if (*name)
+        (void)buf_addf(b, "\"%s\" ", name);
+}
+
+static void add_list_fields(struct buf *b, const struct account *acc, struct sv to)
+{
+    (void)buf_add_str(b, "List-Id: ");
+    add_phrase(b, acc->name);
+    (void)buf_addf(b, "<%s.%s>\r\n", acc->local, acc->domain);
+    if (strcmp(account_option(acc, OPT_LIST_POST), "moderators") == 0)
+        (void)buf_add_str(b, "List-Post: NO\r\n");
+    else
+        (void)buf_addf(b, "List-Post: <mailto:%s>\r\n", acc->address);
+    (void)buf_addf(b,
+                   "List-Owner: <mailto:" SV_FMT ">\r\n"
+                   "List-Help: <mailto:" SV_FMT "?subject=help%%20%s>\r\n"
+                   "List-Unsubscribe: <mailto:" SV_FMT "?subject=unsubscribe%%20%s>\r\n"
+                   "Precedence: list\r\n",
+                   SV_ARG(to), SV_ARG(to), acc->address, SV_ARG(to), acc->address);
+}
+
+static int fill(struct expansion *x, struct errinfo *ei)
+{
+    _cleanup_(conf_unrefp) const struct conf *cf = conf_pin();
+    _cleanup_(buf_done) struct buf head = { 0 };
+    char host[256], date[40], tmp[400];
+    bool is_list = account_kind(x->acc) == KIND_LIST;
+    struct sv rest = mime_without_return_path(x->content.bytes), to = owner(x->acc, tmp);
+    size_t n = mime_header_length(rest);
+    struct message *m = x->to;
+    message_set(&m->sender, is_list ? to : sv_c(x->m->sender));
+    m->hops = x->m->hops + 1;
+    m->body_8bit = x->m->body_8bit;
+    m->smtputf8 = x->m->smtputf8;
+    deliver_hostname(cf, host);
+    clock_rfc5322(m->received_ms / 1000, date);
+    buf_init(&head, rest.n + 16 * KiB);
+    (void)buf_addf(&head,
+                   "Return-Path: <%s>\r\nReceived: by %s (%s %s)\r\n\tid %s;\r\n\t%s\r\n"
+                   "Delivered-To: %s\r\n",
+                   m->sender, host, is_list ? "list" : "group", x->acc->address, m->id, date,
+                   x->acc->address);
+    if (is_list)
+        add_list_fields(&head, x->acc, to);
+    int r = is_list ? copy_header(sv_take(rest, n), &head) : buf_add_sv(&head, sv_take(rest, n));
+    return r < 0 ? r : send_fill(x->d, cf, m, &head, sv_skip(rest, n), ei);
+}
+
+/* --- telling --- */
+
+/* Each copy has an id of its own, which leads to the message that all of them share. */
+static void tell_copies(const struct expansion *x)
+{
+    for (size_t i = 0; i < x->to->n_rcpts; i++) {
+        _cleanup_(message_unrefp) struct message *copy = message_new();
+        struct logctx c = deliver_ctx(x->to);
+        message_assign_ids(copy);
+        c.message_id = copy->id;
+        event(list_copy, &c, F_ADDR(rcpt, x->to->rcpts[i].address), F_STR(item, x->to->item),
+              F_ID(parent, x->m->id));
+    }
+}
+
+static void tell_sent(const struct expansion *x)
+{
+    char what[100];
+    struct logctx c = deliver_ctx(x->m);
+    snprintf(what, sizeof(what), "sent to %zu members", x->to->n_rcpts);
+    event(account_sent, &c, F_ADDR(rcpt, x->r->address), F_STR(what, what), F_ID(child, x->to->id),
+          F_KEY(child_key, x->to->key));
+}
+
+/* --- */
+
+static uint64_t key_of(const struct message *m, const struct account *acc)
+{
+    uint64_t mix[2] = { m->key, (uint64_t)acc->id }, k = fnv1a64(mix, sizeof(mix));
+    return k ? k : 1;
+}
+
+static void decide(struct script_outcome *ret, enum rcpt_state state, const char *text)
+{
+    *ret = (struct script_outcome){ .state = state };
+    sv_copy(ret->text, sizeof(ret->text), sv_c(text));
+}
+
+/* 1: refused, *ret says how. */
+static int refuse(struct expansion *x, struct script_outcome *ret, struct errinfo *ei)
+{
+    _cleanup_(conf_unrefp) const struct conf *cf = conf_pin();
+    char text[600];
+    int r = account_may_post(x->d->accounts, x->acc, sv_c(x->m->sender), sv_c(x->m->auth_user), ei);
+    if (r < 0)
+        return r;
+    if (send_came_back(x->content.bytes, x->acc->address))
+        snprintf(text, sizeof(text), "554 5.4.6 Mail forwarding loop for %s", x->acc->address);
+    else if (x->m->hops + 1 > (unsigned)cf->smtp.max_hops)
+        snprintf(text, sizeof(text), "554 5.4.6 Too many hops");
+    else if (r == 0)
+        snprintf(text, sizeof(text), "550 5.7.2 You may not post to %s", x->acc->address);
+    else
+        return 0;
+    decide(ret, RCPT_FAILED, text);
+    return 1;
+}
+
+static int expand(struct expansion *x, struct errinfo *ei)
+{
+    int r = add_members(x, ei);
+    if (r >= 0)
+        r = fill(x, ei);
+    if (r >= 0)
+        r = send_accept(x->d, x->to, ei);
+    if (r < 0)
+        return r == E_NOTFOUND ? E_TEMP : r;
+    tell_sent(x);
+    tell_copies(x);
+    return 0;
+}
+
+int list_deliver(struct deliver *d, struct message *m, struct rcpt *r, const struct account *acc,
+                 struct script_outcome *ret, struct errinfo *ei)
+{
+    struct expansion x = {
+        .d = d, .m = m, .r = r, .acc = acc, .to = send_begin(m), .seen = map_new()
+    };
+    x.to->key = key_of(m, acc);
+    int e = content_view_open(m, &x.content, ei);
+    if (e >= 0)
+        e = refuse(&x, ret, ei);
+    if (e == 0 && !queue_has(d->queue, x.to->key))
+        e = expand(&x, ei);
+    if (e == 0)
+        decide(ret, RCPT_DELIVERED, "250 2.1.5 Sent to the members");
+    content_view_close(&x.content);
+    map_free(x.seen, NULL);
+    message_unref(x.to);
+    return MIN(e, 0);
+}
