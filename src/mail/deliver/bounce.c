@@ -102,16 +102,26 @@ static void tell_failures(const struct message *m)
                   F_STR(host, *m->rcpts[i].remote_mta ? m->rcpts[i].remote_mta : NULL));
 }
 
+/* Never a notice about a notice, whatever its NOTIFY says. */
+static void tell_dropped(const struct message *m)
+{
+    struct logctx c = deliver_ctx(m);
+    bool failed = false;
+    for (size_t i = 0; i < m->n_rcpts; i++)
+        failed |= m->rcpts[i].state == RCPT_FAILED && !m->rcpts[i].told;
+    if (failed)
+        event(notice_dropped, &c, F_ADDR(sender, m->sender));
+}
+
 static void notify(struct deliver *d, struct message *m, const char *kind)
 {
-    if (!any(m, kind))
-        return;
-    if (m->bounce || !*m->sender) { /* never a notice about a notice */
-        struct logctx c = deliver_ctx(m);
+    if (m->bounce || !*m->sender) {
         if (strcmp(kind, "failed") == 0)
-            event(notice_dropped, &c, F_ADDR(sender, m->sender));
+            tell_dropped(m);
         return;
     }
+    if (!any(m, kind))
+        return;
     if (send_dsn(d, m, kind) >= 0 || strcmp(kind, "failed") != 0)
         return; /* a lost notice of success is not worth a second delivery */
     for (size_t i = 0; i < m->n_rcpts; i++)
