@@ -91,7 +91,7 @@ static json_int_t number(json_t *reply, const char *name)
 }
 
 /* With one message named, nothing done is an error. */
-static json_t *judge(const struct admin_call *c, const char *action, json_t *reply)
+static json_t *judge(const struct admin_call *c, json_t *reply)
 {
     const char *id = admin_arg(c, "id");
     json_t *error = NULL;
@@ -100,10 +100,10 @@ static json_t *judge(const struct admin_call *c, const char *action, json_t *rep
         return reply;
     if (number(reply, "busy"))
         error = admin_error(E_CONFLICT, "message '%s' is being delivered now; try again", id);
+    else if (number(reply, "held"))
+        error = admin_error(E_CONFLICT, "message '%s' is held; release it first", id);
     else if (!number(reply, "unchanged"))
         error = admin_error(E_NOTFOUND, "queue: no message '%s'", id);
-    else if (!strcmp(action, "send_now"))
-        error = admin_error(E_CONFLICT, "message '%s' is held; release it first", id);
     if (!error)
         return reply;
     json_decref(reply);
@@ -118,7 +118,7 @@ static json_t *steer_with(const struct admin_call *c, const char *action, const 
             json_pack("{s:s, s:s*, s:s, s:b, s:o}", "action", action, "priority", level, "admin",
                       c->who, "dry_run", (int)c->a->dry_run, "filter", filter));
 
-    reply = judge(c, action, reply);
+    reply = judge(c, reply);
     if (json_object_get(reply, "ok"))
         json_object_set_new(reply, "count", json_integer(number(reply, "done")));
     if (json_object_get(reply, "ok") && c->a->dry_run) {

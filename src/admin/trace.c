@@ -10,6 +10,7 @@ const char *const trace_statuses[TRACE_STATUS_COUNT] = {
 const char *const trace_fates[FATE_COUNT] = {
     [FATE_NONE] = "",           [FATE_ACCEPTED] = "accepted",   [FATE_REFUSED] = "refused",
     [FATE_WAITING] = "waiting", [FATE_DELIVERED] = "delivered", [FATE_BOUNCED] = "bounced",
+    [FATE_DELETED] = "deleted",
 };
 
 /* What is needed only while the events are gone through. */
@@ -135,6 +136,13 @@ static void take(struct making *m, const struct event_view *e)
         m->waiting = e;
         break;
     case EVT_queue_deleted:
+        if (record_text(r, FIELD_rcpt).n) { /* for this recipient only */
+            set_fate(m, r, FATE_DELETED);
+            m->last = e;
+            break;
+        }
+        m->gone = e;
+        break;
     case EVT_message_lost:
         m->gone = e;
         break;
@@ -158,6 +166,8 @@ static enum trace_status status_of_deliveries(const struct trace *t)
 
     if (trace_count(t, FATE_WAITING))
         return TRACE_WAITING;
+    if (trace_count(t, FATE_DELETED))
+        return delivered || trace_count(t, FATE_BOUNCED) ? TRACE_MIXED : TRACE_DELETED;
     if (trace_count(t, FATE_BOUNCED))
         return delivered ? TRACE_MIXED : TRACE_BOUNCED;
     return delivered ? TRACE_DELIVERED : TRACE_ACCEPTED;
@@ -195,7 +205,8 @@ static bool is_of_recipient(unsigned type)
     return type == EVT_smtp_rcpt_accepted || type == EVT_smtp_rcpt_refused ||
            type == EVT_delivery_local || type == EVT_delivery_remote ||
            type == EVT_delivery_deferred || type == EVT_delivery_local_failed ||
-           type == EVT_delivery_failed || type == EVT_notice_accepted || type == EVT_queue_behind;
+           type == EVT_delivery_failed || type == EVT_notice_accepted || type == EVT_queue_behind ||
+           type == EVT_queue_deleted;
 }
 
 static bool sees_recipient(const struct trace_scope *s, const struct record *r)
@@ -213,6 +224,8 @@ bool trace_shows(const struct trace *t, const struct trace_scope *scope, const s
         return false; /* of a notice: goes to somebody else */
     if (r->head.type == EVT_notice_queued || r->head.type == EVT_delivery_transaction)
         return false; /* tells of the notice, or of other recipients' servers */
+    if (r->head.type == EVT_queue_deleted && !record_text(r, FIELD_rcpt).n)
+        return true; /* as a whole */
     return !is_of_recipient(r->head.type) || sees_recipient(scope, r);
 }
 
@@ -299,7 +312,8 @@ void trace_done(struct trace *t)
 void trace_sentence(const struct trace *t, struct buf *out)
 {
     size_t delivered = trace_count(t, FATE_DELIVERED), waiting = trace_count(t, FATE_WAITING),
-           bounced = trace_count(t, FATE_BOUNCED), n = t->n - trace_count(t, FATE_REFUSED);
+           bounced = trace_count(t, FATE_BOUNCED), deleted = trace_count(t, FATE_DELETED),
+           n = t->n - trace_count(t, FATE_REFUSED);
     const char *s = n == 1 ? "" : "s";
 
     switch (t->status) {
@@ -312,7 +326,10 @@ void trace_sentence(const struct trace *t, struct buf *out)
         break;
     case TRACE_MIXED:
     case TRACE_BOUNCED:
-        buf_addf(out, "%zu of %zu recipient%s will not get it; the sender was told", bounced, n, s);
+        buf_addf(out, "%zu of %zu recipient%s will not get it%s", bounced + deleted, n, s,
+                 bounced ? "; the sender was told" : "");
+        if (deleted)
+            buf_addf(out, "; deleted by an administrator, without a notice: %zu", deleted);
         break;
     case TRACE_ACCEPTED:
         buf_add_str(out, "accepted; the delivery has not begun");

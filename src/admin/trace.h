@@ -26,6 +26,7 @@ enum trace_fate {
     FATE_WAITING,
     FATE_DELIVERED,
     FATE_BOUNCED,
+    FATE_DELETED, /* from the queue, while others stayed */
     FATE_COUNT
 };
 extern const char *const trace_fates[FATE_COUNT];

@@ -216,6 +216,7 @@ static void print_steered(json_t *r)
         const char *name, *text;
     } rest[] = { { "unchanged", "not changed" },
                  { "busy", "being delivered now, left alone" },
+                 { "held", "held, to be released first" },
                  { "failed", "could not be recorded" } };
 
     printf("%" JSON_INTEGER_FORMAT " messages\n", json_integer_value(json_object_get(r, "done")));

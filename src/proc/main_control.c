@@ -63,7 +63,8 @@ struct client {
 static bool only_looks(const char *op)
 {
     static const char *const looks[] = { "module.status", "events.flush", "queue.page",
-                                         "queue.list", "route.trouble" };
+                                         "queue.list",    "queue.pauses", "queue.destinations",
+                                         "route.trouble" };
 
     for (size_t i = 0; i < ARRAY_LEN(looks); i++)
         if (!strcmp(op, looks[i]))

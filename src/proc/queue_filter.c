@@ -86,17 +86,52 @@ static bool sees_domain_of(const struct queue_filter *f, const char *address)
     return false;
 }
 
-static bool may_see(const struct queue_filter *f, const struct queue_info *i)
+static bool sees_rcpt(const struct queue_filter *f, const struct rcpt *r)
 {
-    return sees_domain_of(f, i->sender) || sees_domain_of(f, i->rcpt);
+    return r->state == RCPT_WAITING &&
+           (sees_domain_of(f, r->address) || (*r->original && sees_domain_of(f, r->original)));
 }
 
+/* The first of those who wait that the caller sees; NULL: none, or nobody knows now. */
+static const struct rcpt *first_seen(const struct queue_filter *f, const struct queue_info *i)
+{
+    for (size_t k = 0; i->rcpts && k < i->n_rcpts; k++)
+        if (sees_rcpt(f, &i->rcpts[k]))
+            return &i->rcpts[k];
+    return NULL;
+}
+
+static bool may_see(const struct queue_filter *f, const struct queue_info *i)
+{
+    return sees_domain_of(f, i->sender) || sees_domain_of(f, i->rcpt) || first_seen(f, i);
+}
+
+bool queue_filter_reaches(const struct queue_filter *f, const struct queue_info *i,
+                          const struct rcpt *r)
+{
+    if (sees_domain_of(f, r->address) || (*r->original && sees_domain_of(f, r->original)))
+        return true;
+    if (*i->login)
+        return sees_domain_of(f, i->login);
+    return r->kind == RCPT_REMOTE && !*r->original && sees_domain_of(f, i->sender);
+}
+
+/* Other recipients than his own are not shown to one who sees the message for his own only. */
 void queue_filter_show(const struct queue_filter *f, const struct queue_info *whole,
                        struct queue_info *ret)
 {
+    bool all = !json_is_array(f->domains) || sees_domain_of(f, whole->sender) ||
+               sees_domain_of(f, whole->rcpt);
+    const struct rcpt *own = all ? NULL : first_seen(f, whole);
+
     *ret = *whole;
-    if (*whole->original && !sees_domain_of(f, whole->rcpt) && !sees_domain_of(f, whole->original))
-        ret->rcpt = whole->original;
+    if (own) {
+        ret->rcpt = own->address;
+        ret->original = own->original;
+        ret->answer = own->answer;
+    }
+    if (*ret->original && !sees_domain_of(f, ret->rcpt) && !sees_domain_of(f, ret->original))
+        ret->rcpt = ret->original;
 }
 
 static bool contains(const char *text, const char *part)

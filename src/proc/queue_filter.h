@@ -23,6 +23,10 @@ void queue_filter_done(struct queue_filter *f);
 /* As the caller sees it: where somebody else's alias leads is not shown, the alias is. */
 void queue_filter_show(const struct queue_filter *f, const struct queue_info *whole,
                        struct queue_info *ret);
+/* Are these recipients the caller's: in his domains, or is the message from there? What a stranger
+ * claims to be from there is not, so the sender counts for mail that leaves only. */
+bool queue_filter_reaches(const struct queue_filter *f, const struct queue_info *i,
+                          const struct rcpt *r);
 bool queue_filter_matches(const struct queue_filter *f, const struct queue_info *i);
 enum queue_state queue_state_of(const struct queue_info *i, int64_t now_ms);
 struct sv queue_domain_of(const char *address);

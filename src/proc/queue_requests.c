@@ -8,7 +8,7 @@
 
 #define MAX_ROWS 2000
 #define MAX_VIEW (1 * MiB)
-#define MAX_TOLD 1000 /* ids of what was not done */
+#define MAX_TOLD 100 /* of what was not done */
 
 struct listing {
     json_t *rows;
@@ -96,7 +96,7 @@ static json_t *view(struct queue *q, struct sv which)
 
 struct steering {
     struct queue_filter filter;
-    json_t *busy, *failed; /* ids */
+    json_t *failures;
 };
 
 static bool is_meant(const struct queue_info *i, void *arg)
@@ -106,13 +106,44 @@ static bool is_meant(const struct queue_info *i, void *arg)
     return queue_filter_matches(&s->filter, i);
 }
 
+static bool is_reached(const struct queue_info *i, const struct rcpt *r, void *arg)
+{
+    const struct steering *s = arg;
+
+    return queue_filter_reaches(&s->filter, i, r);
+}
+
+static void add_failure(struct steering *s, const char *id, const char *why)
+{
+    if (json_array_size(s->failures) < MAX_TOLD)
+        json_array_append_new(s->failures, json_pack("{s:s, s:s}", "id", id, "detail", why));
+}
+
+/* All were looked for already: those named that are left in the end are not there. */
 static void note(const char *id, enum queue_steer_result r, void *arg)
 {
+    static const char *const why[STEER_RESULTS] = {
+        [STEER_BUSY] = "is being delivered now; try again",
+        [STEER_HELD] = "is held; release it first",
+        [STEER_SHARED] = "also waits for recipients of other domains: it can be deleted and sent "
+                         "for yours, no more",
+        [STEER_FAILED] = "the queue could not record it",
+    };
     struct steering *s = arg;
-    json_t *list = r == STEER_BUSY ? s->busy : r == STEER_FAILED ? s->failed : NULL;
 
-    if (list && json_array_size(list) < MAX_TOLD)
-        json_array_append_new(list, json_string(id));
+    if (s->filter.ids)
+        map_del(s->filter.ids, sv_c(id));
+    if (why[r])
+        add_failure(s, id, why[r]);
+}
+
+static bool note_gone(struct sv id, void *value _unused_, void *arg)
+{
+    char text[64];
+
+    sv_copy(text, sizeof(text), id);
+    add_failure(arg, text, "is not in the queue");
+    return true;
 }
 
 static bool find_word(const char *word, const char *const *names, size_t n, size_t *ret)
@@ -124,12 +155,16 @@ static bool find_word(const char *word, const char *const *names, size_t n, size
 }
 
 /* {"action", "priority", "admin", "dry_run", "filter", "domains"} -> {"done", "unchanged", "busy",
- * "failed", "busy_ids", "failed_ids"} */
+ * "held", "shared", "failed", "gone", "failures": [{"id", "detail"}]} */
 static json_t *steer(struct queue *q, json_t *args)
 {
     static const char *const actions[] = {
         [QUEUE_HOLD] = "hold",     [QUEUE_RELEASE] = "release", [QUEUE_SEND_NOW] = "send_now",
         [QUEUE_RETURN] = "bounce", [QUEUE_DELETE] = "delete",   [QUEUE_PRIORITY] = "priority",
+    };
+    static const char *const results[STEER_RESULTS] = {
+        [STEER_DONE] = "done", [STEER_AS_IT_WAS] = "unchanged", [STEER_BUSY] = "busy",
+        [STEER_HELD] = "held", [STEER_SHARED] = "shared",       [STEER_FAILED] = "failed",
     };
     const char *priority = json_string_value(json_object_get(args, "priority"));
     struct steering s = { 0 };
@@ -137,6 +172,7 @@ static json_t *steer(struct queue *q, json_t *args)
         .admin = json_string_value(json_object_get(args, "admin")),
         .dry_run = json_is_true(json_object_get(args, "dry_run")),
         .want = is_meant,
+        .reaches = is_reached,
         .each = note,
         .arg = &s,
     };
@@ -153,20 +189,22 @@ static json_t *steer(struct queue *q, json_t *args)
         return reply_error(E_PARSE, "priority: high, normal or low");
     spec.action = (enum queue_action)action;
     spec.priority = (enum priority)p;
-    s.busy = json_array();
-    s.failed = json_array();
+    s.failures = json_array();
     queue_filter_read(&s.filter, args);
     r = queue_steer(q, &spec, &done, &ei);
-    queue_filter_done(&s.filter);
-    if (r < 0 && !done.n[STEER_DONE]) {
-        json_decref(s.busy);
-        json_decref(s.failed);
-        return reply_error(r, "%s", ei.text);
+    reply =
+        r < 0 && !done.n[STEER_DONE] ? reply_error(r, "%s", ei.text) : json_pack("{s:b}", "ok", 1);
+    if (json_object_get(reply, "ok")) {
+        for (size_t i = 0; i < STEER_RESULTS; i++)
+            json_object_set_new(reply, results[i], json_integer((json_int_t)done.n[i]));
+        if (s.filter.ids)
+            map_each(s.filter.ids, note_gone, &s);
+        json_object_set_new(reply, "gone",
+                            json_integer(s.filter.ids ? (json_int_t)map_count(s.filter.ids) : 0));
+        json_object_set(reply, "failures", s.failures);
     }
-    reply = json_pack(
-        "{s:b, s:I, s:I, s:I, s:I, s:o, s:o}", "ok", 1, "done", (json_int_t)done.n[STEER_DONE],
-        "unchanged", (json_int_t)done.n[STEER_AS_IT_WAS], "busy", (json_int_t)done.n[STEER_BUSY],
-        "failed", (json_int_t)done.n[STEER_FAILED], "busy_ids", s.busy, "failed_ids", s.failed);
+    json_decref(s.failures);
+    queue_filter_done(&s.filter);
     return reply;
 }
 

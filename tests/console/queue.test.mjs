@@ -101,3 +101,35 @@ test("new mail comes by itself", async () => {
   b.calm();
   await b.close();
 });
+
+test("a message is held, released and preferred; a destination is paused and resumed", async () => {
+  await send({ to: "one@steer.example", subject: "one" });
+  const b = await open();
+  await go(b.page, "/status/queue?q=host:steer.example");
+  await row(b.page, "one@steer.example").waitFor();
+  await b.page.getByRole("button", { name: "one@steer.example" }).click();
+  const drawer = b.page.getByRole("complementary");
+  await drawer.getByRole("button", { name: "Hold" }).click();
+  await b.page.getByText("Message held.").waitFor();
+  await drawer.getByText("Held by an administrator").waitFor();
+  assert.equal(await drawer.getByRole("button", { name: "Send now" }).count(), 0);
+  await drawer.getByRole("button", { name: "Release" }).click();
+  await drawer.getByRole("button", { name: "Hold" }).waitFor();
+  await drawer.getByRole("button", { name: "More actions" }).click();
+  await b.page.getByRole("menuitem", { name: "Priority high" }).click();
+  await drawer.locator("dd", { hasText: "High" }).waitFor();
+  await go(b.page, "/status/queue/destinations?q=steer.example");
+  await row(b.page, "steer.example").getByRole("button", { name: "Pause" }).click();
+  await row(b.page, "steer.example").getByText("Paused").waitFor();
+  await shot(b.page, "destinations-paused");
+  await b.page.getByRole("button", { name: /Mail for steer\.example/ }).click();
+  await row(b.page, "steer.example").getByRole("button", { name: "Pause" }).waitFor();
+  await go(b.page, "/status/queue?q=host:steer.example");
+  await row(b.page, "one@steer.example").locator("input[type=checkbox]").click();
+  await b.page.getByRole("toolbar").getByRole("button", { name: "More actions" }).click();
+  await b.page.getByRole("menuitem", { name: "Return to sender" }).click();
+  await b.page.getByText("Message goes back to its sender").waitFor();
+  await row(b.page, "one@steer.example").waitFor({ state: "detached", timeout: 60_000 });
+  b.calm();
+  await b.close();
+});

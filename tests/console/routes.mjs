@@ -8,6 +8,7 @@ export const routes = [
   { name: "message", path: async (api) => `/messages/${(await api("/messages?recipient=info@arrigonovelli.example&limit=1")).items[0].id}` },
   { name: "message-log", path: async (api) => `/messages/${(await api("/messages?recipient=info@arrigonovelli.example&limit=1")).items[0].id}?tab=log` },
   { name: "queue", path: "/status/queue" },
+  { name: "destinations", path: "/status/queue/destinations" },
   { name: "sessions", path: "/status/sessions" },
   { name: "history", path: "/status/sessions/history" },
   { name: "session", path: async (api) => `/status/sessions/${(await api("/sessions?state=history&service=submission&limit=1")).items[0].id}` },

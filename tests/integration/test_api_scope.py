@@ -436,6 +436,54 @@ def test_a_foreign_row_is_like_none(world, operations, view):
         assert answers[0].status >= 400 and shape(answers[0]) == shape(answers[1]), (method, path, there, [a.body for a in answers])
 
 
+def test_a_domain_admin_acts_for_his_recipients(world):
+    """A message for several domains: each admin deletes his own recipients, holds and returns nothing; pauses concern his domains' mail only."""
+    w, s, path = world, world.server, "/queue/outgoing/messages"
+    for d, name in (("aaa.test", "away-a"), ("bbb.test", "away-b")):  # from nobody's domain, to two that leave by aliases
+        assert w.root.call("PUT", f"/aliases/{name}@{d}", {"targets": [f"{name}@far.test"]}).status == 200
+    with smtplib.SMTP("127.0.0.1", s.port["smtp"], timeout=20) as c:
+        c.ehlo()
+        c.mail("x@strange.test")
+        for r in ("away-a@aaa.test", "away-b@bbb.test"):
+            code, text = c.rcpt(r)
+            assert code == 250, text
+        msgid = accepted_id(c.data(b"Subject: two\r\n\r\nx\r\n")[1])
+
+    def row(who):
+        return next((m for m in who.rows(path, limit=2000) if m["id"] == msgid), None)
+
+    def act(who, action, **more):
+        op = who.call("POST", path + "/actions", {"action": action, "ids": [msgid], **more})
+        assert op.status == 202, op.body
+        return wait_for("the operation", lambda: next((o for o in [who.get(f"/operations/{op.json()['id']}").json()] if o["state"] == "done"), None))
+
+    waits = ("queued", "waiting")  # its server may be known to be away
+    wait_for("the attempt", lambda: row(w.root)["state"] in waits)
+    who_a, who_b = w.who["a"], w.who["bc"]
+    assert row(who_a)["recipient"] == "away-a@far.test" and row(who_b)["recipient"] == "away-b@far.test"
+    for action, more in (("hold", {}), ("bounce", {}), ("priority", {"priority": "low"})):
+        done = act(who_a, action, **more)
+        assert (done["done"], done["failed"]) == (0, 1) and "recipients of other domains" in done["failures"][0]["detail"], done
+    assert row(w.root)["state"] in waits and row(w.root)["priority"] == "normal"
+    assert act(who_a, "delete")["done"] == 1
+    assert row(who_a) is None and row(who_b)["recipient"] == "away-b@far.test" and row(w.root)["waiting"] == 1
+    fates = {lane["original"]: lane["status"] for lane in w.root.get(f"/messages/{msgid}").json()["lanes"]}
+    assert fates == {"away-a@aaa.test": "deleted", "away-b@bbb.test": "waiting"}
+    assert act(w.root, "hold")["done"] == 1 and row(who_b)["state"] == "held"
+    assert act(who_b, "release")["done"] == 1 and row(who_b)["state"] in waits  # all that wait are his now
+    assert act(who_b, "delete")["done"] == 1 and row(w.root) is None
+    pauses = "/queue/outgoing/pauses/"
+    for id in ("all", "destination:far.test", "sender:bbb.test"):
+        assert who_a.call("PUT", pauses + id, ...).status == 403 and who_a.call("DELETE", pauses + id).status == 403
+    assert who_a.call("PUT", pauses + "sender:aaa.test", ...).status == 200
+    assert w.root.call("PUT", pauses + "sender:ccc.test", ...).status == 200
+    assert [p["id"] for p in who_a.rows("/queue/outgoing/pauses")] == ["sender:aaa.test"]
+    assert [p["id"] for p in w.root.rows("/queue/outgoing/pauses")] == ["sender:aaa.test", "sender:ccc.test"]
+    for id in ("sender:aaa.test", "sender:ccc.test"):
+        assert w.root.call("DELETE", pauses + id).status == 204
+    assert w.root.rows("/queue/outgoing/pauses") == []
+
+
 @pytest.mark.parametrize("view", ["a", "bc"])
 def test_streams_tell_nothing(world, view):
     w, who = world, world.who[view]

@@ -79,6 +79,9 @@ bool queue_expired(struct queue *q, const struct message *m); /* older than queu
 struct queue_info {
     /* rcpt, original (before an alias; may be ""), answer: the first waiting one's */
     const char *item, *id, *sender, *rcpt, *original, *answer;
+    const char *login; /* account that handed it in, "" */
+    /* All n_rcpts of them; NULL while it is being delivered: then they are the deliverer's. */
+    const struct rcpt *rcpts;
     int64_t received_ms, next_try_ms;
     uint64_t size;
     unsigned n_rcpts, n_waiting, attempts;
@@ -102,8 +105,10 @@ enum queue_action {
 };
 enum queue_steer_result {
     STEER_DONE,
-    STEER_AS_IT_WAS, /* was so already, or must not be done: send now what is held */
+    STEER_AS_IT_WAS, /* was so already */
     STEER_BUSY,      /* is being delivered now */
+    STEER_HELD,      /* is not sent now: must be released before */
+    STEER_SHARED,    /* also waits for recipients that the caller does not reach */
     STEER_FAILED,
     STEER_RESULTS
 };
@@ -113,6 +118,9 @@ struct queue_steer {
     const char *admin;                                  /* who, for events */
     bool dry_run;                                       /* counts only */
     bool (*want)(const struct queue_info *, void *arg); /* as fn of queue_each; NULL = all */
+    /* May the caller act for this recipient? The others are left alone: deleting and sending now
+     * concern his recipients only, the rest is done when all that wait are his. NULL = yes. */
+    bool (*reaches)(const struct queue_info *, const struct rcpt *, void *arg);
     void (*each)(const char *id, enum queue_steer_result, void *arg); /* the same; may be NULL */
     void *arg;
 };

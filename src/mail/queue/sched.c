@@ -311,7 +311,8 @@ static void on_deadline(struct queue *q, const struct conf *cf, struct item *it,
     it->quiet_until = now + QUIET_MS;
     if (it->place == PLACE_DEST)
         dests_of(&it->wait, &d);
-    if (it->urgent || (it->place == PLACE_DEST && d.state != DEST_RESTS)) {
+    bool rests = it->place == PLACE_DEST && d.state == DEST_RESTS;
+    if ((it->urgent && !(over && rests)) || (it->place == PLACE_DEST && !rests)) {
         heap_add(&q->deadlines, &it->deadline, it->quiet_until);
         return;
     }

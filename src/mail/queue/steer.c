@@ -20,7 +20,9 @@ struct change { /* of one item, while it is written */
     struct item *it;
     struct jwrite w;
     struct buf bytes;
-    bool held, returning;
+    bool over;              /* nothing of it is left */
+    bool *dropped;          /* recipients of it that go, when others stay; NULL = none */
+    bool held, returning;   /* before */
     enum priority priority; /* before */
 };
 
@@ -37,6 +39,8 @@ static void info_of(const struct item *it, struct queue_info *ret)
         .rcpt = m->n_rcpts ? m->rcpts[it->first_waiting].address : "",
         .original = m->n_rcpts ? m->rcpts[it->first_waiting].original : "",
         .answer = it->answer ? it->answer : "",
+        .login = m->auth_user,
+        .rcpts = it->active ? NULL : m->rcpts,
         .received_ms = m->received_ms,
         .next_try_ms = it->next_try_ms,
         .size = m->size,
@@ -129,6 +133,27 @@ static bool choose_one(struct item *it, const struct queue_info *i, void *arg)
 
 /* --- one item --- */
 
+static bool waits(const struct rcpt *r)
+{
+    return r->state == RCPT_WAITING && r->kind < KINDS;
+}
+
+/* Whose waiting recipients are the caller's? ret: of each recipient. */
+static void find_reach(const struct queue_steer *s, const struct item *it, bool *ret,
+                       bool *ret_some, bool *ret_all)
+{
+    struct queue_info info;
+    info_of(it, &info);
+    *ret_some = false;
+    *ret_all = true;
+    for (size_t i = 0; i < it->m->n_rcpts; i++) {
+        const struct rcpt *r = &it->m->rcpts[i];
+        ret[i] = waits(r) && (!s->reaches || s->reaches(&info, r, s->arg));
+        *ret_some |= ret[i];
+        *ret_all &= ret[i] || !waits(r);
+    }
+}
+
 /* Does the action change it? */
 static bool concerns(const struct queue_steer *s, const struct item *it)
 {
@@ -139,20 +164,20 @@ static bool concerns(const struct queue_steer *s, const struct item *it)
         return it->m->held;
     case QUEUE_PRIORITY:
         return it->m->priority != s->priority;
-    case QUEUE_SEND_NOW:
-        return !it->m->held;
     case QUEUE_RETURN:
         return !it->m->returning;
+    case QUEUE_SEND_NOW:
     case QUEUE_DELETE:
         return true;
     }
     return false;
 }
 
-static void make_due(struct item *it)
+static void make_due(struct item *it, const bool *which)
 {
     for (size_t i = 0; i < it->m->n_rcpts; i++)
-        it->m->rcpts[i].due_ms = 0;
+        if (which[i])
+            it->m->rcpts[i].due_ms = 0;
     it->next_try_ms = 0;
     it->urgent = true;
 }
@@ -168,11 +193,23 @@ static void set_fields(const struct queue_steer *s, struct change *c)
         m->priority = s->priority;
     if (s->action == QUEUE_RETURN)
         m->returning = true;
-    if (s->action != QUEUE_PRIORITY)
+    if (s->action != QUEUE_PRIORITY && s->action != QUEUE_DELETE)
         m->held = s->action == QUEUE_HOLD;
 }
 
-static void begin(struct queue *q, const struct queue_steer *s, struct item *it, struct change *c)
+/* Their sender is told nothing: it is as if they were told. */
+static void set_dropped(const struct change *c, enum rcpt_state state)
+{
+    for (size_t i = 0; c->dropped && i < c->it->m->n_rcpts; i++)
+        if (c->dropped[i]) {
+            c->it->m->rcpts[i].state = state;
+            c->it->m->rcpts[i].told = state != RCPT_WAITING;
+        }
+}
+
+/* reach: taken; the recipients that it is about. */
+static void begin(struct queue *q, const struct queue_steer *s, struct item *it, struct change *c,
+                  bool *reach, bool all)
 {
     struct message *m = it->m;
     it->active = true; /* nobody takes it while the record is written */
@@ -180,24 +217,29 @@ static void begin(struct queue *q, const struct queue_steer *s, struct item *it,
     c->it = it;
     buf_init(&c->bytes, MAX_STATE);
     set_fields(s, c);
-    bool over = s->action == QUEUE_DELETE;
-    for (size_t i = 0; over && i < m->n_rcpts; i++) {
+    c->over = s->action == QUEUE_DELETE && all;
+    if (s->action == QUEUE_DELETE && !all)
+        c->dropped = reach;
+    else
+        free(reach);
+    set_dropped(c, RCPT_FAILED);
+    for (size_t i = 0; c->over && i < m->n_rcpts; i++) {
         enum rcpt_state st = m->rcpts[i].state;
         (void)buf_add_c(&c->bytes, (char)(st == RCPT_WAITING ? RCPT_FAILED : st));
     }
-    if (!over)
+    if (!c->over)
         (void)message_envelope_encode(m, &c->bytes); /* was accepted at this size: fits */
     c->w = (struct jwrite){
-        .type = over ? REC_DONE : REC_STATE,
+        .type = c->over ? REC_DONE : REC_STATE,
         .key = m->key,
         .aux = it->version + 1,
         .payload = { buf_sv(&c->bytes), SV_NULL },
-        .ent = over ? &it->done : &it->state[it->cur ^ 1],
+        .ent = c->over ? &it->done : &it->state[it->cur ^ 1],
     };
     jwrite_prepare(&c->w);
 }
 
-static void end(struct queue *q, const struct queue_steer *s, struct change *c, bool recorded)
+static void end(struct queue *q, struct change *c, bool recorded)
 {
     struct item *it = c->it;
     it->active = false;
@@ -206,7 +248,8 @@ static void end(struct queue *q, const struct queue_steer *s, struct change *c, 
         it->m->held = c->held;
         it->m->returning = c->returning;
         it->m->priority = c->priority;
-    } else if (s->action == QUEUE_DELETE) {
+        set_dropped(c, RCPT_WAITING);
+    } else if (c->over) {
         item_remove_files(q, it, it->has_local);
         it->m->queue_data = NULL;
         item_forget(q, it);
@@ -222,8 +265,22 @@ static void end(struct queue *q, const struct queue_steer *s, struct change *c, 
 
 /* --- all of them --- */
 
-static void tell(const struct queue_steer *s, const struct item *it)
+static void tell_dropped(const struct queue_steer *s, const struct item *it, const bool *dropped)
 {
+    struct logctx c = { .type = LOG_MAILFLOW, .message = it->m->key, .message_id = it->m->id };
+    for (size_t i = 0; i < it->m->n_rcpts; i++)
+        if (dropped[i])
+            event(queue_deleted, &c, F_STR(object, it->m->id), F_STR(admin, s->admin),
+                  F_ADDR(rcpt, it->m->rcpts[i].address),
+                  F_ADDR(original, *it->m->rcpts[i].original ? it->m->rcpts[i].original : NULL));
+}
+
+static void tell(const struct queue_steer *s, const struct item *it, const bool *dropped)
+{
+    if (dropped) {
+        tell_dropped(s, it, dropped);
+        return;
+    }
     static const enum event_type types[] = {
         [QUEUE_HOLD] = EVT_queue_held,         [QUEUE_RELEASE] = EVT_queue_released,
         [QUEUE_SEND_NOW] = EVT_queue_retried,  [QUEUE_RETURN] = EVT_queue_returned,
@@ -246,52 +303,74 @@ static void count(struct queue_steered *ret, enum queue_steer_result r, const st
         s->each(it->m->id, r, s->arg);
 }
 
+/* What can be done with it: some = it is about some of its recipients, all = all that wait. */
+static enum queue_steer_result judge(const struct queue_steer *s, const struct item *it, bool some,
+                                     bool all)
+{
+    bool parts = s->action == QUEUE_DELETE || s->action == QUEUE_SEND_NOW;
+    if (it->active)
+        return STEER_BUSY;
+    if (!some || (!all && !parts))
+        return STEER_SHARED;
+    if (s->action == QUEUE_SEND_NOW && it->m->held)
+        return STEER_HELD;
+    return concerns(s, it) ? STEER_DONE : STEER_AS_IT_WAS;
+}
+
+struct batch {
+    struct change *c;
+    struct jwrite **list;
+    size_t n;
+};
+
+/* What needs no record is done at once. True: to be told. */
+static bool steer_one(struct queue *q, const struct queue_steer *s, struct item *it,
+                      struct batch *b, struct queue_steered *ret)
+{
+    bool *reach = xcalloc(it->m->n_rcpts + 1, sizeof(bool)), some = true, all = true;
+    if (!it->active)
+        find_reach(s, it, reach, &some, &all);
+    enum queue_steer_result r = judge(s, it, some, all);
+    if (r == STEER_DONE && !s->dry_run && s->action != QUEUE_SEND_NOW) {
+        begin(q, s, it, &b->c[b->n], reach, all);
+        b->list[b->n] = &b->c[b->n].w;
+        b->n++;
+        return false; /* when it is recorded */
+    }
+    if (r == STEER_DONE && !s->dry_run) {
+        make_due(it, reach);
+        sched_place(q, it);
+    }
+    free(reach);
+    count(ret, r, s, it);
+    return r == STEER_DONE && !s->dry_run;
+}
+
 static int steer_some(struct queue *q, const struct queue_steer *s, struct item **v, size_t n,
                       struct queue_steered *ret)
 {
-    static const bool records[] = {
-        [QUEUE_HOLD] = true,   [QUEUE_RELEASE] = true, [QUEUE_PRIORITY] = true,
-        [QUEUE_RETURN] = true, [QUEUE_DELETE] = true,  [QUEUE_SEND_NOW] = false,
-    };
-    struct change *c = xcalloc(n, sizeof(*c));
-    struct jwrite **list = xcalloc(n, sizeof(struct jwrite *));
+    struct batch b = { xcalloc(n, sizeof(struct change)), xcalloc(n, sizeof(struct jwrite *)), 0 };
     bool *done = xcalloc(n, sizeof(*done));
-    size_t k = 0;
-    for (size_t i = 0; i < n; i++) {
-        struct item *it = v[i];
-        if (it->finished)
-            continue;
-        enum queue_steer_result r = it->active        ? STEER_BUSY
-                                    : concerns(s, it) ? STEER_DONE
-                                                      : STEER_AS_IT_WAS;
-        done[i] = r == STEER_DONE && !s->dry_run;
-        if (r != STEER_DONE || s->dry_run) {
-            count(ret, r, s, it);
-        } else if (records[s->action]) {
-            begin(q, s, it, &c[k]);
-            list[k] = &c[k].w;
-            k++;
-        } else {
-            make_due(it);
-            sched_place(q, it);
-            count(ret, r, s, it);
-        }
-    }
-    int r = k ? journal_commit_all(&q->journal, list, k) : 0;
-    for (size_t i = 0; i < k; i++) {
-        bool ok = c[i].w.result >= 0;
-        end(q, s, &c[i], ok);
-        for (size_t x = 0; !ok && x < n; x++)
-            done[x] = done[x] && v[x] != c[i].it;
-        count(ret, ok ? STEER_DONE : STEER_FAILED, s, c[i].it);
+    for (size_t i = 0; i < n; i++)
+        if (!v[i]->finished)
+            done[i] = steer_one(q, s, v[i], &b, ret);
+    int r = b.n ? journal_commit_all(&q->journal, b.list, b.n) : 0;
+    for (size_t i = 0; i < b.n; i++) {
+        end(q, &b.c[i], b.c[i].w.result >= 0);
+        count(ret, b.c[i].w.result >= 0 ? STEER_DONE : STEER_FAILED, s, b.c[i].it);
     }
     pthread_mutex_unlock(&q->lock);
     for (size_t i = 0; i < n; i++)
         if (done[i])
-            tell(s, v[i]);
+            tell(s, v[i], NULL);
+    for (size_t i = 0; i < b.n; i++) {
+        if (b.c[i].w.result >= 0)
+            tell(s, b.c[i].it, b.c[i].dropped);
+        free(b.c[i].dropped);
+    }
     pthread_mutex_lock(&q->lock);
-    free(c);
-    free(list);
+    free(b.c);
+    free(b.list);
     free(done);
     return r;
 }

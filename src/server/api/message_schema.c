@@ -113,8 +113,8 @@ const struct api_schema api_event_schema = { "Event", "What happened.", event_fi
 static const struct api_field lane_fields[] = {
     { "recipient", API_TEXT, API_REQUIRED, 0, 0, NULL, NULL, NULL },
     { "original", API_TEXT, API_REQUIRED | API_NULL, 0, 0, NULL, NULL, "Before an alias." },
-    { "status", API_ENUM, API_REQUIRED, 0, 0, "accepted|refused|waiting|delivered|bounced", NULL,
-      NULL },
+    { "status", API_ENUM, API_REQUIRED, 0, 0, "accepted|refused|waiting|delivered|bounced|deleted",
+      NULL, NULL },
     { "answer", API_TEXT, API_REQUIRED, 0, 0, NULL, NULL, "The last." },
     { "host", API_TEXT, API_REQUIRED, 0, 0, NULL, NULL, "That gave it; empty: we." },
     { "attempts", API_INT, API_REQUIRED, 0, 0, NULL, NULL, NULL },

@@ -29,8 +29,9 @@ struct operation {
     int64_t created_ms, due_ms, ended_ms; /* due and ended: monotonic */
     int64_t undo_until_ms;                /* wall clock */
     operation_fn *run;
+    operation_all_fn *run_all;
     json_t *items, *failed;
-    size_t done, failures;
+    size_t total, done, failures;
     bool promised; /* not over when the server stops */
 };
 
@@ -78,7 +79,7 @@ static bool over(const struct operation *op)
 
 static void tell_unfinished(const struct operation *op)
 {
-    size_t all = json_array_size(op->items);
+    size_t all = op->total;
 
     if (op->promised && op->done < all)
         log_error("the server stops before %s of %s is complete: %zu of %zu were not done; ask for "
@@ -174,8 +175,8 @@ static json_t *describe(const struct operation *op)
     return json_pack("{s:s, s:s, s:s, s:o, s:o, s:o, s:I, s:I, s:I, s:o}", "id", op->id, "kind",
                      op->kind, "state", state_names[op->state], "created_at",
                      api_time(op->created_ms), "created_by", api_text(op->who), "undo_until",
-                     api_time(op->undo_until_ms), "total", (json_int_t)json_array_size(op->items),
-                     "done", (json_int_t)op->done, "failed", (json_int_t)op->failures, "failures",
+                     api_time(op->undo_until_ms), "total", (json_int_t)op->total, "done",
+                     (json_int_t)op->done, "failed", (json_int_t)op->failures, "failures",
                      json_deep_copy(op->failed));
 }
 
@@ -203,14 +204,25 @@ static void run_item(struct operations *o, struct operation *op, json_t *item)
     pthread_mutex_unlock(&o->lock);
 }
 
-static void run_one(struct operations *o, struct operation *op)
+/* Without the lock, also at a stop: it is one request. */
+static void run_at_once(struct operations *o, struct operation *op)
+{
+    struct operation_result r = { .failed = json_array() };
+
+    op->run_all(o->api, op->who, op->items, &r);
+    pthread_mutex_lock(&o->lock);
+    op->done = r.done;
+    op->failures = r.failures;
+    json_decref(op->failed);
+    op->failed = r.failed;
+    pthread_mutex_unlock(&o->lock);
+}
+
+static void run_items(struct operations *o, struct operation *op)
 {
     size_t i;
     json_t *item;
 
-    op->state = OP_RUNNING;
-    tell(o, op);
-    pthread_mutex_unlock(&o->lock);
     json_array_foreach(op->items, i, item)
     {
         bool stop;
@@ -222,6 +234,17 @@ static void run_one(struct operations *o, struct operation *op)
             break;
         run_item(o, op, item);
     }
+}
+
+static void run_one(struct operations *o, struct operation *op)
+{
+    op->state = OP_RUNNING;
+    tell(o, op);
+    pthread_mutex_unlock(&o->lock);
+    if (op->run_all)
+        run_at_once(o, op);
+    else
+        run_items(o, op);
     pthread_mutex_lock(&o->lock);
     op->state = OP_DONE;
     op->ended_ms = clock_mono_ms();
@@ -307,7 +330,9 @@ void operation_start(struct api_call *c, const struct operation_spec *s)
         op->due_ms = clock_mono_ms() + s->undo_ms;
         op->undo_until_ms = s->undo_ms ? op->created_ms + s->undo_ms : 0;
         op->run = s->run;
+        op->run_all = s->run_all;
         op->items = s->items;
+        op->total = s->run_all ? s->total : json_array_size(s->items);
         op->failed = json_array();
         list_add_tail(&o->list, &op->node);
         o->n++;

@@ -11,12 +11,22 @@ struct operations;
 typedef int operation_fn(struct api *api, const char *who, const char *action, json_t *item,
                          struct errinfo *ei);
 
+/* The same for all items at once: tells how many, and of the first hundred that failed why. */
+struct operation_result {
+    size_t done, failures;
+    json_t *failed; /* [{"id", "detail"}]; to be filled */
+};
+typedef void operation_all_fn(struct api *api, const char *who, json_t *work,
+                              struct operation_result *ret);
+
 struct operation_spec {
     const char *kind;   /* "queue.delete": for people and events */
     const char *action; /* handed to run */
     int64_t undo_ms;    /* nothing is done before; 0 = at once */
     json_t *items;      /* array; taken */
     operation_fn *run;
+    operation_all_fn *run_all; /* in place of run; items is what it wants: taken */
+    size_t total;              /* then: things it is about */
 };
 
 struct operations *operations_new(struct api *api);

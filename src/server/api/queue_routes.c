@@ -1,6 +1,7 @@
 /* The message queue: what waits, why, and what may be done about it. Module smtp has the queue;
  * rows are chosen and ordered there. */
 #include "base/clock.h"
+#include "base/hash.h"
 #include "server/api/api_priv.h"
 #include "server/api/operations.h"
 #include "server/api/page.h"
@@ -15,6 +16,8 @@ static const struct api_field filter_fields[] = {
     { "recipient", API_TEXT, 0, 1, 320, NULL, NULL, "Part of a waiting recipient." },
     { "destination", API_TEXT, 0, 1, 255, NULL, NULL, "Domain of a waiting recipient." },
     { "state", API_ENUM, 0, 0, 0, STATES, NULL, NULL },
+    { "priority", API_ENUM, 0, 0, 0, PRIORITIES, NULL, NULL },
+    { "answer", API_TEXT, 0, 1, 200, NULL, NULL, "Part of the last answer." },
     { "older_s", API_INT, 0, 0, INT32_MAX, NULL, NULL, "Waiting for longer than these seconds." },
     { "larger", API_INT, 0, 0, INT64_MAX, NULL, NULL, "More bytes than these." },
     { 0 },
@@ -56,11 +59,16 @@ static json_t *domains_of(const struct api_caller *who)
     return a;
 }
 
-static json_t *actions_of(const struct api_caller *who, bool active)
+/* What makes sense for a message of this state. */
+static json_t *actions_of(const struct api_caller *who, const char *state)
 {
     if (!(who->scopes & SCOPE_BIT(SCOPE_QUEUE_WRITE)))
         return json_array();
-    return active ? json_pack("[s]", "send_now") : json_pack("[s, s]", "send_now", "delete");
+    if (!strcmp(state, "sending"))
+        return json_pack("[s]", "send_now");
+    if (!strcmp(state, "held"))
+        return json_pack("[s, s, s, s]", "release", "priority", "bounce", "delete");
+    return json_pack("[s, s, s, s, s]", "send_now", "hold", "priority", "bounce", "delete");
 }
 
 json_t *api_queue_message(const struct api_caller *who, json_t *row)
@@ -71,9 +79,8 @@ json_t *api_queue_message(const struct api_caller *who, json_t *row)
                         api_time(json_integer_value(json_object_get(row, "received_ms"))));
     json_object_set_new(m, "next_try_at",
                         api_time(json_integer_value(json_object_get(row, "next_try_ms"))));
-    json_object_set_new(
-        m, "actions",
-        actions_of(who, !strcmp(json_string_value(json_object_get(row, "state")), "sending")));
+    json_object_set_new(m, "actions",
+                        actions_of(who, json_string_value(json_object_get(row, "state"))));
     json_object_del(m, "received_ms");
     json_object_del(m, "next_try_ms");
     return m;
@@ -89,15 +96,22 @@ static bool check_name(struct api_call *c)
     return false;
 }
 
-/* Asks the queue. args: taken. NULL: answered. */
-static json_t *ask_with(struct api_call *c, json_t *args)
+/* args: taken. */
+static json_t *ask_queue(struct admin *a, const char *op, json_t *args)
 {
-    struct admin *a = api_admin_of(c);
-    json_t *reply = a->ask ? a->ask(a->arg, MOD_SMTP, "queue.page", args)
+    json_t *reply = a->ask ? a->ask(a->arg, MOD_SMTP, op, args)
                            : admin_error(E_CLOSED, "the server is not running");
-    json_t *error = json_object_get(reply, "error");
 
     json_decref(args);
+    return reply;
+}
+
+/* Asks the queue. args: taken. NULL: answered. */
+static json_t *ask_with(struct api_call *c, const char *op, json_t *args)
+{
+    json_t *reply = ask_queue(api_admin_of(c), op, args);
+    json_t *error = json_object_get(reply, "error");
+
     if (error) {
         const char *text = json_string_value(json_object_get(error, "text"));
 
@@ -113,9 +127,10 @@ static json_t *ask_with(struct api_call *c, json_t *args)
 static json_t *ask(struct api_call *c, json_t *filter, size_t limit, const char *sort,
                    const char *after)
 {
-    return ask_with(c, json_pack("{s:o, s:o, s:I, s:s, s:s}", "filter", filter, "domains",
-                                 domains_of(c->caller), "limit", (json_int_t)limit, "sort", sort,
-                                 "after", after));
+    return ask_with(c, "queue.page",
+                    json_pack("{s:o, s:o, s:I, s:s, s:s}", "filter", filter, "domains",
+                              domains_of(c->caller), "limit", (json_int_t)limit, "sort", sort,
+                              "after", after));
 }
 
 static json_t *filter_of_query(struct api_call *c)
@@ -202,8 +217,14 @@ static void content(struct api_call *c)
 
 /* --- actions --- */
 
+#define ACTIONS "send_now|hold|release|bounce|priority|delete"
+
 static const struct api_field action_fields[] = {
-    { "action", API_ENUM, API_REQUIRED, 0, 0, "send_now|delete", NULL, NULL },
+    { "action", API_ENUM, API_REQUIRED, 0, 0, ACTIONS, NULL,
+      "bounce: back to the sender, with a notice; delete: without one. Of a message that is not "
+      "only for the caller's domains: delete and send_now concern his recipients, the others are "
+      "refused." },
+    { "priority", API_ENUM, 0, 0, 0, PRIORITIES, NULL, "With action priority: the new one." },
     { "ids", API_TEXTS, 0, 1, 1000, NULL, NULL, "These messages; or filter." },
     { "filter", API_OBJECT, 0, 0, 0, NULL, &filter_schema,
       "All that match now; {} = all. Or ids." },
@@ -214,101 +235,250 @@ static const struct api_field action_fields[] = {
 static const struct api_schema action_schema = { "QueueAction", "What to do with which messages.",
                                                  action_fields };
 
-static int run_action(struct api *api, const char *who, const char *action, json_t *item,
-                      struct errinfo *ei)
+/* work: the arguments of queue.steer. */
+static void run_action(struct api *api, const char *who _unused_, json_t *work,
+                       struct operation_result *ret)
 {
-    json_t *req =
-        json_pack("{s:s, s:{s:O}}", "op",
-                  !strcmp(action, "delete") ? "queue.delete" : "queue.retry", "args", "id", item);
-    json_t *reply = admin_run(api->o.admin, who, req), *error = json_object_get(reply, "error");
-    const char *text = json_string_value(json_object_get(error, "text"));
-    int r = error ? err_set(ei, (int)json_integer_value(json_object_get(error, "code")), "%s",
-                            text ? text : "refused")
-                  : 0;
+    static const char *const not_done[] = { "busy", "held", "shared", "failed", "gone" };
+    json_t *reply = ask_queue(api->o.admin, "queue.steer", json_incref(work));
+    json_t *error = json_object_get(reply, "error");
 
-    json_decref(req);
+    if (error) {
+        ret->failures = 1;
+        json_array_append_new(ret->failed, json_pack("{s:s, s:O}", "id", "", "detail",
+                                                     json_object_get(error, "text")));
+    }
+    ret->done = (size_t)(json_integer_value(json_object_get(reply, "done")) +
+                         json_integer_value(json_object_get(reply, "unchanged")));
+    for (size_t i = 0; i < ARRAY_LEN(not_done); i++)
+        ret->failures += (size_t)json_integer_value(json_object_get(reply, not_done[i]));
+    json_array_extend(ret->failed, json_object_get(reply, "failures"));
     json_decref(reply);
-    return r;
 }
 
 /* Ids that are not there, or not the caller's, fail by name. False: answered. */
 static bool check_ids(struct api_call *c, json_t *ids, json_t *found)
 {
-    size_t i, k;
-    json_t *id, *f;
+    struct map *there = map_new();
+    size_t i;
+    json_t *id;
+    bool ok = true;
 
+    json_array_foreach(found, i, id) map_put(there, sv_c(json_string_value(id)), c);
     json_array_foreach(ids, i, id)
     {
-        bool there = false;
-
-        json_array_foreach(found, k, f) there = there || json_equal(f, id);
-        if (!there) {
-            api_fail_gone(c, "message", json_string_value(id));
-            return false;
-        }
+        ok = map_get(there, sv_c(json_string_value(id)));
+        if (!ok)
+            break;
     }
-    return true;
+    map_free(there, NULL);
+    if (!ok)
+        api_fail_gone(c, "message", json_string_value(id));
+    return ok;
 }
 
 /* Ids of what ids or the filter mean and the caller sees. NULL: answered. */
-static json_t *chosen(struct api_call *c)
+static json_t *chosen(struct api_call *c, json_t *ids, json_t *filter)
 {
-    json_t *ids = json_object_get(c->body, "ids"), *filter = json_object_get(c->body, "filter");
-    json_t *reply, *found;
+    json_t *reply = ask_with(c, "queue.page",
+                             json_pack("{s:O, s:o, s:i, s:b}", "filter", filter, "domains",
+                                       domains_of(c->caller), "limit", 0, "ids", 1));
+    json_t *found = json_object_get(reply, "ids");
 
-    if (!ids == !filter) {
-        api_fail(c, 422, "invalid_field", "ids", "give either ids or filter");
-        return NULL;
-    }
-    filter = filter ? json_incref(filter) : json_pack("{s:O}", "ids", ids);
-    reply = ask_with(c, json_pack("{s:o, s:o, s:i, s:b}", "filter", filter, "domains",
-                                  domains_of(c->caller), "limit", 0, "ids", 1));
     if (!reply)
         return NULL;
-    found = json_incref(json_object_get(reply, "ids"));
-    if (!json_is_true(json_object_get(reply, "complete")))
-        api_fail(c, 422, "too_many", "filter",
-                 "filter: more than 100,000 messages match; narrow it");
-    else if (check_ids(c, ids, found)) {
+    if (json_is_true(json_object_get(reply, "complete")) && check_ids(c, ids, found)) {
+        json_incref(found);
         json_decref(reply);
         return found;
     }
+    if (!json_is_true(json_object_get(reply, "complete")))
+        api_fail(c, 422, "too_many", "filter",
+                 "filter: more than 100,000 messages match; narrow it, or give no undo_seconds");
     json_decref(reply);
-    json_decref(found);
     return NULL;
 }
 
-/* One row for all: how many, and the first of them. */
-static bool audit_action(struct api_call *c, const char *action, json_t *ids)
+/* How many match now. -1: answered. */
+static json_int_t matching(struct api_call *c, json_t *filter)
 {
-    char text[600];
-    size_t n = (size_t)snprintf(text, sizeof(text), "%zu messages:", json_array_size(ids)), i;
+    json_t *reply = ask(c, json_incref(filter), 1, "age", "");
+    json_int_t n = reply ? json_integer_value(json_object_get(reply, "total")) : -1;
+
+    json_decref(reply);
+    return n;
+}
+
+/* One row for all: what was meant, how many, and the first of them. */
+static bool audit_action(struct api_call *c, const char *action, json_t *ids, json_t *filter,
+                         size_t total)
+{
+    const char *priority = api_body_text(c, "priority");
+    char text[600], field[60], *by = ids ? NULL : json_dumps(filter, JSON_COMPACT);
+    size_t n = (size_t)snprintf(text, sizeof(text), "%zu messages%s%.400s", total,
+                                by ? " of " : ":", by ? by : ""),
+           i;
     json_t *id;
 
+    free(by);
+    snprintf(field, sizeof(field), "%s%s%s", action, priority ? " " : "", priority ? priority : "");
     json_array_foreach(ids, i, id) if (n + 40 < sizeof(text)) n +=
         (size_t)snprintf(text + n, sizeof(text) - n, " %.30s", json_string_value(id));
-    return api_audit(c, "queue outgoing", action, text);
+    return api_audit(c, "queue outgoing", field, text);
+}
+
+/* What can be taken back is done to those that match now; else the queue itself looks for them, in
+ * the same pass. */
+static void start_action(struct api_call *c, const char *action, json_t *filter, bool by_name)
+{
+    char kind[40];
+    int64_t undo_ms = api_body_int(c, "undo_seconds", 0) * 1000;
+    json_t *ids = by_name || undo_ms ? chosen(c, json_object_get(filter, "ids"), filter) : NULL;
+    json_int_t n = ids                  ? (json_int_t)json_array_size(ids)
+                   : by_name || undo_ms ? -1
+                                        : matching(c, filter);
+
+    if (n < 0)
+        return;
+    snprintf(kind, sizeof(kind), "queue.%s", action);
+    if (audit_action(c, action, ids, filter, (size_t)n)) {
+        json_t *exact = ids ? json_pack("{s:O}", "ids", ids) : json_incref(filter);
+
+        operation_start(
+            c, &(struct operation_spec){
+                   .kind = kind,
+                   .action = action,
+                   .undo_ms = undo_ms,
+                   .run_all = run_action,
+                   .total = (size_t)n,
+                   .items = json_pack("{s:s, s:s*, s:s, s:o, s:o}", "action", action, "priority",
+                                      api_body_text(c, "priority"), "admin", c->caller->who,
+                                      "filter", exact, "domains", domains_of(c->caller)),
+               });
+    }
+    json_decref(ids);
 }
 
 static void act(struct api_call *c)
 {
     const char *action = api_body_text(c, "action");
-    struct operation_spec s = {
-        .kind = !strcmp(action, "delete") ? "queue.delete" : "queue.send_now",
-        .action = action,
-        .undo_ms = api_body_int(c, "undo_seconds", 0) * 1000,
-        .run = run_action,
-    };
+    json_t *ids = json_object_get(c->body, "ids"), *filter = json_object_get(c->body, "filter");
+    bool level = !strcmp(action, "priority");
 
     if (!check_name(c))
         return;
-    s.items = chosen(c);
-    if (!s.items)
+    if (level != (api_body_text(c, "priority") != NULL)) {
+        api_fail(c, 422, "invalid_field", "priority", "priority: %s",
+                 level ? "is missing; high, normal or low" : "belongs to action priority only");
         return;
-    if (audit_action(c, action, s.items))
-        operation_start(c, &s);
-    else
-        json_decref(s.items);
+    }
+    if (!ids == !filter) {
+        api_fail(c, 422, "invalid_field", "ids", "give either ids or filter");
+        return;
+    }
+    filter = filter ? json_incref(filter) : json_pack("{s:O}", "ids", ids);
+    start_action(c, action, filter, ids);
+    json_decref(filter);
+}
+
+/* --- pauses --- */
+
+static const struct api_field pause_fields[] = {
+    { "id", API_TEXT, API_REQUIRED, 0, 0, NULL, NULL, NULL },
+    { "what", API_ENUM, API_REQUIRED, 0, 0, "all|destination|sender", NULL,
+      "destination: mail for the domain; sender: mail from the domain." },
+    { "domain", API_TEXT, API_REQUIRED, 0, 0, NULL, NULL, "Empty with all." },
+    { 0 },
+};
+static const struct api_schema pause_schema = {
+    "QueuePause", "What is not sent to other servers until it is resumed.", pause_fields
+};
+
+static json_t *pause_json(const char *what, const char *domain)
+{
+    char id[300];
+
+    snprintf(id, sizeof(id), "%s%s%s", what, *domain ? ":" : "", domain);
+    return json_pack("{s:o, s:s, s:o}", "id", api_text(id), "what", what, "domain",
+                     api_text(domain));
+}
+
+static void list_pauses(struct api_call *c)
+{
+    json_t *reply, *row, *items;
+    size_t i;
+
+    if (!check_name(c))
+        return;
+    reply = ask_with(c, "queue.pauses", json_object());
+    if (!reply)
+        return;
+    items = json_array();
+    json_array_foreach(json_object_get(reply, "rows"), i, row)
+    {
+        const char *what = json_string_value(json_object_get(row, "what")),
+                   *domain = json_string_value(json_object_get(row, "domain"));
+
+        if (strcmp(what, "sender") != 0 || api_sees_domain(c->caller, sv_c(domain)))
+            json_array_append_new(items, pause_json(what, domain));
+    }
+    json_decref(reply);
+    api_page_of(c, items, "id", true);
+}
+
+/* "all", "destination:example.org", "sender:example.org". A domain admin has a say in what his
+ * domains send. False: answered. */
+static bool read_pause(struct api_call *c, char what[16], const char **ret_domain)
+{
+    const char *id = api_param(c, "id"), *colon = strchr(id, ':');
+    bool known = sv_copy(what, 16, colon ? sv_n(id, (size_t)(colon - id)) : sv_c(id));
+
+    *ret_domain = colon ? colon + 1 : "";
+    known = known && (**ret_domain ? api_is_choice("destination|sender", what)
+                                   : !colon && !strcmp(what, "all"));
+    if (!api_sees_all(c->caller) &&
+        !(known && !strcmp(what, "sender") && api_sees_domain(c->caller, sv_c(*ret_domain)))) {
+        api_fail(c, 403, "not_allowed", "id", "id: only what your domains send is yours to pause");
+        return false;
+    }
+    if (!known)
+        api_fail(c, 422, "invalid_value", "id",
+                 "'%.60s' is no pause; such as all, destination:example.org, sender:example.org",
+                 id);
+    return known;
+}
+
+/* False: answered. */
+static bool set_pause(struct api_call *c, bool on, char what[16], const char **ret_domain)
+{
+    json_t *reply;
+
+    if (!check_name(c) || !read_pause(c, what, ret_domain) ||
+        !api_audit(c, "queue outgoing", on ? "pause" : "resume", api_param(c, "id")))
+        return false;
+    reply = ask_with(c, "queue.pause",
+                     json_pack("{s:s, s:s, s:b, s:s}", "what", what, "domain", *ret_domain, "on",
+                               (int)on, "admin", c->caller->who));
+    json_decref(reply);
+    return reply;
+}
+
+static void put_pause(struct api_call *c)
+{
+    char what[16];
+    const char *domain;
+
+    if (set_pause(c, true, what, &domain))
+        api_reply(c, 200, pause_json(what, domain));
+}
+
+static void delete_pause(struct api_call *c)
+{
+    char what[16];
+    const char *domain;
+
+    if (set_pause(c, false, what, &domain))
+        api_reply(c, 204, NULL);
 }
 
 /* --- sums --- */
@@ -345,6 +515,13 @@ static const struct api_field destination_fields[] = {
     { "oldest_at", API_TIME, API_REQUIRED | API_NULL, 0, 0, NULL, NULL, NULL },
     { "next_try_at", API_TIME, API_REQUIRED | API_NULL, 0, 0, NULL, NULL, NULL },
     { "answer", API_TEXT, API_REQUIRED, 0, 0, NULL, NULL, "The latest." },
+    { "state", API_ENUM, API_REQUIRED, 0, 0, "open|full|resting|paused", NULL,
+      "full: as many connections as it takes; resting: cannot be reached, next_try_at is the "
+      "probe." },
+    { "connections", API_INT, API_REQUIRED, 0, 0, NULL, NULL, "At work now." },
+    { "allowed", API_INT, API_REQUIRED, 0, 0, NULL, NULL,
+      "Connections at the same time; grows while it answers, shrinks while it fails." },
+    { "failures", API_INT, API_REQUIRED, 0, 0, NULL, NULL, "In a row, to reach it." },
     { 0 },
 };
 static const struct api_schema destination_schema = { "Destination", "Where messages wait to go.",
@@ -361,11 +538,13 @@ static void destinations(struct api_call *c)
     }
     json_array_foreach(json_object_get(reply, "destinations"), i, row) json_array_append_new(
         items,
-        json_pack("{s:O, s:O, s:o, s:o, s:O}", "domain", json_object_get(row, "domain"), "messages",
-                  json_object_get(row, "messages"), "oldest_at",
-                  api_time(json_integer_value(json_object_get(row, "oldest_ms"))), "next_try_at",
-                  api_time(json_integer_value(json_object_get(row, "next_try_ms"))), "answer",
-                  json_object_get(row, "answer")));
+        json_pack("{s:O, s:O, s:o, s:o, s:O, s:O, s:O, s:O, s:O}", "domain",
+                  json_object_get(row, "domain"), "messages", json_object_get(row, "messages"),
+                  "oldest_at", api_time(json_integer_value(json_object_get(row, "oldest_ms"))),
+                  "next_try_at", api_time(json_integer_value(json_object_get(row, "next_try_ms"))),
+                  "answer", json_object_get(row, "answer"), "state", json_object_get(row, "state"),
+                  "connections", json_object_get(row, "active"), "allowed",
+                  json_object_get(row, "window"), "failures", json_object_get(row, "failures")));
     api_page_of(c, items, "domain", json_is_true(json_object_get(reply, "complete")));
     json_decref(reply);
 }
@@ -392,7 +571,32 @@ const struct api_route api_queue_routes[] = {
       .status = 202,
       .response = &api_operation_schema,
       .run = act,
-      .help = "Does something with many messages, after a time to undo it." },
+      .help = "Does something with one, many or all messages, after a time to undo it." },
+    { .method = "GET",
+      .path = "/queue/{name}/pauses",
+      .scope = SCOPE_QUEUE_READ,
+      .flags = ROUTE_PAGED,
+      .id = "listQueuePauses",
+      .status = 200,
+      .response = &pause_schema,
+      .run = list_pauses,
+      .help = "What is not sent for the time being." },
+    { .method = "PUT",
+      .path = "/queue/{name}/pauses/{id}",
+      .scope = SCOPE_QUEUE_WRITE,
+      .id = "putQueuePause",
+      .status = 200,
+      .response = &pause_schema,
+      .run = put_pause,
+      .help = "Sends nothing more: at all (all), for a domain (destination:example.org), from a "
+              "domain (sender:example.org). It survives restarts." },
+    { .method = "DELETE",
+      .path = "/queue/{name}/pauses/{id}",
+      .scope = SCOPE_QUEUE_WRITE,
+      .id = "deleteQueuePause",
+      .status = 204,
+      .run = delete_pause,
+      .help = "Ends a pause; there need not be one." },
     { .method = "GET",
       .path = "/queue/{name}/messages/{id}",
       .scope = SCOPE_QUEUE_READ,

@@ -447,7 +447,7 @@ static void with_a_server(void **state _unused_)
     refused("queue.bounce", "{'id': 'OSA1'}", "message 'OSA1' is being delivered now");
     json_decref(asked.answer[MOD_SMTP]);
     asked.answer[MOD_SMTP] =
-        json_pack("{s:b, s:i, s:i, s:i}", "ok", 1, "done", 0, "busy", 0, "unchanged", 1);
+        json_pack("{s:b, s:i, s:i, s:i}", "ok", 1, "done", 0, "busy", 0, "held", 1);
     refused("queue.retry", "{'id': 'OSA1'}", "held; release it first");
     json_decref(asked.answer[MOD_SMTP]);
     asked.answer[MOD_SMTP] =

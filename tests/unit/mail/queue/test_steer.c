@@ -77,7 +77,7 @@ static void test_hold_and_release(void **state)
     accept_to("c@two.test");
     assert_int_equal(steer(QUEUE_HOLD, "@one.test", 0).n[STEER_DONE], 2);
     assert_int_equal(steer(QUEUE_HOLD, "@", 0).n[STEER_AS_IT_WAS], 2); /* c is held now, too */
-    assert_int_equal(steer(QUEUE_SEND_NOW, "@", 0).n[STEER_AS_IT_WAS], 3);
+    assert_int_equal(steer(QUEUE_SEND_NOW, "@", 0).n[STEER_HELD], 3);
     expect_nothing();
     for (int i = 0; i < 2; i++) { /* kill -9, then an orderly end */
         restart();
@@ -192,6 +192,68 @@ static void test_delete_many(void **state)
     assert_int_equal(queue_count(e.q), 0);
 }
 
+static bool is_of_one(const struct queue_info *i, const struct rcpt *r, void *arg)
+{
+    (void)i;
+    (void)arg;
+    return strstr(r->address, "@one.test") != NULL;
+}
+
+static struct queue_steered steer_own(enum queue_action action)
+{
+    struct queue_steer s = { .action = action, .admin = "boss", .reaches = is_of_one };
+    struct queue_steered done;
+    struct errinfo ei;
+    if (queue_steer(e.q, &s, &done, &ei) < 0)
+        fail_msg("%s", ei.text);
+    return done;
+}
+
+/* Who reaches some recipients only deletes these; the others get the message, and no notice is due.
+ * What would concern all is refused. */
+static void test_own_recipients_only(void **state)
+{
+    (void)state;
+    struct message *m = make_message(500, 0, 0), *got;
+    message_add_rcpt(m, SV("a@one.test"), RCPT_REMOTE);
+    message_add_rcpt(m, SV("b@two.test"), RCPT_REMOTE);
+    message_add_rcpt(m, SV("c@one.test"), RCPT_REMOTE);
+    must_accept(e.q, m);
+    message_unref(m);
+    accept_to("d@one.test");
+    accept_to("e@two.test");
+    static const enum queue_action whole[] = { QUEUE_HOLD, QUEUE_RETURN, QUEUE_RELEASE };
+    for (size_t i = 0; i < ARRAY_LEN(whole); i++) {
+        struct queue_steer s = { .action = whole[i], .dry_run = true, .reaches = is_of_one };
+        struct queue_steered done;
+        assert_int_equal(queue_steer(e.q, &s, &done, NULL), 0);
+        assert_int_equal(done.n[STEER_SHARED], 2);
+        assert_int_equal(done.n[STEER_DONE] + done.n[STEER_AS_IT_WAS], 1);
+    }
+    struct queue_steered done = steer_own(QUEUE_DELETE);
+    assert_int_equal(done.n[STEER_DONE], 2);
+    assert_int_equal(done.n[STEER_SHARED], 1);
+    assert_int_equal(queue_count(e.q), 2);
+    for (int i = 0; i < 2; i++) { /* kill -9, then an orderly end */
+        restart();
+        env_close(&e);
+        env_open(&e);
+    }
+    assert_int_equal(queue_count(e.q), 2);
+    assert_int_equal(queue_take(e.q, RCPT_REMOTE, &got, 1), 1);
+    assert_int_equal(got->n_rcpts, 3);
+    for (size_t i = 0; i < 3; i++) {
+        assert_int_equal(got->rcpts[i].state, i == 1 ? RCPT_WAITING : RCPT_FAILED);
+        assert_int_equal(got->rcpts[i].told, i != 1);
+    }
+    check_content(got);
+    queue_tell(e.q, got, QUEUE_PEER_ANSWERED, NULL);
+    got->rcpts[1].state = RCPT_DELIVERED;
+    queue_settle(e.q, got, RCPT_REMOTE);
+    expect_next("e@two.test");
+    assert_int_equal(queue_count(e.q), 0);
+}
+
 static void test_pauses(void **state)
 {
     (void)state;
@@ -255,14 +317,40 @@ static void test_deadlines(void **state)
     assert_int_equal(queue_count(e.q), 1);
 }
 
+/* What is asked for again and again is told of its end all the same, while its server is away. */
+static void test_sent_now_and_too_old(void **state)
+{
+    (void)state;
+    struct message *got;
+    char key[300];
+    clock_test_freeze(1700000000000);
+    accept_to("a@dead.test");
+    accept_to("b@dead.test");
+    assert_int_equal(queue_take(e.q, RCPT_REMOTE, &got, 1), 1);
+    queue_tell(e.q, got, QUEUE_PEER_FAILED, "451 4.4.1 away");
+    settle_as(e.q, got, RCPT_REMOTE, RCPT_WAITING, "451 4.4.1 away");
+    clock_test_advance(10ll * 86400000);
+    steer(QUEUE_SEND_NOW, "b@", 0);
+    assert_int_equal(queue_take(e.q, RCPT_REMOTE, &got, 1), 1);
+    assert_string_equal(got->rcpts[0].address, "b@dead.test");
+    assert_false(queue_where(e.q, got, key));
+    settle_as(e.q, got, RCPT_REMOTE, RCPT_FAILED, "554 away");
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
-        TEST(test_hold_and_release), TEST(test_held_does_not_expire),
-        TEST(test_priority),         TEST(test_list_mail_is_low),
-        TEST(test_return),           TEST(test_delete_many),
-        TEST(test_pauses),           TEST(test_deadlines),
+        TEST(test_hold_and_release),
+        TEST(test_held_does_not_expire),
+        TEST(test_priority),
+        TEST(test_list_mail_is_low),
+        TEST(test_return),
+        TEST(test_delete_many),
+        TEST(test_pauses),
+        TEST(test_deadlines),
+        TEST(test_own_recipients_only),
+        TEST(test_sent_now_and_too_old),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

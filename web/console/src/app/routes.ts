@@ -9,6 +9,7 @@ export const routes: readonly { path: string; scope: string; load: Screen }[] = 
   { path: "/trace", scope: "messages:read", load: () => import("../screens/messages/Trace") },
   { path: "/messages/{id}", scope: "messages:read", load: () => import("../screens/messages/Message") },
   { path: "/status/queue", scope: "queue:read", load: () => import("../screens/queue/Queue") },
+  { path: "/status/queue/destinations", scope: "queue:read", load: () => import("../screens/queue/Destinations") },
   { path: "/status/sessions", scope: "sessions:read", load: () => import("../screens/sessions/Sessions") },
   { path: "/status/sessions/history", scope: "sessions:read", load: () => import("../screens/sessions/History") },
   { path: "/status/sessions/{id}", scope: "sessions:read", load: () => import("../screens/sessions/SessionPage") },

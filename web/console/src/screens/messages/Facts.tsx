@@ -18,6 +18,7 @@ const looks: Record<Lane["status"], [Tone, IconName]> = {
   waiting: ["warn", "clock"],
   delivered: ["ok", "check"],
   bounced: ["bad", "bounce"],
+  deleted: ["gone", "trash"],
   refused: ["bad", "ban"],
 };
 /** More recipients than this are shown when one asks for them. */

@@ -13,6 +13,8 @@ import { Drawer } from "../../ui/Drawer";
 import { Icon } from "../../ui/Icon";
 import { Raw } from "../../ui/Raw";
 import { Empty, ErrorNote, Skeleton } from "../../ui/States";
+import { MenuButton } from "../../ui/MenuButton";
+import { menuOf, type Act } from "./actions";
 import { Content } from "./Content";
 import { nextTry, StateBadge, waitedFor } from "./columns";
 
@@ -20,7 +22,7 @@ export function MessageDrawer({ id, known, onClose, onAct }: {
   id: string;
   known: QueueMessage | undefined;
   onClose: () => void;
-  onAct: ((action: "send_now" | "delete") => void) | undefined;
+  onAct: ((act: Act) => void) | undefined;
 }) {
   const t = useText();
   const now = useNow();
@@ -40,11 +42,20 @@ export function MessageDrawer({ id, known, onClose, onAct }: {
       foot={
         m && !gone && (
           <>
-            {onAct && <button type="button" className="btn" onClick={() => { onAct("send_now"); }}><Icon name="send" />{t("queue.send")}</button>}
+            {onAct && m.actions.includes("send_now") && <button type="button" className="btn" onClick={() => { onAct({ action: "send_now" }); }}><Icon name="send" />{t("queue.send")}</button>}
+            {onAct && m.actions.includes("hold") && <button type="button" className="btn" onClick={() => { onAct({ action: "hold" }); }}><Icon name="pause" />{t("queue.act.hold")}</button>}
+            {onAct && m.actions.includes("release") && <button type="button" className="btn" onClick={() => { onAct({ action: "release" }); }}><Icon name="play" />{t("queue.act.release")}</button>}
             {mayRead && <button type="button" className="btn" onClick={() => { setContent(true); }}><Icon name="code" />{t("queue.open")}</button>}
             {mayTrace ? <Link className="btn" to={messageAddress(id)}><Icon name="trace" />{t("message.timeline")}</Link> : <Link className="btn" to={`/status/logs/smtp?q=${encodeURIComponent(id)}`}><Icon name="logs" />{t("nav.logs")}</Link>}
             <span className="grow" />
-            {onAct && m.actions.includes("delete") && <button type="button" className="btn danger" onClick={() => { onAct("delete"); onClose(); }}><Icon name="trash" />{t("delete")}</button>}
+            {onAct && m.actions.includes("bounce") && (
+              <MenuButton
+                label={t("queue.actions")}
+                className="btn"
+                entries={menuOf(t, m.actions.filter((a) => a === "bounce" || a === "priority"), (act) => { onAct(act); if (act.action === "bounce") onClose(); }, m.priority)}
+              />
+            )}
+            {onAct && m.actions.includes("delete") && <button type="button" className="btn danger" onClick={() => { onAct({ action: "delete" }); onClose(); }}><Icon name="trash" />{t("delete")}</button>}
           </>
         )
       }
@@ -66,6 +77,7 @@ export function MessageDrawer({ id, known, onClose, onAct }: {
             <dt>{t("queue.from")}</dt><dd>{m.sender ? <Raw>{m.sender}</Raw> : t("queue.bounce.sender")}</dd>
             <dt>{t("queue.recipients")}</dt><dd>{t("queue.recipients.of", { waiting: m.waiting, all: m.recipients })}</dd>
             <dt>{t("queue.destination")}</dt><dd><Link to={`/status/queue?q=${encodeURIComponent(`host:${m.destination}`)}`}><Raw>{m.destination}</Raw></Link></dd>
+            <dt>{t("queue.priority")}</dt><dd>{t(`queue.priority.${m.priority}`)}</dd>
             <dt>{t("queue.size")}</dt><dd>{formatBytes(m.size, t.locale)}</dd>
             {m.received_at && <><dt>{t("queue.received")}</dt><dd title={utcTitle(m.received_at)}>{formatMoment(m.received_at, t.locale)}, {t("dur.ago", { time: formatDuration(waitedFor(m, now), t) })}</dd></>}
             <dt>{t("queue.next")}</dt><dd>{nextTry(m, t, now)}</dd>

@@ -18,11 +18,14 @@ import { asBytes, asChoice, asSeconds, asText, type FilterFields } from "../../l
 import { Icon } from "../../ui/Icon";
 import { HoldButton, KeyHint, ListScreen } from "../../ui/ListScreen";
 import { LiveBadge } from "../../ui/Page";
+import { MenuButton } from "../../ui/MenuButton";
 import { Raw } from "../../ui/Raw";
 import { failed } from "../../ui/States";
 import { useSelection } from "../../ui/table/selection";
 import { queueColumns } from "./columns";
+import { inMenu, levels, menuOf, takenBack, toldOf, type Act } from "./actions";
 import { MessageDrawer } from "./MessageDrawer";
+import { QueueTabs } from "./QueueTabs";
 
 const states = ["queued", "sending", "waiting", "overdue", "held", "paused"] as const;
 const fields: FilterFields = {
@@ -30,6 +33,8 @@ const fields: FilterFields = {
   to: asText("recipient"),
   host: asText("destination"),
   state: asChoice("state", states),
+  priority: asChoice("priority", levels),
+  answer: asText("answer"),
   older: asSeconds("older_s"),
   larger: asBytes("larger"),
 };
@@ -62,17 +67,18 @@ export default function Queue() {
   const openRow = useCallback((m: QueueMessage) => { setOpen(m.id); }, [setOpen]);
   const columns = useMemo(() => queueColumns(t, now, openRow), [t, now, openRow]);
 
-  const act = async (action: "send_now" | "delete", of: { ids: string[] } | { all: true }, n: number) => {
+  const act = async (what: Act, of: { ids: string[] } | { all: true }, n: number) => {
     if (n === 0) return;
     const which = "ids" in of ? { ids: of.ids } : { filter: filter.params };
     try {
       const operation = await api.post("/queue/{name}/messages/actions", {
         path,
-        body: { action, ...which, undo_seconds: action === "delete" ? undoSeconds : 0 },
+        body: { ...what, ...which, undo_seconds: takenBack.includes(what.action) ? undoSeconds : 0 },
       });
       if (!operation) return;
-      if (action === "delete") undoable(operation, t("queue.deleted", { n, s: undoSeconds }), t, list.refresh);
-      else toast(t("queue.sent", { n }));
+      const told = toldOf(t, what.action, n, undoSeconds);
+      if (takenBack.includes(what.action)) undoable(operation, told, t, list.refresh);
+      else toast(told);
       selection.clear();
       list.refresh();
     } catch (e) {
@@ -82,8 +88,8 @@ export default function Queue() {
   const chosen = selection.everything ? ({ all: true } as const) : { ids: [...selection.ids] };
   const onTarget = (action: "send_now" | "delete") => {
     if (!mayWrite) return;
-    if (count > 0) void act(action, chosen, count);
-    else if (current) void act(action, { ids: [current.id] }, 1);
+    if (count > 0) void act({ action }, chosen, count);
+    else if (current) void act({ action }, { ids: [current.id] }, 1);
   };
   useKeys({ s: () => { onTarget("send_now"); }, "#": () => { onTarget("delete"); }, ".": () => { setHeld(!held); } });
 
@@ -99,8 +105,9 @@ export default function Queue() {
       <span className="grow deskonly" />
       {mayWrite && (
         <>
-          <button type="button" className="btn sm" onClick={() => void act("send_now", chosen, count)}><Icon name="send" small />{t("queue.send")}</button>
-          <button type="button" className="btn sm danger" onClick={() => void act("delete", chosen, count)}><Icon name="trash" small />{t("delete")}</button>
+          <button type="button" className="btn sm" onClick={() => void act({ action: "send_now" }, chosen, count)}><Icon name="send" small />{t("queue.send")}</button>
+          <MenuButton label={t("queue.actions")} className="btn sm" entries={menuOf(t, inMenu, (what) => void act(what, chosen, count))}><Icon name="more" small /></MenuButton>
+          <button type="button" className="btn sm danger" onClick={() => void act({ action: "delete" }, chosen, count)}><Icon name="trash" small />{t("delete")}</button>
         </>
       )}
       <button type="button" className="ib sm" aria-label={t("select.clear")} onClick={selection.clear}><Icon name="x" /></button>
@@ -125,11 +132,12 @@ export default function Queue() {
       name="queue"
       title={t("nav.queue")}
       live={<LiveBadge {...live} />}
+      tabs={<QueueTabs messages={filter.text ? undefined : list.total} />}
       actions={
         <>
           <HoldButton held={held} onHold={setHeld} className="deskonly" />
           {mayWrite && (
-            <button type="button" className="btn" disabled={total === 0} onClick={() => void act("send_now", { all: true }, total)}>
+            <button type="button" className="btn" disabled={total === 0} onClick={() => void act({ action: "send_now" }, { all: true }, total)}>
               <Icon name="send" />{filter.text ? t("queue.sendmatching", { n: total }) : t("queue.sendall")}
             </button>
           )}
@@ -170,7 +178,7 @@ export default function Queue() {
             id={open}
             known={shown}
             onClose={() => { setOpen(""); }}
-            onAct={mayWrite ? (action) => void act(action, { ids: [open] }, 1) : undefined}
+            onAct={mayWrite ? (what) => void act(what, { ids: [open] }, 1) : undefined}
           />
         )
       }
