@@ -1,7 +1,7 @@
 // The pseudo language: text without its brackets was not taken from a catalogue.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { go, open, quit } from "./browser.mjs";
+import { base, go, open, quit, settled } from "./browser.mjs";
 import { prepare, release } from "./prepare.mjs";
 import { pathOf, routes } from "./routes.mjs";
 
@@ -31,15 +31,92 @@ function untranslated() {
   return [...found];
 }
 
+// Labels that are names: what the server, a person or the standard calls something.
+const names = new Set(["demo.example", "user@demo.example", "anna@demo.example"]);
+async function untranslatedNow(page) {
+  return (await page.evaluate(untranslated)).filter((x) => !names.has(x.replace(/^[a-z-]+=/, "")));
+}
+
 test("no text without translation", async () => {
   const b = await open({ language: "pseudo" });
-  const names = new Set(["demo.example", "user@demo.example"]);
+  const left = {};
   for (const r of routes) {
     await go(b.page, await pathOf(r, b.page));
-    await b.page.waitForTimeout(150);
-    const left = (await b.page.evaluate(untranslated)).filter((x) => !names.has(x.replace(/^[a-z-]+=/, "")) && !/^aria-label=[A-Z][\w ,]*$/.test(x));
-    assert.deepEqual(left, [], r.name);
+    const found = await untranslatedNow(b.page);
+    if (found.length) left[r.name] = found;
   }
+  assert.deepEqual(left, {});
+  b.calm();
+  await b.close();
+});
+
+test("no text without translation in dialogs, drawers, menus and errors", async () => {
+  const b = await open({ language: "pseudo", expectTrouble: [/^server: 503/] });
+  const row = (p) => p.locator("tbody tr .lnk").first().click();
+  const places = {
+    "queue drawer": ["/status/queue", row],
+    "message as text": ["/status/queue", async (p) => { await row(p); await p.locator("aside.drawer button.btn:not(.danger, .pri)").last().click(); }],
+    selection: ["/status/queue", async (p) => p.locator("tbody input[type=checkbox]").first().click()],
+    columns: ["/status/queue", async (p) => p.locator(".bar > button.btn").last().click()],
+    "wrong filter": ["/status/queue?q=form:x", (p) => p.locator(".filter-note").waitFor()],
+    "nothing found": ["/status/queue?q=nothing-of-this-name", (p) => p.locator(".empty").waitFor()],
+    "session drawer": ["/status/sessions", row],
+    "session details": ["/status/sessions?part=details", row],
+    "session menu": ["/status/sessions", async (p) => { await row(p); await p.locator("aside.drawer .df button[aria-haspopup]").click(); await p.locator("[role=menuitem]").first().waitFor(); }],
+    "ended session": ["/status/sessions/history?q=service:submission", row],
+    "reply code": ["/status/sessions/history?q=service:submission", async (p) => { await row(p); await p.locator(".drawer .code").first().click(); await p.locator(".code-in h3").waitFor(); }],
+    "message drawer": ["/trace?span=24h", row],
+    "event drawer": ["/status/events?span=7d", row],
+    "own span": ["/status/events", (p) => p.locator(".seg button").last().click()],
+    "services drawer": ["/system/services", row],
+    "stop a service": ["/system/services", async (p) => { await row(p); await p.locator("aside.drawer .df button").first().click(); }],
+    "new account": ["/accounts?dialog=new", undefined],
+    "account refused": ["/accounts?dialog=new", async (p) => { await p.locator("[role=dialog] input").first().fill("no address"); await p.locator("[role=dialog] button[type=submit]").click(); await p.locator("[role=dialog] [role=alert]").first().waitFor(); }],
+    import: ["/accounts?dialog=import", undefined],
+    "import preview": ["/accounts?dialog=import", async (p) => { await p.locator("textarea").fill("address,name,password\nx@demo.example,X,secret-x-1\nwrong,,"); await p.locator("[role=dialog] button[type=submit]").click(); await p.locator(".preview").waitFor(); }],
+    "new domain": ["/domains?dialog=new", undefined],
+    "account's password": ["/accounts/anna%40demo.example", (p) => p.locator(".ph button.btn").first().click()],
+    "delete account": ["/accounts/anna%40demo.example", (p) => p.locator(".ph button.danger").click()],
+    "unknown account": ["/accounts/nobody%40demo.example", (p) => p.locator(".empty").waitFor()],
+    "new alias": ["/domains/demo.example", (p) => p.locator("section button.btn").last().click()],
+    "new token": ["/system/tokens?dialog=new", undefined],
+    "setting out of range": ["/system/settings?q=smtp.max_errors", async (p) => { await p.locator(".set input").fill("0"); await p.locator(".set .err").waitFor(); await p.locator(".changes summary").click(); }],
+    "note on a chart": ["/status/traffic", (p) => p.locator("button.btn.ghost").first().click()],
+    keys: ["/overview", (p) => p.keyboard.press("?")],
+    search: ["/overview", async (p) => { await p.keyboard.press("/"); await p.keyboard.type("demo"); await p.locator("[role=option]").first().waitFor(); }],
+    "search without a find": ["/overview", async (p) => { await p.keyboard.press("/"); await p.locator("[role=combobox]").waitFor(); }],
+    "user menu": ["/overview", (p) => p.locator(".ava").click()],
+    "no such screen": ["/nowhere", undefined],
+  };
+  const left = {};
+  for (const [name, [path, act]] of Object.entries(places)) {
+    await b.page.goto(base + path);
+    await settled(b.page);
+    await act?.(b.page);
+    await settled(b.page);
+    const found = await untranslatedNow(b.page);
+    if (found.length) left[name] = found;
+  }
+  assert.deepEqual(left, {});
+  // The server is away: what is said about it is ours.
+  await b.page.route("**/api/v1/accounts?**", (r) => r.abort());
+  await b.page.goto(`${base}/accounts`);
+  await b.page.locator(".call.bad").waitFor();
+  assert.deepEqual(await untranslatedNow(b.page), []);
+  b.calm();
+  await b.close();
+});
+
+test("no text without translation where one signs in", async () => {
+  const b = await open({ language: "pseudo", signIn: false });
+  await b.page.goto(`${base}/`);
+  await settled(b.page);
+  assert.deepEqual(await untranslatedNow(b.page), []);
+  await b.page.locator("input[name=username]").fill("anna@demo.example");
+  await b.page.locator("input[name=password]").fill("wrong");
+  await b.page.keyboard.press("Enter");
+  await b.page.getByRole("alert").waitFor();
+  assert.deepEqual(await untranslatedNow(b.page), []);
   b.calm();
   await b.close();
 });

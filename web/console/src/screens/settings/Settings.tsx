@@ -127,8 +127,8 @@ export default function Settings({ params }: { params: Record<string, string> })
             nothing={{ icon: "sliders", title: t("settings.none") }}
           />
           {schema.data && values.data && groups.map((g) => (
-            <section key={g} aria-label={g}>
-              <h2 className="s" lang="en" translate="no">{g}</h2>
+            <section key={g} aria-labelledby={`group ${g}`.replaceAll(" ", "-")}>
+              <h2 className="s" id={`group ${g}`.replaceAll(" ", "-")} lang="en" translate="no">{g}</h2>
               {shown.filter((s) => (words.length ? s.room : s.group) === g).map((s) => {
                 const v = stored.get(s.name);
                 if (!v) return null;
