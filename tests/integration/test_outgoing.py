@@ -133,9 +133,13 @@ def test_servers_that_misbehave(world):
     assert sum(peers["closes"].cut.values()) == N
     assert peers["half"].refused and peers["hangs"].sessions < 2 * N
 
-    outcomes = collections.Counter(re.findall(
-        r"Client session.*\*\*\* <alice@example\.test> <u@\[(127\.0\.0\.\d+)\]> .* ([A-Z-]+)(?: \S+)?$", world.log_text("s"), re.M))
-    by = {how: {w: n for (a, w), n in outcomes.items() if a == p.address} for how, p in peers.items()}
+    def logged():
+        outcomes = collections.Counter(re.findall(
+            r"Client session.*\*\*\* <alice@example\.test> <u@\[(127\.0\.0\.\d+)\]> .* ([A-Z-]+)(?: \S+)?$", world.log_text("s"), re.M))
+        by = {how: {w: n for (a, w), n in outcomes.items() if a == p.address} for how, p in peers.items()}
+        return by if all(by[how].get("OK", 0) >= N for how in ("good", "half", "closes")) else None
+
+    by = wait_for("the last lines of the log", logged)
     assert set(by["good"]) == {"OK"} and by["good"]["OK"] == N, by
     assert by["half"]["OK"] == N and set(by["half"]) <= {"OK", "INCOMPLETE-SESSION"}, by
     assert by["closes"] == {"OK": N, "INCOMPLETE-SESSION": N}, by

@@ -14,8 +14,11 @@ enum { MANY = 100000, DEAD = 5000 };
 
 struct thing {
     struct waiter w;
+    struct list all; /* in made */
     char to[40], from[20];
 };
+
+static struct list made; /* what is left of them goes in the end */
 
 static struct dests *ds;
 static int64_t now;
@@ -40,8 +43,16 @@ static struct thing *add_as(const char *to, const char *from, enum priority p)
     snprintf(t->to, sizeof(t->to), "%s", to);
     snprintf(t->from, sizeof(t->from), "%s", from);
     list_init(&t->w.link);
+    list_add_tail(&made, &t->all);
     dests_add(ds, sv_c(to), sv_c(from), p, false, &t->w);
     return t;
+}
+
+static void drop(struct thing *t)
+{
+    if (t)
+        list_del(&t->all);
+    free(t);
 }
 
 static void add(const char *to, unsigned n)
@@ -50,7 +61,7 @@ static void add(const char *to, unsigned n)
         add_as(to, "a", PRIORITY_NORMAL);
 }
 
-/* Takes one; NULL when there is none now. Free it. */
+/* Takes one; NULL when there is none now. Drop it. */
 static struct thing *take(struct place *at)
 {
     struct waiter *w = dests_take(ds, &policy, now, at);
@@ -64,7 +75,7 @@ static bool take_for(struct place *at, const char *to)
         return false;
     assert_string_equal(t->to, to);
     assert_string_equal(dests_key(at), to);
-    free(t);
+    drop(t);
     return true;
 }
 
@@ -105,7 +116,7 @@ static unsigned drain(void)
     for (; (t = take(&at)); n++) {
         tell(&at, PEER_ANSWERED);
         dests_leave(ds, &at);
-        free(t);
+        drop(t);
     }
     return n;
 }
@@ -158,7 +169,7 @@ static void test_dead_is_probed_by_one(void **state)
         if (!t)
             continue;
         assert_null(take(&(struct place){ 0 })); /* a probe is alone */
-        free(t);
+        drop(t);
         tell(&at, PEER_FAILED);
         dests_leave(ds, &at);
         probes++;
@@ -237,7 +248,7 @@ static void test_senders_take_turns(void **state)
         dests_leave(ds, &at);
         b |= !strcmp(t->from, "b");
         c |= !strcmp(t->from, "c");
-        free(t);
+        drop(t);
     }
     assert_true(b && c);
     drain();
@@ -260,7 +271,7 @@ static void test_priorities(void **state)
         n[*t->from == 'h' ? PRIORITY_HIGH : *t->from == 'n' ? PRIORITY_NORMAL : PRIORITY_LOW]++;
         tell(&at, PEER_ANSWERED);
         dests_leave(ds, &at);
-        free(t);
+        drop(t);
     }
     assert_int_equal(n[PRIORITY_LOW], 8); /* never starved */
     assert_int_equal(n[PRIORITY_HIGH], 56);
@@ -277,10 +288,10 @@ static void test_next(void **state)
     tell(&at, PEER_ANSWERED);
     struct thing *high = add_as("x.test", "b", PRIORITY_HIGH);
     assert_ptr_equal(dests_next(ds, &at), &high->w);
-    free(high);
+    drop(high);
     struct waiter *w = dests_next(ds, &at);
     assert_non_null(w);
-    free(container_of(w, struct thing, w));
+    drop(container_of(w, struct thing, w));
     assert_null(dests_next(ds, &at));
     dests_leave(ds, &at);
     dests_leave(ds, &at); /* nothing is held: nothing happens */
@@ -302,7 +313,7 @@ static void test_new_ones_leave_room(void **state)
     unsigned n = 0;
     struct thing *t;
     for (; (t = take(&at[n])); n++)
-        free(t);
+        drop(t);
     assert_int_equal(n, 6);
     add("live.test", 1);
     assert_true(take_for(&live, "live.test"));
@@ -316,7 +327,7 @@ static void test_new_ones_leave_room(void **state)
     for (n = 0; (t = take(&at[n])); n++) {
         probes += at[n].counts == DEST_PROBE;
         fresh += at[n].counts == DEST_NEW;
-        free(t);
+        drop(t);
         if (n == 7)
             break;
     }
@@ -361,7 +372,7 @@ static void test_many_dead(void **state)
                 dests_leave(ds, &live);
             }
             worst = MAX(worst, takes);
-            free(one);
+            drop(one);
         }
     }
     printf("%u attempts for %d messages, a live one waits for %u others; %.0f ms\n", attempts, MANY,
@@ -392,7 +403,7 @@ static void test_removal(void **state)
         }
         assert_null(dests_take(ds, &policy, now, &at));
         for (unsigned i = 0; i < 300; i++)
-            free(t[i]);
+            drop(t[i]);
     }
     assert_false(dests_runnable(ds));
 }
@@ -419,6 +430,7 @@ static void test_distrust(void **state)
 static int setup(void **state)
 {
     (void)state;
+    list_init(&made);
     ds = dests_new();
     now = 1000000;
     return 0;
@@ -436,6 +448,7 @@ static int teardown(void **state)
     (void)state;
     dests_each(ds, forget, NULL);
     dests_free(ds);
+    list_for_each_safe(l, t, &made) drop(container_of(l, struct thing, all));
     return 0;
 }
 
