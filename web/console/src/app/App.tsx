@@ -1,4 +1,5 @@
 import { Component, lazy, Suspense, useEffect, useMemo, useState, type ComponentType, type ReactNode } from "react";
+import { I18nProvider } from "react-aria-components";
 import { english, loadLanguage, TranslationContext, useText, type Language, type Translation } from "../i18n";
 import { preference, usePreference } from "../lib/prefs";
 import { matchPath, navigate, usePath } from "../lib/router";
@@ -36,7 +37,8 @@ function Translations({ children }: { children: ReactNode }) {
       wanted = false;
     };
   }, [language]);
-  return translation ? <TranslationContext value={translation}>{children}</TranslationContext> : null;
+  // The library's own words (to dismiss a dialog) follow the console's language, not the browser's.
+  return translation ? <I18nProvider locale={translation.locale}><TranslationContext value={translation}>{children}</TranslationContext></I18nProvider> : null;
 }
 
 /** A new version was installed while the console was open: its parts are no longer there. */

@@ -73,7 +73,7 @@ export function ImportDialog({ onClose, onDone }: { onClose: () => void; onDone:
             <>
               <Field label={t("import.file")} hint={t("import.file.hint")} type="file" accept=".csv,.tsv,.txt,text/csv" onChange={(e) => void e.target.files?.[0]?.text().then(setCsv)} />
               <Field label={t("import.text")} hint={t("import.text.hint")}>
-                {(p) => <textarea {...p} rows={8} value={csv} onChange={(e) => { setCsv(e.target.value); }} spellCheck={false} placeholder="address,name,password&#10;anna@example.org,Anna,secret" />}
+                {(p) => <textarea {...p} rows={8} value={csv} onChange={(e) => { setCsv(e.target.value); }} spellCheck={false} translate="no" placeholder="address,name,password&#10;anna@example.org,Anna,secret" />}
               </Field>
             </>
           ) : (
