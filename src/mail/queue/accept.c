@@ -51,15 +51,32 @@ static int prepare_content(struct queue *q, struct message *m, struct errinfo *e
     return 0;
 }
 
-/* Makes recovery forget a record whose commit failed: it may have reached the disk. */
-static void revoke_record(struct queue *q, uint64_t key)
+static bool write_revoke(struct queue *q, uint64_t key)
 {
     struct jwrite w = { .type = REC_REVOKE, .key = key };
     struct jwrite *list[] = { &w };
     jwrite_prepare(&w);
-    if (journal_write(&q->journal, list, 1) < 0) {
-        jwrite_prepare(&w); /* once more: into the next segment */
-        (void)journal_write(&q->journal, list, 1);
+    return journal_write(&q->journal, list, 1) >= 0;
+}
+
+/* Makes recovery forget a record whose commit failed: it may have reached the disk. The second try
+ * goes into the next segment; if there is none yet, it follows the next message. */
+static void revoke_record(struct queue *q, uint64_t key)
+{
+    if (!write_revoke(q, key) && !write_revoke(q, key) && q->n_unrevoked < ARRAY_LEN(q->unrevoked))
+        q->unrevoked[q->n_unrevoked++] = key;
+}
+
+/* Taken off first: the lock is open while it is written. */
+static void revoke_what_is_left(struct queue *q)
+{
+    while (q->n_unrevoked) {
+        uint64_t key = q->unrevoked[--q->n_unrevoked];
+        if (write_revoke(q, key))
+            continue;
+        if (q->n_unrevoked < ARRAY_LEN(q->unrevoked))
+            q->unrevoked[q->n_unrevoked++] = key;
+        return;
     }
 }
 
@@ -99,6 +116,7 @@ static int commit(struct queue *q, struct message *m, struct sv envelope)
         it->committed = true;
         keep_or_drop_memory(q, it, (uint64_t)cf->queue.memory_total);
         sched_place(q, it);
+        revoke_what_is_left(q);
     }
     pthread_mutex_unlock(&q->lock);
     return r;

@@ -112,6 +112,11 @@ struct queue {
     int64_t unmarked_since; /* monotonic ms of the first of them */
     bool names_dirty;       /* spool files were removed, the directory not synced since */
 
+    /* Keys of refused messages whose REC_REVOKE could not be written yet. More are not kept: their
+     * records end soon, with the segment that failed. */
+    uint64_t unrevoked[256];
+    size_t n_unrevoked;
+
     /* queue_has_space */
     _Atomic int64_t space_checked_ms;
     atomic_bool space_ok;

@@ -107,10 +107,8 @@ static int try_accept(size_t size)
     return r;
 }
 
-/* The fault ends; acceptance works again by itself. */
-static void must_recover(void)
+static void accept_at_last(void)
 {
-    disarm();
     int r = E_TEMP;
     for (int i = 0; i < 600 && r < 0; i++) {
         r = try_accept(1000);
@@ -118,6 +116,13 @@ static void must_recover(void)
             usleep(100000);
     }
     assert_int_equal(r, 0);
+}
+
+/* The fault ends; acceptance works again by itself. */
+static void must_recover(void)
+{
+    disarm();
+    accept_at_last();
 }
 
 static void must_hold(size_t n)
@@ -187,6 +192,32 @@ static void test_batches_fail(void **state)
     assert_int_equal(n_ok + n_refused, 400);
     must_recover();
     must_hold(n_ok + 1);
+}
+
+static bool is_last_segment(void)
+{
+    pthread_mutex_lock(&e.q->lock);
+    const struct jseg *s = e.q->journal.active;
+    bool last = s && s->size - s->tail < 300000 && !e.q->journal.n_spares;
+    pthread_mutex_unlock(&e.q->lock);
+    return last;
+}
+
+/* Nor when nothing can be written to say so: the next segment is not there either. */
+static void test_refused_while_nothing_can_be_written(void **state)
+{
+    (void)state;
+    unsigned n = 0;
+    arm(&on_create, EIO, 0);
+    arm(&on_syncfs, EIO, 0); /* nor does the record end with its segment */
+    for (; !is_last_segment(); n++)
+        assert_int_equal(try_accept(100000), 0);
+    arm(&on_datasync, EIO, 0);
+    assert_int_equal(try_accept(2000), E_TEMP);
+    arm(&on_create, 0, 0);
+    arm(&on_datasync, 0, 0);
+    accept_at_last();
+    must_hold(n + 1);
 }
 
 static void test_no_space_for_segments(void **state)
@@ -302,6 +333,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_sync_fails, setup, teardown),
         cmocka_unit_test_setup_teardown(test_write_fails, setup, teardown),
         cmocka_unit_test_setup_teardown(test_batches_fail, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_refused_while_nothing_can_be_written, setup, teardown),
         cmocka_unit_test_setup_teardown(test_no_space_for_segments, setup, teardown),
         cmocka_unit_test_setup_teardown(test_mail_store_cannot_be_synced, setup, teardown),
         cmocka_unit_test_setup_teardown(test_rename_fails, setup, teardown),
