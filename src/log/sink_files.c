@@ -18,6 +18,7 @@
 enum {
     WRITE_BYTES = 128 * 1024,
     KEEP_BYTES = 512 * 1024, /* a larger buffer is freed after use */
+    OPEN_TRIES = 5,
     CACHE_MS = 5000,
     RETRY_MS = 1000,
     REPORT_MS = 60000,
@@ -58,17 +59,32 @@ static void lose(struct log_files *f, unsigned lines)
     ctr_add(CTR_log_lines_lost, lines);
 }
 
+/* Somebody may be deleting the directory just now, between two looks at it. */
+static int open_file(const char *dir, const char *path)
+{
+    struct errinfo ei;
+    for (int i = 0; i < OPEN_TRIES; i++) {
+        int fd =
+            open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY, 0640);
+        if (fd >= 0 || errno != ENOENT)
+            return fd < 0 ? -errno : fd;
+        int r = os_mkdirs(dir, 0750, &ei);
+        if (r < 0)
+            return r;
+    }
+    return -ENOENT;
+}
+
 static int open_number(struct log_files *f, enum log_type t, const char *dir, uint32_t ymd,
                        unsigned nn)
 {
     struct log_file *file = &f->files[t];
     _cleanup_(freep) char *path =
         xasprintf("%s/%s%s%08u-%02u.log", dir, log_letter(t), f->server_id, ymd, nn);
-    _cleanup_(closep) int fd =
-        open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY, 0640);
+    _cleanup_(closep) int fd = open_file(dir, path);
     struct stat st;
     if (fd < 0 || fstat(fd, &st) < 0) {
-        int r = -errno;
+        int r = fd < 0 ? fd : -errno;
         failed(f, file, r, "open", path);
         return r;
     }
