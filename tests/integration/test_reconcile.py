@@ -23,7 +23,7 @@ def counted_events():
 
 def services_of(counter):
     """session.start is one name for several services."""
-    return {"smtp_sessions": ("smtp", "submission"), "pop3_sessions": ("pop3",), "imap_sessions": ("imap",)}.get(counter)
+    return {"smtp_sessions": ("smtp", "submission"), "pop3_sessions": ("pop3",), "imap_sessions": ("imap",), "managesieve_sessions": ("managesieve",)}.get(counter)
 
 
 def reconcile(make_server, count, held=False, **kw):
