@@ -38,9 +38,16 @@ async function write(page, field, text) {
   await page.keyboard.type(text);
 }
 async function goBy(page, letter, title) {
-  await page.keyboard.press("g");
-  await page.keyboard.press(letter);
-  await page.getByRole("heading", { name: title, exact: true, level: 1 }).waitFor();
+  // The second letter counts for a second after the first: a slow machine needs another try, as slow fingers do.
+  for (let tries = 1; ; tries++) {
+    await page.keyboard.press("g");
+    await page.keyboard.press(letter);
+    try {
+      return await page.getByRole("heading", { name: title, exact: true, level: 1 }).waitFor({ timeout: 5000 });
+    } catch (e) {
+      if (tries === 5) throw e;
+    }
+  }
 }
 const row = (page, text) => page.locator("tbody tr", { hasText: text });
 const setting = async (page, name) => (await (await page.request.get(`${base}/api/v1/settings/${name}`)).json()).value;
@@ -128,29 +135,29 @@ test("a domain and an account are made and changed", async () => {
   await press(p, p.getByRole("button", { name: "New domain" }));
   await p.getByRole("dialog").waitFor();
   await p.waitForFunction(() => document.activeElement?.matches("[role=dialog] input"));
-  await p.keyboard.type("keys.example");
+  await p.keyboard.type("tasks.example");
   await p.keyboard.press("Enter");
-  await p.getByRole("heading", { name: "keys.example", level: 1 }).waitFor();
+  await p.getByRole("heading", { name: "tasks.example", level: 1 }).waitFor();
   await write(p, p.getByLabel("Largest message"), "30 MB");
   await p.keyboard.press("Enter");
   await p.getByText("Saved.").waitFor();
-  assert.equal((await (await p.request.get(`${base}/api/v1/domains/keys.example`)).json()).max_message, 30_000_000);
+  assert.equal((await (await p.request.get(`${base}/api/v1/domains/tasks.example`)).json()).max_message, 30_000_000);
   await press(p, p.getByRole("button", { name: "New alias" }));
-  await write(p, p.getByRole("dialog").getByLabel("Address"), "post@keys.example");
+  await write(p, p.getByRole("dialog").getByLabel("Address"), "post@tasks.example");
   await tabTo(p, p.getByRole("dialog").getByLabel("Leads to"));
   await p.keyboard.type("anna@demo.example");
   await press(p, p.getByRole("dialog").getByRole("button", { name: "Save" }));
-  await p.locator("section").getByText("post@keys.example").waitFor();
+  await p.locator("section").getByText("post@tasks.example").waitFor();
 
   await p.locator("body").press("Escape");
   await goBy(p, "a", "Accounts");
   await press(p, p.getByRole("button", { name: "New account" }));
   await p.waitForFunction(() => document.activeElement?.matches("[role=dialog] input"));
-  await p.keyboard.type("kay@keys.example");
+  await p.keyboard.type("kay@tasks.example");
   await write(p, p.getByRole("dialog").getByLabel("Password", { exact: true }), "secret-kay-1");
   await p.keyboard.press("Enter");
-  await p.getByRole("heading", { name: "kay@keys.example", level: 1 }).waitFor();
-  (await Imap.open("kay@keys.example", "secret-kay-1")).close();
+  await p.getByRole("heading", { name: "kay@tasks.example", level: 1 }).waitFor();
+  (await Imap.open("kay@tasks.example", "secret-kay-1")).close();
   await write(p, p.getByLabel("Name"), "Kay of the keys");
   await p.keyboard.press("Enter");
   await p.getByText("Saved.").last().waitFor();
@@ -160,9 +167,9 @@ test("a domain and an account are made and changed", async () => {
   await press(p, p.getByRole("button", { name: "Delete" }), "Enter");
   await p.getByRole("alertdialog").waitFor();
   await tabTo(p, p.getByRole("alertdialog").getByRole("textbox"));
-  await p.keyboard.type("kay@keys.example");
+  await p.keyboard.type("kay@tasks.example");
   await p.keyboard.press("Enter");
-  await p.getByText("Account kay@keys.example deleted.").waitFor();
+  await p.getByText("Account kay@tasks.example deleted.").waitFor();
   b.calm();
   await b.close();
 });
