@@ -131,7 +131,7 @@ static int try_mechanism(struct smtp_client *s, enum sasl_mech mech, char why[30
     if (unproven && !ei.code)
         err_set(&ei, E_AUTH, "it has not shown that it knows the password");
     if (!*why) /* the first refusal is the one that counts */
-        snprintf(why, 300, "%s", ei.code ? ei.text : reply.text);
+        sv_copy(why, 300, sv_c(ei.code ? ei.text : reply.text));
     return reply.code < 500 || unproven ? E_AUTH : 0;
 }
 
