@@ -38,8 +38,8 @@ test("three steps: find, open the drawer, read the timeline", async () => {
   await drawer.getByRole("link", { name: "Timeline", exact: true }).click();
   await heading(b.page, /^Message [A-Z]{3}\d{5}$/).waitFor();
   await b.page.locator(".verdicts .call[data-status=waiting]").waitFor();
-  // It waits for a try of its own, or behind another message to the same destination.
-  await b.page.getByText(/Next try at|The next try is due now|cannot be reached now/).first().waitFor();
+  // The first wait is a minute: with all files before this one it is over.
+  await b.page.getByText(/Next try at|The next try is due now/).first().waitFor();
   await b.page.getByRole("group", { name: "Where the time went" }).getByText("info@arrigonovelli.example").first().waitFor();
   assert.ok((await b.page.locator(".ev li").count()) >= 3);
   await shot(b.page, "message-waiting");

@@ -1,34 +1,10 @@
 """SRS: mail that is forwarded to a real Postfix, and what comes back from it."""
 import re
-import shutil
 import smtplib
-import tempfile
-import types
-
-import pytest
 
 from conftest import wait_for
-from peers import NameServer, PostfixDovecot, neighbour
 from test_accounts import body
-from test_postfix import arrived, inbox, with_subject
-
-
-@pytest.fixture(scope="module")
-def world(make_module_server):
-    made, dirs = [], []
-
-    def begin(what):
-        dirs.append(tempfile.mkdtemp(prefix="phpeer-", dir="/var/tmp"))
-        made.append(what(dirs[-1]))
-        return made[-1].start()
-
-    try:
-        yield types.SimpleNamespace(dns=begin(NameServer), peer=begin(PostfixDovecot), ours=neighbour(make_module_server))
-    finally:
-        for m in reversed(made):
-            m.stop()
-        for d in dirs:
-            shutil.rmtree(d, ignore_errors=True)
+from test_postfix import arrived, inbox, with_subject, world  # noqa: F401 (a fixture)
 
 
 def rcpt(server, address, sender=""):

@@ -82,12 +82,7 @@ enum { LOGIN_BY_NAME }; /* of auth.login_policy */
 /* Counts as a login. False: answered. */
 static bool knows_old(struct api_call *c, const struct conf *cf)
 {
-    struct auth_peer peer = { .service = API_AUTH_SERVICE,
-                              .ip = c->req->peer,
-                              .hostname = c->api->hostname,
-                              .tls = c->req->tls,
-                              .trusted = c->req->trusted,
-                              .own_password = true };
+    struct auth_peer peer = api_auth_peer(c);
     _cleanup_(account_unrefp) const struct account *acc = NULL;
     struct sv user = sv_c(c->caller->who);
     struct errinfo ei = { 0 };

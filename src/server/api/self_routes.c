@@ -5,6 +5,7 @@
 #include "mail/account/web_auth.h"
 #include "server/api/api_priv.h"
 #include "server/api/auth.h"
+#include "server/api/self.h"
 
 static const struct api_field login_fields[] = {
     { "user", API_TEXT, API_REQUIRED, 1, 320, NULL, NULL, "Address or name of the account." },
@@ -72,18 +73,23 @@ static void refuse_login(struct api_call *c, int r, const struct errinfo *ei)
     c->res->delay_ms = cf->auth.failure_delay;
 }
 
+struct auth_peer api_auth_peer(const struct api_call *c)
+{
+    return (struct auth_peer){ .service = API_AUTH_SERVICE,
+                               .ip = c->req->peer,
+                               .hostname = c->api->hostname,
+                               .tls = c->req->tls,
+                               .trusted = c->req->trusted,
+                               .own_password = true };
+}
+
 static void login(struct api_call *c)
 {
     _cleanup_(conf_unrefp) const struct conf *cf = conf_pin();
     _cleanup_(account_unrefp) const struct account *acc = NULL;
     _cleanup_(api_caller_freep) struct api_caller *who = NULL;
     struct accounts *a = c->api->o.admin->accounts;
-    struct auth_peer peer = { .service = API_AUTH_SERVICE,
-                              .ip = c->req->peer,
-                              .hostname = c->api->hostname,
-                              .tls = c->req->tls,
-                              .trusted = c->req->trusted,
-                              .own_password = true };
+    struct auth_peer peer = api_auth_peer(c);
     struct errinfo ei = { 0 };
     int r;
 

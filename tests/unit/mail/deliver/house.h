@@ -181,6 +181,22 @@ static inline void house_close(void)
     os_remove_tree(house.root, NULL);
 }
 
+/* Of a test that has nothing of its own to set. */
+static inline int house_setup(void **state)
+{
+    (void)state;
+    house_open(NULL, 0);
+    use_names(NULL, 0);
+    return 0;
+}
+
+static inline int house_teardown(void **state)
+{
+    (void)state;
+    house_close();
+    return 0;
+}
+
 /* --- messages --- */
 
 static inline struct message *new_message(const char *sender, const char *content)

@@ -5,21 +5,6 @@
 
 #define BODY "From: x@else.test\r\nTo: ann@home.test\r\nSubject: hi\r\n\r\nbody\r\n"
 
-static int setup(void **state)
-{
-    (void)state;
-    house_open(NULL, 0);
-    use_names(NULL, 0);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    house_close();
-    return 0;
-}
-
 static int try_field(const char *address, enum account_option o, const char *value,
                      struct errinfo *ei)
 {
@@ -242,7 +227,7 @@ static void test_fields(void **state)
 
 int main(void)
 {
-#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define T(name) cmocka_unit_test_setup_teardown(name, house_setup, house_teardown)
     const struct CMUnitTest tests[] = {
         T(test_forward_and_keep), T(test_forward_only), T(test_copy_incoming),
         T(test_targets_gone),     T(test_loop),         T(test_hops),

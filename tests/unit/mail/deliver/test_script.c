@@ -7,21 +7,6 @@
 #define BODY   "Subject: hi\r\n\r\nbody\r\n"
 #define TO_ANN "From: x@else.test\r\nTo: Ann <ann@home.test>\r\nMessage-ID: <1@else.test>\r\n" BODY
 
-static int setup(void **state)
-{
-    (void)state;
-    house_open(NULL, 0);
-    use_names(NULL, 0);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    house_close();
-    return 0;
-}
-
 static void use_script(const char *address, const char *text)
 {
     OK(account_script_put(house.accounts, "test", sv_c(address), SV("main"), sv_c(text), &ei));
@@ -366,22 +351,23 @@ static void test_full_mailbox_sends_nothing(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_filed_with_flags, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_no_folder, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_others_are_untouched, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_error_keeps, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_redirect, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_redirect_loop, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_redirect_to_nobody_keeps, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_reject_tells_the_sender, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_vacation, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_notify, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_edited_header, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_duplicate, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_large_message, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_repeated_after_a_crash, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_full_queue, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_full_mailbox_sends_nothing, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_filed_with_flags, house_setup, house_teardown),
+        cmocka_unit_test_setup_teardown(test_no_folder, house_setup, house_teardown),
+        cmocka_unit_test_setup_teardown(test_others_are_untouched, house_setup, house_teardown),
+        cmocka_unit_test_setup_teardown(test_error_keeps, house_setup, house_teardown),
+        cmocka_unit_test_setup_teardown(test_redirect, house_setup, house_teardown),
+        cmocka_unit_test_setup_teardown(test_redirect_loop, house_setup, house_teardown),
+        cmocka_unit_test_setup_teardown(test_redirect_to_nobody_keeps, house_setup, house_teardown),
+        cmocka_unit_test_setup_teardown(test_reject_tells_the_sender, house_setup, house_teardown),
+        cmocka_unit_test_setup_teardown(test_vacation, house_setup, house_teardown),
+        cmocka_unit_test_setup_teardown(test_notify, house_setup, house_teardown),
+        cmocka_unit_test_setup_teardown(test_edited_header, house_setup, house_teardown),
+        cmocka_unit_test_setup_teardown(test_duplicate, house_setup, house_teardown),
+        cmocka_unit_test_setup_teardown(test_large_message, house_setup, house_teardown),
+        cmocka_unit_test_setup_teardown(test_repeated_after_a_crash, house_setup, house_teardown),
+        cmocka_unit_test_setup_teardown(test_full_queue, house_setup, house_teardown),
+        cmocka_unit_test_setup_teardown(test_full_mailbox_sends_nothing, house_setup,
+                                        house_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
