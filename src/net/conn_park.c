@@ -17,15 +17,25 @@ static void enqueue(struct conn *c)
     workpool_push(&c->net->pool[p], &c->task);
 }
 
-/* On the reactor's thread. After a successful change of the state c may be gone. */
+/* Takes c from where it waits. A worker that is still parking sees it and goes on; it may get to
+ * PARKED between two looks at the state, so both are tried in one loop. After success c may be
+ * gone. */
+static void wake(struct conn *c, enum conn_state woke)
+{
+    uint8_t was = atomic_load(&c->state);
+    while (was == ST_PARKING || was == ST_PARKED) {
+        if (!atomic_compare_exchange_weak(&c->state, &was, (uint8_t)woke))
+            continue;
+        if (was == ST_PARKED)
+            enqueue(c);
+        return;
+    }
+}
+
+/* On the reactor's thread. */
 static void on_event(evutil_socket_t fd _unused_, short what, void *arg)
 {
-    struct conn *c = arg;
-    enum conn_state woke = what & EV_TIMEOUT ? ST_WOKE_TIMER : ST_WOKE_IO;
-    if (move(c, ST_PARKED, woke))
-        enqueue(c);
-    else
-        (void)move(c, ST_PARKING, woke); /* its worker sees it and goes on */
+    wake(arg, what & EV_TIMEOUT ? ST_WOKE_TIMER : ST_WOKE_IO);
 }
 
 bool conn_park(struct conn *c, short what, int64_t ms)
@@ -49,8 +59,5 @@ bool conn_park(struct conn *c, short what, int64_t ms)
 
 void conn_claim(struct conn *c)
 {
-    if (move(c, ST_PARKED, ST_WOKE_NOTE))
-        enqueue(c);
-    else
-        (void)move(c, ST_PARKING, ST_WOKE_NOTE);
+    wake(c, ST_WOKE_NOTE);
 }

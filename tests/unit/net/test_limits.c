@@ -262,6 +262,36 @@ static void test_notes(void **state)
     assert_int_equal(conn_note(0xffffffffffffffffULL, (struct note){ .type = 1 }), E_CLOSED);
 }
 
+static void spin(unsigned n)
+{
+    for (volatile unsigned i = 0; i < n; i++)
+        ;
+}
+
+/* Each wakes a connection that is about to park, by a note and by input in turn: none may be lost
+ * between the two looks at the state. */
+static void test_each_wakes_one_that_parks(void **state)
+{
+    (void)state;
+    int fd = fx_dial();
+    char want[40];
+    fx_expect(fd, "hello plain");
+    fx_send(fd, "HANDLE\r\n");
+    fx_expect(fd, "ok");
+    for (int i = 0; i < 30000; i++) {
+        spin((unsigned)i * 7 % 3000);
+        if (i % 2) {
+            assert_int_equal(conn_note(fx.handle, (struct note){ .type = 5, .a = i }), 0);
+            snprintf(want, sizeof(want), "note 5 %d", i);
+        } else {
+            fx_send(fd, "ECHO on\r\n");
+            snprintf(want, sizeof(want), "on");
+        }
+        fx_expect(fd, want);
+    }
+    close(fd);
+}
+
 static void *note_sender(void *arg)
 {
     int64_t base = *(int64_t *)arg;
@@ -436,6 +466,7 @@ int main(void)
         T(plain, test_greeting_delay),
         T(slow_line, test_bandwidth),
         T(plain, test_notes),
+        T(plain, test_each_wakes_one_that_parks),
         T(plain, test_notes_under_fire),
         T(plain, test_kill),
         T(plain, test_kills_race_with_everything),

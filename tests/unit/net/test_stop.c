@@ -60,7 +60,8 @@ static void test_transfers_are_cut_at_the_deadline(void **state)
     int fd = fx_dial();
     fx_expect(fd, "hello plain");
     fx_send(fd, "GEN 1000000000\r\n");
-    usleep(50000);
+    while (fx.gen_calls == 0)
+        usleep(1000);
     int64_t start = clock_mono_ms();
     net_stop(fx.net, 300);
     int64_t took = clock_mono_ms() - start;
