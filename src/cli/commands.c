@@ -319,7 +319,7 @@ void tool_help(void)
 {
     printf("usage: posthorn tool [--data DIR] [--db DSN] [--user USER] [--json] COMMAND\n"
            "       posthorn tool --server https://HOST:PORT [--token-file FILE] [--ca FILE] "
-           "[--timeout SECONDS] [--json] COMMAND\n\n"
+           "[--timeout SECONDS] [--confirm] [--json] COMMAND\n\n"
            "Speaks to the running server through <data>/run/control.sock; without one it works on "
            "the database itself.\n"
            "With --server it speaks to another machine, as the account of a token: --token-file, "

@@ -31,6 +31,7 @@ struct tool {
     int fd;                /* to the server; -1 = offline */
     struct remote *remote; /* elsewhere; NULL = here */
     int timeout_s;
+    bool confirm;
     struct buf in;
     struct boot boot;
     struct db *db;
@@ -292,6 +293,7 @@ int tool_open(const struct tool_opts *o, struct tool **ret, struct errinfo *ei)
 
     t->fd = t->lock_fd = -1;
     t->timeout_s = ro.timeout_s;
+    t->confirm = o->confirm;
     buf_init(&t->in, MAX_REPLY);
     name_self(t);
     r = o->server ? remote_open(&ro, &t->remote, ei) : open_here(t, o, ei);
@@ -316,7 +318,8 @@ int tool_ask(struct tool *t, const struct tool_request *q, struct tool_answer *r
 static json_t *call_server(struct tool *t, json_t *request)
 {
     _cleanup_(freep) char *path =
-        xasprintf("/commands/%s", json_string_value(json_object_get(request, "op")));
+        xasprintf("/commands/%s%s", json_string_value(json_object_get(request, "op")),
+                  t->confirm ? "?confirm=true" : "");
     json_t *body = json_pack("{s:O}", "args", json_object_get(request, "args")), *reply;
     struct tool_request q = { .method = "POST", .path = path, .body = body };
     struct tool_answer a;

@@ -193,6 +193,7 @@ static const struct option longopts[] = {
     { "token", required_argument, NULL, 't' },
     { "ca", required_argument, NULL, 'c' },
     { "timeout", required_argument, NULL, 'w' },
+    { "confirm", no_argument, NULL, 'y' },
     { "json", no_argument, NULL, 'j' },
     { "help", no_argument, NULL, 'h' },
     { 0 },
@@ -242,6 +243,9 @@ static int read_options(int argc, char **argv, struct tool_opts *o)
             if (read_timeout(optarg, &o->timeout_s, &ei) < 0)
                 return fail(&ei, E_PARSE) + 1;
             break;
+        case 'y':
+            o->confirm = true;
+            break;
         case 'j':
             o->json = true;
             break;
@@ -257,10 +261,13 @@ static int read_options(int argc, char **argv, struct tool_opts *o)
                                  "--server is another machine's; --data, --db and --user belong to "
                                  "a server here")) +
                1;
-    if (!o->server && (o->token_file || o->token || o->ca))
-        return fail(&ei, err_set(&ei, E_PARSE,
-                                 "--token-file, --token and --ca need --server https://host:port; "
-                                 "the server here knows its users")) +
+    if (!o->server && (o->token_file || o->token || o->ca || o->confirm))
+        return fail(
+                   &ei,
+                   err_set(
+                       &ei, E_PARSE,
+                       "--token-file, --token, --ca and --confirm need --server https://host:port; "
+                       "the server here knows its users")) +
                1;
     return 0;
 }

@@ -75,6 +75,7 @@ struct tool_opts {
     const char *server, *token_file, *token, *ca; /* a server elsewhere (remote.h) */
     int timeout_s;
     bool json;
+    bool confirm; /* of a server elsewhere: also what shuts out whoever asks */
 };
 int tool_open(const struct tool_opts *o, struct tool **ret, struct errinfo *ei);
 /* An operation of admin/: by the API's /commands, or in this process when no server runs. New

@@ -20,6 +20,7 @@
 #include "net/tls.h"
 #include "os/file.h"
 #include "os/proc.h"
+#include "proc/data_lock.h"
 #include "proc/services.h"
 
 #define TICK_MS          500
@@ -493,7 +494,7 @@ static int wait_for_orphans(struct supervisor *s, struct errinfo *ei)
 
 static int start(struct supervisor *s, const struct supervisor_opts *o, struct errinfo *ei)
 {
-    _cleanup_(freep) char *lock = NULL;
+    _cleanup_(freep) char *lock = NULL, *control = NULL;
     const char *user = o->user && *o->user ? o->user : "posthorn";
     int r = open_signals(ei);
 
@@ -512,7 +513,8 @@ static int start(struct supervisor *s, const struct supervisor_opts *o, struct e
         s->boot.user = xstrdup(user);
     }
     lock = boot_path(&s->boot, "run/lock");
-    r = os_lock_file(lock, &s->lock_fd, ei);
+    control = boot_path(&s->boot, "run/control.sock");
+    r = data_lock(lock, control, s->signal_fd, &s->lock_fd, ei);
     if (r == E_CONFLICT)
         return err_set(ei, r,
                        "%s: another posthorn serves this data directory, or a tool is changing it",

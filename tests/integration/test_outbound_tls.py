@@ -178,7 +178,8 @@ def test_matching_key(world):
     log = send(world, "dane.test")
     assert re.search(r"SSL: Verified \(TLSv1\.3 \S+, DANE 3 1 1\)", log), log
     has_arrived(world, "dane.test")
-    assert "mx.dane.test has proven itself by DANE: DANE 3 1 1" in world.ours.tool("events", "name=tls.policy.met").stdout
+    wait_for("the event", lambda: "mx.dane.test has proven itself by DANE: DANE 3 1 1" in
+             world.ours.tool("events", "name=tls.policy.met").stdout)
 
 
 def test_matching_authority(world):
@@ -278,7 +279,8 @@ def test_sts_enforced_and_kept(world, sts):
     log = send(world, "good.sts.test")
     assert "SSL: Verified (TLSv1.3" in log, log
     has_arrived(world, "good.sts.test")
-    assert "mx.good.sts.test has proven itself by MTA-STS: valid certificate" in world.ours.tool("events", "name=tls.policy.met").stdout
+    wait_for("the event", lambda: "mx.good.sts.test has proven itself by MTA-STS: valid certificate" in
+             world.ours.tool("events", "name=tls.policy.met").stdout)
     assert "mode: enforce" in kept(world, "good.sts.test").read_text()
     send(world, "good.sts.test")
     assert sts.asked.count("good.sts.test") == 1

@@ -116,7 +116,7 @@ def test_to_postfix(world):
     assert "DNS query 'peer.test' 0 (" in log and "[OK - 1]" in log
     assert "Connecting to 'mx.peer.test'" in log
     assert "Connected, local IP=127.0.0.3" in log
-    assert "TLS connection established from" in world.peer.log()
+    wait_for("its log", lambda: "TLS connection established from" in world.peer.log())
     assert number not in world.ours.tool("queue").stdout
 
 
@@ -131,7 +131,7 @@ def test_from_postfix(world):
         assert got.endswith(sent)
         assert got.startswith(b"Return-Path: <dave@peer.test>\r\nReceived: from mx.peer.test ([127.0.0.2])\r\n\tby mail.example.test with ESMTPS")
         assert b"(Postfix)" in below_trace(got)
-    assert "Untrusted TLS connection established to mail.example.test[127.0.0.3]:25" in world.peer.log()
+    wait_for("its log", lambda: "Untrusted TLS connection established to mail.example.test[127.0.0.3]:25" in world.peer.log())
 
 
 def test_answers_of_several_recipients(world):

@@ -101,6 +101,16 @@ def test_changes_from_elsewhere(host):
     assert remote(host, "reload").returncode == 0
 
 
+def test_nobody_shuts_himself_out_unasked(host):
+    r = remote(host, "set", "web.access_mode", "grant")
+    assert r.returncode == REFUSED and "you would be shut out" in r.stderr and "--confirm" in r.stderr, r
+    assert host.tool("get", "web.access_mode").stdout == "off\n"
+    assert remote(host, "set", "web.access_mode", "grant", options=("--confirm",)).returncode == 0
+    assert remote(host, "list", "domains").returncode != 0
+    host.tool("reset", "web.access_mode")
+    wait_for("the way is open again", lambda: remote(host, "list", "domains").returncode == 0)
+
+
 def test_raw_requests(host):
     for where in (lambda *w, **k: host.tool(*w, check=False, **k), lambda *w, **k: remote(host, *w, **k)):
         r = where("api", "POST", "/domains", '{"domain": "raw.test"}')
@@ -173,8 +183,9 @@ def test_wrong_options(host, tmp_path):
     assert r.returncode == REFUSED and "/nonexistent" in r.stderr
     r = remote(host, "list", "domains", ca="/nonexistent")
     assert r.returncode == REFUSED and "/nonexistent" in r.stderr
-    r = subprocess.run([BIN, "tool", "--token-file", "/x", "list", "domains"], capture_output=True, text=True)
-    assert r.returncode == USAGE and "--server" in r.stderr
+    for options in (("--token-file", "/x"), ("--confirm",)):
+        r = subprocess.run([BIN, "tool", *options, "list", "domains"], capture_output=True, text=True)
+        assert r.returncode == USAGE and "--server" in r.stderr
 
 
 def test_certificates(host, tmp_path):

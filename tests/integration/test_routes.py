@@ -130,7 +130,7 @@ def test_login(world, route, mechanism):
     assert "235 2.7.0" in log
     for secret in (WORD, *encoded(WORD, f"\0dave@peer.test\0{WORD}", "dave@peer.test")):
         assert secret not in log
-    assert f"sasl_method={name}, sasl_username=dave@peer.test" in world.peer.log()
+    wait_for("its log", lambda: f"sasl_method={name}, sasl_username=dave@peer.test" in world.peer.log())
 
 
 def test_best_mechanism_first(world, route):
@@ -147,19 +147,22 @@ def test_refused_login_waits(world, route):
     said = answer(world, number)
     assert re.fullmatch(r"454 4\.7\.8 Login at mx\.peer\.test as dave@peer\.test failed: 535 5\.7\.8 .*", said), said
     assert "MAIL F" not in log and "wrong-word" not in log and encoded("wrong-word")[0] not in log
-    sessions = world.peer.log().count("SASL SCRAM-SHA-256 authentication failed")
+    refusals = lambda: world.peer.log().count("SASL SCRAM-SHA-256 authentication failed")
+    wait_for("its log", refusals)
+    sessions = refusals()
     assert sessions == 1
     subject2 = f"route-{next(count)}"
     number2 = submit(world.ours, "alice@example.test", ["dave@one.test"], message(subject2, to="dave@one.test"))
     wait_for("its answer", lambda: answer(world, number2) == said)
-    assert world.peer.log().count("SASL SCRAM-SHA-256 authentication failed") == sessions
+    assert refusals() == sessions
     assert not inbox(world.ours, "alice")
     assert "Login at mx.peer.test" in world.ours.tool("route", "list").stdout
     shown = world.admin.get("/routes/one.test").json()
     assert shown["trouble"] == said and "password" not in shown and shown["has_password"] is True
     check, = [c for c in world.admin.rows("/health/checks") if c["id"] == "route.one.test"]
     assert check["state"] == "bad" and check["detail"] == said
-    assert "has refused the login of the route one.test: 535 5.7.8" in world.ours.tool("events", "name=route.login.failed").stdout
+    wait_for("the event", lambda: "has refused the login of the route one.test: 535 5.7.8" in
+             world.ours.tool("events", "name=route.login.failed").stdout)
     world.ours.tool("route", "change", "one.test", f"password={WORD}")
     world.ours.tool("queue", "retry", number)
     world.ours.tool("queue", "retry", number2)
@@ -217,7 +220,7 @@ def test_source_address(world, route):
     subject, _, log = send(world)
     has_arrived(world, subject)
     assert f"Connected, local IP={SOURCE}" in log
-    assert f"[{SOURCE}]" in world.peer.log()
+    wait_for("its log", lambda: f"[{SOURCE}]" in world.peer.log())
 
 
 @pytest.mark.parametrize("family, tried", [("default", ["127.0.0.9", "::1"]), ("ipv4-first", ["127.0.0.9", "::1"]),

@@ -1,6 +1,7 @@
 """The supervisor and its modules: crashes, back-off, reloads, certificates, the drain, privileges, start errors, service
 manager, watchdog, and hostile input on the control socket."""
 import contextlib
+import fcntl
 import grp
 import imaplib
 import itertools
@@ -276,6 +277,23 @@ def test_a_second_server_is_refused(make_server):
     assert code == 1 and text.startswith("posthorn: ") and text.count("\n") == 1
     assert str(s.data) in text and "another posthorn serves this data directory" in text
     assert s.tool("sessions").returncode == 0  # the first one is unharmed
+
+
+def test_a_tool_that_is_at_work_is_waited_for(make_server):
+    s = make_server(start=False)
+    lock = os.open(s.data / "run/lock", os.O_RDWR)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    args = [BIN, "serve", *s.args(), "--quiet"]
+    waits = subprocess.Popen(args, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    with pytest.raises(subprocess.TimeoutExpired):
+        waits.wait(1)
+    waits.terminate()  # without having begun
+    assert waits.wait(5) == 1 and "a tool is changing it" in waits.stderr.read()
+    s.proc = subprocess.Popen(args, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    with pytest.raises(subprocess.TimeoutExpired):
+        s.proc.wait(1)
+    os.close(lock)
+    wait_for("the server", lambda: s.tool("sessions", check=False).returncode == 0)
 
 
 def test_a_busy_port_is_named(make_server):

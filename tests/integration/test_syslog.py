@@ -338,4 +338,4 @@ def test_the_local_system_log(own_dev, make_server, rsyslog):
     say(s, "unheard")
     r.start()
     wait_for("it goes on", lambda: say(s, "back") or arrived(r, "NOOP back"), interval=0.1)
-    assert "NOOP unheard" in s.log_text("s")
+    wait_for("its line", lambda: "NOOP unheard" in s.log_text("s"))

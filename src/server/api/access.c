@@ -219,7 +219,7 @@ bool api_keeps_access(struct api_call *c, json_t *values)
         return true;
     api_fail(c, 409, "locks_you_out", by,
              "%s: you would be shut out: you are here from %s. If that is meant, ask again with "
-             "confirm=true",
+             "confirm=true (posthorn tool: --confirm)",
              by, c->req->peer);
     return false;
 }

@@ -2,6 +2,7 @@
  * A domain admin may run those whose answer can be cut to his domains; the others are for system
  * admins, and their resources have routes of their own. */
 #include "mail/account/address.h"
+#include "server/api/access.h"
 #include "server/api/api_priv.h"
 #include "server/api/directory.h"
 #include "server/api/import.h"
@@ -211,6 +212,23 @@ static bool audit_look(struct api_call *c, const struct command *cmd)
     return api_audit(c, object, "looked at", c->req->peer);
 }
 
+/* False: answered, as by the settings' own routes. */
+static bool keeps_access(struct api_call *c, const struct command *cmd)
+{
+    const char *name = arg(c, "name"), *value = arg(c, "value");
+    json_t *values;
+    bool keeps;
+
+    if (strcmp(cmd->op, "setting.set") != 0 && strcmp(cmd->op, "setting.reset") != 0)
+        return true;
+    values = json_object();
+    if (name)
+        json_object_set_new(values, name, value ? json_string(value) : json_null());
+    keeps = api_keeps_access(c, values);
+    json_decref(values);
+    return keeps;
+}
+
 static bool is_seen(const struct api_caller *who, json_t *row)
 {
     const char *address = json_string_value(json_object_get(row, "address"));
@@ -249,6 +267,8 @@ static void run(struct api_call *c)
     }
     if (!check_rule(c, cmd))
         return;
+    if (!keeps_access(c, cmd))
+        return;
     if (cmd->looks && !audit_look(c, cmd))
         return;
     args = json_object_get(c->body, "args");
@@ -285,6 +305,7 @@ const struct api_route api_command_routes[] = {
       .scope = SCOPE_SELF,
       .flags = ROUTE_DRY_RUN | ROUTE_IDEMPOTENT,
       .id = "runCommand",
+      .query = api_confirm_params,
       .body = &body_schema,
       .status = 200,
       .response = &answer_schema,

@@ -430,6 +430,14 @@ static void nobody_shuts_himself_out(void **state _unused_)
     r.peer = "local";
     assert_int_equal(send(&r), 200);
     assert_int_equal(change_setting("net.access_mode", "null", ""), 200);
+    /* The commands of `posthorn tool --server` as well. */
+    static const char set[] = "{\"args\":{\"name\":\"net.access_mode\",\"value\":\"grant\"}}";
+    assert_int_equal(ask(root, "POST", "/commands/setting.set", set), 409);
+    assert_string_equal(text("code"), "locks_you_out");
+    assert_int_equal(ask(root, "POST", "/commands/setting.set?confirm=true", set), 200);
+    assert_int_equal(
+        ask(root, "POST", "/commands/setting.reset", "{\"args\":{\"name\":\"net.access_mode\"}}"),
+        200);
 }
 
 static void put_log(const char *name, const char *text)
