@@ -1,11 +1,12 @@
 /* One turn of a connection on a worker: flush, notes, frames, read, until the peer is needed; then
  * park. The order here is what conn.h promises; conn_test_driver.c repeats it without sockets. */
 #include <event2/event.h>
+#include <poll.h>
 
 #include "base/clock.h"
 #include "net/conn_priv.h"
 
-enum { FRAMES_PER_TURN = 64, TIMER_SLACK_MS = 10 };
+enum { FRAMES_PER_TURN = 64, TIMER_SLACK_MS = 10, STAY_US = 200 };
 
 enum next_kind { NEXT_AGAIN, NEXT_READ, NEXT_WRITE, NEXT_BOTH, NEXT_TIMER, NEXT_POOL, NEXT_CLOSE };
 
@@ -303,6 +304,25 @@ static bool park(struct conn *c, const struct next *nx)
     return conn_park(c, what, ms);
 }
 
+/* A peer that waits for each answer before it asks on is served without the way through the reactor
+ * and the pool, which costs it two more threads' wake-ups: the worker stays with it for a moment.
+ * Few may at a time, and none while others wait. True: input has come. */
+static bool stay(struct conn *c, struct worker *w)
+{
+    struct workpool *p = w->pool;
+    const struct timespec moment = { .tv_nsec = STAY_US * 1000L };
+    struct pollfd peer = { .fd = c->fd, .events = POLLIN };
+    bool come = false;
+
+    if (!c->progress || c->phase != PH_OPEN || p->which == POOL_BULK || atomic_load(&c->urgent) ||
+        workpool_busy(p))
+        return false;
+    if (atomic_fetch_add(&p->n_staying, 1) < c->net->n_reactors)
+        come = ppoll(&peer, 1, &moment, NULL) > 0;
+    atomic_fetch_sub(&p->n_staying, 1);
+    return come;
+}
+
 void conn_work(struct task *t, struct worker *w)
 {
     struct conn *c = container_of(t, struct conn, task);
@@ -321,6 +341,10 @@ void conn_work(struct task *t, struct worker *w)
             nx = next_is(NEXT_READ);
         }
         conn_return(c, w);
+        if (nx.kind == NEXT_READ && stay(c, w)) {
+            c->drained = false;
+            continue;
+        }
         if (nx.kind == NEXT_POOL) {
             workpool_push(&c->net->pool[nx.pool], &c->task);
             return;

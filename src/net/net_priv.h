@@ -42,6 +42,7 @@ struct workpool {
     bool waking;             /* a worker is on its way; it wakes the next when work is left */
     bool stop;
     unsigned n_max, n_alive;
+    atomic_uint n_staying;  /* workers that wait for the peer of the connection they have */
     pthread_cond_t ended;   /* n_alive has become 0 */
     struct worker *workers; /* n_max */
     enum pool which;
