@@ -306,15 +306,17 @@ static bool park(struct conn *c, const struct next *nx)
 
 /* A peer that waits for each answer before it asks on is served without the way through the reactor
  * and the pool, which costs it two more threads' wake-ups: the worker stays with it for a moment.
- * Few may at a time, and none while others wait. True: input has come. */
-static bool stay(struct conn *c, struct worker *w)
+ * Few may at a time, and none while others wait. A peer that was not answered waits for a note,
+ * such as that the journal was synced, which finds only parked ones at once. True: input has come.
+ */
+static bool stay(struct conn *c, struct worker *w, bool answered)
 {
     struct workpool *p = w->pool;
     const struct timespec moment = { .tv_nsec = STAY_US * 1000L };
     struct pollfd peer = { .fd = c->fd, .events = POLLIN };
     bool come = false;
 
-    if (!c->progress || c->phase != PH_OPEN || p->which == POOL_BULK || atomic_load(&c->urgent) ||
+    if (!answered || c->phase != PH_OPEN || p->which == POOL_BULK || atomic_load(&c->urgent) ||
         workpool_busy(p))
         return false;
     if (atomic_fetch_add(&p->n_staying, 1) < c->net->n_reactors)
@@ -334,6 +336,7 @@ void conn_work(struct task *t, struct worker *w)
             event_del(&c->ev);
         conn_lend(c, w);
         struct next nx = turn(c, w, woke);
+        bool answered = c->turn_out > 0;
         account(c);
         if (nx.kind == NEXT_CLOSE) {
             if (!conn_finish(c, w, nx.why))
@@ -341,7 +344,7 @@ void conn_work(struct task *t, struct worker *w)
             nx = next_is(NEXT_READ);
         }
         conn_return(c, w);
-        if (nx.kind == NEXT_READ && stay(c, w)) {
+        if (nx.kind == NEXT_READ && stay(c, w, answered)) {
             c->drained = false;
             continue;
         }
