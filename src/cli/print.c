@@ -385,6 +385,17 @@ static const struct column member_cols[] = {
     { "local", "LOCAL", COL_YESNO },
     { 0 },
 };
+static const struct column tls_count_cols[] = {
+    { "day", "DAY", COL_TEXT },
+    { "domain", "DOMAIN", COL_TEXT },
+    { "policy", "POLICY", COL_TEXT },
+    { "sessions", "SESSIONS", COL_NUMBER },
+    { "result", "RESULT", COL_TEXT },
+    { "mx", "MX", COL_TEXT },
+    { "ip", "IP", COL_TEXT },
+    { "reason", "REASON", COL_TEXT },
+    { 0 },
+};
 static const struct column operation_cols[] = {
     { "op", "OPERATION", COL_TEXT },
     { "args", "ARGUMENTS", COL_TEXT },
@@ -515,6 +526,9 @@ void tool_print(const struct tool_cmd *cmd, json_t *reply)
     case PRINT_ROUTES:
         table(rows, route_cols,
               "no route: mail goes by deliver.relay_host, or by MX where that is empty");
+        break;
+    case PRINT_TLS_COUNTS:
+        table(rows, tls_count_cols, "nothing is counted for TLS reports");
         break;
     case PRINT_MEMBERS:
         table(rows, member_cols, "no members");

@@ -47,7 +47,8 @@ enum tool_print {
     PRINT_STEERED,
     PRINT_PAUSES,
     PRINT_DESTINATIONS,
-    PRINT_ROUTES
+    PRINT_ROUTES,
+    PRINT_TLS_COUNTS
 };
 
 struct tool_cmd {

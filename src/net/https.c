@@ -43,14 +43,14 @@ static int load_library(struct errinfo *ei)
                : err_set(ei, E_TEMP, "libcurl: %s", curl.curl_easy_strerror(global_result));
 }
 
-/* "host:443:address,address" */
-static int resolve(const char *host, struct buf *out, struct errinfo *ei)
+/* "host:port:address,address" */
+static int resolve(const char *host, uint16_t port, struct buf *out, struct errinfo *ei)
 {
     static const enum dns_type types[] = { DNS_A, DNS_AAAA };
     size_t n = 0;
     int r = 0, failed = 0;
 
-    (void)buf_addf(out, "%s:443:", host);
+    (void)buf_addf(out, "%s:%u:", host, port);
     for (size_t t = 0; t < ARRAY_LEN(types); t++) {
         _cleanup_(dns_answer_freep) struct dns_answer *a = NULL;
 
@@ -64,13 +64,27 @@ static int resolve(const char *host, struct buf *out, struct errinfo *ei)
     return buf_terminate(out);
 }
 
+struct exchange {
+    const char *host, *path, *ca_file;
+    uint16_t port;
+    int64_t timeout_ms;
+    const struct https_post *post; /* NULL: GET */
+    struct buf *out;               /* of the answer's body; NULL: dropped */
+    struct curl_slist *names, *headers;
+};
+
 static size_t take(char *p, size_t size, size_t n, void *arg)
 {
     return buf_add(arg, p, size * n) == 0 ? n : 0;
 }
 
-static int set_options(CURL *h, const struct https_get *o, const char *url,
-                       struct curl_slist *names, struct buf *out)
+static size_t drop(char *p, size_t size, size_t n, void *arg)
+{
+    (void)p, (void)arg;
+    return size * n;
+}
+
+static int set_options(CURL *h, const struct exchange *x, const char *url)
 {
     CURLcode rc = CURLE_OK;
 #define SET(option, value)                                                                         \
@@ -82,17 +96,22 @@ static int set_options(CURL *h, const struct https_get *o, const char *url,
     SET(CURLOPT_PROTOCOLS_STR, "https");
     SET(CURLOPT_FOLLOWLOCATION, 0L);
     SET(CURLOPT_PROXY, ""); /* whatever the environment says */
-    SET(CURLOPT_RESOLVE, names);
+    SET(CURLOPT_RESOLVE, x->names);
     SET(CURLOPT_NOSIGNAL, 1L);
-    SET(CURLOPT_TIMEOUT_MS, (long)o->timeout_ms);
+    SET(CURLOPT_TIMEOUT_MS, (long)x->timeout_ms);
     SET(CURLOPT_SSL_VERIFYPEER, 1L);
     SET(CURLOPT_SSL_VERIFYHOST, 2L);
     SET(CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
     SET(CURLOPT_USERAGENT, "Posthorn");
-    SET(CURLOPT_WRITEFUNCTION, take);
-    SET(CURLOPT_WRITEDATA, out);
-    if (o->ca_file && *o->ca_file)
-        SET(CURLOPT_CAINFO, o->ca_file);
+    SET(CURLOPT_WRITEFUNCTION, x->out ? take : drop);
+    SET(CURLOPT_WRITEDATA, x->out);
+    if (x->ca_file && *x->ca_file)
+        SET(CURLOPT_CAINFO, x->ca_file);
+    if (x->post) {
+        SET(CURLOPT_POSTFIELDSIZE, (long)x->post->body.n);
+        SET(CURLOPT_POSTFIELDS, x->post->body.p);
+        SET(CURLOPT_HTTPHEADER, x->headers);
+    }
 #undef SET
     return rc == CURLE_OK ? 0 : E_TEMP;
 }
@@ -113,12 +132,66 @@ static int code_of(CURLcode rc)
     }
 }
 
-static int check_answer(CURL *h, const struct https_get *o, struct errinfo *ei)
+static int perform(CURL *h, const struct exchange *x, struct errinfo *ei)
+{
+    char url[900];
+    CURLcode rc;
+
+    if ((size_t)snprintf(url, sizeof(url), "https://%s:%u%s", x->host, x->port, x->path) >=
+        sizeof(url))
+        return err_set(ei, E_RANGE, "%s: the address is too long", x->host);
+    if (set_options(h, x, url) < 0)
+        return err_set(ei, E_TEMP, "%s: libcurl does not take the options", x->host);
+    rc = curl.curl_easy_perform(h);
+    if (rc == CURLE_WRITE_ERROR && x->out)
+        return err_set(ei, E_RANGE, "%s: the answer is longer than %zu bytes", x->host,
+                       x->out->max);
+    return rc == CURLE_OK
+               ? 0
+               : err_set(ei, code_of(rc), "%s: %s", x->host, curl.curl_easy_strerror(rc));
+}
+
+/* check: what the answer has to be. */
+static int exchange(struct exchange *x, const void *arg,
+                    int (*check)(CURL *, const void *arg, struct errinfo *), struct errinfo *ei)
+{
+    struct buf where;
+    CURL *h = NULL;
+    int r = load_library(ei);
+
+    if (r < 0)
+        return r;
+    buf_init(&where, 1024);
+    r = resolve(x->host, x->port, &where, ei);
+    if (r == 0) {
+        x->names = curl.curl_slist_append(NULL, where.p);
+        h = curl.curl_easy_init();
+        r = x->names && h ? perform(h, x, ei) : err_set(ei, -ENOMEM, "libcurl: no memory");
+    }
+    if (r == 0)
+        r = check(h, arg, ei);
+    if (h)
+        curl.curl_easy_cleanup(h);
+    if (x->names)
+        curl.curl_slist_free_all(x->names);
+    buf_done(&where);
+    return r;
+}
+
+static long status_of(CURL *h)
 {
     long status = 0;
-    char *type = NULL;
 
     curl.curl_easy_getinfo(h, CURLINFO_RESPONSE_CODE, &status);
+    return status;
+}
+
+static int check_document(CURL *h, const void *arg, struct errinfo *ei)
+{
+    const struct https_get *o = arg;
+    long status = status_of(h);
+    char *type = NULL;
+
     curl.curl_easy_getinfo(h, CURLINFO_CONTENT_TYPE, &type);
     if (status != 200)
         return err_set(ei, E_NOTFOUND, "%s answers with status %ld", o->host, status);
@@ -128,44 +201,47 @@ static int check_answer(CURL *h, const struct https_get *o, struct errinfo *ei)
     return 0;
 }
 
-static int perform(CURL *h, const struct https_get *o, struct curl_slist *names, struct buf *out,
-                   struct errinfo *ei)
-{
-    char url[700];
-    CURLcode rc;
-
-    if ((size_t)snprintf(url, sizeof(url), "https://%s%s", o->host, o->path) >= sizeof(url))
-        return err_set(ei, E_RANGE, "%s: the address is too long", o->host);
-    if (set_options(h, o, url, names, out) < 0)
-        return err_set(ei, E_TEMP, "%s: libcurl does not take the options", o->host);
-    rc = curl.curl_easy_perform(h);
-    if (rc == CURLE_WRITE_ERROR)
-        return err_set(ei, E_RANGE, "%s: the answer is longer than %zu bytes", o->host, out->max);
-    if (rc != CURLE_OK)
-        return err_set(ei, code_of(rc), "%s: %s", o->host, curl.curl_easy_strerror(rc));
-    return check_answer(h, o, ei);
-}
-
 int https_get(const struct https_get *o, struct buf *out, struct errinfo *ei)
 {
-    struct buf where;
-    struct curl_slist *names = NULL;
-    CURL *h = NULL;
+    struct exchange x = { .host = o->host,
+                          .port = 443,
+                          .path = o->path,
+                          .ca_file = o->ca_file,
+                          .timeout_ms = o->timeout_ms,
+                          .out = out };
+
+    return exchange(&x, o, check_document, ei);
+}
+
+static int check_taken(CURL *h, const void *arg, struct errinfo *ei)
+{
+    const struct https_post *o = arg;
+    long status = status_of(h);
+
+    return status / 100 == 2
+               ? 0
+               : err_set(ei, E_NOTFOUND, "%s answers with status %ld", o->host, status);
+}
+
+int https_post(const struct https_post *o, struct errinfo *ei)
+{
+    char type[100];
+    struct curl_slist *more;
+    struct exchange x = { .host = o->host,
+                          .port = o->port,
+                          .path = o->path,
+                          .ca_file = o->ca_file,
+                          .timeout_ms = o->timeout_ms,
+                          .post = o };
     int r = load_library(ei);
 
     if (r < 0)
         return r;
-    buf_init(&where, 1024);
-    r = resolve(o->host, &where, ei);
-    if (r == 0) {
-        names = curl.curl_slist_append(NULL, where.p);
-        h = curl.curl_easy_init();
-        r = names && h ? perform(h, o, names, out, ei) : err_set(ei, -ENOMEM, "libcurl: no memory");
-    }
-    if (h)
-        curl.curl_easy_cleanup(h);
-    if (names)
-        curl.curl_slist_free_all(names);
-    buf_done(&where);
+    snprintf(type, sizeof(type), "Content-Type: %s", o->content_type);
+    x.headers = curl.curl_slist_append(NULL, type);
+    more = x.headers ? curl.curl_slist_append(x.headers, "Expect:") : NULL;
+    r = more ? exchange(&x, o, check_taken, ei) : err_set(ei, -ENOMEM, "libcurl: no memory");
+    if (x.headers)
+        curl.curl_slist_free_all(x.headers);
     return r;
 }

@@ -1,5 +1,5 @@
-/* Fetching a small document by HTTPS, through libcurl, which is loaded at the first call. Blocking;
- * delivery threads. */
+/* Fetching and handing over small documents by HTTPS, through libcurl, which is loaded at the first
+ * call. Blocking; delivery threads. */
 #pragma once
 
 #include "base/buf.h"
@@ -16,3 +16,14 @@ struct https_get {
  * followed. E_NOTFOUND: another status than 200, or another type; E_TLS, E_TIMEOUT, E_RANGE: too
  * long, E_TEMP: not reached, or no libcurl. */
 int https_get(const struct https_get *o, struct buf *out, struct errinfo *ei);
+
+struct https_post {
+    const char *host; /* as of https_get */
+    uint16_t port;
+    const char *path, *ca_file;
+    const char *content_type;
+    struct sv body;
+    int64_t timeout_ms;
+};
+/* The answer's body is dropped. E_NOTFOUND: another status than 2xx; else as https_get. */
+int https_post(const struct https_post *o, struct errinfo *ei);

@@ -114,6 +114,15 @@ static json_t *troubles(struct smtp_module *s)
     return json_pack("{s:b, s:o}", "ok", 1, "rows", rows);
 }
 
+static json_t *reports(struct smtp_module *s, json_t *args)
+{
+    const char *domain = json_string_value(json_object_get(args, "domain"));
+
+    if (!deliver_tls_reports_now(s->deliver, domain ? domain : ""))
+        return admin_error(E_LIMIT, "earlier wishes for TLS reports still wait; try again later");
+    return json_pack("{s:b}", "ok", 1);
+}
+
 static json_t *request(struct module_ctx *m, const char *op, json_t *args)
 {
     struct smtp_module *s = m->own;
@@ -123,6 +132,8 @@ static json_t *request(struct module_ctx *m, const char *op, json_t *args)
         return deliver_kill_session(s->deliver, (uint32_t)id) ? json_pack("{s:b}", "ok", 1) : NULL;
     if (!strcmp(op, "route.trouble"))
         return troubles(s);
+    if (!strcmp(op, "tlsrpt.send"))
+        return reports(s, args);
     return queue_request(s->queue, op, args);
 }
 

@@ -37,6 +37,11 @@ def own_records():
     yield from ("sec.test MX 10 mx.sec.test", f"mx.sec.test A {PEER}", "bare.test MX 10 mx.bare.test", f"mx.bare.test A {CLEAR}")
     for d in STS:
         yield from (f"{d} MX 10 mx.{d}", f"mx.{d} A {PEER}", f"mta-sts.{d} A {WEB}", f'_mta-sts.{d} TXT "v=STSv1;id=1"')
+    # Who wants TLS reports (test_tlsrpt.py).
+    yield '_smtp._tls.good.sts.test TXT "v=TLSRPTv1;rua=mailto:dave@peer.test,https://mta-sts.good.sts.test/report?x=1"'
+    yield '_smtp._tls.badcert.sts.test TXT "v=TLSRPTv1;rua=mailto:dave@badcert.sts.test"'
+    yield '_smtp._tls.none.sts.test TXT "v=TLSRPTv1;rua=mailto:dave@peer.test"'
+    yield '_smtp._tls.none.sts.test TXT "v=TLSRPTv1;rua=mailto:erin@peer.test"'
 
 
 def policy(mode, mx, max_age=86400):
@@ -55,6 +60,7 @@ class Web:
             "wrongweb.sts.test": policy("enforce", "mx.elsewhere.test"),
         }
         self.asked = asked = []
+        self.reports, self.report_status = reports, status = [], [201]  # (path, type, body) of what was POSTed
         policies = self.policies
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -70,6 +76,13 @@ class Web:
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
                 self.wfile.write(body)
+
+            def do_POST(self):
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                reports.append((self.path, self.headers["Content-Type"], body))
+                self.send_response(status[0])
+                self.send_header("Content-Length", "0")
+                self.end_headers()
 
             def log_message(self, *_):
                 pass
@@ -125,7 +138,7 @@ def world(make_module_server):
     zones = begin(SignedZones, {
         "dane.test": zone(PEER, f"3 1 1 {'00' * 32}", f"3 1 1 {key}"),
         "ta.test": zone(PEER, f"2 0 1 {ca}"),
-        "wrong.test": zone(PEER, f"3 1 1 {'00' * 32}"),
+        "wrong.test": zone(PEER, f"3 1 1 {'00' * 32}") + '_smtp._tls TXT "v=TLSRPTv1; rua=mailto:dave@wrong.test"\n',
         "none.test": zone(PEER),
         "forged.test": zone(PEER, f"3 1 1 {key}"),
         "tlsafail.test": zone(PEER, f"3 1 1 {key}"),

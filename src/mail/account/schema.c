@@ -184,6 +184,25 @@ static const char lists_v7[] =
     " address {TEXT_KEY} NOT NULL);"
     "CREATE UNIQUE INDEX list_member_key ON list_member (list_id, address)";
 
+static const char tls_counts_v8[] =
+    /* How TLS with other servers went: tls_count.h. id: hex of SHA-256 of the texts behind it. */
+    "CREATE TABLE tls_count ("
+    " day BIGINT NOT NULL,"
+    " domain {TEXT_KEY} NOT NULL,"
+    " id {TEXT_KEY} NOT NULL,"
+    " policy_type {TEXT} NOT NULL,"
+    " policy_domain {TEXT} NOT NULL,"
+    " policy {TEXT} NOT NULL,"
+    " mx_patterns {TEXT} NOT NULL,"
+    " result {TEXT} NOT NULL,"
+    " sending_ip {TEXT} NOT NULL,"
+    " mx {TEXT} NOT NULL,"
+    " ip {TEXT} NOT NULL,"
+    " reason {TEXT} NOT NULL,"
+    " sessions BIGINT NOT NULL);"
+    "CREATE UNIQUE INDEX tls_count_key ON tls_count (day, domain, id);"
+    "CREATE INDEX tls_count_domain ON tls_count (domain)";
+
 const struct db_migration account_migrations[] = {
     { 1, "domains, accounts, credentials, audit, settings", accounts_v1 },
     { 2, "administrators, signed-in consoles, tokens", admins_v2 },
@@ -192,5 +211,6 @@ const struct db_migration account_migrations[] = {
     { 5, "further fields of accounts", options_v5 },
     { 6, "routes of outgoing mail", routes_v6 },
     { 7, "members of lists", lists_v7 },
+    { 8, "counts of TLS with other servers", tls_counts_v8 },
 };
 const size_t account_migrations_count = ARRAY_LEN(account_migrations);

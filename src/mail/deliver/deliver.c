@@ -1,6 +1,7 @@
 /* Starting and stopping the delivery threads; the list of outgoing connections. */
 #include "base/clock.h"
 #include "mail/deliver/deliver_priv.h"
+#include "mail/deliver/tlsrpt.h"
 #include "mail/deliver/trouble.h"
 #include "os/proc.h"
 #include "stats/shm.h"
@@ -134,7 +135,9 @@ int deliver_start(const struct deliver_opts *o, struct deliver **ret, struct err
     pthread_mutex_init(&d->lock, NULL);
     cond_init(&d->ended);
     cond_init(&d->connection_free);
-    int r = start_threads(d, local, local_run, ei);
+    int r = tlsrpt_start(d, ei);
+    if (r >= 0)
+        r = start_threads(d, local, local_run, ei);
     if (r >= 0)
         r = start_threads(d, remote, remote_run, ei);
     if (r < 0) {
@@ -171,6 +174,7 @@ void deliver_stop(struct deliver *d, int64_t deadline_ms)
     cancel_all(d);
     for (size_t i = 0; i < d->n_threads; i++)
         pthread_join(d->threads[i], NULL);
+    tlsrpt_stop(d);
     trouble_done(d);
     pthread_mutex_destroy(&d->lock);
     pthread_cond_destroy(&d->ended);

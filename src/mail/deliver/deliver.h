@@ -31,6 +31,10 @@ struct route_trouble {
 void deliver_trouble_each(struct deliver *d, void (*fn)(const struct route_trouble *, void *arg),
                           void *arg);
 
+/* The TLS reports (RFC 8460) about a domain, or all domains for "", are sent soon with what is
+ * counted, also about a day that is not over. False: too many such wishes wait. */
+bool deliver_tls_reports_now(struct deliver *d, const char *domain);
+
 /* Builds a bounce (RFC 3464 multipart/report) for the failed recipients of m into a new message
  * addressed to m's sender; NULL when none may be sent (null sender, NOTIFY=NEVER). kind: "failed",
  * "delayed", "relayed", "delivered". */

@@ -16,6 +16,7 @@ struct deliver {
     struct mailstore *store;
     struct accounts *accounts;
     char *policy_dir; /* NULL: none */
+    struct tlsrpt *tlsrpt;
     pthread_t *threads;
     size_t n_threads, n_running;
     pthread_cond_t ended; /* a thread ended */

@@ -4,6 +4,7 @@
 #include "mail/deliver/smtp_tls.h"
 
 #include "conf/routes.h"
+#include "mail/deliver/tls_outcome.h"
 #include "stats/shm.h"
 
 static int policy_failed(struct smtp_client *s, const char *host, const char *policy,
@@ -23,6 +24,15 @@ static void test_failed(struct smtp_client *s, const char *host, const char *rea
           F_STR(reason, reason));
 }
 
+/* Of a host whose policy fails before it is connected to, or while it is only tested: the session,
+ * if there is one, is not counted once more. */
+static void count_before(struct smtp_client *s, struct tls_policy *policy, const char *host,
+                         const char *result, const char *reason)
+{
+    tls_outcome(s, policy, host, result, reason);
+    policy->counts = false;
+}
+
 static enum mta_sts_mode sts_mode(struct smtp_client *s, struct sv domain)
 {
     if (!s->sts) {
@@ -37,7 +47,11 @@ static int use_sts(struct smtp_client *s, const char *host, struct sv domain,
 {
     static const char not_named[] = "the policy does not name this server";
     ret->sts = sts_mode(s, domain);
+    if (s->sts->problem)
+        count_before(s, ret, host, s->sts->problem, NULL);
     bool named = ret->sts == MTA_STS_NONE || mta_sts_names(&s->sts->policy, sv_c(host));
+    if (!named)
+        count_before(s, ret, host, "validation-failure", not_named);
     if (ret->sts == MTA_STS_TESTING && !named)
         test_failed(s, host, not_named);
     ret->is_named |= ret->sts != MTA_STS_NONE && named;
@@ -93,14 +107,19 @@ int smtp_tls_policy(struct smtp_client *s, const struct route *route, size_t i, 
         return 0;
     if (s->lenient && !ret->must_dane) /* the sender wants no policy of others to hold it up */
         return 0;
+    ret->counts = !relay;
     /* Where the host was found by an insecure answer, its records prove nothing (RFC 7672 2.2.1):
      * nothing more is asked. */
     if ((s->cf->deliver.dane || ret->must_dane) && route->secure)
         dane_find(host, route->port, found, &ret->dane);
-    if (ret->dane.state == DANE_ERROR)
+    if (ret->dane.state == DANE_ERROR) {
+        count_before(s, ret, host, "dnssec-invalid", ret->dane.why);
         return policy_failed(s, host, "DANE", ret->dane.why, why);
-    if (ret->must_dane && ret->dane.state != DANE_RECORDS)
+    }
+    if (ret->must_dane && ret->dane.state != DANE_RECORDS) {
+        count_before(s, ret, host, "dane-required", NULL);
         return policy_failed(s, host, "route", "it has no TLSA records that count", why);
+    }
     if (ret->dane.state == DANE_RECORDS)
         ret->level = TLS_REQUIRE;
     else if (s->cf->deliver.mta_sts && s->d->policy_dir && !relay)
@@ -128,10 +147,12 @@ static const char *policy_name(const struct tls_policy *p)
                                        : NULL;
 }
 
-static int tls_missing(struct smtp_client *s, const struct tls_policy *policy, const char *why_not,
-                       struct failure *why)
+/* result: for TLS reports. */
+static int tls_missing(struct smtp_client *s, const struct tls_policy *policy, const char *result,
+                       const char *why_not, struct failure *why)
 {
     const char *name = policy_name(policy);
+    tls_outcome(s, policy, s->host, result, why_not);
     if (policy->is_secure && !(s->caps & CAP_STARTTLS))
         return secure_failed(s, why_not, why);
     if (name)
@@ -149,12 +170,27 @@ static bool must_verify(const struct tls_policy *policy, const struct client_tls
     return found->usable_tlsa || policy->sts == MTA_STS_ENFORCE || policy->must_verify;
 }
 
+/* What of the certificate is told in TLS reports. */
+static void count(struct smtp_client *s, const struct tls_policy *policy,
+                  const struct client_tls_result *found)
+{
+    bool asked = must_verify(policy, found) || policy->sts == MTA_STS_TESTING;
+    if (found->verify && asked)
+        tls_outcome(s, policy, s->host, tls_outcome_of(found->verify),
+                    client_verify_text(found->verify));
+    else if (policy->dane.n && !found->usable_tlsa)
+        tls_outcome(s, policy, s->host, "tlsa-invalid", "no TLSA record is usable");
+    else
+        tls_outcome(s, policy, s->host, NULL, NULL);
+}
+
 static int judge(struct smtp_client *s, const struct tls_policy *policy,
                  const struct client_tls_result *found, struct failure *why)
 {
     const char *name = policy_name(policy);
     const char *unfit = policy->is_secure ? secure_check(&policy->secure, found) : NULL;
     char reason[160];
+    count(s, policy, found);
     if (unfit)
         return secure_failed(s, unfit, why);
     snprintf(reason, sizeof(reason), "the certificate does not match: %s",
@@ -198,7 +234,8 @@ int smtp_start_tls(struct smtp_client *s, const struct tls_policy *policy, struc
     };
     bool required = policy->level == TLS_REQUIRE;
     if (!(s->caps & CAP_STARTTLS)) {
-        int missing = tls_missing(s, policy, "STARTTLS is not offered", why);
+        int missing =
+            tls_missing(s, policy, "starttls-not-supported", "STARTTLS is not offered", why);
         return required ? missing : 0;
     }
     s->waiting_for = "STARTTLS";
@@ -208,16 +245,17 @@ int smtp_start_tls(struct smtp_client *s, const struct tls_policy *policy, struc
     if (r < 0)
         return smtp_turned_away(s, r, &reply, why);
     if (reply.code != 220) {
-        int missing = tls_missing(s, policy, reply.text, why);
+        int missing = tls_missing(s, policy, "starttls-not-supported", reply.text, why);
         return required ? missing : 0;
     }
     if (client_has_input(s->c)) /* clear text that would be read as if it were protected */
-        return tls_missing(s, policy, "the server sent more than its answer to STARTTLS", why);
+        return tls_missing(s, policy, "validation-failure",
+                           "the server sent more than its answer to STARTTLS", why);
     client_set_timeout(s->c, s->cf->deliver.command_timeout);
     r = client_tls_start(s->c, &o, &found, &ei);
     if (r < 0) {
         log_line(&s->log, LOG_DEBUG, "SSL: Handshake failed (%s)", ei.text);
-        return tls_missing(s, policy, ei.text, why);
+        return tls_missing(s, policy, "validation-failure", ei.text, why);
     }
     shm_session_tls(s->slot, true);
     return judge(s, policy, &found, why);

@@ -11,8 +11,9 @@ struct tls_policy {
     struct dane dane;
     enum mta_sts_mode sts; /* what the domain's policy asks; MTA_STS_NONE where DANE decides */
     bool is_named;         /* the host is the domain's by DNSSEC, MTA-STS or our own settings */
-    bool must_verify, must_dane;      /* the route asks: a valid certificate; by TLSA records */
-    bool is_secure;                   /* a secure destination: what does not fit is returned */
+    bool must_verify, must_dane; /* the route asks: a valid certificate; by TLSA records */
+    bool counts;    /* for TLS reports; not: nothing of the domain's, or told already */
+    bool is_secure; /* a secure destination: what does not fit is returned */
     struct secure_destination secure; /* points into the settings */
     char domain[256]; /* that the mail is for; "" = the host was named by a setting */
 };

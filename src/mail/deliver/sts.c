@@ -20,6 +20,7 @@ struct known {
     char id[33];
     int64_t fetched_s; /* of the policy; 0 = there is none */
     int64_t retry_s;   /* not to be fetched before */
+    char problem[32];  /* of the last attempt; "" = none */
     struct mta_sts_policy policy;
 };
 
@@ -60,6 +61,8 @@ static void read_header(struct sv *rest, struct known *ret)
             ret->fetched_s = number(line);
         else if (sv_eq(key, SV("retry")))
             ret->retry_s = number(line);
+        else if (sv_eq(key, SV("problem")))
+            (void)sv_copy(ret->problem, sizeof(ret->problem), line);
     }
 }
 
@@ -120,8 +123,11 @@ static void write_known(const char *dir, const char *path, const struct known *k
     struct buf b;
     struct errinfo ei = { 0 };
     buf_init(&b, MTA_STS_MAX_TEXT + HEADER_MAX);
-    (void)buf_addf(&b, "id %s\nfetched %" PRId64 "\nretry %" PRId64 "\n\n", k->id, k->fetched_s,
+    (void)buf_addf(&b, "id %s\nfetched %" PRId64 "\nretry %" PRId64 "\n", k->id, k->fetched_s,
                    k->retry_s);
+    if (*k->problem)
+        (void)buf_addf(&b, "problem %s\n", k->problem);
+    (void)buf_add_c(&b, '\n');
     (void)buf_add_sv(&b, text);
     int r = os_mkdirs(dir, 0750, &ei);
     sweep_daily(dir);
@@ -168,6 +174,23 @@ static int fetch(const struct conf *cf, const char *domain, struct buf *text,
     return r;
 }
 
+static const char *const problems[] = { "sts-policy-fetch-error", "sts-policy-invalid",
+                                        "sts-webpki-invalid" };
+
+static const char *problem_of(int error)
+{
+    return problems[error == E_TLS ? 2 : error == E_PARSE ? 1 : 0];
+}
+
+/* As a constant; NULL: none. */
+static const char *known_problem(const struct known *k)
+{
+    for (size_t i = 0; i < ARRAY_LEN(problems); i++)
+        if (strcmp(problems[i], k->problem) == 0)
+            return problems[i];
+    return NULL;
+}
+
 /* With a new id, or when the old policy's time is over. */
 static void renew(const struct conf *cf, const char *dir, const char *path, const char *domain,
                   const char *id, struct known *k, struct sv old_text)
@@ -176,14 +199,17 @@ static void renew(const struct conf *cf, const char *dir, const char *path, cons
     struct mta_sts_policy *fresh = xcalloc(1, sizeof(*fresh));
     struct buf text;
     buf_init(&text, max);
-    if (fetch(cf, domain, &text, fresh) == 0) {
+    int r = fetch(cf, domain, &text, fresh);
+    if (r == 0) {
         sv_copy(k->id, sizeof(k->id), sv_c(id));
         k->fetched_s = clock_wall_s();
         k->retry_s = 0;
+        k->problem[0] = '\0';
         k->policy = *fresh;
         write_known(dir, path, k, buf_sv(&text));
     } else {
         k->retry_s = clock_wall_s() + RETRY_S;
+        sv_copy(k->problem, sizeof(k->problem), sv_c(problem_of(r)));
         write_known(dir, path, k, old_text);
     }
     buf_done(&text);
@@ -208,6 +234,8 @@ void sts_find(const struct conf *cf, const char *dir, struct sv domain, struct s
         renew(cf, dir, path, name, id, k, text);
     if (holds(k, clock_wall_s()))
         ret->policy = k->policy;
+    else if (found)
+        ret->problem = known_problem(k);
     buf_done(&b);
     free(k);
 }

@@ -8,6 +8,7 @@
 struct sts {
     bool asked;                   /* the rest is filled in */
     struct mta_sts_policy policy; /* mode MTA_STS_NONE: nothing is asked of the hosts */
+    const char *problem;          /* there is a policy, but it cannot be had: RFC 8460 4.3.2.2 */
 };
 
 /* The policy that holds for the domain now. A known one holds until its max_age is over, whatever

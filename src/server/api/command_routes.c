@@ -89,6 +89,8 @@ static const struct command {
     { "route.create", SCOPE_SETTINGS_WRITE, FOR_ALL, NULL },
     { "route.update", SCOPE_SETTINGS_WRITE, FOR_ALL, NULL },
     { "route.delete", SCOPE_SETTINGS_WRITE, FOR_ALL, NULL },
+    { "tlsrpt.list", SCOPE_MESSAGES_READ, FOR_ALL, NULL },
+    { "tlsrpt.send", SCOPE_QUEUE_WRITE, FOR_ALL, NULL },
     { "server.reload", SCOPE_SERVICES_WRITE, FOR_ALL, NULL },
     { "operations", SCOPE_SELF, FOR_ALL, NULL },
 };
