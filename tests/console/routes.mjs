@@ -27,8 +27,10 @@ export const routes = [
   { name: "domain", path: "/domains/demo.example" },
   { name: "accounts", path: "/accounts" },
   { name: "account", path: "/accounts/user%40demo.example" },
+  { name: "list", path: "/accounts/crew%40demo.example" },
   { name: "services", path: "/system/services" },
   { name: "settings", path: "/system/settings/smtp" },
+  { name: "routes", path: "/system/routes" },
   { name: "tokens", path: "/system/tokens" },
   { name: "audit", path: "/system/audit" },
 ];
