@@ -672,6 +672,7 @@ export const en = {
   "kind.list.hint": "Its mail goes to the members, with the header of a list. Reports go to its owner.",
   "kind.user": "User",
   "kind.user.hint": "Has a mailbox and may sign in.",
+  "list.enabled.hint": "Receives mail and sends it to its members.",
   "list.moderators": "Moderators",
   "list.moderators.hint": "They may post too. One in each line.",
   "list.owner": "Owners",

@@ -656,6 +656,7 @@ export const it: Catalogue = {
   "kind.list.hint": "La sua posta va ai membri, con l’intestazione di una lista. I rapporti vanno al proprietario.",
   "kind.user": "Utente",
   "kind.user.hint": "Ha una casella e può accedere.",
+  "list.enabled.hint": "Riceve posta e la manda ai membri.",
   "list.moderators": "Moderatori",
   "list.moderators.hint": "Possono scrivere anche loro. Uno per riga.",
   "list.owner": "Proprietari",

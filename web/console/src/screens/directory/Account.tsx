@@ -64,11 +64,12 @@ function Fields({ form, system }: { form: AccountForm; system: boolean }) {
   const person = v.kind === "user";
   return (
     <>
-      <Check label={t("account.enabled")} hint={t("account.enabled.hint")} checked={v.enabled} onChange={(enabled) => { set({ enabled }); }} />
+      <Check label={t("account.enabled")} hint={t(person ? "account.enabled.hint" : "list.enabled.hint")} checked={v.enabled} onChange={(enabled) => { set({ enabled }); }} />
       <div className="two">
         <Field label={t("account.name")} error={form.faultOf("name")} value={v.name} onChange={(e) => { set({ name: e.target.value }); }} autoComplete="off" />
         <KindField value={v.kind} error={form.faultOf("kind")} onChange={(kind) => { set({ kind }); }} />
         {person && <SizeField label={t("account.quota")} hint={t("account.quota.hint")} value={v.quota} error={form.faultOf("quota")} onChange={(quota) => { set({ quota }); }} />}
+        {person && <SizeField label={t("account.softquota")} hint={t("account.softquota.hint")} value={v.soft_quota} error={form.faultOf("soft_quota")} onChange={(soft_quota) => { set({ soft_quota }); }} />}
       </div>
       <LinesField label={t("account.aliases")} hint={t("account.aliases.hint")} value={v.aliases} error={form.faultOf("aliases")} onChange={(aliases) => { set({ aliases }); }} />
       {person ? <UserFields form={form} system={system} /> : <ListFields form={form} />}

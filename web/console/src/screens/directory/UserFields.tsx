@@ -15,7 +15,6 @@ function Limits({ form: { value: v, set, faultOf } }: { form: AccountForm }) {
       <legend className="med">{t("account.limits")}</legend>
       <Check label={t("account.localonly")} hint={t("account.localonly.hint")} checked={v.local_only} onChange={(local_only) => { set({ local_only }); }} />
       <div className="two">
-        <SizeField label={t("account.softquota")} hint={t("account.softquota.hint")} value={v.soft_quota} error={faultOf("soft_quota")} onChange={(soft_quota) => { set({ soft_quota }); }} />
         <SizeField label={t("account.maxmessage")} hint={t("account.maxmessage.hint")} value={v.max_message} error={faultOf("max_message")} onChange={(max_message) => { set({ max_message }); }} />
         <NumberField label={t("account.perhour")} hint={t("account.perany.hint")} value={v.max_messages_hour} max={mostMessages} error={faultOf("max_messages_hour")} onChange={(max_messages_hour) => { set({ max_messages_hour }); }} />
         <NumberField label={t("account.perday")} hint={t("account.perany.hint")} value={v.max_recipients_day} max={mostMessages} error={faultOf("max_recipients_day")} onChange={(max_recipients_day) => { set({ max_recipients_day }); }} />
