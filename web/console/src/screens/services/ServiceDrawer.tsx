@@ -20,7 +20,7 @@ function Bindings({ s }: { s: Service }) {
     <ul className="plain-list">
       {s.bindings.map((b) => (
         <li key={`${b.address} ${String(b.tls)}`}>
-          <Raw mono>{b.address}</Raw> {b.tls && <Badge tone="line" icon="lock">TLS</Badge>} {!b.open && <Badge tone={b.fault ? "bad" : "idle"} icon={b.fault ? "alert" : "stop"}>{t("service.closed")}</Badge>}
+          <Raw mono>{b.address}</Raw> {b.tls && <Badge tone="line" icon="lock"><Raw>TLS</Raw></Badge>} {!b.open && <Badge tone={b.fault ? "bad" : "idle"} icon={b.fault ? "alert" : "stop"}>{t("service.closed")}</Badge>}
           {b.fault && <p className="t2" lang="en" translate="no">{b.fault}</p>}
         </li>
       ))}
