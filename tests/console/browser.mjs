@@ -74,6 +74,25 @@ export async function login(page, account = process.env.CONSOLE_ADMIN, password 
   await page.locator("input[name=password]").waitFor({ state: "detached" });
 }
 
+/** The keys g and then a letter. Both are on their way before the page has seen the first: nothing comes between them. */
+export async function goBy(page, letter, title) {
+  await Promise.all([page.keyboard.press("g"), page.keyboard.press(letter)]);
+  await page.getByRole("heading", { name: title, exact: true, level: 1 }).waitFor();
+}
+
+/** A write by the API, with the rights of who has signed in. */
+export async function write(page, method, what, data) {
+  const me = await (await page.request.get(`${base}/api/v1/me`)).json();
+  const r = await page.request.fetch(`${base}/api/v1${what}`, { method, data, headers: { "X-CSRF-Token": me.csrf_token, Origin: base } });
+  assert.ok(r.ok(), `${method} ${what}: ${r.status()} ${await r.text()}`);
+  return r.status() === 204 ? undefined : r.json();
+}
+export async function read(page, what) {
+  const r = await page.request.get(`${base}/api/v1${what}`);
+  assert.ok(r.ok(), `${what}: ${r.status()} ${await r.text()}`);
+  return r.json();
+}
+
 /** Goes to an address inside the console and waits until its first data stands there. */
 export async function go(page, to) {
   // The title is set by the new screen's head; another address of the same screen keeps it.

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import fs from "node:fs";
 import { after, before, test } from "node:test";
-import { base, open, quit } from "./browser.mjs";
+import { base, goBy, login, open, quit, read, write as change } from "./browser.mjs";
 import { Imap, send } from "./mail.mjs";
 import { prepare, release } from "./prepare.mjs";
 
@@ -36,18 +36,6 @@ async function write(page, field, text) {
   await tabTo(page, field);
   await page.keyboard.press("Control+a");
   await page.keyboard.type(text);
-}
-async function goBy(page, letter, title) {
-  // The second letter counts for a second after the first: a slow machine needs another try, as slow fingers do.
-  for (let tries = 1; ; tries++) {
-    await page.keyboard.press("g");
-    await page.keyboard.press(letter);
-    try {
-      return await page.getByRole("heading", { name: title, exact: true, level: 1 }).waitFor({ timeout: 5000 });
-    } catch (e) {
-      if (tries === 5) throw e;
-    }
-  }
 }
 const row = (page, text) => page.locator("tbody tr", { hasText: text });
 const setting = async (page, name) => (await (await page.request.get(`${base}/api/v1/settings/${name}`)).json()).value;
@@ -235,4 +223,137 @@ test("tokens: make with chosen rights, copy, withdraw, undo", async () => {
   assert.equal((await mine()).status, 401);
   b.calm();
   await b.close();
+});
+
+test("a list gets members, one goes and comes back", async () => {
+  const b = await open();
+  const p = b.page;
+  await goBy(p, "a", "Accounts");
+  await press(p, p.getByRole("button", { name: "New account" }));
+  await p.waitForFunction(() => document.activeElement?.matches("[role=dialog] input"));
+  await p.keyboard.type("keys@other.example");
+  await tabTo(p, p.getByRole("dialog").getByLabel("Kind"));
+  await p.keyboard.type("Mailing");
+  await press(p, p.getByRole("dialog").getByRole("button", { name: "Create account" }));
+  await p.getByRole("heading", { name: "keys@other.example", level: 1 }).waitFor();
+  await press(p, p.getByRole("button", { name: "Add members" }));
+  await tabTo(p, p.getByRole("dialog").getByLabel("Addresses"));
+  await p.keyboard.insertText("anna@demo.example\nfar@elsewhere.example");
+  await press(p, p.getByRole("dialog").getByRole("button", { name: "Add 2 addresses" }));
+  await p.getByText("There are 2 members now.").waitFor();
+  await press(p, p.getByRole("button", { name: "Remove far@elsewhere.example" }));
+  await p.getByText("far@elsewhere.example is no more a member.").waitFor();
+  await p.keyboard.press("u");
+  await p.getByText("Taken back.").waitFor();
+  assert.equal((await read(p, "/accounts/keys%40other.example/members")).total.value, 2);
+  b.calm();
+  await b.close();
+});
+
+test("a route is made, changed, deleted and brought back", async () => {
+  const b = await open();
+  const p = b.page;
+  await goBy(p, "r", "Routes");
+  await press(p, p.getByRole("button", { name: "New route" }));
+  await p.waitForFunction(() => document.activeElement?.matches("[role=dialog] input"));
+  await p.keyboard.type("keyed.example");
+  await tabTo(p, p.getByRole("dialog").getByLabel("Server"));
+  await p.keyboard.type("relay.keyed.example");
+  await p.keyboard.press("Enter");
+  await row(p, "keyed.example").waitFor();
+  await tabTo(p, p.locator("tbody tr[tabindex='0']"));
+  while (!(await row(p, "relay.keyed.example").evaluate((e) => e === document.activeElement))) await p.keyboard.press("j");
+  await p.keyboard.press("Enter");
+  await tabTo(p, p.getByRole("dialog").getByLabel("TLS"));
+  await p.keyboard.type("Req");
+  await press(p, p.getByRole("dialog").getByRole("button", { name: "Save" }));
+  await p.getByText("Saved.").waitFor();
+  assert.equal((await read(p, "/routes/keyed.example")).tls, "require");
+  await p.getByRole("dialog").waitFor({ state: "detached" });
+  await press(p, p.getByRole("button", { name: "Delete route keyed.example" }));
+  await row(p, "relay.keyed.example").waitFor({ state: "detached" });
+  await p.keyboard.press("u");
+  await row(p, "relay.keyed.example").waitFor();
+  await change(p, "DELETE", "/routes/keyed.example");
+  b.calm();
+  await b.close();
+});
+
+test("events: filter, move with the drawer open, to the session, back", async () => {
+  const id = await send({ to: "anna@demo.example", subject: "keys in events" });
+  const b = await open();
+  const p = b.page;
+  await goBy(p, "n", "Events");
+  await p.keyboard.press("f");
+  await p.waitForFunction(() => document.activeElement?.matches("input"));
+  await p.keyboard.type(`message:${id}`);
+  await p.waitForURL(/message/);
+  await row(p, id).first().waitFor();
+  await tabTo(p, p.locator("tbody tr[tabindex='0']"));
+  await p.keyboard.press("j");
+  await p.waitForFunction(() => document.activeElement?.matches("tbody tr.cur"));
+  await p.keyboard.press("Enter");
+  const drawer = p.getByRole("complementary");
+  await drawer.waitFor();
+  const first = p.url();
+  await p.keyboard.press("j");
+  await p.waitForFunction((was) => location.href !== was, first);
+  await tabTo(p, drawer.getByRole("link").first());
+  await p.keyboard.press("Escape");
+  await drawer.waitFor({ state: "detached" });
+  await p.waitForFunction(() => document.activeElement?.matches("tbody tr, tbody tr *"));
+  await tabTo(p, p.getByRole("combobox", { name: "At least" }), "Shift+Tab");
+  await p.keyboard.press("End");
+  await p.waitForURL(/severity/);
+  b.calm();
+  await b.close();
+});
+
+test("own page: a password of a program, a console ended, what became of a message, a new password", async () => {
+  const admin = await open();
+  await change(admin.page, "POST", "/accounts", { address: "own@demo.example", name: "Own", password: "secret-own-1" });
+  await admin.close();
+  const id = await send({ to: "own@demo.example", subject: "for the keys" });
+  const other = await open({ signIn: false });
+  await other.page.goto(`${base}/`);
+  await login(other.page, "own@demo.example", "secret-own-1");
+  const b = await open({ signIn: false });
+  const p = b.page;
+  await p.goto(`${base}/`);
+  await p.locator("input[name=username]").waitFor();
+  await tabTo(p, p.locator("input[name=username]"));
+  await p.keyboard.type("own@demo.example");
+  await tabTo(p, p.locator("input[name=password]"));
+  await p.keyboard.type("secret-own-1");
+  await p.keyboard.press("Enter");
+  await p.getByRole("heading", { name: "My account", level: 1 }).waitFor();
+  await tabTo(p, p.getByRole("textbox", { name: "Program that will use the password" }));
+  await p.keyboard.type("keys");
+  await p.keyboard.press("Enter");
+  const secret = await p.locator(".secret").innerText();
+  await press(p, p.getByRole("button", { name: "I have noted it" }));
+  (await Imap.open("own@demo.example", secret)).close();
+  await press(p, p.getByRole("button", { name: "Withdraw" }));
+  await p.getByText("There is no app password.").waitFor();
+  const ends = p.getByRole("region", { name: "Signed in to the console" }).locator("li").filter({ hasNotText: "This one" }).getByRole("button");
+  await press(p, ends);
+  await p.getByText("Signed out there.").waitFor();
+  assert.equal((await other.page.request.get(`${base}/api/v1/self`)).status(), 401);
+  await press(p, p.getByRole("region", { name: "My messages" }).getByRole("button", { name: "own@demo.example" }));
+  await p.getByRole("dialog").getByText(id).first().waitFor();
+  await p.keyboard.press("Escape");
+  await p.getByRole("dialog").waitFor({ state: "detached" });
+  const form = p.getByRole("region", { name: "Password", exact: true });
+  await tabTo(p, form.getByLabel("Password of now"), "Shift+Tab");
+  await p.keyboard.type("secret-own-1");
+  await tabTo(p, form.getByLabel("New password", { exact: true }));
+  await p.keyboard.type("secret-own-2");
+  await tabTo(p, form.getByLabel("New password again"));
+  await p.keyboard.type("secret-own-2");
+  await p.keyboard.press("Enter");
+  await p.getByText("Password set.").waitFor();
+  (await Imap.open("own@demo.example", "secret-own-2")).close();
+  b.calm();
+  await b.close();
+  await other.close();
 });

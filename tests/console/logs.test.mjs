@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import fs from "node:fs";
+import path from "node:path";
 import { after, before, test } from "node:test";
-import { go, open, quit, shot } from "./browser.mjs";
+import { go, open, quit, read, shot, violations, widths } from "./browser.mjs";
 import { send, Smtp } from "./mail.mjs";
 import { prepare, release } from "./prepare.mjs";
 
@@ -10,6 +11,7 @@ after(async () => {
   await release();
   await quit();
 });
+const row = (page, text) => page.locator("tbody tr", { hasText: text });
 const lines = (page) => page.locator(".lg-l .ln");
 
 test("a message is followed through the log: filter, session, find, save", async () => {
@@ -149,6 +151,78 @@ test("what peers send is text, also in the log", async () => {
   await go(b.page, "/status/logs/smtp?q=onerror");
   await lines(b.page).filter({ hasText: "<img src=x onerror=alert(1)>" }).first().waitFor();
   assert.equal(await b.page.locator(".lg-l .tx img, .lg-l .tx svg").count(), 0);
+  b.calm();
+  await b.close();
+});
+
+test("files of a log are listed, taken away whole, and deleted by name", async () => {
+  const old = "s20240103-00.log";
+  const b = await open();
+  const dir = path.dirname((await read(b.page, "/logs/smtp/files")).items[0].path);
+  fs.writeFileSync(path.join(dir, old), "192.0.2.1       [0001] 10:00:01 <<< EHLO of.old.example\n");
+  await go(b.page, "/status/logs/smtp");
+  await b.page.getByRole("link", { name: "Files" }).click();
+  await b.page.getByRole("table", { name: "Files of SMTP" }).waitFor();
+  const now = row(b.page, "lines still come");
+  await now.waitFor();
+  assert.equal(await now.getByRole("button", { name: /^Delete/ }).count(), 0);
+  const saved = b.page.waitForEvent("download");
+  await now.getByRole("button", { name: /^Download/ }).click();
+  const file = await saved;
+  const text = fs.readFileSync(await file.path(), "utf8");
+  const name = file.suggestedFilename();
+  assert.ok(fs.readFileSync(path.join(dir, name), "utf8").startsWith(text) && text.includes("EHLO"), `${name} is not as it lies there`);
+  await b.page.getByText(`${name} downloaded`).waitFor();
+  await shot(b.page, "log-files");
+  await b.page.getByRole("button", { name: `Delete ${old}` }).click();
+  const dialog = b.page.getByRole("alertdialog");
+  assert.deepEqual(await violations(b.page, "delete a log file"), []);
+  assert.equal(await dialog.getByRole("button", { name: "Delete file" }).isDisabled(), true);
+  await dialog.getByRole("textbox").fill(old);
+  await dialog.getByRole("button", { name: "Delete file" }).click();
+  await b.page.getByText(`${old} deleted.`).waitFor();
+  await row(b.page, old).waitFor({ state: "detached" });
+  assert.equal(fs.existsSync(path.join(dir, old)), false);
+  await go(b.page, "/system/audit?q=object:log");
+  await row(b.page, "log smtp").filter({ hasText: name }).first().waitFor();
+  b.calm();
+  await b.close();
+});
+
+test("a long file comes in parts, which are put together", async () => {
+  const long = "s20240104-00.log";
+  const b = await open();
+  const dir = path.dirname((await read(b.page, "/logs/smtp/files")).items[0].path);
+  const line = "192.0.2.1       [0001] 10:00:01 <<< NOOP of a very long day\n";
+  const text = line.repeat(Math.ceil((17 * 1024 * 1024) / line.length));
+  fs.writeFileSync(path.join(dir, long), text);
+  await go(b.page, "/status/logs/smtp/files");
+  const saved = b.page.waitForEvent("download");
+  await b.page.getByRole("button", { name: `Download ${long}` }).click();
+  assert.equal(fs.readFileSync(await (await saved).path(), "utf8"), text);
+  fs.rmSync(path.join(dir, long));
+  b.calm();
+  await b.close();
+});
+
+test("the list of files is accessible, and worked by keys", async () => {
+  for (const theme of ["light", "dark"])
+    for (const width of Object.values(widths)) {
+      const b = await open({ theme, width });
+      await go(b.page, "/status/logs/smtp/files");
+      assert.deepEqual(await violations(b.page, `log files ${theme} ${width}`), []);
+      b.calm();
+      await b.close();
+    }
+  const b = await open();
+  await go(b.page, "/status/logs/smtp/files");
+  await b.page.locator("tbody tr").first().waitFor();
+  await b.page.keyboard.press("j");
+  await b.page.waitForFunction(() => document.activeElement?.matches("tbody tr.cur"));
+  const saved = b.page.waitForEvent("download");
+  while (!(await b.page.evaluate(() => document.activeElement?.getAttribute("aria-label")?.startsWith("Download")))) await b.page.keyboard.press("Tab");
+  await b.page.keyboard.press("Enter");
+  await saved;
   b.calm();
   await b.close();
 });

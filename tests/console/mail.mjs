@@ -109,6 +109,23 @@ export class Imap {
       if (line === undefined || line.startsWith(tag)) return line ?? "";
     }
   }
+  /** Waits until the mailbox has a message with this in its subject. */
+  async arrived(subject) {
+    await this.say("SELECT INBOX");
+    for (;;) {
+      const tag = `a${++this.n}`;
+      this.lines.socket.write(`${tag} SEARCH SUBJECT "${subject}"\r\n`);
+      let found = false;
+      for (;;) {
+        const line = await this.lines.line();
+        if (line === undefined) throw new Error("the connection was closed");
+        if (/^\* SEARCH \d/.test(line)) found = true;
+        if (line.startsWith(tag)) break;
+      }
+      if (found) return;
+      await new Promise((r) => setTimeout(r, 200));
+    }
+  }
   /** Resolves when the server has closed the connection. */
   async ended() {
     while ((await this.lines.line()) !== undefined);

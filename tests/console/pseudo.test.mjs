@@ -32,7 +32,7 @@ function untranslated() {
 }
 
 // Labels that are names: what the server, a person or the standard calls something.
-const names = new Set(["demo.example", "user@demo.example", "anna@demo.example", "nobody@demo.example"]);
+const names = new Set(["demo.example", "user@demo.example", "anna@demo.example", "nobody@demo.example", "crew@demo.example"]);
 async function untranslatedNow(page) {
   // "Dismiss" for screen readers is the library's, which has it in the languages of the console.
   return (await page.evaluate(untranslated)).filter((x) => x !== "aria-label=Dismiss" && !names.has(x.replace(/^[a-z-]+=/, "")));
@@ -75,6 +75,10 @@ test("no text without translation in dialogs, drawers, menus and errors", async 
     "account refused": ["/accounts?dialog=new", async (p) => { await p.locator("[role=dialog] input").first().fill("no address"); await p.locator("[role=dialog] button[type=submit]").click(); await p.locator("[role=dialog] [role=alert]").first().waitFor(); }],
     import: ["/accounts?dialog=import", undefined],
     "import preview": ["/accounts?dialog=import", async (p) => { await p.locator("textarea").fill("address,name,password\nx@demo.example,X,secret-x-1\nwrong,,"); await p.locator("[role=dialog] button[type=submit]").click(); await p.locator(".preview").waitFor(); }],
+    "new list": ["/accounts?dialog=new", (p) => p.locator("[role=dialog] select").selectOption("list")],
+    "new members": ["/accounts/crew%40demo.example", (p) => p.locator("[aria-labelledby=members] button.btn").first().click()],
+    "new route": ["/system/routes?dialog=new", undefined],
+    "edit route": ["/system/routes", row],
     "new domain": ["/domains?dialog=new", undefined],
     "account's password": ["/accounts/anna%40demo.example", (p) => p.locator(".ph button.btn").first().click()],
     "delete account": ["/accounts/anna%40demo.example", (p) => p.locator(".ph button.danger").click()],
@@ -82,6 +86,8 @@ test("no text without translation in dialogs, drawers, menus and errors", async 
     "new alias": ["/domains/demo.example", (p) => p.locator("section button.btn").last().click()],
     "new token": ["/system/tokens?dialog=new", undefined],
     "setting out of range": ["/system/settings?q=smtp.max_errors", async (p) => { await p.locator(".set input").fill("0"); await p.locator(".set .err").waitFor(); await p.locator(".changes summary").click(); }],
+    "shut out": ["/system/settings?q=net.access_mode", async (p) => { await p.locator("[id='set-net.access_mode']").selectOption("grant"); await p.locator(".changes .btn.pri").click(); await p.locator("[role=alertdialog]").waitFor(); }],
+    "access test": ["/system/services?open=pop3", async (p) => { await p.locator(".access-test input").fill("203.0.113.9"); await p.keyboard.press("Enter"); await p.locator(".access-test li").first().waitFor(); }],
     "note on a chart": ["/status/traffic", (p) => p.locator("button.btn.ghost").first().click()],
     keys: ["/overview", (p) => p.keyboard.press("?")],
     search: ["/overview", async (p) => { await p.keyboard.press("/"); await p.keyboard.type("demo"); await p.locator("[role=option]").first().waitFor(); }],

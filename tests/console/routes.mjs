@@ -19,6 +19,7 @@ export const routes = [
   { name: "log-around", path: async (api) => `/status/logs/smtp?around=${encodeURIComponent((await api("/logs/smtp/lines?filter=EHLO&limit=1")).items[0].at)}` },
   { name: "log-thread", path: async (api) => `/status/logs/smtp?thread=${(await api("/logs/smtp/lines?filter=EHLO&limit=1")).items[0].session}` },
   { name: "logs", path: "/status/logs/smtp" },
+  { name: "log-files", path: "/status/logs/smtp/files" },
   { name: "traffic", path: "/status/traffic" },
   { name: "traffic-table", path: "/status/traffic?view=table&span=1w" },
   { name: "statistics", path: "/status/statistics/smtp" },
@@ -26,8 +27,10 @@ export const routes = [
   { name: "domain", path: "/domains/demo.example" },
   { name: "accounts", path: "/accounts" },
   { name: "account", path: "/accounts/user%40demo.example" },
+  { name: "list", path: "/accounts/crew%40demo.example" },
   { name: "services", path: "/system/services" },
   { name: "settings", path: "/system/settings/smtp" },
+  { name: "routes", path: "/system/routes" },
   { name: "tokens", path: "/system/tokens" },
   { name: "audit", path: "/system/audit" },
 ];

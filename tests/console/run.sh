@@ -60,6 +60,9 @@ create account domainadmin@other.example password=correct-horse role=domain-admi
 create account user@demo.example name=User password=secret-user aliases=orders;sales
 create account anna@demo.example name=Anna password=secret-anna
 create account carla@other.example name=Carla password=secret-carla
+create account crew@demo.example name=Crew kind=list list_owner=anna@demo.example
+change members crew@demo.example add=anna@demo.example;away@elsewhere.example
+route create *.cloud.example host=relay.cloud.example:587 user=us@cloud.example password=relay-secret
 S
 chmod 755 "$D"
 chmod -R a+rX "$D/console"

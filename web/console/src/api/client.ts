@@ -90,8 +90,15 @@ export interface Result<T> {
   etag?: string;
 }
 
-async function send<T>(method: Method, address: string, call: { body?: unknown; ifMatch?: string | undefined; signal?: AbortSignal | undefined }): Promise<Result<T>> {
-  const headers: Record<string, string> = { Accept: "application/json" };
+interface Sent {
+  body?: unknown;
+  ifMatch?: string | undefined;
+  signal?: AbortSignal | undefined;
+}
+
+/** The server's answer, when it is none of its errors. */
+async function ask(method: Method, address: string, accept: string, call: Sent): Promise<Response> {
+  const headers: Record<string, string> = { Accept: accept };
   const init: RequestInit = { method: method.toUpperCase(), headers, credentials: "same-origin" };
   if (method !== "get") {
     headers["X-CSRF-Token"] = csrf;
@@ -113,17 +120,27 @@ async function send<T>(method: Method, address: string, call: { body?: unknown; 
     if (call.signal?.aborted) throw e;
     throw new ApiError({ title: "offline", status: 0, code: "offline" });
   }
-  const isJson = /json/.test(response.headers.get("Content-Type") ?? "");
-  const body: unknown = isJson ? await response.json() : undefined;
-  if (!response.ok) {
-    if (response.status === 401 && !address.startsWith(`${prefix}/login`)) signedOut();
-    const after = Number(response.headers.get("Retry-After"));
-    throw new ApiError(problemOf(response.status, body), after || undefined);
-  }
-  const result: Result<T> = { data: body as T };
+  if (response.ok) return response;
+  if (response.status === 401 && !address.startsWith(`${prefix}/login`)) signedOut();
+  const after = Number(response.headers.get("Retry-After"));
+  throw new ApiError(problemOf(response.status, await jsonOf(response)), after || undefined);
+}
+
+async function jsonOf(response: Response): Promise<unknown> {
+  return /json/.test(response.headers.get("Content-Type") ?? "") ? await response.json() : undefined;
+}
+
+async function send<T>(method: Method, address: string, call: Sent): Promise<Result<T>> {
+  const response = await ask(method, address, "application/json", call);
+  const result: Result<T> = { data: (await jsonOf(response)) as T };
   const etag = response.headers.get("ETag");
   if (etag) result.etag = etag;
   return result;
+}
+
+/** What is no JSON, as it comes. */
+export async function bytes<P extends PathsOf<"get">>(path: P, call: Call<P, "get"> = {}): Promise<Blob> {
+  return await (await ask("get", addressOf(path as string, call.path as object | undefined, call.query as object | undefined), "*/*", call)).blob();
 }
 
 /** With the ETag, for what will be changed. */

@@ -52,6 +52,7 @@ export const navigation: readonly { label?: Key; items: readonly NavItem[] }[] =
     items: [
       { to: "/system/services", icon: "server", label: "nav.services", scope: "services:read", key: "v" },
       { to: "/system/settings", icon: "sliders", label: "nav.settings", scope: "settings:read", key: "e" },
+      { to: "/system/routes", icon: "send", label: "nav.routes", scope: "settings:read", key: "r" },
       { to: "/system/tokens", icon: "key", label: "nav.tokens", scope: "tokens:read", key: "k" },
       { to: "/system/audit", icon: "report", label: "nav.audit", scope: "audit:read", key: "u" },
     ],

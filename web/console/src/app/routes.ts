@@ -18,6 +18,7 @@ export const routes: readonly { path: string; scope: string; load: Screen }[] = 
   { path: "/hosts/{host}", scope: "queue:read", load: () => import("../screens/peers/Host") },
   { path: "/status/logs", scope: "logs:read", load: () => import("../screens/logs/Logs") },
   { path: "/status/logs/{service}", scope: "logs:read", load: () => import("../screens/logs/Logs") },
+  { path: "/status/logs/{service}/files", scope: "logs:read", load: () => import("../screens/logs/Files") },
   { path: "/status/traffic", scope: "metrics:read", load: () => import("../screens/traffic/Traffic") },
   { path: "/status/statistics", scope: "metrics:read", load: () => import("../screens/statistics/Statistics") },
   { path: "/status/statistics/{service}", scope: "metrics:read", load: () => import("../screens/statistics/Statistics") },
@@ -28,6 +29,7 @@ export const routes: readonly { path: string; scope: string; load: Screen }[] = 
   { path: "/system/services", scope: "services:read", load: () => import("../screens/services/Services") },
   { path: "/system/settings", scope: "settings:read", load: () => import("../screens/settings/Settings") },
   { path: "/system/settings/{area}", scope: "settings:read", load: () => import("../screens/settings/Settings") },
+  { path: "/system/routes", scope: "settings:read", load: () => import("../screens/routes/Routes") },
   { path: "/system/tokens", scope: "tokens:read", load: () => import("../screens/tokens/Tokens") },
   { path: "/system/audit", scope: "audit:read", load: () => import("../screens/audit/Audit") },
 ];

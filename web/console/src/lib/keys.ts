@@ -6,7 +6,9 @@ import { preference } from "./prefs";
 export type Handlers = Readonly<Record<string, (e: KeyboardEvent) => void>>;
 
 const stack: { current: Handlers }[] = [];
-let leader = -Infinity; // time when `g` was pressed
+/** The second key comes this long after `g` at most, by the keyboard's clock: a busy page does not count. Milliseconds. */
+const pause = 1500;
+let leader = -Infinity; // when `g` was pressed
 
 /** The name under which a key is registered: "j", "?", "Ctrl+k", "Escape", "g q". */
 export function keyName(e: Pick<KeyboardEvent, "key" | "ctrlKey" | "metaKey">): string {
@@ -29,8 +31,7 @@ function onKey(e: KeyboardEvent): void {
   // Enter and space belong to the control that has the focus.
   if ((e.key === "Enter" || e.key === " ") && (e.target as HTMLElement | null)?.closest("a, button, input, summary, [role=option], [role=menuitem]")) return;
   let name = keyName(e);
-  const now = performance.now();
-  if (single && now - leader < 1500) name = `g ${e.key}`;
+  if (single && e.timeStamp - leader < pause) name = `g ${e.key}`;
   leader = -Infinity;
   for (let i = stack.length - 1; i >= 0; i--) {
     const handler = stack[i]?.current[name];
@@ -40,7 +41,7 @@ function onKey(e: KeyboardEvent): void {
       return;
     }
   }
-  if (single && e.key === "g") leader = now;
+  if (single && e.key === "g") leader = e.timeStamp;
 }
 
 /** Registers handlers while the component is mounted. */

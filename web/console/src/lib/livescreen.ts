@@ -2,17 +2,12 @@
 import { useState } from "react";
 import { useLiveState, type LiveState } from "../api/live";
 import { useLiveList } from "./livelist";
-import { usePaged, type Paged, type PageOf } from "./paged";
-import { useOpen, useParam } from "./router";
-import { useFilter, type FilterFields, type FilterState } from "./usefilter";
+import type { PageOf } from "./paged";
+import { useOpen } from "./router";
+import { useRows, type Rows } from "./rows";
+import type { FilterFields } from "./usefilter";
 
-export interface LiveScreen<T> {
-  list: Paged<T>;
-  filter: FilterState;
-  text: string;
-  setText: (text: string) => void;
-  order: string;
-  setSort: (sort: string) => void;
+export interface LiveScreen<T> extends Rows<T> {
   open: string;
   setOpen: (id: string) => void;
   held: boolean;
@@ -33,21 +28,13 @@ export function useLiveScreen<T>(o: {
   read: (query: Record<string, string | number>, signal: AbortSignal) => Promise<PageOf<T>>;
   idOf: (row: T) => string;
 }): LiveScreen<T> {
-  const filter = useFilter(o.fields);
-  const [sort, setSort] = useParam("sort");
   const [open, setOpen] = useOpen();
-  const [text, setText] = useParam("q");
   const [held, setHeld] = useState(false);
   const [current, setCurrent] = useState<T>();
-  const order = sort || o.order;
-  const list = usePaged<T>(
-    `${o.key} ${JSON.stringify(filter.params)} ${order} ${o.limit}`,
-    (cursor, signal) => o.read({ ...filter.params, sort: order, limit: o.limit, ...(cursor ? { cursor } : {}) }, signal),
-    o.idOf,
-    !held && !open,
-  );
+  const rows = useRows({ ...o, calm: !held && !open });
+  const { list, filter } = rows;
   useLiveList(o.topic, list, held, filter.text !== "", o.idOf);
   const live = useLiveState(held);
   const shown = list.items?.find((row) => o.idOf(row) === open);
-  return { list, filter, text, setText, order, setSort, open, setOpen, held, setHeld, current, setCurrent, live, shown };
+  return { ...rows, open, setOpen, held, setHeld, current, setCurrent, live, shown };
 }

@@ -24,6 +24,10 @@ export function historyAddress(q: string): string {
 export function logAddress(service: string, q: string): string {
   return `/status/logs/${service}?q=${encodeURIComponent(q)}`;
 }
+/** The files of a log, as they lie on the server. */
+export function logFilesAddress(service: string): string {
+  return `/status/logs/${service}/files`;
+}
 export function accountAddress(account: string): string {
   return `/accounts/${encodeURIComponent(account)}`;
 }

@@ -3,14 +3,15 @@ import { api } from "../../api/client";
 import type { AuditEntry } from "../../api/schema";
 import { useText, type Text } from "../../i18n";
 import { formatMoment, utcTitle } from "../../lib/format";
-import { useKeys } from "../../lib/keys";
-import { usePaged, type PageOf } from "../../lib/paged";
-import { messageAddress, sessionAddress, settingAddress } from "../../lib/places";
-import { Link, navigate, useParam } from "../../lib/router";
+import type { PageOf } from "../../lib/paged";
+import { logFilesAddress, messageAddress, sessionAddress, settingAddress } from "../../lib/places";
+import { Link } from "../../lib/router";
+import { useRowPages, useRows } from "../../lib/rows";
 import { toast } from "../../lib/toast";
-import { asText, useFilter, type FilterFields } from "../../lib/usefilter";
+import { asText, type FilterFields } from "../../lib/usefilter";
 import { Icon } from "../../ui/Icon";
 import { ListScreen } from "../../ui/ListScreen";
+import { LockOut, lockOutOf, type LockedOut } from "../../ui/LockOut";
 import { Raw } from "../../ui/Raw";
 import { failed } from "../../ui/States";
 import type { Column } from "../../ui/table/columns";
@@ -28,6 +29,8 @@ function placeOf(object: string): string | undefined {
   if (kind === "queue") return "/status/queue";
   if (kind === "module" || kind === "service") return "/system/services";
   if (kind === "token") return "/system/tokens";
+  if (kind === "route") return `/system/routes?open=${encodeURIComponent(name)}`;
+  if (kind === "log") return logFilesAddress(name);
   // A look is recorded as the call that was made, with what it asked for.
   if ((kind === "session" || kind === "getTranscript") && /^[0-9a-f]{16}$/i.test(name)) return sessionAddress(name);
   // "getQueueMessageContent outgoing OSA88513"
@@ -42,25 +45,28 @@ function Value({ text, t }: { text: string | null; t: Text }) {
 
 export default function Audit() {
   const t = useText();
-  const filter = useFilter(fields);
-  const [, setText] = useParam("q");
-  const list = usePaged<AuditEntry>(
-    `audit ${JSON.stringify(filter.params)}`,
-    (cursor, signal) => api.get("/audit", { query: { ...filter.params, limit: 100, ...(cursor ? { cursor } : {}) }, signal }) as Promise<PageOf<AuditEntry>>,
+  const { list, found } = useRows<AuditEntry>({
+    key: "audit",
+    fields,
+    limit: 100,
+    read: (query, signal) => api.get("/audit", { query, signal }) as Promise<PageOf<AuditEntry>>,
     idOf,
-  );
+  });
   const { refresh } = list;
-  const [current, setCurrent] = useState<AuditEntry>();
-  const place = current && placeOf(current.object);
-  useKeys({ ...(place && { Enter: () => { navigate(place); }, o: () => { navigate(place); } }) });
+  const [lockOut, setLockOut] = useState<LockedOut>();
+  const setCurrent = useRowPages<AuditEntry>((e) => placeOf(e.object));
   const columns = useMemo<Column<AuditEntry>[]>(() => {
-    const revert = (e: AuditEntry) => {
-      api.post("/audit/{id}/revert", { path: { id: e.id } }).then(
+    const revert = (e: AuditEntry, confirm = false) => {
+      api.post("/audit/{id}/revert", { path: { id: e.id }, ...(confirm && { query: { confirm } }) }).then(
         () => {
           toast(t("audit.reverted", { field: e.field, object: e.object }));
           refresh();
         },
-        (x: unknown) => { failed(x, t); },
+        (x: unknown) => {
+          const shut = lockOutOf(x);
+          if (shut === undefined) failed(x, t);
+          else setLockOut({ setting: shut, value: e.old ?? "", go: () => { revert(e, true); } });
+        },
       );
     };
     return [
@@ -92,17 +98,20 @@ export default function Audit() {
     ];
   }, [t, refresh]);
   return (
-    <ListScreen
-      name="audit"
-      title={t("nav.audit")}
-      filter={{ label: t("audit.filter"), placeholder: t("audit.filter.hint"), fields }}
-      fixedColumns
-      list={list}
-      columns={columns}
-      idOf={idOf}
-      onCurrent={setCurrent}
-      state={{ filter: { text: filter.text, onReset: () => { setText(""); } }, nothing: { icon: "report", title: t("audit.empty") } }}
-      foot={<span>{t("audit.foot")}</span>}
-    />
+    <>
+      <ListScreen
+        name="audit"
+        title={t("nav.audit")}
+        filter={{ label: t("audit.filter"), placeholder: t("audit.filter.hint"), fields }}
+        fixedColumns
+        list={list}
+        columns={columns}
+        idOf={idOf}
+        onCurrent={setCurrent}
+        state={{ filter: found, nothing: { icon: "report", title: t("audit.empty") } }}
+        foot={<span>{t("audit.foot")}</span>}
+      />
+      {lockOut && <LockOut {...lockOut} onClose={() => { setLockOut(undefined); }} />}
+    </>
   );
 }

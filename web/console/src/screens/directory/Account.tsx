@@ -1,48 +1,30 @@
 import { useState } from "react";
-import { api, ApiError, request, type Result } from "../../api/client";
-import type { Account as AccountValue } from "../../api/schema";
+import { api, ApiError, request } from "../../api/client";
 import { useMe } from "../../app/me";
-import { useText, type Key } from "../../i18n";
-import { useEditor } from "../../lib/editor";
+import { useText } from "../../i18n";
 import { formatBytes } from "../../lib/format";
 import { auditAddress, eventsAddress, historyAddress, logAddress, traceAddress } from "../../lib/places";
 import { useResource } from "../../lib/resource";
-import { Link, navigate } from "../../lib/router";
+import { Link } from "../../lib/router";
 import { toast } from "../../lib/toast";
-import { ConfirmDialog } from "../../ui/ConfirmDialog";
 import { CopyButton } from "../../ui/Copy";
 import { Dialog } from "../../ui/Dialog";
 import { Field } from "../../ui/Field";
 import { Icon } from "../../ui/Icon";
 import { Raw } from "../../ui/Raw";
-import { ErrorNote, failed } from "../../ui/States";
+import { ErrorNote } from "../../ui/States";
 import { AppPasswords, ofAccount } from "./AppPasswords";
+import { editable, labels, type AccountForm, type Editable } from "./editable";
 import { Filters } from "./Filters";
+import { KindField } from "./KindField";
+import { ListFields } from "./ListFields";
+import { Members } from "./Members";
 import { ObjectPage } from "./ObjectPage";
+import { UserFields } from "./UserFields";
 import { Check, faultOf, generalFault, LinesField, newPassword, SizeField } from "./fields";
+import { useObject } from "./useobject";
 
-type Editable = Pick<AccountValue, "name" | "enabled" | "quota" | "soft_quota" | "max_message" | "local_only" | "aliases" | "role" | "admin_domains" | "forward_to" | "keep_copy" | "copy_incoming" | "copy_outgoing" | "null_mailbox">;
-const labels: Record<keyof Editable, Key> = {
-  name: "account.name",
-  enabled: "account.enabled",
-  quota: "account.quota",
-  soft_quota: "account.softquota",
-  max_message: "account.maxmessage",
-  local_only: "account.localonly",
-  aliases: "account.aliases",
-  role: "account.role",
-  admin_domains: "account.admindomains",
-  forward_to: "account.forward",
-  keep_copy: "account.keepcopy",
-  copy_incoming: "account.copyin",
-  copy_outgoing: "account.copyout",
-  null_mailbox: "account.null",
-};
-
-function pick(a: AccountValue): Editable {
-  return { name: a.name, enabled: a.enabled, quota: a.quota, soft_quota: a.soft_quota, max_message: a.max_message, local_only: a.local_only, aliases: a.aliases, role: a.role, admin_domains: a.admin_domains, forward_to: a.forward_to, keep_copy: a.keep_copy, copy_incoming: a.copy_incoming, copy_outgoing: a.copy_outgoing, null_mailbox: a.null_mailbox };
-}
-const onlyEditable = (r: Result<AccountValue>): Result<Editable> => ({ ...r, data: pick(r.data) });
+const list = "/accounts";
 
 function PasswordDialog({ address, onClose }: { address: string; onClose: () => void }) {
   const t = useText();
@@ -76,105 +58,87 @@ function PasswordDialog({ address, onClose }: { address: string; onClose: () => 
   );
 }
 
+function Fields({ form, system }: { form: AccountForm; system: boolean }) {
+  const t = useText();
+  const { value: v, set } = form;
+  const person = v.kind === "user";
+  return (
+    <>
+      <Check label={t("account.enabled")} hint={t(person ? "account.enabled.hint" : "list.enabled.hint")} checked={v.enabled} onChange={(enabled) => { set({ enabled }); }} />
+      <div className="two">
+        <Field label={t("account.name")} error={form.faultOf("name")} value={v.name} onChange={(e) => { set({ name: e.target.value }); }} autoComplete="off" />
+        <KindField value={v.kind} error={form.faultOf("kind")} onChange={(kind) => { set({ kind }); }} />
+        {person && <SizeField label={t("account.quota")} hint={t("account.quota.hint")} value={v.quota} error={form.faultOf("quota")} onChange={(quota) => { set({ quota }); }} />}
+        {person && <SizeField label={t("account.softquota")} hint={t("account.softquota.hint")} value={v.soft_quota} error={form.faultOf("soft_quota")} onChange={(soft_quota) => { set({ soft_quota }); }} />}
+      </div>
+      <LinesField label={t("account.aliases")} hint={t("account.aliases.hint")} value={v.aliases} error={form.faultOf("aliases")} onChange={(aliases) => { set({ aliases }); }} />
+      {person ? <UserFields form={form} system={system} /> : <ListFields form={form} />}
+    </>
+  );
+}
+
 export default function Account({ params }: { params: Record<string, string> }) {
   const t = useText();
   const me = useMe();
-  const may = (scope: string) => me.scopes.includes(scope);
+  const has = (scope: string) => me.scopes.includes(scope);
   const address = params["account"] ?? "";
   const path = { account: address };
-  const [dialog, setDialog] = useState<"password" | "delete">();
+  const [password, setPassword] = useState(false);
   const usage = useResource(`usage ${address}`, (signal) => api.get("/accounts/{account}/usage", { path, signal }));
-  const whole = useResource(`account ${address}`, (signal) => api.get("/accounts/{account}", { path, signal }));
-  const edit = useEditor<Editable>(
-    address,
-    async () => onlyEditable(await request("get", "/accounts/{account}", { path })),
-    async (changes, etag) => onlyEditable(await request("patch", "/accounts/{account}", { path, body: changes, ifMatch: etag })),
-  );
-  const v = edit.value;
-  const mayChange = whole.data?.actions.includes("change") ?? false;
-  const mayDelete = whole.data?.actions.includes("delete") ?? false;
-  const system = me.role === "system-admin" || me.proof === "local";
-  const remove = () => {
-    api.delete("/accounts/{account}", { path }).then(
-      () => {
-        toast(t("account.deleted", { address }));
-        navigate("/accounts");
-      },
-      (e: unknown) => { failed(e, t); },
-    );
-  };
+  const account = useObject({
+    id: address,
+    fields: editable,
+    read: () => request("get", "/accounts/{account}", { path }),
+    write: (changes: Partial<Editable>, etag) => request("patch", "/accounts/{account}", { path, body: changes, ifMatch: etag }),
+    remove: () => api.delete("/accounts/{account}", { path }),
+    removed: t("account.deleted", { address }),
+    list,
+  });
+  const { edit, stored } = account;
+  const mayChange = account.may("change");
+  const person = stored?.kind === "user";
   return (
     <>
       <ObjectPage
         name={address}
-        list={{ to: "/accounts", label: t("nav.accounts") }}
+        list={{ to: list, label: t("nav.accounts") }}
         icon="user"
         gone={t("account.gone")}
-        edit={edit}
+        object={account}
         labels={labels}
-        mayChange={mayChange}
-        actions={
-          <>
-            {mayChange && <button type="button" className="btn" onClick={() => { setDialog("password"); }}><Icon name="key" />{t("account.password.change")}</button>}
-            {mayDelete && address !== me.account && <button type="button" className="btn danger" onClick={() => { setDialog("delete"); }}><Icon name="trash" />{t("delete")}</button>}
-          </>
-        }
+        actions={mayChange && person && <button type="button" className="btn" onClick={() => { setPassword(true); }}><Icon name="key" />{t("account.password.change")}</button>}
         links={
           <>
             {usage.data && <span className="t2">{t("account.usage", { size: formatBytes(usage.data.used, t.locale), n: usage.data.messages })}</span>}
             <Link to={`/status/sessions?q=${encodeURIComponent(`account:${address}`)}`}>{t("account.sessions")}</Link>
             <Link to={`/status/queue?q=${encodeURIComponent(`from:${address}`)}`}>{t("account.queue")}</Link>
-            {may("messages:read") && <Link to={traceAddress("address", address)}>{t("account.messages")}</Link>}
-            {may("sessions:read") && <Link to={historyAddress(`account:${address}`)}>{t("account.history")}</Link>}
-            {may("messages:read") && <Link to={eventsAddress("account", address)}>{t("nav.events")}</Link>}
+            {has("messages:read") && <Link to={traceAddress("address", address)}>{t("account.messages")}</Link>}
+            {has("sessions:read") && <Link to={historyAddress(`account:${address}`)}>{t("account.history")}</Link>}
+            {has("messages:read") && <Link to={eventsAddress("account", address)}>{t("nav.events")}</Link>}
             <Link to={logAddress("smtp", address)}>{t("account.logs")}</Link>
-            {may("audit:read") && <Link to={auditAddress(`account ${address}`)}>{t("account.audit")}</Link>}
+            {has("audit:read") && <Link to={auditAddress(`account ${address}`)}>{t("account.audit")}</Link>}
           </>
         }
-        below={<><Filters address={address} mayChange={mayChange} /><AppPasswords of={ofAccount(address)} mayChange={mayChange} /></>}
-      >
-        {v && (
+        below={
           <>
-            <Check label={t("account.enabled")} hint={t("account.enabled.hint")} checked={v.enabled} onChange={(enabled) => { edit.set({ enabled }); }} />
-            <Check label={t("account.localonly")} hint={t("account.localonly.hint")} checked={v.local_only} onChange={(local_only) => { edit.set({ local_only }); }} />
-            <div className="two">
-              <Field label={t("account.name")} error={faultOf(edit.error, "name")} value={v.name} onChange={(e) => { edit.set({ name: e.target.value }); }} autoComplete="off" />
-              <SizeField label={t("account.quota")} hint={t("account.quota.hint")} value={v.quota} error={faultOf(edit.error, "quota")} onChange={(quota) => { edit.set({ quota }); }} />
-              <SizeField label={t("account.softquota")} hint={t("account.softquota.hint")} value={v.soft_quota} error={faultOf(edit.error, "soft_quota")} onChange={(soft_quota) => { edit.set({ soft_quota }); }} />
-              <SizeField label={t("account.maxmessage")} hint={t("account.maxmessage.hint")} value={v.max_message} error={faultOf(edit.error, "max_message")} onChange={(max_message) => { edit.set({ max_message }); }} />
-            </div>
-            <LinesField label={t("account.aliases")} hint={t("account.aliases.hint")} value={v.aliases} error={faultOf(edit.error, "aliases")} onChange={(aliases) => { edit.set({ aliases }); }} />
-            <fieldset>
-              <legend className="med">{t("account.forwarding")}</legend>
-              <LinesField label={t("account.forward")} hint={t("account.forward.hint")} value={v.forward_to} error={faultOf(edit.error, "forward_to")} onChange={(forward_to) => { edit.set({ forward_to }); }} />
-              <Check label={t("account.keepcopy")} hint={t("account.keepcopy.hint")} checked={v.keep_copy} onChange={(keep_copy) => { edit.set({ keep_copy }); }} />
-              <Check label={t("account.null")} hint={t("account.null.hint")} checked={v.null_mailbox} onChange={(null_mailbox) => { edit.set({ null_mailbox }); }} />
-              <div className="two">
-                <LinesField label={t("account.copyin")} hint={t("account.copies.hint")} value={v.copy_incoming} error={faultOf(edit.error, "copy_incoming")} onChange={(copy_incoming) => { edit.set({ copy_incoming }); }} />
-                <LinesField label={t("account.copyout")} hint={t("account.copies.hint")} value={v.copy_outgoing} error={faultOf(edit.error, "copy_outgoing")} onChange={(copy_outgoing) => { edit.set({ copy_outgoing }); }} />
-              </div>
-            </fieldset>
-            {system && (
-              <div className="two">
-                <Field label={t("account.role")} hint={t("account.role.hint")} error={faultOf(edit.error, "role")}>
-                  {(p) => (
-                    <select {...p} value={v.role} onChange={(e) => { edit.set({ role: e.target.value as Editable["role"] }); }}>
-                      {(["user", "domain-admin", "system-admin"] as const).map((r) => <option key={r} value={r}>{t(`role.${r}`)}</option>)}
-                    </select>
-                  )}
-                </Field>
-                <LinesField label={t("account.admindomains")} hint={t("account.admindomains.hint")} value={v.admin_domains} error={faultOf(edit.error, "admin_domains")} disabled={v.role !== "domain-admin"} onChange={(admin_domains) => { edit.set({ admin_domains }); }} />
-              </div>
-            )}
+            {stored && !person && <Members account={address} mayChange={mayChange} />}
+            {person && <Filters address={address} mayChange={mayChange} />}
+            {person && <AppPasswords of={ofAccount(address)} mayChange={mayChange} />}
           </>
-        )}
+        }
+        end={
+          address === me.account
+            ? undefined
+            : {
+                title: t("account.delete.title"),
+                verb: t("account.delete.verb"),
+                text: t.rich("account.delete.text", { address: <b className="strong"><Raw>{address}</Raw></b>, n: usage.data?.messages ?? 0, size: formatBytes(usage.data?.used ?? 0, t.locale) }),
+              }
+        }
+      >
+        {edit.value && <Fields form={{ value: edit.value, set: edit.set, faultOf: (field) => faultOf(edit.error, field) }} system={me.role === "system-admin" || me.proof === "local"} />}
       </ObjectPage>
-      {dialog === "password" && <PasswordDialog address={address} onClose={() => { setDialog(undefined); }} />}
-      {dialog === "delete" && (
-        <ConfirmDialog title={t("account.delete.title")} word={address} verb={t("account.delete.verb")} onClose={() => { setDialog(undefined); }} onConfirm={remove}>
-          {t.rich("account.delete.text", { address: <b className="strong"><Raw>{address}</Raw></b>, n: usage.data?.messages ?? 0, size: formatBytes(usage.data?.used ?? 0, t.locale) })}
-        </ConfirmDialog>
-      )}
+      {password && <PasswordDialog address={address} onClose={() => { setPassword(false); }} />}
     </>
   );
 }

@@ -1,13 +1,13 @@
-import { useMemo, useState } from "react";
+import { useMemo } from "react";
 import { api } from "../../api/client";
 import type { AccountRow } from "../../api/schema";
 import { useMay } from "../../app/me";
 import { useText, type Text } from "../../i18n";
 import { formatBytes } from "../../lib/format";
-import { useKeys } from "../../lib/keys";
-import { usePaged, type PageOf } from "../../lib/paged";
+import type { PageOf } from "../../lib/paged";
 import { Link, navigate, useParam } from "../../lib/router";
-import { asText, useFilter, type FilterFields } from "../../lib/usefilter";
+import { useRowPages, useRows } from "../../lib/rows";
+import { asText, type FilterFields } from "../../lib/usefilter";
 import { Badge } from "../../ui/Badge";
 import { Icon } from "../../ui/Icon";
 import { ListScreen } from "../../ui/ListScreen";
@@ -40,17 +40,16 @@ function accountColumns(t: Text): Column<AccountRow>[] {
 export default function Accounts() {
   const t = useText();
   const mayWrite = useMay("directory:write");
-  const filter = useFilter(fields);
-  const [, setText] = useParam("q");
   const [dialog, setDialog] = useParam("dialog");
-  const [current, setCurrent] = useState<AccountRow>();
   const columns = useMemo(() => accountColumns(t), [t]);
-  const list = usePaged<AccountRow>(
-    `accounts ${JSON.stringify(filter.params)}`,
-    (cursor, signal) => api.get("/accounts", { query: { ...filter.params, limit: 200, ...(cursor ? { cursor } : {}) }, signal }) as Promise<PageOf<AccountRow>>,
+  const { list, filter, found } = useRows<AccountRow>({
+    key: "accounts",
+    fields,
+    limit: 200,
+    read: (query, signal) => api.get("/accounts", { query, signal }) as Promise<PageOf<AccountRow>>,
     idOf,
-  );
-  useKeys({ ...(current && { Enter: () => { navigate(accountPath(current.address)); }, o: () => { navigate(accountPath(current.address)); } }) });
+  });
+  const setCurrent = useRowPages<AccountRow>((a) => accountPath(a.address));
   const close = () => { setDialog("", true); };
   return (
     <>
@@ -72,7 +71,7 @@ export default function Accounts() {
         idOf={idOf}
         onCurrent={setCurrent}
         state={{
-          filter: { text: filter.text, onReset: () => { setText(""); } },
+          filter: found,
           nothing: { icon: "users", title: t("account.empty"), children: mayWrite && <button type="button" className="btn" onClick={() => { setDialog("new"); }}>{t("account.new")}</button> },
         }}
         foot={<span>{t("account.count", { n: list.total ?? 0 })}</span>}

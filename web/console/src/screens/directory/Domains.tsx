@@ -4,11 +4,11 @@ import type { Domain } from "../../api/schema";
 import { useMay, useMe } from "../../app/me";
 import { useText, type Text } from "../../i18n";
 import { formatBytes } from "../../lib/format";
-import { useKeys } from "../../lib/keys";
-import { usePaged, type PageOf } from "../../lib/paged";
+import type { PageOf } from "../../lib/paged";
 import { Link, navigate, useParam } from "../../lib/router";
+import { useRowPages, useRows } from "../../lib/rows";
 import { toast } from "../../lib/toast";
-import { useFilter, type FilterFields } from "../../lib/usefilter";
+import type { FilterFields } from "../../lib/usefilter";
 import { Badge } from "../../ui/Badge";
 import { Dialog } from "../../ui/Dialog";
 import { Field } from "../../ui/Field";
@@ -68,19 +68,17 @@ export default function Domains() {
   const t = useText();
   const me = useMe();
   const mayWrite = useMay("directory:write") && me.role !== "domain-admin";
-  const filter = useFilter(fields);
-  const [sort, setSort] = useParam("sort");
-  const [, setText] = useParam("q");
   const [dialog, setDialog] = useParam("dialog");
-  const [current, setCurrent] = useState<Domain>();
   const columns = useMemo(() => domainColumns(t), [t]);
-  const order = sort || "domain";
-  const list = usePaged<Domain>(
-    `domains ${JSON.stringify(filter.params)} ${order}`,
-    (cursor, signal) => api.get("/domains", { query: { ...filter.params, sort: order as "domain", limit: 200, ...(cursor ? { cursor } : {}) }, signal }) as Promise<PageOf<Domain>>,
+  const { list, order, setSort, found } = useRows<Domain>({
+    key: "domains",
+    fields,
+    order: "domain",
+    limit: 200,
+    read: (query, signal) => api.get("/domains", { query, signal }) as Promise<PageOf<Domain>>,
     idOf,
-  );
-  useKeys({ ...(current && { Enter: () => { navigate(domainPath(current.domain)); }, o: () => { navigate(domainPath(current.domain)); } }) });
+  });
+  const setCurrent = useRowPages<Domain>((d) => domainPath(d.domain));
   return (
     <>
       <ListScreen
@@ -99,7 +97,7 @@ export default function Domains() {
         onSort={setSort}
         onCurrent={setCurrent}
         state={{
-          filter: { text: filter.text, onReset: () => { setText(""); } },
+          filter: found,
           nothing: { icon: "at", title: t("domain.empty"), children: mayWrite && <button type="button" className="btn" onClick={() => { setDialog("new"); }}>{t("domain.new")}</button> },
         }}
         foot={<span>{t("domain.count", { n: list.total ?? 0 })}</span>}

@@ -1,11 +1,13 @@
-// The page of an account or a domain: where it leads, the form over it, and what somebody else changed meanwhile.
-import type { ReactNode } from "react";
+// The page of an account or a domain: where it leads, the form over it, what somebody else changed meanwhile, and its end.
+import { useState, type ReactNode } from "react";
 import { useText, type Key } from "../../i18n";
 import type { useEditor } from "../../lib/editor";
 import type { Values } from "../../lib/merge";
 import { Link } from "../../lib/router";
 import { toast } from "../../lib/toast";
+import { ConfirmDialog } from "../../ui/ConfirmDialog";
 import { Conflict } from "../../ui/Conflict";
+import { Icon } from "../../ui/Icon";
 import type { IconName } from "../../ui/icons";
 import { PageHead } from "../../ui/Page";
 import { Raw } from "../../ui/Raw";
@@ -13,27 +15,34 @@ import { Empty, ErrorNote, Skeleton } from "../../ui/States";
 import { EnabledBadge } from "./Accounts";
 import { generalFault } from "./fields";
 
-export function ObjectPage<T extends Values & { enabled: boolean }>({ name, list, icon, gone, edit, labels, mayChange, actions, links, children, below }: {
+export function ObjectPage<T extends Values & { enabled: boolean }>({ name, list, icon, gone, object, labels, actions, links, children, below, end }: {
   name: string;
   list: { to: string; label: string };
   icon: IconName;
   gone: string;
-  edit: ReturnType<typeof useEditor<T>>;
+  object: { edit: ReturnType<typeof useEditor<T>>; may: (action: string) => boolean; remove: () => void };
   labels: Readonly<Record<keyof T & string, Key>>;
-  mayChange: boolean;
-  actions: ReactNode;
+  actions?: ReactNode;
   links: ReactNode;
   /** The fields. */
   children: ReactNode;
   below: ReactNode;
+  /** What is said before it is deleted; undefined: it cannot be. */
+  end: { title: string; verb: string; text: ReactNode } | undefined;
 }) {
   const t = useText();
+  const [ending, setEnding] = useState(false);
+  const { edit, may } = object;
+  const mayChange = may("change");
   const v = edit.value;
   const general = generalFault(edit.error, Object.keys(labels));
   const told = (ok: boolean) => { if (ok) toast(t("saved")); };
   return (
     <>
-      <PageHead title={name} sub={v && <EnabledBadge enabled={v.enabled} t={t} />}>{actions}</PageHead>
+      <PageHead title={name} sub={v && <EnabledBadge enabled={v.enabled} t={t} />}>
+        {actions}
+        {end && may("delete") && <button type="button" className="btn danger" onClick={() => { setEnding(true); }}><Icon name="trash" />{t("delete")}</button>}
+      </PageHead>
       <div className="scroll">
         <div className="pad narrow-page">
           <nav className="crumbs" aria-label={t("crumbs")}><Link to={list.to}>{list.label}</Link> / <Raw>{name}</Raw></nav>
@@ -61,6 +70,7 @@ export function ObjectPage<T extends Values & { enabled: boolean }>({ name, list
         </div>
       </div>
       {edit.conflict && <Conflict what={name} fields={edit.conflict} nameOf={(f) => t(labels[f as keyof T & string])} onClose={() => void edit.resolve(undefined)} onChoose={(take) => void edit.resolve(take).then(told)} />}
+      {ending && end && <ConfirmDialog title={end.title} word={name} verb={end.verb} onClose={() => { setEnding(false); }} onConfirm={object.remove}>{end.text}</ConfirmDialog>}
     </>
   );
 }

@@ -44,6 +44,12 @@ export function SizeField({ label, hint, value, error, onChange }: { label: stri
   );
 }
 
+/** A whole number; an empty field is 0, which stands there as a number only where it means one. */
+export function NumberField({ label, hint, value, max, zero = false, error, onChange }: { label: string; hint: string; value: number; max: number; zero?: boolean; error?: string | undefined; onChange: (n: number) => void }) {
+  const read = (text: string) => Math.min(max, Math.max(0, Math.trunc(Number(text)) || 0));
+  return <Field label={label} hint={hint} error={error} type="number" min={0} max={max} step={1} inputMode="numeric" value={value || zero ? value : ""} onChange={(e) => { onChange(read(e.target.value)); }} />;
+}
+
 /** Several texts, one in each line. */
 export function LinesField({ label, hint, value, error, disabled, onChange }: { label: string; hint: string; value: readonly string[]; error?: string | undefined; disabled?: boolean; onChange: (lines: string[]) => void }) {
   const [text, setText] = useState(value.join("\n"));

@@ -1,16 +1,12 @@
 // What happened on the server, whatever the logs were set to: who tried to get in, what was refused, what failed.
-import { useCallback, useMemo } from "react";
+import { useCallback } from "react";
 import { api } from "../../api/client";
 import type { Event } from "../../api/schema";
 import { useMay } from "../../app/me";
 import { useText, type Key } from "../../i18n";
-import { withField } from "../../lib/filterline";
-import { useKeys } from "../../lib/keys";
 import type { PageOf } from "../../lib/paged";
-import { useStoredList } from "../../lib/stored";
 import { asAddress, asChoice, asKey, asText, type FilterFields } from "../../lib/usefilter";
-import { Choice, HoldButton, KeyHint, ListScreen } from "../../ui/ListScreen";
-import { SpanField } from "../../ui/SpanField";
+import { StoredScreen } from "../../ui/StoredScreen";
 import { serviceOptions } from "../sessions/columns";
 import { services } from "../sessions/names";
 import { eventColumns, idOf, severities } from "./columns";
@@ -25,8 +21,6 @@ const fields: FilterFields = {
   session: asKey("session"),
   message: asText("message"),
 };
-const names = Object.keys(fields);
-const usual = "24h";
 /** The questions that are asked most, by the names of the events that answer them. */
 const kinds: readonly { id: string; label: Key }[] = [
   { id: "auth.failed", label: "event.kind.auth" },
@@ -42,48 +36,26 @@ const kinds: readonly { id: string; label: Key }[] = [
 export default function Events() {
   const t = useText();
   const maySessions = useMay("sessions:read");
-  const { list, filter, choice, searching, held, setHeld, open, setOpen, text, setText, shown } = useStoredList<Event>({
-    key: "events",
-    fields,
-    usual,
-    read: (query, signal) => api.get("/event-log", { query, signal }) as Promise<PageOf<Event>>,
-    idOf,
-  });
-  const openRow = useCallback((e: Event) => { setOpen(idOf(e)); }, [setOpen]);
-  const columns = useMemo(() => eventColumns(t, maySessions, openRow), [t, maySessions, openRow]);
-  useKeys({ ".": () => { setHeld(!held); } });
-  const chosen = (field: string) => String(filter.params[field] ?? "");
-  const set = (field: string) => (value: string) => { setText(withField(text, field, value, names)); };
-  const n = list.items?.length ?? 0;
   return (
-    <ListScreen
+    <StoredScreen<Event>
       name="events"
+      source="events"
       title={t("nav.events")}
-      actions={<HoldButton held={held} onHold={setHeld} />}
-      filter={{ label: t("event.filter"), placeholder: t("event.filter.hint"), fields }}
-      controls={
-        <>
-          <Choice label={t("event.kind")} value={kinds.some((k) => k.id === chosen("name")) ? chosen("name") : ""} options={kinds.map((k) => ({ id: k.id, label: t(k.label) }))} onChange={set("name")} />
-          <Choice label={t("event.atleast")} value={chosen("severity")} options={severities.slice(1).map((s) => ({ id: s, label: t(`event.severity.${s}`) }))} onChange={set("severity")} />
-          <Choice label={t("sessions.service")} value={chosen("service")} options={serviceOptions(t)} onChange={set("service")} />
-        </>
-      }
-      below={<div className="bar line spanbar"><SpanField choice={choice} usual={usual} /></div>}
-      list={list}
-      columns={columns}
+      fields={fields}
+      usual="24h"
+      read={(query, signal) => api.get("/event-log", { query, signal }) as Promise<PageOf<Event>>}
       idOf={idOf}
-      openId={open}
-      onOpen={openRow}
-      state={{
-        searching,
-        filter: { text: filter.text, onReset: () => { setText(""); } },
-        span: choice,
-        nothing: { icon: "okc", title: t("event.none") },
-        off: { setting: "events.enabled", title: t("event.off") },
-      }}
-      foot={<span role="status">{searching ? t("event.searching", { n }) : list.more ? t("event.more", { n }) : t("event.count", { n })}</span>}
-      keys={<><KeyHint keys={["j", "k"]}>{t("keys.move")}</KeyHint><KeyHint keys={["↵"]}>{t("keys.open")}</KeyHint><KeyHint keys={["f"]}>{t("keys.filter")}</KeyHint><KeyHint keys={["?"]}>{t("keys.all")}</KeyHint></>}
-      drawer={shown && <EventDrawer event={shown} onClose={() => { setOpen(""); }} />}
+      counted={{ searching: "event.searching", more: "event.more", all: "event.count" }}
+      filter={{ label: t("event.filter"), placeholder: t("event.filter.hint") }}
+      choices={[
+        { field: "name", label: t("event.kind"), options: kinds.map((k) => ({ id: k.id, label: t(k.label) })) },
+        { field: "severity", label: t("event.atleast"), options: severities.slice(1).map((s) => ({ id: s, label: t(`event.severity.${s}`) })) },
+        { field: "service", label: t("sessions.service"), options: serviceOptions(t) },
+      ]}
+      columns={useCallback((open: (e: Event) => void) => eventColumns(t, maySessions, open), [t, maySessions])}
+      nothing={{ icon: "okc", title: t("event.none") }}
+      off={t("event.off")}
+      drawer={({ row, close }) => row && <EventDrawer event={row} onClose={close} />}
     />
   );
 }

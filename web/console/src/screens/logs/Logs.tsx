@@ -6,7 +6,7 @@ import { useText } from "../../i18n";
 import { formatBytes } from "../../lib/format";
 import { useKeys } from "../../lib/keys";
 import { append, bodyOf, hitsIn } from "../../lib/loglines";
-import { messageId, sessionAddress } from "../../lib/places";
+import { logFilesAddress, messageId, sessionAddress } from "../../lib/places";
 import { useResource } from "../../lib/resource";
 import { addressWith, Link, navigate, useParam } from "../../lib/router";
 import { toast } from "../../lib/toast";
@@ -18,15 +18,12 @@ import { ErrorNote, failed } from "../../ui/States";
 import { TimeField } from "../../ui/TimeField";
 import { Around } from "./Around";
 import { Histogram } from "./Histogram";
+import { LogSelect } from "./LogSelect";
 import { logLabel } from "./names";
 import { Rows, saveLines, useRows } from "./Rows";
 import { Thread } from "./Thread";
 
 const most = 10_000;
-const groups = [
-  { label: "logs.group.mail", services: ["smtp", "imap", "pop3", "managesieve", "mailflow"] },
-  { label: "logs.group.server", services: ["control", "errors", "auth", "maintenance", "dns", "sql"] },
-] as const;
 type Levels = "none" | "summary" | "debug" | "extended";
 
 /** Words of the filter that lines are marked by. */
@@ -206,7 +203,6 @@ function Lines({ service }: { service: string }) {
   };
   const low = log && (log.level === "none" || log.level === "summary");
   const bytes = lines.reduce((n, l) => n + l.text.length + 32, 0);
-  const all = logs.data?.items.map((l) => l.service) ?? [];
 
   return (
     <>
@@ -214,20 +210,12 @@ function Lines({ service }: { service: string }) {
         <button type="button" className="btn" aria-pressed={live} disabled={!!to || (!!date && date !== newest)} onClick={() => { setLive(!live); }}>
           <Icon name={live ? "pause" : "play"} />{live ? t("logs.pause") : t("logs.follow")}
         </button>
+        <Link className="btn" to={logFilesAddress(service)}><Icon name="disk" />{t("file.files")}</Link>
         <button type="button" className="btn deskonly" disabled={!lines.length} onClick={() => { save("ndjson"); }}><Icon name="download" /><span translate="no">NDJSON</span></button>
         <button type="button" className="btn" disabled={!lines.length} onClick={() => { save("txt"); }}><Icon name="download" />{t("logs.save")}</button>
       </PageHead>
       <div className="bar">
-        <label className="field">
-          <span className="lb">{t("sessions.service")}</span>
-          <select value={service} aria-label={t("sessions.service")} onChange={(e) => { navigate(`/status/logs/${e.target.value}${location.search}`); }}>
-            {groups.map((g) => (
-              <optgroup key={g.label} label={t(g.label)}>
-                {g.services.filter((s) => all.length === 0 || all.includes(s)).map((s) => <option key={s} value={s}>{logLabel(s, t)}</option>)}
-              </optgroup>
-            ))}
-          </select>
-        </label>
+        <LogSelect service={service} known={logs.data?.items ?? []} onChange={(to) => { navigate(`/status/logs/${to}${location.search}`); }} />
         <label className="field">
           <span className="lb">{t("logs.date")}</span>
           <select value={day} aria-label={t("logs.date")} onChange={(e) => { setDate(e.target.value === newest ? "" : e.target.value); }}>

@@ -6,10 +6,11 @@ import { useMay } from "../../app/me";
 import { useText } from "../../i18n";
 import { useNow } from "../../lib/clock";
 import { formatDuration } from "../../lib/format";
-import { usePaged, type PageOf } from "../../lib/paged";
+import type { PageOf } from "../../lib/paged";
 import { hostAddress } from "../../lib/places";
-import { Link, useParam } from "../../lib/router";
-import { useFilter, type FilterFields } from "../../lib/usefilter";
+import { Link } from "../../lib/router";
+import { useRows } from "../../lib/rows";
+import type { FilterFields } from "../../lib/usefilter";
 import { Badge, type Tone } from "../../ui/Badge";
 import { Icon } from "../../ui/Icon";
 import type { IconName } from "../../ui/icons";
@@ -33,13 +34,13 @@ export default function Destinations() {
   const t = useText();
   const now = useNow(5);
   const mayWrite = useMay("queue:write");
-  const filter = useFilter(fields);
-  const [, setText] = useParam("q");
-  const list = usePaged<Destination>(
-    `queue destinations ${JSON.stringify(filter.params)}`,
-    (cursor, signal) => api.get("/destinations", { query: { ...filter.params, limit: 100, ...(cursor ? { cursor } : {}) }, signal }) as Promise<PageOf<Destination>>,
+  const { list, found } = useRows<Destination>({
+    key: "queue destinations",
+    fields,
+    limit: 100,
+    read: (query, signal) => api.get("/destinations", { query, signal }) as Promise<PageOf<Destination>>,
     idOf,
-  );
+  });
   const { refresh } = list;
   useEffect(() => {
     const timer = setInterval(refresh, every);
@@ -92,7 +93,7 @@ export default function Destinations() {
       list={list}
       columns={columns}
       idOf={idOf}
-      state={{ filter: { text: filter.text, onReset: () => { setText(""); } }, nothing: { title: t("queue.empty"), children: t("queue.empty.sub") } }}
+      state={{ filter: found, nothing: { title: t("queue.empty"), children: t("queue.empty.sub") } }}
       foot={<span>{t("queue.dest.count", { n: list.total ?? 0 })}</span>}
     />
   );

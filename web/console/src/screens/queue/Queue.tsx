@@ -49,7 +49,7 @@ export default function Queue() {
   const mayWrite = useMay("queue:write");
   const [show, setShow] = useParam("show");
   const limit = sizes.find((n) => String(n) === show) ?? 100;
-  const { list, filter, text, setText, order, setSort, open, setOpen, held, setHeld, current, setCurrent, live, shown } = useLiveScreen<QueueMessage>({
+  const { list, filter, found, text, setText, order, setSort, open, setOpen, held, setHeld, current, setCurrent, live, shown } = useLiveScreen<QueueMessage>({
     key: "queue",
     topic: "queue.outgoing",
     fields,
@@ -164,7 +164,7 @@ export default function Queue() {
       openId={open}
       onOpen={openRow}
       onCurrent={setCurrent}
-      state={{ filter: { text: filter.text, onReset: () => { setText(""); } }, nothing: { title: t("queue.empty"), children: t("queue.empty.sub") } }}
+      state={{ filter: found, nothing: { title: t("queue.empty"), children: t("queue.empty.sub") } }}
       foot={
         <>
           <span>{t("queue.count", { n: total })}</span>

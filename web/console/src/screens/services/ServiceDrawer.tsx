@@ -8,6 +8,7 @@ import { Drawer } from "../../ui/Drawer";
 import { Icon } from "../../ui/Icon";
 import { Raw } from "../../ui/Raw";
 import { logOf } from "../sessions/names";
+import { AccessTest } from "./AccessTest";
 import type { Action } from "./actions";
 import { serviceLabel, ServiceState } from "./names";
 import { ServiceSettings } from "./ServiceSettings";
@@ -19,7 +20,7 @@ function Bindings({ s }: { s: Service }) {
     <ul className="plain-list">
       {s.bindings.map((b) => (
         <li key={`${b.address} ${String(b.tls)}`}>
-          <Raw mono>{b.address}</Raw> {b.tls && <Badge tone="line" icon="lock">TLS</Badge>} {!b.open && <Badge tone={b.fault ? "bad" : "idle"} icon={b.fault ? "alert" : "stop"}>{t("service.closed")}</Badge>}
+          <Raw mono>{b.address}</Raw> {b.tls && <Badge tone="line" icon="lock"><Raw>TLS</Raw></Badge>} {!b.open && <Badge tone={b.fault ? "bad" : "idle"} icon={b.fault ? "alert" : "stop"}>{t("service.closed")}</Badge>}
           {b.fault && <p className="t2" lang="en" translate="no">{b.fault}</p>}
         </li>
       ))}
@@ -63,6 +64,12 @@ export function ServiceDrawer({ s, mayReadSettings, mayWrite, onClose, onAct, on
         </dl>
         <h3 className="s">{t("service.bindings")}</h3>
         <Bindings s={s} />
+        {s.access_mode !== null && (
+          <>
+            <h3 className="s">{t("access.title")}</h3>
+            <AccessTest key={s.service} service={s.service} />
+          </>
+        )}
         {mayReadSettings && s.settings.length > 0 && (
           <>
             <h3 className="s">{t("service.properties")}</h3>

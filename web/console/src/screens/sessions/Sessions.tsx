@@ -26,7 +26,7 @@ export default function Sessions() {
   const t = useText();
   const now = useNow();
   const mayEnd = useMay("sessions:write");
-  const { list, filter, text, setText, order, setSort, open, setOpen, held, setHeld, current, setCurrent, live, shown } = useLiveScreen<Session>({
+  const { list, filter, found, text, setText, order, setSort, open, setOpen, held, setHeld, current, setCurrent, live, shown } = useLiveScreen<Session>({
     key: "sessions",
     topic: "sessions",
     fields,
@@ -67,7 +67,7 @@ export default function Sessions() {
       openId={open}
       onOpen={openRow}
       onCurrent={setCurrent}
-      state={{ filter: { text: filter.text, onReset: () => { setText(""); } }, nothing: { title: t("sessions.empty") } }}
+      state={{ filter: found, nothing: { title: t("sessions.empty") } }}
       foot={
         <>
           <span>{t("sessions.count", { n: list.total ?? 0 })}</span>

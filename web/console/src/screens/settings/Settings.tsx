@@ -10,6 +10,7 @@ import { Link, useParam } from "../../lib/router";
 import { toast } from "../../lib/toast";
 import { Conflict } from "../../ui/Conflict";
 import { FilterLine } from "../../ui/FilterLine";
+import { LockOut, lockOutOf, type LockedOut } from "../../ui/LockOut";
 import { PageHead } from "../../ui/Page";
 import { Raw } from "../../ui/Raw";
 import { ListState } from "../../ui/ListState";
@@ -39,6 +40,7 @@ export default function Settings({ params }: { params: Record<string, string> })
   const [errors, setErrors] = useState<Readonly<Record<string, string>>>({});
   const [general, setGeneral] = useState<ApiError>();
   const [busy, setBusy] = useState(false);
+  const [lockOut, setLockOut] = useState<LockedOut>();
   const [conflict, setConflict] = useState<{ fields: Meeting[]; etag: string | undefined }>();
   useKeys({ r: values.refresh });
 
@@ -64,12 +66,12 @@ export default function Settings({ params }: { params: Record<string, string> })
     setErrors((old) => without(old, name));
     setChanges((old) => (value === undefined ? without(old, name) : { ...old, [name]: value }));
   };
-  const save = async (send: Changes, etag: string | undefined) => {
+  const save = async (send: Changes, etag: string | undefined, confirm = false) => {
     setBusy(true);
     setGeneral(undefined);
     setErrors({});
     try {
-      await request("patch", "/settings", { body: { values: send }, ifMatch: etag });
+      await request("patch", "/settings", { body: { values: send }, ifMatch: etag, ...(confirm && { query: { confirm } }) });
       const restart = all.some((s) => !s.live && s.name in send);
       setChanges({});
       setConflict(undefined);
@@ -78,13 +80,16 @@ export default function Settings({ params }: { params: Record<string, string> })
     } catch (e) {
       if (!(e instanceof ApiError)) throw e;
       const fields = e.problem.fields ?? [];
-      if (e.status === 412) await compare(send);
+      const shut = lockOutOf(e);
+      if (shut !== undefined) setLockOut({ setting: shut, value: send[shut] ?? stored.get(shut)?.default ?? "", go: () => { start(send, etag, true); } });
+      else if (e.status === 412) await compare(send);
       else if (fields.some((f) => f.name !== undefined && f.name in send)) setErrors(Object.fromEntries(fields.map((f) => [f.name ?? "", f.detail ?? ""])));
       else setGeneral(e);
     } finally {
       setBusy(false);
     }
   };
+  const start = (send: Changes, etag: string | undefined, confirm = false) => void save(send, etag, confirm).catch((e: unknown) => { failed(e, t); });
   /** Somebody else saved first: only what both changed needs an answer. */
   const compare = async (send: Changes) => {
     const now = await request("get", "/settings");
@@ -146,9 +151,10 @@ export default function Settings({ params }: { params: Record<string, string> })
             <ul>{names.map((n) => <li key={n}><Raw mono>{n}</Raw>: <Raw>{stored.get(n)?.value}</Raw> → <Raw className="med">{changes[n] ?? stored.get(n)?.default}</Raw></li>)}</ul>
           </details>
           <button type="button" className="btn" onClick={() => { setChanges({}); setErrors({}); }}>{t("discard")}</button>
-          <button type="button" className="btn pri" disabled={busy || wrong.length > 0} onClick={() => void save(changes, values.data?.etag).catch((e: unknown) => { failed(e, t); })}>{t("settings.save")}</button>
+          <button type="button" className="btn pri" disabled={busy || wrong.length > 0} onClick={() => { start(changes, values.data?.etag); }}>{t("settings.save")}</button>
         </div>
       )}
+      {lockOut && <LockOut {...lockOut} onClose={() => { setLockOut(undefined); }} />}
       {conflict && (
         <Conflict
           what={t("nav.settings")}
@@ -157,7 +163,7 @@ export default function Settings({ params }: { params: Record<string, string> })
           onClose={() => { setConflict(undefined); }}
           onChoose={(take) => {
             const rest = Object.fromEntries(Object.entries(changes).filter(([k]) => !take.has(k)));
-            if (Object.keys(rest).length) void save(rest, conflict.etag).catch((e: unknown) => { failed(e, t); });
+            if (Object.keys(rest).length) start(rest, conflict.etag);
             else {
               setConflict(undefined);
               setChanges({});

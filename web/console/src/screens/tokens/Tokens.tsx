@@ -6,12 +6,13 @@ import { useMay, useMe } from "../../app/me";
 import { useText, type Text } from "../../i18n";
 import { useNow } from "../../lib/clock";
 import { formatDate, formatMoment, utcTitle } from "../../lib/format";
-import { usePaged, type PageOf } from "../../lib/paged";
-import { later } from "../../lib/pending";
+import { useGoing } from "../../lib/going";
+import type { PageOf } from "../../lib/paged";
 import { undoSeconds } from "../../lib/operation";
 import { accountAddress } from "../../lib/places";
 import { Link, useParam } from "../../lib/router";
-import { useFilter, type FilterFields } from "../../lib/usefilter";
+import { useRows } from "../../lib/rows";
+import type { FilterFields } from "../../lib/usefilter";
 import { Badge } from "../../ui/Badge";
 import { Icon } from "../../ui/Icon";
 import { ListScreen } from "../../ui/ListScreen";
@@ -64,37 +65,21 @@ export default function Tokens() {
   const now = useNow(60);
   const mayWrite = useMay("tokens:write");
   const mayDirectory = useMay("directory:read");
-  const filter = useFilter(fields);
-  const [, setText] = useParam("q");
   const [dialog, setDialog] = useParam("dialog");
   const [made, setMade] = useState<TokenShown & { name: string }>();
-  const [going, setGoing] = useState<ReadonlySet<string>>(new Set());
-  const list = usePaged<Token>(
-    `tokens ${JSON.stringify(filter.params)}`,
-    (cursor, signal) => api.get("/tokens", { query: { ...filter.params, limit: 200, ...(cursor ? { cursor } : {}) }, signal }) as Promise<PageOf<Token>>,
+  const { list, found } = useRows<Token>({
+    key: "tokens",
+    fields,
+    limit: 200,
+    read: (query, signal) => api.get("/tokens", { query, signal }) as Promise<PageOf<Token>>,
     idOf,
-  );
+  });
   const { refresh } = list;
+  const { list: left, go } = useGoing(list, idOf);
   const withdraw = useCallback((x: Token) => {
-    const mark = (on: boolean) => {
-      setGoing((old) => {
-        const next = new Set(old);
-        if (on) next.add(x.id);
-        else next.delete(x.id);
-        return next;
-      });
-    };
-    mark(true);
-    later(t("token.withdrawn", { name: x.name, s: undoSeconds }), () => api.delete("/tokens/{id}", { path: { id: x.id } }), t, {
-      done: () => {
-        refresh();
-        mark(false);
-      },
-      undone: () => { mark(false); },
-    });
-  }, [t, refresh]);
+    go(x, t("token.withdrawn", { name: x.name, s: undoSeconds }), () => api.delete("/tokens/{id}", { path: { id: x.id } }));
+  }, [t, go]);
   const columns = useMemo(() => tokenColumns(t, now, mayDirectory, mayWrite ? withdraw : undefined), [t, now, mayDirectory, mayWrite, withdraw]);
-  const rows = useMemo(() => list.items?.filter((x) => !going.has(x.id)), [list.items, going]);
   const start = () => { setDialog("new"); };
   return (
     <>
@@ -103,11 +88,11 @@ export default function Tokens() {
         title={t("nav.tokens")}
         actions={mayWrite && <button type="button" className="btn pri" onClick={start}><Icon name="plus" />{t("token.new")}</button>}
         filter={{ label: t("token.filter"), placeholder: t("token.filter.hint"), fields }}
-        list={{ ...list, items: rows }}
+        list={left}
         columns={columns}
         idOf={idOf}
         state={{
-          filter: { text: filter.text, onReset: () => { setText(""); } },
+          filter: found,
           nothing: { icon: "key", title: t("token.empty"), children: <><p>{t("token.empty.sub")}</p>{mayWrite && <button type="button" className="btn" onClick={start}>{t("token.new")}</button>}</> },
         }}
         foot={<span>{me.role === "system-admin" ? t("token.foot.all") : t("token.foot.own")}</span>}
