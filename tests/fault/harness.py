@@ -56,6 +56,31 @@ def start_again(server, wait=True):
             server.wait_port(server.port[name])
 
 
+SCRIPT = """require ["fileinto", "mailbox", "copy"];
+fileinto :create "Filed";
+redirect :copy "u13@example.test";
+"""
+
+
+def lay_roads(server, books):
+    """Mail goes on by forwarding, copies, a list and a script, also one after the other; some leaves for another server."""
+    def fields(user, *values):
+        server.tool("change", "account", f"{user}@example.test", *values)
+    fields("u01", "forward_to=u02@example.test")
+    fields("u03", "forward_to=u01@example.test", "keep_copy=no")
+    fields("u04", "copy_incoming=u05@example.test")
+    fields("u06", "forward_to=far@elsewhere.test")
+    fields("u07", "forward_to=all@example.test")
+    server.tool("sieve", "put", "u12@example.test", "main", SCRIPT)
+    server.tool("sieve", "activate", "u12@example.test", "main")
+    server.tool("create", "account", "all@example.test", "kind=list", "list_post=anyone")
+    server.tool("change", "members", "all@example.test", "add=" + ";".join(f"u{i:02d}@example.test" for i in (8, 9, 10, 11, 12)))
+    books.roads = {"u01": ("u01", "u02"), "u03": ("u01", "u02"), "u04": ("u04", "u05"),
+                   "u12": ("u12", "u13"), "all": ("u08", "u09", "u10", "u11", "u12", "u13")}
+    books.roads["u07"] = ("u07", *books.roads["all"])
+    books.leave = {"u06"}
+
+
 def build(target, sources, *flags):
     """Compiles a helper of the tests."""
     subprocess.run(["cc", "-std=c17", "-D_GNU_SOURCE", "-O2", "-g", "-Wall", "-Wextra", "-Werror", *flags, "-o", str(target),

@@ -59,10 +59,24 @@ class Books:
         self.count = collections.Counter()
         self.reasons = collections.Counter()  # why sessions were lost
         self.latest = 0  # messages acknowledged, for waiting
+        self.roads = {}  # address -> users who have its mail in the end, each once (others: themselves)
+        self.far = set()  # numbers that have to come to another server
+        self.leave = set()  # addresses whose mail goes there, too
 
     def number(self):
         with self.lock:
             return next(self.numbers)
+
+    def reached(self, addresses):
+        return [u for a in addresses for u in self.roads.get(a, (a,))]
+
+    def apart(self, addresses):
+        """Those whose mail reaches nobody that the ones before reach: then each has it once."""
+        chosen = []
+        for a in addresses:
+            if not set(self.reached([a])) & set(self.reached(chosen)):
+                chosen.append(a)
+        return chosen
 
     def fault(self, text):
         with self.lock:
@@ -70,7 +84,9 @@ class Books:
 
     def sent(self, number, state, users):
         with self.lock:
-            self.mail[number] = (state, tuple(users))
+            self.mail[number] = (state, tuple(self.reached(users)))
+            if state == "acked" and self.leave & set(users):
+                self.far.add(number)
             self.count["smtp " + state] += 1
             self.latest += state == "acked"
 
@@ -239,7 +255,8 @@ class Sender:
         return b"".join(lines) + command
 
     def next_message(self):
-        users = self.rng.sample(self.books.users, self.rng.choice((1, 1, 1, 2, 3)))
+        targets = self.books.users + [a for a in self.books.roads if a not in self.books.users]
+        users = self.books.apart(self.rng.sample(targets, self.rng.choice((1, 1, 1, 2, 3))))
         number = self.books.number()
         return number, users, make_message(number, self.sizes(self.rng))
 

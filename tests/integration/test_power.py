@@ -17,10 +17,12 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "fault"))
 
 import harness  # noqa: E402
 import load  # noqa: E402
+import sink  # noqa: E402
 import verify  # noqa: E402
 
 USERS = [f"u{i:02d}" for i in range(20)]
-SETTINGS = {"queue.journal_segment": "1MiB", "queue.sync_interval": "1s", "log.smtp": "summary", "log.imap": "summary",
+CONNECTIONS = 4
+SETTINGS = {"queue.journal_segment": "1MiB", "deliver.per_destination": str(CONNECTIONS), "queue.sync_interval": "1s", "log.smtp": "summary", "log.imap": "summary",
             "log.pop3": "summary", "log.mailflow": "none"}
 EXPUNGE_SYNC_S = 5  # an expunge is durable this long after its OK at the latest
 
@@ -56,10 +58,14 @@ def look_again(server, disk, books):
     return seen, verify.judge(books, seen)
 
 
-def run(make_server, cuts, seed, most):
-    server = make_server(start=False, users=USERS, settings=SETTINGS)
+def run(make_server, cuts, seed, most, roads=False):
+    far = sink.Sink()
+    server = make_server(start=False, users=USERS, settings=dict(SETTINGS, **{"deliver.relay_host": f"127.0.0.1:{far.port}"}))
     rng = random.Random(seed)
     books = load.Books(USERS, seed)
+    if roads:
+        harness.lay_roads(server, books)
+    times = []
     total = collections.Counter()
     torn = set()
     start = time.monotonic()
@@ -70,15 +76,19 @@ def run(make_server, cuts, seed, most):
             synced = set(books.durable)
             began = time.monotonic()
             cut, report = one_boot(server, disk, books, rng, seed * 100 + i, most)
+            times.append(cut)
             seen, v = look_again(server, disk, books)
+            missing, unexplained, again = far.judge(books, times)
             ages = [cut - when for _, _, when in v.back]
             print(f"\ncut {i + 1} (seed {seed}, {time.monotonic() - began:.1f} s): {report}\n  {seen.messages} messages after it; {v.line()}"
                   + (f"; expunged at most {max(ages):.2f} s before the cut" if ages else ""), end="")
             total["messages acknowledged"] = books.latest
             total["expunged and back"] += len(v.back)
             total["flags older"] += len(v.flags_old)
+            total["left"], total["left again"] = len(far.taken), again
             assert not books.faults, "\n".join(books.faults[:20])
-            assert not v.lost, v.lost[:10]
+            assert not v.lost and not missing, (v.lost[:10], missing[:10])
+            assert not unexplained and again <= CONNECTIONS * len(times), (unexplained, again)
             assert not v.doubled and not v.both, (v.doubled + v.both)[:10]
             assert not v.unasked, v.unasked[:10]
             assert not ages or max(ages) < EXPUNGE_SYNC_S, v.back[:10]
@@ -92,6 +102,7 @@ def run(make_server, cuts, seed, most):
             assert not (verify.rebuilt(server) - torn) & synced, on_disk
             torn |= verify.rebuilt(server)
         server.env.pop("LD_PRELOAD")
+    far.close()
     print(f"\n{cuts} cuts in {time.monotonic() - start:.0f} s: {dict(total)}, {dict(books.count)}")
 
 
@@ -102,6 +113,16 @@ def test_power_cuts_short(make_server):
 @pytest.mark.slow
 def test_power_cuts(make_server):
     run(make_server, cuts=40, seed=random.randrange(10 ** 6), most=2000)
+
+
+def test_power_cuts_on_the_road_short(make_server):
+    """The same with forwarding, copies, a list and a Sieve script in the path."""
+    run(make_server, cuts=4, seed=random.randrange(10 ** 6), most=300, roads=True)
+
+
+@pytest.mark.slow
+def test_power_cuts_on_the_road(make_server):
+    run(make_server, cuts=40, seed=random.randrange(10 ** 6), most=2000, roads=True)
 
 
 def test_first_message_of_an_installation(make_server):

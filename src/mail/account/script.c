@@ -398,14 +398,19 @@ int account_script_seen(struct accounts *a, int64_t account_id, char kind, struc
 static int remember(struct dbc *c, int64_t account_id, const char *key, uint64_t message_key,
                     int64_t expires_ms, bool once, struct errinfo *ei)
 {
-    int64_t now = clock_wall_ms(), n = 0;
+    int64_t now = clock_wall_ms(), n = 0, others = 0;
     int r = db_begin(c, ei);
     if (r == 0)
         r = db_run(c, ei, "DELETE FROM sieve_seen WHERE expires_ms <= ?", "i", now);
     if (r == 0)
         r = db_value(c, &n, ei, "SELECT COUNT(*) FROM sieve_seen WHERE account_id = ? AND id = ?",
                      "is", account_id, key);
-    if (r == 0 && n && once) {
+    if (r == 0 && n && once)
+        r = db_value(c, &others, ei,
+                     "SELECT COUNT(*) FROM sieve_seen WHERE account_id = ? AND id = ?"
+                     " AND message_key <> ?",
+                     "isi", account_id, key, (int64_t)message_key);
+    if (r == 0 && others) {
         db_rollback(c);
         return E_EXISTS;
     }

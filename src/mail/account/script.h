@@ -53,7 +53,7 @@ DEFINE_CLEANUP(const struct active_script, active_script_unref)
  * expired, 0 = not. */
 int account_script_seen(struct accounts *a, int64_t account_id, char kind, struct sv id,
                         uint64_t message_key, struct errinfo *ei);
-/* Durable. E_EXISTS: remembered already, by whichever message (only with `once`). */
+/* Durable. E_EXISTS: remembered already by another message (only with `once`). */
 int account_script_remember(struct accounts *a, int64_t account_id, char kind, struct sv id,
                             uint64_t message_key, int64_t expires_ms, bool once,
                             struct errinfo *ei);

@@ -1,7 +1,7 @@
 /* Notices to senders: which are due, and putting them into the queue. Runs on delivery threads,
  * just before the result is recorded. */
 #include "base/clock.h"
-#include "mail/deliver/deliver_priv.h"
+#include "mail/deliver/send.h"
 
 static void add_targets(struct message *dsn, const struct resolved *to)
 {
@@ -30,6 +30,18 @@ static int address(struct deliver *d, struct message *dsn, struct errinfo *ei)
     resolved_done(&to);
     free(sender);
     return r;
+}
+
+/* The same recipients are told of once. */
+static int accept(struct deliver *d, struct message *m, struct message *dsn, const char *kind,
+                  struct errinfo *ei)
+{
+    message_assign_ids(dsn);
+    send_name(dsn, m, 0, kind);
+    for (size_t i = 0; i < m->n_rcpts; i++)
+        if (dsn_wants(&m->rcpts[i], kind))
+            send_depends_on(dsn, sv_c(m->rcpts[i].address));
+    return send_accept(d, m, dsn, ei);
 }
 
 /* Both sides: the notice belongs to the message, and the other way round. */
@@ -70,10 +82,10 @@ static int send_dsn(struct deliver *d, struct message *m, const char *kind)
         event(notice_none, &c, F_ADDR(sender, m->sender), F_STR(reason, ei.text));
         return 0;
     }
-    if (r >= 0) {
-        message_assign_ids(dsn);
-        r = queue_accept(d->queue, dsn, &ei);
-    }
+    if (r >= 0)
+        r = accept(d, m, dsn, kind, &ei);
+    if (r == E_EXISTS)
+        return 0;
     if (r < 0)
         log_error("Notice about message %s: %s", m->id, ei.text);
     if (r < 0)

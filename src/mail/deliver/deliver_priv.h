@@ -68,8 +68,8 @@ bool auto_reply_wanted(const struct account *acc);
 void auto_reply(struct deliver *d, struct message *m, struct rcpt *r, const struct account *acc);
 
 /* bounce.c: tells the sender what has newly become of the recipients (bounce, success, delay),
- * through the queue. Called before queue_settle: after a crash a notice may be repeated, but is not
- * lost. A notice that cannot be queued turns the recipients back into waiting ones. */
+ * through the queue. Called before queue_settle: after a crash it is repeated, and the queue knows
+ * the notice. A notice that cannot be queued turns the recipients back into waiting ones. */
 void bounce_notify(struct deliver *d, struct message *m);
 
 /* dsn.c */

@@ -85,7 +85,7 @@ int forward_plan(struct deliver *d, const struct message *m, const struct rcpt *
     if (why) {
         not_sent(m, r, "forwarding", why);
     } else {
-        ret->m = send_begin(m);
+        ret->m = send_begin(m, acc->id, "forward");
         n = add_list(d, ret->m, m, r, acc, OPT_FORWARD_TO,
                      r->notify == NOTIFY_SUCCESS ? NOTIFY_NEVER : failure, ei);
         e = n < 0 ? n : add_list(d, ret->m, m, r, acc, OPT_COPY_INCOMING, NOTIFY_NEVER, ei);
@@ -129,7 +129,7 @@ static void tell_sent(const struct message *m, const struct rcpt *r, const struc
     }
 }
 
-int forward_send(struct deliver *d, const struct message *m, const struct rcpt *r,
+int forward_send(struct deliver *d, struct message *m, const struct rcpt *r,
                  const struct account *acc, struct forward_plan *p, struct errinfo *ei)
 {
     _cleanup_(conf_unrefp) const struct conf *cf = conf_pin();
@@ -145,9 +145,9 @@ int forward_send(struct deliver *d, const struct message *m, const struct rcpt *
     p->m->tls_optional = m->tls_optional;
     int e = fill(d, cf, acc, p, ei);
     if (e >= 0)
-        e = send_accept(d, p->m, ei);
+        e = send_accept(d, m, p->m, ei);
     if (e < 0)
-        return e == E_NOTFOUND ? E_TEMP : e;
+        return e == E_EXISTS ? 0 : e == E_NOTFOUND ? E_TEMP : e;
     tell_sent(m, r, p->m);
     return 0;
 }

@@ -14,7 +14,8 @@ bool forward_wanted(const struct account *acc);
 /* Decides; tells what must not be sent. forward_done always. E_TEMP and errors of files: later. */
 int forward_plan(struct deliver *d, const struct message *m, const struct rcpt *r,
                  const struct account *acc, struct forward_plan *ret, struct errinfo *ei);
-/* Queues what is to be sent. After an error nothing is queued. */
-int forward_send(struct deliver *d, const struct message *m, const struct rcpt *r,
+/* Queues what is to be sent, unless an earlier delivery of m has. After an error nothing is queued.
+ */
+int forward_send(struct deliver *d, struct message *m, const struct rcpt *r,
                  const struct account *acc, struct forward_plan *p, struct errinfo *ei);
 void forward_done(struct forward_plan *p);

@@ -1,8 +1,7 @@
 /* Mailing lists (RFC 2369, RFC 2919) and groups.
  *
- * All members get one message: one file serves all mailboxes here. Its key comes from that of the
- * message to the list, so that a delivery that is repeated after a crash makes the same one: the
- * queue has it still, or the mailboxes know it. */
+ * All members get one message: one file serves all mailboxes here. Its key does not depend on who
+ * they are: when they change between a crash and the repetition, nobody has it twice. */
 #include "mail/deliver/list.h"
 
 #include "base/clock.h"
@@ -13,7 +12,7 @@
 
 struct expansion {
     struct deliver *d;
-    const struct message *m;
+    struct message *m;
     struct rcpt *r;
     const struct account *acc;
     struct message *to;
@@ -199,12 +198,6 @@ static void tell_sent(const struct expansion *x)
 
 /* --- */
 
-static uint64_t key_of(const struct message *m, const struct account *acc)
-{
-    uint64_t mix[2] = { m->key, (uint64_t)acc->id }, k = fnv1a64(mix, sizeof(mix));
-    return k ? k : 1;
-}
-
 static void decide(struct script_outcome *ret, enum rcpt_state state, const char *text)
 {
     *ret = (struct script_outcome){ .state = state };
@@ -237,7 +230,7 @@ static int expand(struct expansion *x, struct errinfo *ei)
     if (r >= 0)
         r = fill(x, ei);
     if (r >= 0)
-        r = send_accept(x->d, x->to, ei);
+        r = x->to->n_rcpts ? queue_accept_child(x->d->queue, x->m, x->to, ei) : 0;
     if (r < 0)
         return r == E_NOTFOUND ? E_TEMP : r;
     tell_sent(x);
@@ -249,13 +242,12 @@ int list_deliver(struct deliver *d, struct message *m, struct rcpt *r, const str
                  struct script_outcome *ret, struct errinfo *ei)
 {
     struct expansion x = {
-        .d = d, .m = m, .r = r, .acc = acc, .to = send_begin(m), .seen = map_new()
+        .d = d, .m = m, .r = r, .acc = acc, .to = send_begin(m, acc->id, "list"), .seen = map_new()
     };
-    x.to->key = key_of(m, acc);
     int e = content_view_open(m, &x.content, ei);
     if (e >= 0)
         e = refuse(&x, ret, ei);
-    if (e == 0 && !queue_has(d->queue, x.to->key))
+    if (e == 0 && !queue_has_child(d->queue, m, x.to->key))
         e = expand(&x, ei);
     if (e == 0)
         decide(ret, RCPT_DELIVERED, "250 2.1.5 Sent to the members");

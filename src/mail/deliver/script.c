@@ -2,9 +2,8 @@
  *
  * Order: folders, then redirects, then replies, then what `duplicate` remembers. A delivery that is
  * repeated after a crash finds the message in its folders (the mailbox knows its key) and adds
- * nothing. Redirects are durable in the queue before the delivery is recorded: a crash in between
- * sends them once more, and never loses them. Replies of vacation are remembered before they are
- * sent: a crash in between loses the reply, and never sends two. */
+ * nothing. What is sent is durable in the queue before the delivery is recorded, and the queue
+ * knows it when the repetition makes it again (send.h). */
 #include "base/clock.h"
 #include "base/codec.h"
 #include "base/hash.h"
@@ -244,7 +243,6 @@ static void remember(struct script_run *x)
 
 static int carry_out(struct script_run *x, struct script_outcome *ret, struct errinfo *ei)
 {
-    struct sieve_action keep = { .kind = SIEVE_DO_KEEP, .target = SV("INBOX") };
     x->dropped = xcalloc(x->res.n + 1, sizeof(*x->dropped));
     if (x->res.error < 0)
         failed(x, x->res.error_line, x->res.ei.text);
@@ -253,8 +251,6 @@ static int carry_out(struct script_run *x, struct script_outcome *ret, struct er
         r = store_all(x, ei);
     if (r >= 0)
         r = script_send(x, ei);
-    if (r >= 0 && x->keep_instead && !x->stored)
-        r = store(x, &keep, ei);
     if (r < 0)
         return r;
     remember(x);

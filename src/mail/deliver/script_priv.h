@@ -19,8 +19,7 @@ struct script_run {
     struct forward_plan *forward; /* NULL: the account has none */
     struct content_view content;
     bool *dropped; /* per action: a redirect that must not be sent */
-    bool stored, sent;
-    bool keep_instead; /* of a redirect that could not be queued */
+    bool stored;
     uint64_t quota;
     char host[256];
 };

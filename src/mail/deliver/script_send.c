@@ -103,8 +103,8 @@ static int fill(struct script_run *x, struct message *m, const struct sieve_acti
 /* All redirects of one form of the message in one message: it is queued for all or for none. */
 static int redirect(struct script_run *x, size_t first, struct errinfo *ei)
 {
-    _cleanup_(message_unrefp) struct message *m = send_begin(x->m);
     const struct sieve_action *a = &x->res.v[first];
+    _cleanup_(message_unrefp) struct message *m = send_begin(x->m, x->acc->id, "redirect");
     int r = 0;
     message_set(&m->sender, x->e.sender);
     m->hops = x->m->hops + 1;
@@ -121,18 +121,21 @@ static int redirect(struct script_run *x, size_t first, struct errinfo *ei)
         m->rcpts[i].notify = x->r->notify == NOTIFY_SUCCESS
                                  ? NOTIFY_NEVER
                                  : x->r->notify & ~(unsigned)NOTIFY_SUCCESS;
+    send_depends_on(m, a->header);
     if (r >= 0)
         r = fill(x, m, a, ei);
     if (r >= 0)
-        r = send_accept(x->d, m, ei);
-    if (r < 0)
+        r = send_accept(x->d, x->m, m, ei);
+    if (r < 0 && r != E_EXISTS)
         return r == E_NOTFOUND ? E_TEMP : r;
-    x->sent = true;
+    bool known = r == E_EXISTS;
     for (size_t i = first; i < x->res.n; i++) {
         const struct sieve_action *b = &x->res.v[i];
         if (b->kind != SIEVE_DO_REDIRECT || x->dropped[i] || b->header.p != a->header.p)
             continue;
         x->dropped[i] = true;
+        if (known)
+            continue;
         char what[360];
         sv_copy(what, sizeof(what), SV("redirect to "));
         sv_copy(what + 12, sizeof(what) - 12, b->target);
@@ -152,15 +155,15 @@ static int send_own(struct script_run *x, struct message *m, struct buf *content
     m->bounce = true;
     m->body_8bit = true;
     message_take_content(m, content);
-    int r = send_accept(x->d, m, ei);
+    int r = send_accept(x->d, x->m, m, ei);
     if (r >= 0)
         tell_sent(x, a, what, m);
-    return r;
+    return r == E_EXISTS ? 0 : r;
 }
 
 int script_vacation(struct script_run *x, const struct sieve_action *a, struct errinfo *ei)
 {
-    _cleanup_(message_unrefp) struct message *m = send_begin(x->m);
+    _cleanup_(message_unrefp) struct message *m = send_begin(x->m, x->acc->id, "reply");
     _cleanup_(buf_done) struct buf b = { 0 }, id = { 0 };
     struct sieve_facts f = facts_for(x, m);
     const char *why = sieve_vacation_refusal(&x->e, &x->res, a, &f);
@@ -173,7 +176,8 @@ int script_vacation(struct script_run *x, const struct sieve_action *a, struct e
     if (!why && r >= 0)
         r = sieve_vacation_reply(&x->e, &x->res, a, &f, &b);
     sieve_vacation_id(&x->e, a, &id);
-    if (!why && r >= 0 && period_ms > 0) /* before it is sent: at most one, whatever happens */
+    send_depends_on(m, buf_sv(&id));
+    if (!why && r >= 0 && period_ms > 0) /* before it is sent: none to other messages */
         r = account_script_remember(x->d->accounts, x->acc->id, 'v', buf_sv(&id), x->m->key,
                                     clock_wall_ms() + period_ms, true, ei);
     if (!why && r == E_EXISTS)
@@ -187,7 +191,7 @@ int script_vacation(struct script_run *x, const struct sieve_action *a, struct e
 
 static int notify(struct script_run *x, const struct sieve_action *a, struct errinfo *ei)
 {
-    _cleanup_(message_unrefp) struct message *m = send_begin(x->m);
+    _cleanup_(message_unrefp) struct message *m = send_begin(x->m, x->acc->id, "notification");
     _cleanup_(buf_done) struct buf b = { 0 };
     _cleanup_(mailto_done) struct mailto to;
     struct sieve_facts f = facts_for(x, m);
@@ -204,6 +208,7 @@ static int notify(struct script_run *x, const struct sieve_action *a, struct err
         why = ei->text;
     else if (!why && x->acc->local_only && send_has_remote(m))
         why = "the account may send to local domains only";
+    send_depends_on(m, a->text);
     if (!why && r >= 0)
         r = sieve_notice(&x->e, &x->res, a, &f, &to, &b);
     if (why) {
@@ -213,28 +218,22 @@ static int notify(struct script_run *x, const struct sieve_action *a, struct err
     return r < 0 ? r : send_own(x, m, &b, a, "notification", ei);
 }
 
-/* The account's own forwarding and redirects first. When the first of them cannot be queued, all is
- * tried again later; from then on nothing is, as a repetition would send twice: a later redirect
- * becomes a copy in the inbox, a reply is left out. */
+/* The account's own forwarding and redirects first. When one of them cannot be queued, all is tried
+ * again later, and the queue knows those that it has. A reply that cannot be queued is left out. */
 int script_send(struct script_run *x, struct errinfo *ei)
 {
     if (x->forward) {
         int r = forward_send(x->d, x->m, x->r, x->acc, x->forward, ei);
         if (r < 0)
             return r;
-        x->sent = x->forward->m && x->forward->m->n_rcpts;
     }
     for (size_t i = 0; i < x->res.n; i++) {
         const struct sieve_action *a = &x->res.v[i];
         if (a->kind != SIEVE_DO_REDIRECT || x->dropped[i])
             continue;
         int r = redirect(x, i, ei);
-        if (r < 0 && !x->sent)
+        if (r < 0)
             return r;
-        if (r < 0) {
-            script_not_sent(x, a, "redirect", ei->text);
-            x->keep_instead = true;
-        }
     }
     for (size_t i = 0; i < x->res.n; i++) {
         const struct sieve_action *a = &x->res.v[i];

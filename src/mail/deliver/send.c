@@ -1,5 +1,6 @@
 #include "mail/deliver/send.h"
 
+#include "base/hash.h"
 #include "os/file.h"
 #include "proto/mime.h"
 
@@ -32,10 +33,29 @@ void content_view_close(struct content_view *v)
     *v = (struct content_view){ 0 };
 }
 
-struct message *send_begin(const struct message *from)
+static void mix(struct message *m, uint64_t with)
+{
+    uint64_t v[2] = { m->key, with }, k = fnv1a64(v, sizeof(v));
+    m->key = k ? k : 1;
+}
+
+void send_depends_on(struct message *m, struct sv detail)
+{
+    mix(m, fnv1a64(detail.p, detail.n));
+}
+
+void send_name(struct message *m, const struct message *from, int64_t account_id, const char *what)
+{
+    m->key = from->key;
+    mix(m, (uint64_t)account_id);
+    send_depends_on(m, sv_c(what));
+}
+
+struct message *send_begin(const struct message *from, int64_t account_id, const char *what)
 {
     struct message *m = message_new();
     message_assign_ids(m);
+    send_name(m, from, account_id, what);
     m->session_id = from->session_id;
     memcpy(m->original, from->id, sizeof(m->original));
     return m;
@@ -124,7 +144,10 @@ int send_fill(struct deliver *d, const struct conf *cf, struct message *m, struc
     return r;
 }
 
-int send_accept(struct deliver *d, struct message *m, struct errinfo *ei)
+int send_accept(struct deliver *d, struct message *from, struct message *m, struct errinfo *ei)
 {
-    return m->n_rcpts ? queue_accept(d->queue, m, ei) : 0;
+    for (size_t i = 0; i < m->n_rcpts; i++)
+        if (m->rcpts[i].kind != RCPT_DISCARD)
+            send_depends_on(m, sv_c(m->rcpts[i].address));
+    return m->n_rcpts ? queue_accept_child(d->queue, from, m, ei) : 0;
 }

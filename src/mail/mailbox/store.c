@@ -10,6 +10,8 @@
 #include "mail/mailbox/mailbox_priv.h"
 #include "os/file.h"
 
+enum { LOOKED_AT = 8 };
+
 int mailstore_open(const struct mailstore_opts *o, struct mailstore **ret, struct errinfo *ei)
 {
     _cleanup_(conf_unrefp) const struct conf *cf = conf_pin();
@@ -110,17 +112,21 @@ static bool has_work(struct mailbox *m)
     return atomic_load(&m->wal_pages) > 0 || atomic_load(&m->trash);
 }
 
-/* Something to evict: the least recently used one that may go. */
+/* Something to evict: of those that were not used for longest, one that may go. A message to many
+ * leaves work in all of them: then it is not looked for in vain each time. */
 static struct mailbox *pick_unused(struct mailstore *s)
 {
     if (s->n_unused <= s->max_open)
         return NULL;
     bool must = s->n_unused > 8 * s->max_open;
+    unsigned left = LOOKED_AT;
     list_for_each(it, &s->unused)
     {
         struct mailbox *m = container_of(it, struct mailbox, unused_link);
         if (must || !has_work(m))
             return m;
+        if (--left == 0)
+            break;
     }
     return NULL;
 }

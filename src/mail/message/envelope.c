@@ -23,7 +23,7 @@ enum {
 };
 
 /* The second byte. */
-enum { F_REQUIRETLS = 1, F_TLS_OPTIONAL = 2, F_MORE_KNOWN = 3 };
+enum { F_REQUIRETLS = 1, F_TLS_OPTIONAL = 2, F_PARENT = 4, F_CHILDREN = 8, F_MORE_KNOWN = 15 };
 
 /* --- writing --- */
 
@@ -55,6 +55,13 @@ static void put_rcpt(struct buf *b, const struct rcpt *r)
     put_str(b, r->remote_mta);
 }
 
+static void put_children(struct buf *b, const struct message *m)
+{
+    put_u64(b, m->n_children, 4);
+    for (size_t i = 0; i < m->n_children; i++)
+        put_u64(b, m->children[i], 8);
+}
+
 int message_envelope_encode(const struct message *m, struct buf *out)
 {
     unsigned flags = (m->body_8bit ? F_8BIT : 0) | (m->smtputf8 ? F_UTF8 : 0) |
@@ -64,7 +71,8 @@ int message_envelope_encode(const struct message *m, struct buf *out)
                       : m->priority == PRIORITY_HIGH ? F_HIGH
                       : m->priority == PRIORITY_LOW  ? F_LOW
                                                      : 0);
-    unsigned more = (m->requiretls ? F_REQUIRETLS : 0) | (m->tls_optional ? F_TLS_OPTIONAL : 0);
+    unsigned more = (m->requiretls ? F_REQUIRETLS : 0) | (m->tls_optional ? F_TLS_OPTIONAL : 0) |
+                    (m->parent ? F_PARENT : 0) | (m->n_children ? F_CHILDREN : 0);
     put_u64(out, more ? VERSION_FLAGS : VERSION, 1);
     put_u64(out, flags, 1);
     if (more)
@@ -87,6 +95,10 @@ int message_envelope_encode(const struct message *m, struct buf *out)
     put_str(out, m->envid);
     if (*m->transid)
         put_str(out, m->transid);
+    if (m->parent)
+        put_u64(out, m->parent, 8);
+    if (m->n_children)
+        put_children(out, m);
     put_u64(out, m->n_rcpts, 4);
     for (size_t i = 0; i < m->n_rcpts; i++)
         put_rcpt(out, &m->rcpts[i]);
@@ -155,6 +167,15 @@ static void get_rcpt(struct reader *r, struct message *m)
     get_str(r, &to->remote_mta);
 }
 
+static void get_children(struct reader *r, struct message *m)
+{
+    uint64_t n = get_u64(r, 4);
+    if (n > r->in.n / 8)
+        r->bad = true;
+    for (uint64_t i = 0; i < n && !r->bad; i++)
+        message_add_child(m, get_u64(r, 8));
+}
+
 static void get_head(struct reader *r, uint64_t version, struct message *m)
 {
     uint64_t flags = get_u64(r, 1), more = version == VERSION_FLAGS ? get_u64(r, 1) : 0;
@@ -190,6 +211,10 @@ static void get_head(struct reader *r, uint64_t version, struct message *m)
     get_str(r, &m->envid);
     if (flags & F_TRANSID)
         get_str(r, &m->transid);
+    if (more & F_PARENT)
+        m->parent = get_u64(r, 8);
+    if (more & F_CHILDREN)
+        get_children(r, m);
 }
 
 int message_envelope_decode(struct sv in, struct message *m, struct errinfo *ei)

@@ -52,6 +52,7 @@ void message_unref(struct message *m)
     for (size_t i = 0; i < m->n_rcpts; i++)
         rcpt_done(&m->rcpts[i]);
     free(m->rcpts);
+    free(m->children);
     drop_string(&m->sender);
     drop_string(&m->auth_user);
     drop_string(&m->envid);
@@ -102,6 +103,23 @@ void message_drop_content(struct message *m)
     free(m->content_mem);
     m->content_mem = NULL;
     m->content = SV_NULL;
+}
+
+bool message_has_child(const struct message *m, uint64_t key)
+{
+    for (size_t i = 0; i < m->n_children; i++)
+        if (m->children[i] == key)
+            return true;
+    return false;
+}
+
+void message_add_child(struct message *m, uint64_t key)
+{
+    if (m->n_children == m->cap_children) {
+        m->cap_children = m->cap_children ? m->cap_children * 2 : 4;
+        m->children = xrealloc(m->children, m->cap_children * sizeof(m->children[0]));
+    }
+    m->children[m->n_children++] = key;
 }
 
 int message_read(const struct message *m, struct buf *tmp, struct sv *ret, struct errinfo *ei)

@@ -44,6 +44,10 @@ struct message {
     int64_t received_ms; /* wall clock */
     uint32_t session_id;
     char original[12]; /* id of the message that this one was made from (a bounce), "" */
+    uint64_t parent;   /* key of the message whose delivery made this one, 0 = none */
+    /* Keys of what its own delivery has queued. The queue's: it guards them. */
+    uint64_t *children;
+    size_t n_children, cap_children;
     char peer_ip[46];
     char *sender;         /* reverse path without <>; "" = null sender */
     char *auth_user;      /* address of the authenticated account, "" */
@@ -87,6 +91,8 @@ void message_set(char **field, struct sv value);    /* replaces a heap string fi
 void message_take_content(struct message *m, struct buf *b);
 /* Frees the content in memory; the queue's own, when it keeps the content elsewhere. */
 void message_drop_content(struct message *m);
+bool message_has_child(const struct message *m, uint64_t key);
+void message_add_child(struct message *m, uint64_t key);
 /* Recipients of a kind that are still to be delivered. */
 size_t message_waiting(const struct message *m, enum rcpt_kind kind);
 /* Whole content in memory: content itself, or the spool file read into `tmp`. */

@@ -51,9 +51,10 @@ static int prepare_content(struct queue *q, struct message *m, struct errinfo *e
     return 0;
 }
 
-static bool write_revoke(struct queue *q, uint64_t key)
+/* It names the item: the same message may be accepted again, by another delivery of its parent. */
+static bool write_revoke(struct queue *q, const struct revoked *v)
 {
-    struct jwrite w = { .type = REC_REVOKE, .key = key };
+    struct jwrite w = { .type = REC_REVOKE, .key = v->key, .payload = { sv_c(v->item), SV_NULL } };
     struct jwrite *list[] = { &w };
     jwrite_prepare(&w);
     return journal_write(&q->journal, list, 1) >= 0;
@@ -61,21 +62,23 @@ static bool write_revoke(struct queue *q, uint64_t key)
 
 /* Makes recovery forget a record whose commit failed: it may have reached the disk. The second try
  * goes into the next segment; if there is none yet, it follows the next message. */
-static void revoke_record(struct queue *q, uint64_t key)
+static void revoke_record(struct queue *q, const struct message *m)
 {
-    if (!write_revoke(q, key) && !write_revoke(q, key) && q->n_unrevoked < ARRAY_LEN(q->unrevoked))
-        q->unrevoked[q->n_unrevoked++] = key;
+    struct revoked v = { .key = m->key };
+    memcpy(v.item, m->item, sizeof(v.item));
+    if (!write_revoke(q, &v) && !write_revoke(q, &v) && q->n_unrevoked < ARRAY_LEN(q->unrevoked))
+        q->unrevoked[q->n_unrevoked++] = v;
 }
 
 /* Taken off first: the lock is open while it is written. */
 static void revoke_what_is_left(struct queue *q)
 {
     while (q->n_unrevoked) {
-        uint64_t key = q->unrevoked[--q->n_unrevoked];
-        if (write_revoke(q, key))
+        struct revoked v = q->unrevoked[--q->n_unrevoked];
+        if (write_revoke(q, &v))
             continue;
         if (q->n_unrevoked < ARRAY_LEN(q->unrevoked))
-            q->unrevoked[q->n_unrevoked++] = key;
+            q->unrevoked[q->n_unrevoked++] = v;
         return;
     }
 }
@@ -90,10 +93,11 @@ static void keep_or_drop_memory(struct queue *q, struct item *it, uint64_t limit
         item_drop_content(q, it);
 }
 
-static int commit(struct queue *q, struct message *m, struct sv envelope)
+static int commit(struct queue *q, struct item *parent, struct message *m, struct sv envelope)
 {
     _cleanup_(conf_unrefp) const struct conf *cf = conf_pin();
     struct item *it = item_new(m);
+    struct child *child = parent ? child_new(parent, m->key) : NULL;
     it->in_file = *m->spool_path;
     it->content_at = (uint32_t)envelope.n;
     struct jwrite w = {
@@ -102,6 +106,7 @@ static int commit(struct queue *q, struct message *m, struct sv envelope)
         .aux = (uint32_t)envelope.n,
         .payload = { envelope, it->in_file ? SV_NULL : m->content },
         .ent = it->in_file ? &it->state[0] : &it->content,
+        .also = child ? child_record(child) : NULL,
     };
     jwrite_prepare(&w);
     pthread_mutex_lock(&q->lock);
@@ -109,10 +114,14 @@ static int commit(struct queue *q, struct message *m, struct sv envelope)
     q->n_items++;
     int r = journal_commit(&q->journal, &w);
     if (r < 0) {
-        revoke_record(q, m->key);
+        revoke_record(q, m);
         m->queue_data = NULL;
         item_forget(q, it);
+        if (child)
+            child_drop(child);
     } else {
+        if (child)
+            child_add(parent, child);
         it->committed = true;
         keep_or_drop_memory(q, it, (uint64_t)cf->queue.memory_total);
         sched_place(q, it);
@@ -166,7 +175,8 @@ static void set_priority(struct message *m)
         m->priority = PRIORITY_LOW;
 }
 
-static int accept_spooled(struct queue *q, struct message *m, struct errinfo *ei)
+static int accept_spooled(struct queue *q, struct item *parent, struct message *m,
+                          struct errinfo *ei)
 {
     struct buf env;
     buf_init(&env, MIN((size_t)MAX_ENVELOPE, (size_t)q->journal.seg_size / 2));
@@ -176,7 +186,7 @@ static int accept_spooled(struct queue *q, struct message *m, struct errinfo *ei
     if (r >= 0)
         r = prepare_content(q, m, ei);
     if (r >= 0) {
-        r = commit(q, m, buf_sv(&env));
+        r = commit(q, parent, m, buf_sv(&env));
         if (r < 0)
             err_set_errno(ei, r, "the queue cannot store message %s", m->id);
     }
@@ -184,7 +194,7 @@ static int accept_spooled(struct queue *q, struct message *m, struct errinfo *ei
     return r;
 }
 
-int queue_accept(struct queue *q, struct message *m, struct errinfo *ei)
+static int accept(struct queue *q, struct item *parent, struct message *m, struct errinfo *ei)
 {
     settle_discards(m);
     if (!message_waiting(m, RCPT_LOCAL) && !message_waiting(m, RCPT_REMOTE)) {
@@ -197,8 +207,24 @@ int queue_accept(struct queue *q, struct message *m, struct errinfo *ei)
     if (r >= 0 && message_waiting(m, RCPT_REMOTE))
         set_priority(m);
     if (r >= 0)
-        r = accept_spooled(q, m, ei);
+        r = accept_spooled(q, parent, m, ei);
     if (r < 0)
         remove_spool(q, m);
     return r;
+}
+
+int queue_accept(struct queue *q, struct message *m, struct errinfo *ei)
+{
+    return accept(q, NULL, m, ei);
+}
+
+int queue_accept_child(struct queue *q, struct message *parent, struct message *m,
+                       struct errinfo *ei)
+{
+    if (queue_has_child(q, parent, m->key)) {
+        remove_spool(q, m);
+        return E_EXISTS;
+    }
+    m->parent = parent->key;
+    return accept(q, parent->queue_data, m, ei);
 }

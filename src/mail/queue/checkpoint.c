@@ -206,6 +206,8 @@ static void release(struct item *chain)
         it->saving = false;
         if (it->finished)
             item_drop_records(it);
+        else
+            children_drop(it, false);
         item_unref(it);
     }
 }

@@ -11,6 +11,7 @@ struct item *item_new(struct message *m)
     list_init(&it->ready);
     list_init(&it->wait.link);
     list_init(&it->untold);
+    list_init(&it->children);
     jent_init(&it->content, it);
     jent_init(&it->state[0], it);
     jent_init(&it->state[1], it);
@@ -72,6 +73,7 @@ void item_drop_records(struct item *it)
     jent_drop(&it->state[0]);
     jent_drop(&it->state[1]);
     jent_drop(&it->done);
+    children_drop(it, true);
 }
 
 void item_forget(struct queue *q, struct item *it)

@@ -100,13 +100,16 @@ static void place(struct journal *j, struct jwrite *w)
 
 static void keep(struct jwrite *w, struct jseg *s)
 {
-    struct jent *e = w->ent;
-    if (!e)
-        return;
-    e->seg = s;
-    e->off = w->off;
-    e->len = (uint32_t)w->length;
-    list_add_tail(&s->entries, &e->link);
+    struct jent *const list[] = { w->ent, w->also };
+    for (size_t i = 0; i < ARRAY_LEN(list); i++) {
+        struct jent *e = list[i];
+        if (!e)
+            continue;
+        e->seg = s;
+        e->off = w->off;
+        e->len = (uint32_t)w->length;
+        list_add_tail(&s->entries, &e->link);
+    }
 }
 
 static int to_iov(const struct jwrite *w, struct iovec *iov)

@@ -43,7 +43,8 @@ struct jwrite {
     uint64_t key;
     uint32_t aux;
     struct sv payload[2];
-    struct jent *ent; /* filled and linked when written; NULL = nobody needs the record later */
+    struct jent *ent;  /* filled and linked when written; NULL = nobody needs the record later */
+    struct jent *also; /* the same, for a second one */
     /* the journal's: */
     size_t length;
     uint32_t crc;

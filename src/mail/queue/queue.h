@@ -41,8 +41,13 @@ int queue_spool_begin(struct queue *q, struct message *m, int *ret_fd, struct er
  * the message belongs to the queue and its deliverers: the caller may go on reading what never
  * changes (id, item, size, sender ...), but neither content nor recipients' states. */
 int queue_accept(struct queue *q, struct message *m, struct errinfo *ei);
-/* A message of this key waits or is being delivered. Looks at all: for rare questions. */
-bool queue_has(struct queue *q, uint64_t key);
+/* Accepts m, which the delivery of parent made (taken by the caller) and whose key follows from
+ * that of parent. E_EXISTS: an earlier delivery of parent, perhaps before a crash, has queued it
+ * already, and m is dropped. This is known until no recipient of parent waits (ADR 0017). */
+int queue_accept_child(struct queue *q, struct message *parent, struct message *m,
+                       struct errinfo *ei);
+/* The answer would be E_EXISTS. */
+bool queue_has_child(struct queue *q, const struct message *parent, uint64_t key);
 bool queue_has_space(struct queue *q); /* cheap; MAIL answers 452 otherwise */
 
 /* Deliverers. Takes up to max messages that have waiting recipients of the kind and are due; blocks

@@ -41,6 +41,7 @@ struct item {
     bool revived;   /* by recovery: its new state is to be recorded */
     bool has_local; /* some recipient is local: files go only after a sync of the mail store */
     size_t counted; /* bytes in queue.mem_used */
+    struct list children; /* children.c */
 
     size_t waiting[KINDS];
     enum item_place place;
@@ -112,9 +113,12 @@ struct queue {
     int64_t unmarked_since; /* monotonic ms of the first of them */
     bool names_dirty;       /* spool files were removed, the directory not synced since */
 
-    /* Keys of refused messages whose REC_REVOKE could not be written yet. More are not kept: their
+    /* Refused messages whose REC_REVOKE could not be written yet. More are not kept: their
      * records end soon, with the segment that failed. */
-    uint64_t unrevoked[256];
+    struct revoked {
+        uint64_t key;
+        char item[40];
+    } unrevoked[256];
     size_t n_unrevoked;
 
     /* queue_has_space */
@@ -133,6 +137,17 @@ void item_drop_content(struct queue *q, struct item *it); /* frees memory; the i
 void item_forget(struct queue *q, struct item *it);
 void item_drop_records(struct item *it);
 void item_remove_files(struct queue *q, struct item *it, bool after_sync);
+
+/* children.c. Locked, except child_new. A child is the parent's with child_add. */
+struct child;
+struct child *child_new(struct item *parent, uint64_t key);
+struct jent *child_record(struct child *c);
+void child_drop(struct child *c);
+void child_add(struct item *parent, struct child *c);
+/* A state of the item was written that names them: their records are needed until the checkpoint
+ * that runs is over, as its sync does not cover that state. */
+void children_recorded(struct item *it);
+void children_drop(struct item *it, bool all); /* or those recorded */
 
 /* sched.c */
 void sched_place(struct queue *q, struct item *it); /* by what waits and when it is due */

@@ -20,6 +20,7 @@ struct found { /* an item while the records are read */
     uint64_t gen, off; /* of the last record that changed its state */
     bool foreign_boot; /* of that record's segment */
     bool done, revoked, in_journal;
+    bool adopted; /* its envelope gained children */
 };
 
 struct recovery {
@@ -129,6 +130,18 @@ static struct sv envelope_of(const struct rec *rec)
     return rec->type == REC_STATE ? rec->payload : sv_take(rec->payload, rec->aux);
 }
 
+/* Accepted once more under the same key, after an acceptance that failed: nothing of that counts.
+ */
+static void begin_again(struct found *f, struct message *m)
+{
+    item_drop_records(f->it);
+    replace_message(f, m);
+    f->it->version = 0;
+    f->it->has_env = false;
+    f->it->has_local |= message_waiting(m, RCPT_LOCAL) > 0;
+    f->done = f->revoked = f->in_journal = false;
+}
+
 static void on_message(struct recovery *rc, struct jseg *s, const struct rec *rec, bool foreign)
 {
     struct found *f = map_get(rc->by_key, key_sv(&rec->key));
@@ -139,8 +152,12 @@ static void on_message(struct recovery *rc, struct jseg *s, const struct rec *re
         return;
     }
     bool state = rec->type == REC_STATE, fresh = !f;
-    if (fresh)
+    if (fresh) {
         f = add(rc, m);
+    } else if (!state && strcmp(f->it->m->item, m->item) != 0) {
+        begin_again(f, m);
+        fresh = true;
+    }
     struct item *it = f->it;
     if (rec->type == REC_MSG) {
         link_entry(&it->content, s, rec);
@@ -202,7 +219,8 @@ static void replay_record(struct recovery *rc, struct jseg *s, const struct rec 
         return;
     case REC_REVOKE: {
         struct found *f = map_get(rc->by_key, key_sv(&rec->key));
-        if (f)
+        bool other = rec->payload.n && f && !sv_eq(rec->payload, sv_c(f->it->m->item));
+        if (f && !other)
             f->revoked = true;
         return;
     }
@@ -252,7 +270,22 @@ static void distrust(struct recovery *rc, struct found *f)
             rc->repeated++;
         }
     }
-    f->it->revived = rc->repeated != before;
+    f->it->revived |= rc->repeated != before;
+}
+
+/* What the delivery of a message has queued is known from the records of that, until a state of the
+ * message names it: now, as these records may go with the next checkpoint. */
+static void adopt_children(struct recovery *rc)
+{
+    for (size_t i = 0; i < rc->n; i++) {
+        const struct found *f = rc->all[i];
+        const struct message *m = f->it->m;
+        struct found *p = m->parent && !f->revoked ? map_get(rc->by_key, key_sv(&m->parent)) : NULL;
+        if (!p || p == f || message_has_child(p->it->m, m->key))
+            continue;
+        message_add_child(p->it->m, m->key);
+        p->adopted = true;
+    }
 }
 
 /* A later mark would make the old results count again: what lives again is recorded before there
@@ -350,6 +383,7 @@ static void settle_found(struct recovery *rc, struct found *f)
     /* The content of a settled message is removed only after its deliveries were synced. */
     if (!trusted(rc, f) && (!f->done || content_is_there(q, it)))
         distrust(rc, f);
+    it->revived |= f->adopted;
     item_refresh(it);
     bool waits = it->waiting[RCPT_LOCAL] || it->waiting[RCPT_REMOTE];
     if (!waits)
@@ -414,6 +448,8 @@ int recover_run(struct queue *q, struct errinfo *ei)
         r = journal_scan(&q->journal, replay_segment, &rc, ei);
     if (r >= 0 && rc.n)
         qsort(rc.all, rc.n, sizeof(*rc.all), by_age);
+    if (r >= 0)
+        adopt_children(&rc);
     for (size_t i = 0; i < rc.n; i++) {
         if (r >= 0)
             settle_found(&rc, rc.all[i]);

@@ -326,6 +326,7 @@ static void apply(struct queue *q, struct settlement *s, enum rcpt_kind kind, st
     if (s->w.ent->seg) {
         jent_drop(&it->state[it->cur]);
         it->cur ^= 1;
+        children_recorded(it);
     }
     it->version++;
     item_refresh(it);

@@ -131,6 +131,7 @@ static void memory(void **state)
     OK(account_script_remember(acc, id, 'd', SV("m"), 2, later, false, EI));
     assert_int_equal(account_script_seen(acc, id, 'd', SV("m"), 1, EI), 1);
     OK(account_script_remember(acc, id, 'v', SV("m"), 1, later, true, EI));
+    OK(account_script_remember(acc, id, 'v', SV("m"), 1, later, true, EI)); /* repeated */
     assert_int_equal(account_script_remember(acc, id, 'v', SV("m"), 2, later, true, EI), E_EXISTS);
     clock_test_advance(120000);
     assert_int_equal(account_script_seen(acc, id, 'd', SV("m"), 1, EI), 0);

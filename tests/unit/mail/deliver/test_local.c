@@ -246,6 +246,42 @@ static void test_repeated_delivery(void **state)
     assert_int_equal(inbox_count("ann@home.test"), 1);
 }
 
+/* Several threads share its mailboxes; some forward, one has a script, and one is full. All that
+ * keep it have the same file, except a few copies for threads whose source was expunged just then.
+ */
+static void test_to_many(void **state)
+{
+    (void)state;
+    enum { MANY = 150 };
+    char address[40];
+    unsigned links = 0;
+    house_conf((struct conf_pair[]){ { "deliver.local_workers", "4" } }, 1);
+    struct message *m = new_message("ann@home.test", BODY);
+    for (unsigned i = 0; i < MANY; i++) {
+        snprintf(address, sizeof(address), "m%03u@home.test", i);
+        mk_account(address, i == 77 ? "10" : NULL);
+        if (i % 10 == 9) {
+            struct account_spec s = { .option[OPT_FORWARD_TO] = "bob@home.test" };
+            OK(account_update(house.accounts, "test", sv_c(address), &s, &ei));
+        }
+        to_local(m, address);
+    }
+    submit(m);
+    house_start();
+    WAIT_FOR(queue_count(house.queue) == 0);
+    for (unsigned i = 0; i < MANY; i++) {
+        snprintf(address, sizeof(address), "m%03u@home.test", i);
+        assert_int_equal(inbox_count(address), i != 77);
+    }
+    assert_int_equal(inbox_count("bob@home.test"), MANY / 10);
+    char *text = inbox_newest("m000@home.test", &links);
+    assert_int_equal(links, MANY - 1);
+    free(text);
+    text = inbox_newest("ann@home.test", NULL);
+    assert_contains(text, "m077@home.test");
+    free(text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -259,6 +295,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_delay_warning, setup, teardown),
         cmocka_unit_test_setup_teardown(test_latency_and_batches, setup, teardown),
         cmocka_unit_test_setup_teardown(test_repeated_delivery, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_to_many, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

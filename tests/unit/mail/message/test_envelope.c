@@ -57,6 +57,10 @@ static void assert_same(const struct message *a, const struct message *b)
     assert_string_equal(a->auth_user, b->auth_user);
     assert_string_equal(a->envid, b->envid);
     assert_string_equal(a->transid, b->transid);
+    assert_true(a->parent == b->parent);
+    assert_int_equal(a->n_children, b->n_children);
+    if (a->n_children)
+        assert_memory_equal(a->children, b->children, a->n_children * sizeof(a->children[0]));
     assert_int_equal(a->n_rcpts, b->n_rcpts);
     for (size_t i = 0; i < a->n_rcpts; i++) {
         const struct rcpt *x = &a->rcpts[i], *y = &b->rcpts[i];
@@ -92,6 +96,13 @@ static void test_roundtrip(void **state)
     check_roundtrip(m);
     m->requiretls = false;
     m->tls_optional = true;
+    check_roundtrip(m);
+    m->parent = UINT64_MAX;
+    check_roundtrip(m);
+    for (uint64_t i = 0; i < 1000; i++)
+        message_add_child(m, i << 40);
+    check_roundtrip(m);
+    m->parent = 0;
     check_roundtrip(m);
 }
 

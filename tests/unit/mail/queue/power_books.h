@@ -8,6 +8,7 @@
 struct fate {
     char key[20];
     bool accepted, local, local_durable, remote_sent, remote_recorded, has_remote;
+    bool tried; /* a child: its acceptance was begun */
     enum {
         HELD_UNKNOWN,
         NOT_HELD,
@@ -84,6 +85,30 @@ static inline void note_accepted(uint64_t key, bool has_remote)
         f->accepted = true;
         f->has_remote = has_remote;
         books.accepted++;
+    }
+    pthread_mutex_unlock(&power.lock);
+}
+
+/* A delivery begins to queue a message of its own, the same one each time that it is repeated. */
+static inline void note_child_tried(uint64_t key)
+{
+    pthread_mutex_lock(&power.lock);
+    if (!books.dead)
+        fate_of(key)->tried = true;
+    pthread_mutex_unlock(&power.lock);
+}
+
+static inline void note_child(uint64_t key, int result, bool has_remote)
+{
+    pthread_mutex_lock(&power.lock);
+    struct fate *f = fate_of(key);
+    if (!books.dead && result == 0 && f->accepted)
+        fail_msg("%s: a child is queued twice", f->key);
+    if (!books.dead && result == E_EXISTS && !f->tried)
+        fail_msg("%s: a child is known that nobody has queued", f->key);
+    if (!books.dead && (result == 0 || result == E_EXISTS)) {
+        f->accepted = true;
+        f->has_remote = has_remote;
     }
     pthread_mutex_unlock(&power.lock);
 }

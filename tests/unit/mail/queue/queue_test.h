@@ -77,10 +77,11 @@ static inline void env_remove(struct env *e)
     assert_int_equal(os_remove_tree(e->root, NULL), 0);
 }
 
-/* A message whose content names its key, so that it can be checked later. */
-static inline struct message *make_message(size_t size, unsigned local, unsigned remote)
+/* A message whose content names its key, so that it can be checked later. key: 0 = any */
+static inline struct message *make_keyed(uint64_t key, size_t size, unsigned local, unsigned remote)
 {
     struct message *m = message_new();
+    m->key = key ? key : m->key;
     message_assign_ids(m);
     message_set(&m->sender, SV("sender@example.org"));
     for (unsigned i = 0; i < local; i++) {
@@ -100,6 +101,11 @@ static inline struct message *make_message(size_t size, unsigned local, unsigned
         assert_int_equal(buf_addf(&b, "%08zu bytes of key %016" PRIx64 "\r\n", b.n, m->key), 0);
     message_take_content(m, &b);
     return m;
+}
+
+static inline struct message *make_message(size_t size, unsigned local, unsigned remote)
+{
+    return make_keyed(0, size, local, remote);
 }
 
 static inline void check_content(const struct message *m)

@@ -44,6 +44,19 @@ static bool something_for(enum rcpt_kind kind)
     return kind == RCPT_LOCAL ? !list_empty(&e.q->ready) : dests_runnable(e.q->dests);
 }
 
+/* Every other message is sent on: to a mailbox and to another server. */
+static void send_on(struct message *parent)
+{
+    char last = parent->item[strlen(parent->item) - 1];
+    if (parent->parent || last % 2)
+        return;
+    uint64_t key = ~parent->key;
+    struct message *m = make_keyed(key, last % 4 ? 2000 : 300000, 1, 1);
+    note_child_tried(key);
+    note_child(key, queue_accept_child(e.q, parent, m, NULL), true);
+    message_unref(m);
+}
+
 static void settle_some(enum rcpt_kind kind, size_t n, bool defer)
 {
     struct message *got[16];
@@ -52,6 +65,8 @@ static void settle_some(enum rcpt_kind kind, size_t n, bool defer)
     n = queue_take(e.q, kind, got, n);
     for (size_t i = 0; i < n; i++) {
         uint64_t key = got[i]->key;
+        if (kind == RCPT_LOCAL)
+            send_on(got[i]);
         if (defer)
             got[i]->next_try_ms = clock_wall_ms() + 1000;
         else

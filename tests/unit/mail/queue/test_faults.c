@@ -327,6 +327,77 @@ static void test_boot_is_not_known(void **state)
     assert_int_equal(queue_count(e.q), 1);
 }
 
+/* --- what a delivery queues --- */
+
+static int try_child(struct message *parent)
+{
+    struct message *m = make_keyed(~parent->key, 2000, 1, 0);
+    int r = queue_accept_child(e.q, parent, m, NULL);
+    message_unref(m);
+    return r;
+}
+
+static struct message *taken_parent(void)
+{
+    struct message *got[1];
+    assert_int_equal(try_accept(1000), 0);
+    assert_int_equal(queue_take(e.q, RCPT_LOCAL, got, 1), 1);
+    return got[0];
+}
+
+/* It is killed; the next one has both, and knows the child. */
+static void must_know_child(uint64_t key)
+{
+    struct message *got[64], *parent = NULL;
+    queue_crash(e.q);
+    disarm();
+    env_open(&e);
+    size_t n = queue_take(e.q, RCPT_LOCAL, got, ARRAY_LEN(got)), children = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (got[i]->key == key)
+            parent = got[i];
+        if (got[i]->key == ~key) {
+            children++;
+            check_content(got[i]);
+        }
+    }
+    assert_non_null(parent);
+    assert_int_equal(children, 1);
+    assert_int_equal(try_child(parent), E_EXISTS);
+    for (size_t i = 0; i < n; i++)
+        settle_as(e.q, got[i], RCPT_LOCAL, RCPT_DELIVERED, "");
+    assert_int_equal(queue_count(e.q), 0);
+}
+
+/* The records of what failed must not end what was accepted later under the same key, also those
+ * that can be written only then. */
+static void child_again(struct fault *other)
+{
+    struct message *parent = taken_parent();
+    uint64_t key = parent->key;
+    arm(&on_datasync, EIO, 0);
+    if (other)
+        arm(other, EIO, 1);
+    assert_true(try_child(parent) < 0);
+    disarm();
+    arm(&on_syncfs, EIO, 0); /* nothing is given back: recovery reads all */
+    int r = E_TEMP;
+    for (int i = 0; i < 600 && (r = try_child(parent)) < 0; i++)
+        usleep(10000);
+    assert_int_equal(r, 0);
+    assert_int_equal(try_child(parent), E_EXISTS);
+    accept_at_last();
+    message_unref(parent);
+    must_know_child(key);
+}
+
+static void test_child_accepted_again(void **state)
+{
+    (void)state;
+    child_again(NULL);
+    child_again(&on_write);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -341,6 +412,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_result_cannot_be_recorded, setup, teardown),
         cmocka_unit_test_setup_teardown(test_torn_tail, setup, teardown),
         cmocka_unit_test_setup_teardown(test_boot_is_not_known, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_child_accepted_again, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -243,6 +243,83 @@ static void test_sent_then_delivered_while_files_get_names(void **state)
     results_during_checkpoint();
 }
 
+/* --- what a delivery has queued, when that is over before the delivery is recorded --- */
+
+static struct message *parent;
+
+static int queue_child(void)
+{
+    struct message *m = make_keyed(~parent->key, 2000, 1, 1);
+    note_child_tried(m->key);
+    int r = queue_accept_child(e.q, parent, m, NULL);
+    note_child(m->key, r, true);
+    message_unref(m);
+    return r;
+}
+
+static void settle_parent(enum rcpt_state state)
+{
+    parent->next_try_ms = clock_wall_ms() + 1000;
+    if (state == RCPT_DELIVERED)
+        note_delivered(parent->key, RCPT_LOCAL);
+    settle_as(e.q, parent, RCPT_LOCAL, state, "");
+}
+
+static void defer_parent(void)
+{
+    settle_parent(RCPT_WAITING);
+}
+
+static void end_parent(void)
+{
+    settle_parent(RCPT_DELIVERED);
+}
+
+/* The parent is delivered twice: the power goes after the first time. */
+static void child_is_known(void (*in_checkpoint)(void))
+{
+    struct message *got[1], *left;
+    message_unref(accepted(3000, 0));
+    assert_int_equal(queue_take(e.q, RCPT_LOCAL, &parent, 1), 1);
+    left = in_checkpoint ? NULL : parent;
+    assert_int_equal(queue_child(), 0);
+    deliver_local(1);
+    assert_int_equal(queue_take(e.q, RCPT_REMOTE, got, 1), 1);
+    uint64_t key = got[0]->key;
+    note_delivered(key, RCPT_REMOTE);
+    settle_as(e.q, got[0], RCPT_REMOTE, RCPT_DELIVERED, "");
+    note_recorded(key, RCPT_REMOTE);
+    hooks.on_sync_dir = in_checkpoint;
+    assert_int_equal(queue_checkpoint(e.q), 0);
+    assert_null(hooks.on_sync_dir);
+    if (left)
+        assert_int_equal(queue_checkpoint(e.q), 0);
+    cut_and_check();
+    message_unref(left);
+    clock_test_freeze(clock_wall_ms() + 5000);
+    assert_int_equal(queue_take(e.q, RCPT_LOCAL, &parent, 1), 1);
+    assert_int_equal(queue_child(), E_EXISTS);
+    end_parent();
+}
+
+static void test_child_while_parent_is_delivered(void **state)
+{
+    (void)state;
+    child_is_known(NULL);
+}
+
+static void test_child_of_deferred_parent(void **state)
+{
+    (void)state;
+    child_is_known(defer_parent);
+}
+
+static void test_child_of_settled_parent(void **state)
+{
+    (void)state;
+    child_is_known(end_parent);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -250,6 +327,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_sent_while_files_get_names, setup, teardown),
         cmocka_unit_test_setup_teardown(test_sent_then_delivered_while_files_get_names, setup,
                                         teardown),
+        cmocka_unit_test_setup_teardown(test_child_while_parent_is_delivered, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_child_of_deferred_parent, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_child_of_settled_parent, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
