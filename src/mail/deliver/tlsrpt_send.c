@@ -142,7 +142,9 @@ static int queue_mail(struct sending *x, struct message *m, const char *to, stru
     if (r >= 0)
         message_take_content(m, &b);
     buf_done(&b);
-    return r < 0 ? err_set(ei, r, "the message is too large") : send_accept(x->d, m, ei);
+    if (r < 0)
+        return err_set(ei, r, "the message is too large");
+    return m->n_rcpts ? queue_accept(x->d->queue, m, ei) : 0;
 }
 
 static int send_mail(struct sending *x)
