@@ -23,6 +23,10 @@ struct smtp_module {
     struct sent *sent;
 };
 
+static const struct milter_net milter_net = {
+    client_connect, client_close, client_set_timeout, client_read, client_write, client_flush,
+};
+
 static struct ipc *hint_link; /* set once before the first delivery */
 
 static void hint_access(int64_t account_id, int64_t folder_id)
@@ -76,6 +80,7 @@ static int start(struct module_ctx *m, struct errinfo *ei)
         .accounts = m->accounts,
         .queue = s->queue,
         .store = s->store,
+        .milter_net = &milter_net,
         .dns = { dns_lookup, dns_lookup_ptr, dns_answer_free },
     };
     s->submission = s->mx;
