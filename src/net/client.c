@@ -120,7 +120,9 @@ int client_connect(const struct client_opts *o, struct client **ret, struct erri
     if (c->fd < 0)
         return err_set_errno(ei, -errno, "cannot connect to %s", c->peer);
     start_call(c);
-    r = o->source_ip && o->source_ip[0] && !o->unix_path ? bind_source(c, o->source_ip, ss.ss_family, ei) : 0;
+    r = o->source_ip && o->source_ip[0] && !o->unix_path
+            ? bind_source(c, o->source_ip, ss.ss_family, ei)
+            : 0;
     if (r == 0)
         r = do_connect(c, &ss, n, ei);
     if (r < 0)

@@ -11,10 +11,14 @@ static const struct {
     char command;
     uint32_t unwanted, unanswered;
 } steps[MILTER_STEPS] = {
-    [MILTER_CONNECT] = { 'C', 0x1, 0x1000 },   [MILTER_HELO] = { 'H', 0x2, 0x2000 },
-    [MILTER_MAIL] = { 'M', 0x4, 0x4000 },      [MILTER_RCPT] = { 'R', 0x8, 0x8000 },
-    [MILTER_DATA] = { 'T', 0x200, 0x10000 },   [MILTER_HEADER] = { 'L', 0x20, 0x80 },
-    [MILTER_EOH] = { 'N', 0x40, 0x40000 },     [MILTER_BODY] = { 'B', 0x10, 0x80000 },
+    [MILTER_CONNECT] = { 'C', 0x1, 0x1000 },
+    [MILTER_HELO] = { 'H', 0x2, 0x2000 },
+    [MILTER_MAIL] = { 'M', 0x4, 0x4000 },
+    [MILTER_RCPT] = { 'R', 0x8, 0x8000 },
+    [MILTER_DATA] = { 'T', 0x200, 0x10000 },
+    [MILTER_HEADER] = { 'L', 0x20, 0x80 },
+    [MILTER_EOH] = { 'N', 0x40, 0x40000 },
+    [MILTER_BODY] = { 'B', 0x10, 0x80000 },
     [MILTER_EOM] = { 'E', 0, 0 },
 };
 
@@ -201,8 +205,8 @@ int milter_parse_terms(struct sv packet, struct milter_terms *ret, struct errinf
         return err_set(ei, E_UNSUPPORTED, "it speaks version %" PRIu32 " of the protocol",
                        ret->version);
     if (ret->actions & ~(uint32_t)MILTER_CAN_ALL)
-        return err_set(ei, E_UNSUPPORTED, "it asks for actions that are not offered (0x%" PRIx32 ")",
-                       ret->actions);
+        return err_set(ei, E_UNSUPPORTED,
+                       "it asks for actions that are not offered (0x%" PRIx32 ")", ret->actions);
     if (ret->protocol & ~(uint32_t)MILTER_PROTOCOL_ALL)
         return err_set(ei, E_UNSUPPORTED,
                        "it asks for features that are not offered (0x%" PRIx32 ")", ret->protocol);

@@ -109,9 +109,9 @@ enum milter_kind {
 extern const char *const milter_kind_names[MILTER_KINDS]; /* "continue", "accept", ... */
 struct milter_answer {
     enum milter_kind kind;
-    uint32_t index;  /* INSERT_HEADER, CHANGE_HEADER */
-    struct sv name;  /* of a header field */
-    struct sv text;  /* value, address, reason, body; of REPLY the lines as they are sent */
+    uint32_t index;   /* INSERT_HEADER, CHANGE_HEADER */
+    struct sv name;   /* of a header field */
+    struct sv text;   /* value, address, reason, body; of REPLY the lines as they are sent */
     char lines[2048]; /* holds them */
 };
 /* packet: command and data. Checked are form, codes and characters; slices point into it, or into

@@ -3,9 +3,9 @@
 #include "proto/milter.h"
 
 const char *const milter_kind_names[MILTER_KINDS] = {
-    "continue",      "accept",         "reject",       "tempfail",     "discard",
-    "reply",         "skip",           "shutdown",     "progress",     "add header",
-    "insert header", "change header",  "replace body", "add recipient", "delete recipient",
+    "continue",      "accept",        "reject",       "tempfail",      "discard",
+    "reply",         "skip",          "shutdown",     "progress",      "add header",
+    "insert header", "change header", "replace body", "add recipient", "delete recipient",
     "change sender", "quarantine",
 };
 
@@ -132,8 +132,7 @@ static int parse_reply(struct sv rest, struct milter_answer *ret, struct errinfo
             line.n--;
         if (!reply_line(line, code))
             return err_set(ei, E_PARSE, "its reply is no refusal of the form \"550 5.7.1 text\"");
-        if (++lines > MILTER_MAX_REPLY_LINES || n + line.n + 4 > sizeof(ret->lines) ||
-            line.n > 510)
+        if (++lines > MILTER_MAX_REPLY_LINES || n + line.n + 4 > sizeof(ret->lines) || line.n > 510)
             return err_set(ei, E_RANGE, "its reply is too long");
         memcpy(ret->lines + n, line.p, 3);
         ret->lines[n + 3] = text.p ? '-' : ' ';

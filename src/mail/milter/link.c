@@ -146,6 +146,7 @@ static int dial(struct milters *ms, struct milter *m, struct errinfo *ei)
     struct client_opts o = {
         .ip = ip,
         .port = m->conf.port,
+        .cancel = ms->o.cancel,
         .connect_timeout_ms = MIN(m->conf.timeout_ms, m->conf.total_ms),
     };
     if (m->conf.path.n) {
@@ -153,8 +154,7 @@ static int dial(struct milters *ms, struct milter *m, struct errinfo *ei)
         o.unix_path = path;
     } else if (sv_ieq(m->conf.host, SV("localhost"))) {
         (void)sv_copy(ip, sizeof(ip), m->conf.ipv6 ? SV("::1") : SV("127.0.0.1"));
-    } else if (sv_copy(ip, sizeof(ip), m->conf.host) &&
-               conf_address_family(m->conf.host)) {
+    } else if (sv_copy(ip, sizeof(ip), m->conf.host) && conf_address_family(m->conf.host)) {
         o.ip = ip;
     } else {
         (void)sv_copy(host, sizeof(host), m->conf.host);

@@ -22,9 +22,11 @@ struct milter_net {
 struct milters;
 struct milters_opts {
     const struct milter_net *net;
-    struct sv list;           /* smtp.milters; copied */
-    unsigned service;         /* MILTER_FOR_SMTP or MILTER_FOR_SUBMISSION */
-    bool trusted;             /* the client is in net.trusted_ips */
+    struct sv list;   /* smtp.milters; copied */
+    unsigned service; /* MILTER_FOR_SMTP or MILTER_FOR_SUBMISSION */
+    bool trusted;     /* the client is in net.trusted_ips */
+    const atomic_bool
+        *cancel;              /* set: waits end, what they were about is refused for now; or NULL */
     const struct logctx *log; /* of the session; outlives the milters, like arg */
     /* Value of a macro, p == NULL: it has none now. May use tmp. */
     struct sv (*macro)(void *arg, struct sv name, char tmp[512]);
@@ -45,8 +47,8 @@ enum milter_verdict {
     MILTERS_CLOSE,  /* and the session, with 421 */
 };
 struct milter_result {
-    bool temporary;   /* which reply is due when the milter gave none */
-    struct sv reply;  /* lines with CRLF, checked; n == 0: the server's own. Points into lines */
+    bool temporary;  /* which reply is due when the milter gave none */
+    struct sv reply; /* lines with CRLF, checked; n == 0: the server's own. Points into lines */
     char lines[2048];
 };
 

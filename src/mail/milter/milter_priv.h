@@ -16,14 +16,15 @@ struct milter {
     bool told_data;
     bool passed;    /* accepted this message, or is not asked about it */
     bool lost;      /* failed in this transaction: what conf.failure says holds until its end */
+    bool cancelled; /* by us, so it is nobody's consent */
     bool abort_due; /* the transaction that it knows of is over */
     uint32_t actions, protocol;
     char *wishes[MILTER_STEPS]; /* macros that it asked for; NULL = the usual ones */
     struct buf in, out;
     int64_t total_deadline_ms, started_ms; /* monotonic; of what runs */
     size_t n_changes;
-    struct buf pending;                    /* changes: length and packet each */
-    int new_body;                          /* -1 = none */
+    struct buf pending; /* changes: length and packet each */
+    int new_body;       /* -1 = none */
     uint64_t new_body_size;
 };
 

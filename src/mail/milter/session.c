@@ -146,8 +146,8 @@ static enum milter_verdict refused(struct milters *ms, struct milter *m, enum mi
         ret->reply = sv_n(ret->lines, a->text.n);
         ret->temporary = a->text.p[0] == '4';
     }
-    event(milter_refused, ms->o.log, F_STR(milter, m->conf.name),
-          F_STR(step, milter_step_names[s]), F_STR(reply, reply), F_INT(took, took_ms(m)));
+    event(milter_refused, ms->o.log, F_STR(milter, m->conf.name), F_STR(step, milter_step_names[s]),
+          F_STR(reply, reply), F_INT(took, took_ms(m)));
     return a->kind == MILTER_SHUTDOWN ? MILTERS_CLOSE : MILTERS_REFUSE;
 }
 
@@ -194,8 +194,8 @@ enum milter_verdict judge(struct milters *ms, struct milter *m, enum milter_step
 static enum milter_verdict without(struct milter *m, struct milter_result *ret)
 {
     ret->reply = SV_NULL;
-    ret->temporary = m->conf.failure == MILTER_FAIL_TEMPFAIL;
-    return m->conf.failure == MILTER_FAIL_ACCEPT ? MILTERS_PASS : MILTERS_REFUSE;
+    ret->temporary = m->cancelled || m->conf.failure == MILTER_FAIL_TEMPFAIL;
+    return !m->cancelled && m->conf.failure == MILTER_FAIL_ACCEPT ? MILTERS_PASS : MILTERS_REFUSE;
 }
 
 enum milter_verdict failed(struct milters *ms, struct milter *m, enum milter_step s,
@@ -207,8 +207,10 @@ enum milter_verdict failed(struct milters *ms, struct milter *m, enum milter_ste
     link_close(ms, m, false);
     m->in_message = false;
     m->lost = true;
+    m->cancelled = ei->code == E_CANCELLED;
     event(milter_failed, ms->o.log, F_STR(milter, m->conf.name), F_STR(step, milter_step_names[s]),
-          F_STR(reason, ei->text), F_STR(outcome, fate[m->conf.failure]),
+          F_STR(reason, ei->text),
+          F_STR(outcome, fate[m->cancelled ? MILTER_FAIL_TEMPFAIL : m->conf.failure]),
           F_INT(took, took_ms(m)));
     return without(m, ret);
 }
@@ -238,7 +240,8 @@ static int introduce(struct milters *ms, struct milter *m, enum milter_step *ret
             add_macros(ms, m, MILTER_CONNECT);
             /* A name by PTR proves nothing, and milters have lists of names that they trust. */
             int n = snprintf(name, sizeof(name), "[%s]", ms->o.peer_ip);
-            milter_put_connect(&m->out, sv_n(name, (size_t)n), sv_c(ms->o.peer_ip), ms->o.peer_port);
+            milter_put_connect(&m->out, sv_n(name, (size_t)n), sv_c(ms->o.peer_ip),
+                               ms->o.peer_port);
             r = ask(ms, m, MILTER_CONNECT, ret, ei);
         }
     }

@@ -49,7 +49,8 @@ static void cmd_quit(struct smtp_session *s, struct sv args)
 /* The order is that of how often they come. HELO, EHLO and BDAT judge their arguments and state
  * themselves: their replies differ, and the octets of a chunk come in any case. */
 const struct smtp_cmd smtp_cmds[] = {
-    { "MAIL", ST_IDLE, F_LOGIN | F_TX | F_MILTERS, POOL_FAST, 1, 99, smtp_cmd_mail, EVT_smtp_mail_refused, NULL,
+    { "MAIL", ST_IDLE, F_LOGIN | F_TX | F_MILTERS, POOL_FAST, 1, 99, smtp_cmd_mail,
+      EVT_smtp_mail_refused, NULL,
       "MAIL FROM:<sender> [SIZE=n] [BODY=8BITMIME] [SMTPUTF8] [RET=FULL|HDRS] [ENVID=id] "
       "[AUTH=sender] [REQUIRETLS]" },
     { "RCPT", ST_TX, F_TX | F_MILTERS, POOL_FAST, 1, 99, smtp_cmd_rcpt, EVT_smtp_rcpt_refused, NULL,

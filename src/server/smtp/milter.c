@@ -43,8 +43,7 @@ static struct sv peer_macro(const struct smtp_session *s, struct sv name, char t
     /* Names by PTR are not verified here. */
     if (sv_eq(name, SV("client_resolve")))
         return SV("FAIL");
-    if (sv_eq(name, SV("client_name")) || sv_eq(name, SV("client_ptr")) ||
-        sv_eq(name, SV("_"))) {
+    if (sv_eq(name, SV("client_name")) || sv_eq(name, SV("client_ptr")) || sv_eq(name, SV("_"))) {
         int n = snprintf(tmp, 512, "[%s]", ip);
         return sv_n(tmp, (size_t)n);
     }
@@ -82,7 +81,7 @@ static struct sv mailer(const struct smtp_session *s, struct sv address)
 {
     struct sv domain = domain_of(address);
     return domain.n == 0 || account_domain_is_local(s->srv->accounts, domain) ? SV("local")
-                                                                             : SV("esmtp");
+                                                                              : SV("esmtp");
 }
 
 /* During MAIL there is no transaction yet; during MAIL and RCPT s->subject is the address. */
@@ -153,6 +152,7 @@ static void know_milters(struct smtp_session *s, const struct conf *cf)
         .list = sv_c(cf->smtp.milters),
         .service = s->srv->submission ? MILTER_FOR_SUBMISSION : MILTER_FOR_SMTP,
         .trusted = conn_peer_trusted(s->c),
+        .cancel = s->srv->stopping,
         .log = &s->log,
         .macro = macro,
         .resolve = resolve,
@@ -216,8 +216,8 @@ bool smtp_milter_mail(struct smtp_session *s, struct sv args, struct sv sender)
     struct milter_result r;
     if (!smtp_may_ask_milters(s))
         return true;
-    enum milter_verdict v = milters_mail(s->milters, sender, parameters(args, sender),
-                                         s->account != NULL, &r);
+    enum milter_verdict v =
+        milters_mail(s->milters, sender, parameters(args, sender), s->account != NULL, &r);
     if (v != MILTERS_PASS)
         object(s, v, &r, SV("501 5.7.1 Permission denied"));
     return v == MILTERS_PASS;

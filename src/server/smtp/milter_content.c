@@ -106,7 +106,8 @@ static int rewrite(struct smtp_session *s, const struct edit *e)
     return r;
 }
 
-/* An address as milters give it, with brackets or without; false, and a line in the log: it is none.
+/* An address as milters give it, with brackets or without; false, and a line in the log: it is
+ * none.
  */
 static bool parse(struct smtp_session *s, const char *text, struct smtp_path *ret)
 {

@@ -14,10 +14,10 @@
 #include "server/smtp/sent.h"
 #include "server/smtp/smtp_server.h"
 
-#define SMTP_PRODUCT  "Posthorn"
-#define SMTP_MAX_SASL (12 * KiB) /* RFC 4954 4 */
+#define SMTP_PRODUCT      "Posthorn"
+#define SMTP_MAX_SASL     (12 * KiB) /* RFC 4954 4 */
 #define SMTP_MILTER_LATER "451 4.7.1 Service not available, try again later"
-#define SMTP_INPUT    (128 * KiB)
+#define SMTP_INPUT        (128 * KiB)
 
 enum smtp_state {
     ST_WAIT = 1 << 0,  /* the greeting is held back */
@@ -130,7 +130,7 @@ void smtp_replyv(struct smtp_session *s, const struct sv *parts, size_t n);
 void smtp_reply_lines(struct smtp_session *s, struct buf *lines); /* complete, CRLF at each end */
 /* A refusal that somebody else worded: complete lines, too. After 421 the session is closed. */
 void smtp_reply_refusal(struct smtp_session *s, struct sv lines);
-void smtp_reply_arg(struct smtp_session *s, enum smtp_arg r);     /* the 501 of a bad argument */
+void smtp_reply_arg(struct smtp_session *s, enum smtp_arg r); /* the 501 of a bad argument */
 void smtp_reply_421(struct smtp_session *s, struct sv enhanced, struct sv reason); /* and closes */
 void smtp_greet(struct smtp_session *s);
 
@@ -139,7 +139,8 @@ enum {
     F_LOGIN = 1,
     F_TX = 2,
     F_MILTERS = 4
-}; /* F_LOGIN: on submission only after AUTH. F_TX: needs HELO first, says so. F_MILTERS: may ask them
+}; /* F_LOGIN: on submission only after AUTH. F_TX: needs HELO first, says so. F_MILTERS: may ask
+    * them
     */
 struct smtp_cmd {
     const char *verb;
@@ -174,7 +175,8 @@ void smtp_copy_outgoing(struct smtp_session *s);
 void smtp_refuse_sent(struct smtp_session *s);
 /* What a milter wants: nobody is asked whether he may, and nobody is told. */
 void smtp_add_rcpt(struct smtp_session *s, struct sv address);
-void smtp_delete_rcpt(struct smtp_session *s, struct sv address); /* as RCPT named it, or as it became */
+void smtp_delete_rcpt(struct smtp_session *s,
+                      struct sv address); /* as RCPT named it, or as it became */
 
 /* --- cmd_auth.c --- */
 void smtp_auth_line(struct smtp_session *s, struct sv line);

@@ -24,11 +24,18 @@ static void test_packets(void **state)
     milter_put_negotiate(&b);
     EXPECT(&b, "\0\0\0\x0dO\0\0\0\6\0\0\1\xff\0\x1f\xf7\xff");
     milter_put_connect(&b, SV("[192.0.2.1]"), SV("192.0.2.1"), 25);
-    EXPECT(&b, "\0\0\0\x1a" "C[192.0.2.1]\0" "4\0\x19" "192.0.2.1\0");
+    EXPECT(&b, "\0\0\0\x1a"
+               "C[192.0.2.1]\0"
+               "4\0\x19"
+               "192.0.2.1\0");
     milter_put_connect(&b, SV("x"), SV("2001:db8::1"), 258);
-    EXPECT(&b, "\0\0\0\x12" "Cx\0" "6\1\2" "2001:db8::1\0");
+    EXPECT(&b, "\0\0\0\x12"
+               "Cx\0"
+               "6\1\2"
+               "2001:db8::1\0");
     milter_put_connect(&b, SV("x"), SV(""), 0);
-    EXPECT(&b, "\0\0\0\4" "Cx\0U");
+    EXPECT(&b, "\0\0\0\4"
+               "Cx\0U");
     milter_put_helo(&b, SV("a\0b"));
     EXPECT(&b, "\0\0\0\3Ha\0");
     milter_put_envelope(&b, MILTER_MAIL, SV("a@b"), SV("SIZE=1  BODY=7BIT"));
@@ -50,7 +57,8 @@ static void test_packets(void **state)
     milter_macro(&b, SV("j"), SV("mx"));
     milter_macro(&b, SV("{a}"), SV(""));
     milter_macros_end(&b, at);
-    EXPECT(&b, "\0\0\0\x0c" "DCj\0mx\0{a}\0\0");
+    EXPECT(&b, "\0\0\0\x0c"
+               "DCj\0mx\0{a}\0\0");
     buf_done(&b);
 }
 
@@ -77,9 +85,8 @@ static void test_terms(void **state)
     assert_false(milter_answers(t.protocol, MILTER_HEADER));
     assert_true(milter_answers(t.protocol, MILTER_EOM) && milter_wants(t.protocol, MILTER_EOM));
     assert_true(t.protocol & MILTER_HEADER_SPACE);
-    assert_int_equal(milter_parse_terms(SV("O\0\0\0\2\0\0\0\0\0\0\0\0\0\0\0\2i j\0\0\0\0\5\0"), &t,
-                                        &ei),
-                     0);
+    assert_int_equal(
+        milter_parse_terms(SV("O\0\0\0\2\0\0\0\0\0\0\0\0\0\0\0\2i j\0\0\0\0\5\0"), &t, &ei), 0);
     assert_true(sv_eq(t.macros[MILTER_MAIL], SV("i j")));
     assert_true(t.macros[MILTER_EOM].p && t.macros[MILTER_EOM].n == 0);
     assert_null(t.macros[MILTER_RCPT].p);
@@ -139,12 +146,30 @@ static void test_answers(void **state)
         assert_int_equal(a.index, good[i].index);
     }
     static const struct sv bad[] = {
-        SV(""),           SV("z"),           SV("cc"),          SV("h"),
-        SV("hX\0v"),      SV("hX\0v\0x"),    SV("h\0v\0"),      SV("hX Y\0v\0"),
-        SV("hX:\0v\0"),   SV("hX\r\0v\0"),   SV("i\0\0X\0v\0"), SV("+\0"),
-        SV("+a@b"),       SV("+a\nb\0"),     SV("qa\rb\0"),     SV("y\0"),
-        SV("y250 ok\0"),  SV("y55\0"),       SV("y550x\0"),     SV("y550 a\rb\0"),
-        SV("y550 a"),     SV("y550 a\n551 b\0"), SV("y550 a\n\n550 b\0"), SV("y600 a\0"),
+        SV(""),
+        SV("z"),
+        SV("cc"),
+        SV("h"),
+        SV("hX\0v"),
+        SV("hX\0v\0x"),
+        SV("h\0v\0"),
+        SV("hX Y\0v\0"),
+        SV("hX:\0v\0"),
+        SV("hX\r\0v\0"),
+        SV("i\0\0X\0v\0"),
+        SV("+\0"),
+        SV("+a@b"),
+        SV("+a\nb\0"),
+        SV("qa\rb\0"),
+        SV("y\0"),
+        SV("y250 ok\0"),
+        SV("y55\0"),
+        SV("y550x\0"),
+        SV("y550 a\rb\0"),
+        SV("y550 a"),
+        SV("y550 a\n551 b\0"),
+        SV("y550 a\n\n550 b\0"),
+        SV("y600 a\0"),
     };
     for (size_t i = 0; i < ARRAY_LEN(bad); i++)
         if (milter_parse_answer(bad[i], &a, NULL) >= 0)
@@ -181,8 +206,9 @@ static void test_long_replies(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_packets), cmocka_unit_test(test_lengths), cmocka_unit_test(test_terms),
-        cmocka_unit_test(test_answers), cmocka_unit_test(test_long_replies),
+        cmocka_unit_test(test_packets),      cmocka_unit_test(test_lengths),
+        cmocka_unit_test(test_terms),        cmocka_unit_test(test_answers),
+        cmocka_unit_test(test_long_replies),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
