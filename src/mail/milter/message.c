@@ -14,15 +14,15 @@ static int step(struct milters *ms, struct milter *m, enum milter_step s,
 {
     struct milter_answer a;
     struct errinfo ei = { 0 };
-    int r = ask(ms, m, s, &a, &ei);
+    int r = milter_ask(ms, m, s, &a, &ei);
     if (r < 0) {
-        *ret_v = failed(ms, m, s, &ei, ret);
+        *ret_v = milter_fail(ms, m, s, &ei, ret);
         return 0;
     }
     *ret_skip = a.kind == MILTER_SKIP;
     if (a.kind == MILTER_CONTINUE || a.kind == MILTER_SKIP)
         return 1;
-    *ret_v = judge(ms, m, s, &a, ret);
+    *ret_v = milter_judge(ms, m, s, &a, ret);
     return 0;
 }
 
@@ -43,7 +43,7 @@ static int tell_header(struct milters *ms, struct milter *m, const struct edit *
     }
     buf_done(&value);
     if (r > 0 && milter_wants(m->protocol, MILTER_EOH)) {
-        add_macros(ms, m, MILTER_EOH);
+        milter_add_macros(ms, m, MILTER_EOH);
         milter_put_step(&m->out, MILTER_EOH);
         r = step(ms, m, MILTER_EOH, ret_v, &skip, ret);
     }
@@ -61,7 +61,7 @@ static int tell_body(struct milters *ms, struct milter *m, const struct edit *e,
         if (n <= 0) {
             struct errinfo ei;
             (void)err_set(&ei, E_TEMP, "the message cannot be read");
-            *ret_v = failed(ms, m, MILTER_BODY, &ei, ret);
+            *ret_v = milter_fail(ms, m, MILTER_BODY, &ei, ret);
             r = 0;
             break;
         }
@@ -159,7 +159,7 @@ static void tell_changes(struct milters *ms, const struct milter *m, const struc
         buf_addf(&b, "%ssender now %s", b.n ? ", " : "", e->sender);
     if (b.n)
         event(milter_changed, ms->o.log, F_STR(milter, m->conf.name), F_STR(what, buf_sv(&b)),
-              F_INT(took, took_ms(m)));
+              F_INT(took, milter_took_ms(m)));
     if (e->quarantine)
         event(milter_held, ms->o.log, F_STR(milter, m->conf.name), F_STR(reason, e->quarantine));
     buf_done(&b);
@@ -208,9 +208,9 @@ static enum milter_verdict end_of_message(struct milters *ms, struct milter *m, 
 {
     struct milter_answer a;
     struct errinfo ei = { 0 };
-    add_macros(ms, m, MILTER_EOM);
+    milter_add_macros(ms, m, MILTER_EOM);
     milter_put_step(&m->out, MILTER_EOM);
-    int r = ask(ms, m, MILTER_EOM, &a, &ei);
+    int r = milter_ask(ms, m, MILTER_EOM, &a, &ei);
     while (r == 0 && a.kind > MILTER_PROGRESS) {
         r = keep_change(e, m, &a, &ei);
         if (r == 0)
@@ -219,17 +219,17 @@ static enum milter_verdict end_of_message(struct milters *ms, struct milter *m, 
     if (r == 0 && a.kind == MILTER_SKIP)
         r = err_set(&ei, E_PARSE, "it answered 'skip' to eom");
     if (r < 0)
-        return failed(ms, m, MILTER_EOM, &ei, ret);
+        return milter_fail(ms, m, MILTER_EOM, &ei, ret);
     m->in_message = false; /* it has seen the end: nothing to abort */
     if (a.kind == MILTER_CONTINUE || a.kind == MILTER_ACCEPT)
         apply(ms, m, e);
-    return judge(ms, m, MILTER_EOM, &a, ret);
+    return milter_judge(ms, m, MILTER_EOM, &a, ret);
 }
 
 static enum milter_verdict show(struct milters *ms, struct milter *m, struct edit *e,
                                 struct milter_result *ret)
 {
-    enum milter_verdict v = tell_data(ms, m, ret);
+    enum milter_verdict v = milter_tell_data(ms, m, ret);
     /* It may have let it pass, dropped it, or failed where that counts as consent. */
     if (v != MILTERS_PASS || m->passed || m->lost || ms->discard)
         return v;
@@ -243,7 +243,7 @@ enum milter_verdict milters_message(struct milters *ms, struct edit *e, struct m
     for (size_t i = 0; i < ms->n; i++) {
         struct milter *m = &ms->m[i];
         enum milter_verdict v;
-        if (takes_part(ms, m, &v, ret)) {
+        if (milter_takes_part(ms, m, &v, ret)) {
             link_begin(m);
             forget_changes(m);
             v = show(ms, m, e, ret);

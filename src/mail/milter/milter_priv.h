@@ -53,20 +53,21 @@ void link_rest(const struct milter *m);
 
 /* --- session.c --- */
 /* Appends the macros of a step to m->out. */
-void add_macros(struct milters *ms, struct milter *m, enum milter_step s);
+void milter_add_macros(struct milters *ms, struct milter *m, enum milter_step s);
 /* Sends m->out and takes the answer when one is due. */
-int ask(struct milters *ms, struct milter *m, enum milter_step s, struct milter_answer *ret,
-        struct errinfo *ei);
+int milter_ask(struct milters *ms, struct milter *m, enum milter_step s, struct milter_answer *ret,
+               struct errinfo *ei);
 /* What an answer means for the session and the milter. */
-enum milter_verdict judge(struct milters *ms, struct milter *m, enum milter_step s,
-                          const struct milter_answer *a, struct milter_result *ret);
+enum milter_verdict milter_judge(struct milters *ms, struct milter *m, enum milter_step s,
+                                 const struct milter_answer *a, struct milter_result *ret);
 /* The milter does not work: it is told of in the log, and its failure= says what becomes of the
  * mail. */
-enum milter_verdict failed(struct milters *ms, struct milter *m, enum milter_step s,
-                           const struct errinfo *ei, struct milter_result *ret);
+enum milter_verdict milter_fail(struct milters *ms, struct milter *m, enum milter_step s,
+                                const struct errinfo *ei, struct milter_result *ret);
 /* True when it is asked about the message; otherwise *ret is what holds in place of an answer. */
-bool takes_part(struct milters *ms, struct milter *m, enum milter_verdict *ret,
-                struct milter_result *res);
-int64_t took_ms(const struct milter *m);
+bool milter_takes_part(struct milters *ms, struct milter *m, enum milter_verdict *ret,
+                       struct milter_result *res);
+int64_t milter_took_ms(const struct milter *m);
 /* Tells DATA, once in a message. */
-enum milter_verdict tell_data(struct milters *ms, struct milter *m, struct milter_result *ret);
+enum milter_verdict milter_tell_data(struct milters *ms, struct milter *m,
+                                     struct milter_result *ret);

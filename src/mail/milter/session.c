@@ -77,12 +77,12 @@ bool milters_discard(const struct milters *ms)
     return ms && ms->discard;
 }
 
-int64_t took_ms(const struct milter *m)
+int64_t milter_took_ms(const struct milter *m)
 {
     return MAX(clock_mono_ms() - m->started_ms, 0);
 }
 
-void add_macros(struct milters *ms, struct milter *m, enum milter_step s)
+void milter_add_macros(struct milters *ms, struct milter *m, enum milter_step s)
 {
     char tmp[512];
     const char *names = m->wishes[s] ? m->wishes[s] : usual[s];
@@ -104,8 +104,8 @@ static bool speaks_of_one_step(enum milter_kind k)
     return k <= MILTER_SHUTDOWN;
 }
 
-int ask(struct milters *ms, struct milter *m, enum milter_step s, struct milter_answer *ret,
-        struct errinfo *ei)
+int milter_ask(struct milters *ms, struct milter *m, enum milter_step s, struct milter_answer *ret,
+               struct errinfo *ei)
 {
     bool answers = milter_answers(m->protocol, s);
     int r = link_send(ms, m, ei);
@@ -131,7 +131,7 @@ static void note(const struct milters *ms, const struct milter *m, enum milter_s
 {
     if (log_wanted(ms->o.log, LOG_DEBUG))
         log_line(ms->o.log, LOG_DEBUG, "Milter " SV_FMT ": %s - %s, %" PRId64 " ms",
-                 SV_ARG(m->conf.name), milter_step_names[s], answer, took_ms(m));
+                 SV_ARG(m->conf.name), milter_step_names[s], answer, milter_took_ms(m));
 }
 
 static enum milter_verdict refused(struct milters *ms, struct milter *m, enum milter_step s,
@@ -147,12 +147,12 @@ static enum milter_verdict refused(struct milters *ms, struct milter *m, enum mi
         ret->temporary = a->text.p[0] == '4';
     }
     event(milter_refused, ms->o.log, F_STR(milter, m->conf.name), F_STR(step, milter_step_names[s]),
-          F_STR(reply, reply), F_INT(took, took_ms(m)));
+          F_STR(reply, reply), F_INT(took, milter_took_ms(m)));
     return a->kind == MILTER_SHUTDOWN ? MILTERS_CLOSE : MILTERS_REFUSE;
 }
 
-enum milter_verdict judge(struct milters *ms, struct milter *m, enum milter_step s,
-                          const struct milter_answer *a, struct milter_result *ret)
+enum milter_verdict milter_judge(struct milters *ms, struct milter *m, enum milter_step s,
+                                 const struct milter_answer *a, struct milter_result *ret)
 {
     switch (a->kind) {
     case MILTER_ACCEPT:
@@ -165,7 +165,7 @@ enum milter_verdict judge(struct milters *ms, struct milter *m, enum milter_step
         return MILTERS_PASS;
     case MILTER_DISCARD:
         event(milter_discarded, ms->o.log, F_STR(milter, m->conf.name),
-              F_STR(step, milter_step_names[s]), F_INT(took, took_ms(m)));
+              F_STR(step, milter_step_names[s]), F_INT(took, milter_took_ms(m)));
         ms->discard = true;
         return MILTERS_PASS;
     case MILTER_REJECT:
@@ -198,8 +198,8 @@ static enum milter_verdict without(struct milter *m, struct milter_result *ret)
     return !m->cancelled && m->conf.failure == MILTER_FAIL_ACCEPT ? MILTERS_PASS : MILTERS_REFUSE;
 }
 
-enum milter_verdict failed(struct milters *ms, struct milter *m, enum milter_step s,
-                           const struct errinfo *ei, struct milter_result *ret)
+enum milter_verdict milter_fail(struct milters *ms, struct milter *m, enum milter_step s,
+                                const struct errinfo *ei, struct milter_result *ret)
 {
     static const char *const fate[] = { "refused for now", "taken without it", "refused" };
     if (ei->code == E_TIMEOUT)
@@ -211,7 +211,7 @@ enum milter_verdict failed(struct milters *ms, struct milter *m, enum milter_ste
     event(milter_failed, ms->o.log, F_STR(milter, m->conf.name), F_STR(step, milter_step_names[s]),
           F_STR(reason, ei->text),
           F_STR(outcome, fate[m->cancelled ? MILTER_FAIL_TEMPFAIL : m->conf.failure]),
-          F_INT(took, took_ms(m)));
+          F_INT(took, milter_took_ms(m)));
     return without(m, ret);
 }
 
@@ -237,12 +237,12 @@ static int introduce(struct milters *ms, struct milter *m, enum milter_step *ret
     if (r == 0 && !m->told_connect) {
         m->told_connect = true;
         if (milter_wants(m->protocol, MILTER_CONNECT)) {
-            add_macros(ms, m, MILTER_CONNECT);
+            milter_add_macros(ms, m, MILTER_CONNECT);
             /* A name by PTR proves nothing, and milters have lists of names that they trust. */
             int n = snprintf(name, sizeof(name), "[%s]", ms->o.peer_ip);
             milter_put_connect(&m->out, sv_n(name, (size_t)n), sv_c(ms->o.peer_ip),
                                ms->o.peer_port);
-            r = ask(ms, m, MILTER_CONNECT, ret, ei);
+            r = milter_ask(ms, m, MILTER_CONNECT, ret, ei);
         }
     }
     if (r < 0 || ret->kind != MILTER_CONTINUE || m->told_helo || !ms->helo)
@@ -251,9 +251,9 @@ static int introduce(struct milters *ms, struct milter *m, enum milter_step *ret
     m->told_helo = true;
     if (!milter_wants(m->protocol, MILTER_HELO))
         return 0;
-    add_macros(ms, m, MILTER_HELO);
+    milter_add_macros(ms, m, MILTER_HELO);
     milter_put_helo(&m->out, sv_c(ms->helo));
-    return ask(ms, m, MILTER_HELO, ret, ei);
+    return milter_ask(ms, m, MILTER_HELO, ret, ei);
 }
 
 enum milter_verdict milters_helo(struct milters *ms, struct sv name, bool *ret_connect,
@@ -279,7 +279,7 @@ enum milter_verdict milters_helo(struct milters *ms, struct sv name, bool *ret_c
             link_close(ms, m, false);
             continue;
         }
-        enum milter_verdict v = judge(ms, m, s, &a, ret);
+        enum milter_verdict v = milter_judge(ms, m, s, &a, ret);
         m->passed = false;
         *ret_connect = s == MILTER_CONNECT;
         if (v != MILTERS_PASS) {
@@ -290,8 +290,8 @@ enum milter_verdict milters_helo(struct milters *ms, struct sv name, bool *ret_c
     return MILTERS_PASS;
 }
 
-bool takes_part(struct milters *ms, struct milter *m, enum milter_verdict *ret,
-                struct milter_result *res)
+bool milter_takes_part(struct milters *ms, struct milter *m, enum milter_verdict *ret,
+                       struct milter_result *res)
 {
     *ret = MILTERS_PASS;
     if (m->done || m->passed || ms->discard)
@@ -314,14 +314,14 @@ static enum milter_verdict mail_to(struct milters *ms, struct milter *m, struct 
         s = MILTER_MAIL;
         m->in_message = true;
         if (milter_wants(m->protocol, s)) {
-            add_macros(ms, m, s);
+            milter_add_macros(ms, m, s);
             milter_put_envelope(&m->out, s, sender, args);
-            r = ask(ms, m, s, &a, &ei);
+            r = milter_ask(ms, m, s, &a, &ei);
         }
     }
     if (r < 0)
-        return failed(ms, m, s, &ei, ret);
-    enum milter_verdict v = judge(ms, m, s, &a, ret);
+        return milter_fail(ms, m, s, &ei, ret);
+    enum milter_verdict v = milter_judge(ms, m, s, &a, ret);
     if (v != MILTERS_PASS && s != MILTER_MAIL)
         link_close(ms, m, true); /* asked anew about the next message */
     return v;
@@ -335,7 +335,7 @@ enum milter_verdict milters_mail(struct milters *ms, struct sv sender, struct sv
         struct milter *m = &ms->m[i];
         enum milter_verdict v;
         m->passed = authenticated && m->conf.not_authenticated;
-        if (takes_part(ms, m, &v, ret))
+        if (milter_takes_part(ms, m, &v, ret))
             v = mail_to(ms, m, sender, args, ret);
         if (v != MILTERS_PASS) {
             milters_reset(ms);
@@ -351,8 +351,8 @@ static enum milter_verdict tell(struct milters *ms, struct milter *m, enum milte
 {
     struct milter_answer a;
     struct errinfo ei = { 0 };
-    int r = ask(ms, m, s, &a, &ei);
-    return r < 0 ? failed(ms, m, s, &ei, ret) : judge(ms, m, s, &a, ret);
+    int r = milter_ask(ms, m, s, &a, &ei);
+    return r < 0 ? milter_fail(ms, m, s, &ei, ret) : milter_judge(ms, m, s, &a, ret);
 }
 
 enum milter_verdict milters_rcpt(struct milters *ms, struct sv rcpt, struct sv args,
@@ -361,9 +361,9 @@ enum milter_verdict milters_rcpt(struct milters *ms, struct sv rcpt, struct sv a
     for (size_t i = 0; i < ms->n; i++) {
         struct milter *m = &ms->m[i];
         enum milter_verdict v;
-        if (takes_part(ms, m, &v, ret) && milter_wants(m->protocol, MILTER_RCPT)) {
+        if (milter_takes_part(ms, m, &v, ret) && milter_wants(m->protocol, MILTER_RCPT)) {
             link_begin(m);
-            add_macros(ms, m, MILTER_RCPT);
+            milter_add_macros(ms, m, MILTER_RCPT);
             milter_put_envelope(&m->out, MILTER_RCPT, rcpt, args);
             v = tell(ms, m, MILTER_RCPT, ret);
         }
@@ -373,12 +373,13 @@ enum milter_verdict milters_rcpt(struct milters *ms, struct sv rcpt, struct sv a
     return MILTERS_PASS;
 }
 
-enum milter_verdict tell_data(struct milters *ms, struct milter *m, struct milter_result *ret)
+enum milter_verdict milter_tell_data(struct milters *ms, struct milter *m,
+                                     struct milter_result *ret)
 {
     if (m->told_data || !milter_wants(m->protocol, MILTER_DATA))
         return MILTERS_PASS;
     m->told_data = true;
-    add_macros(ms, m, MILTER_DATA);
+    milter_add_macros(ms, m, MILTER_DATA);
     milter_put_step(&m->out, MILTER_DATA);
     return tell(ms, m, MILTER_DATA, ret);
 }
@@ -388,9 +389,9 @@ enum milter_verdict milters_data(struct milters *ms, struct milter_result *ret)
     for (size_t i = 0; i < ms->n; i++) {
         struct milter *m = &ms->m[i];
         enum milter_verdict v;
-        if (takes_part(ms, m, &v, ret)) {
+        if (milter_takes_part(ms, m, &v, ret)) {
             link_begin(m);
-            v = tell_data(ms, m, ret);
+            v = milter_tell_data(ms, m, ret);
         }
         if (v != MILTERS_PASS)
             return v;

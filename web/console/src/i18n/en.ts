@@ -444,6 +444,8 @@ export const en = {
   "counter.smtp_rcpt_refused": "Recipients refused",
   "counter.smtp_sessions": "Sessions",
   "counter.smtp_terminations": "Left without QUIT",
+  "counter.milter_refused": "Refused by milters",
+  "counter.milter_failed": "Milters that failed",
   "counter.tls_failed": "TLS failed",
   "counter.tls_handshakes": "TLS handshakes",
   "counter.tls_resumed": "TLS resumed",

@@ -430,6 +430,8 @@ export const it: Catalogue = {
   "counter.smtp_rcpt_refused": "Destinatari rifiutati",
   "counter.smtp_sessions": "Sessioni",
   "counter.smtp_terminations": "Chiuse senza QUIT",
+  "counter.milter_refused": "Rifiuti dei milter",
+  "counter.milter_failed": "Milter guasti",
   "counter.tls_failed": "TLS fallito",
   "counter.tls_handshakes": "Handshake TLS",
   "counter.tls_resumed": "TLS ripreso",
