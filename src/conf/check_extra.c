@@ -1,6 +1,7 @@
 /* Checks that belong to single settings: addresses, networks, names, schedules. One table, name ->
  * check; a setting without a row is checked by its type alone. Pure. */
 #include "conf/conf_priv.h"
+#include "conf/milters.h"
 #include "conf/routes.h"
 
 #include <arpa/inet.h>
@@ -103,6 +104,12 @@ static bool is_secure_destination(struct sv v)
               sv_ieq(name, SV("issuer")));
     }
     return ok;
+}
+
+static bool is_milter(struct sv v)
+{
+    struct conf_milter m;
+    return conf_parse_milter(v, &m);
 }
 
 static bool is_wait(struct sv v)
@@ -221,6 +228,9 @@ static const struct {
     { "smtp.listen_submission", is_listen, false, "address:port or [IPv6]:port, separated by ;" },
     { "smtp.listen_submission_tls", is_listen, false,
       "address:port or [IPv6]:port, separated by ;" },
+    { "smtp.milters", is_milter, false,
+      "inet:port@host, inet6:port@host or unix:/path, each with |name=, |timeout=, |total=, "
+      "|failure=tempfail, accept or reject, |services=, |except= if needed; separated by ;" },
     { "system.hostname", is_host, false, "a host name such as mail.example.com" },
     { "system.log_path", is_path, false, "an absolute path" },
     { "system.mail_path", is_path, false, "an absolute path" },

@@ -5,6 +5,7 @@
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <stdio.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -77,31 +78,58 @@ static int do_connect(struct client *c, const struct sockaddr_storage *ss, sockl
     return e ? err_set_errno(ei, -e, "cannot connect to %s", c->peer) : 0;
 }
 
+static int parse_target(const struct client_opts *o, struct sockaddr_storage *ret, socklen_t *ret_n,
+                        struct errinfo *ei)
+{
+    struct sockaddr_un un = { .sun_family = AF_UNIX };
+    if (!o->unix_path)
+        return sockaddr_parse(o->ip, o->port, ret, ret_n) < 0
+                   ? err_set(ei, E_PARSE, "'%s' is not an IP address", o->ip)
+                   : 0;
+    if (!sv_copy(un.sun_path, sizeof(un.sun_path), sv_c(o->unix_path)))
+        return err_set(ei, E_RANGE, "'%s' is too long for the path of a socket", o->unix_path);
+    memcpy(ret, &un, sizeof(un));
+    *ret_n = sizeof(un);
+    return 0;
+}
+
+static void name_peer(struct client *c, const struct client_opts *o, int family)
+{
+    if (o->unix_path)
+        (void)sv_copy(c->peer, sizeof(c->peer), sv_c(o->unix_path));
+    else
+        snprintf(c->peer, sizeof(c->peer), family == AF_INET6 ? "[%.45s]:%u" : "%.45s:%u", o->ip,
+                 o->port);
+}
+
 int client_connect(const struct client_opts *o, struct client **ret, struct errinfo *ei)
 {
     struct sockaddr_storage ss, local = { 0 };
     socklen_t n, local_n = sizeof(local);
     int on = 1;
-    if (sockaddr_parse(o->ip, o->port, &ss, &n) < 0)
-        return err_set(ei, E_PARSE, "'%s' is not an IP address", o->ip);
+    int r = parse_target(o, &ss, &n, ei);
+    if (r < 0)
+        return r;
     _cleanup_(client_closep) struct client *c = xcalloc(1, sizeof(*c));
     c->cancel = o->cancel;
     c->timeout_ms = o->connect_timeout_ms > 0 ? o->connect_timeout_ms : DEFAULT_TIMEOUT_MS;
     buf_init(&c->in, LINE_MAX_BYTES + 2 * IN_CHUNK);
     buf_init(&c->out, OUT_BUFFER);
-    snprintf(c->peer, sizeof(c->peer), ss.ss_family == AF_INET6 ? "[%.45s]:%u" : "%.45s:%u", o->ip,
-             o->port);
-    c->fd = socket(ss.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_TCP);
+    name_peer(c, o, ss.ss_family);
+    c->fd = socket(ss.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (c->fd < 0)
         return err_set_errno(ei, -errno, "cannot connect to %s", c->peer);
     start_call(c);
-    int r = o->source_ip && o->source_ip[0] ? bind_source(c, o->source_ip, ss.ss_family, ei) : 0;
+    r = o->source_ip && o->source_ip[0] && !o->unix_path
+            ? bind_source(c, o->source_ip, ss.ss_family, ei)
+            : 0;
     if (r == 0)
         r = do_connect(c, &ss, n, ei);
     if (r < 0)
         return r;
-    setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-    if (getsockname(c->fd, (struct sockaddr *)&local, &local_n) == 0)
+    if (!o->unix_path)
+        setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    if (!o->unix_path && getsockname(c->fd, (struct sockaddr *)&local, &local_n) == 0)
         sockaddr_text(&local, c->local);
     c->timeout_ms = DEFAULT_TIMEOUT_MS;
     *ret = take_ptr(c);

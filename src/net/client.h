@@ -11,7 +11,8 @@
 struct client;
 
 struct client_opts {
-    const char *ip; /* literal address to connect to */
+    const char *unix_path; /* a socket of this machine; NULL = ip and port */
+    const char *ip;        /* literal address to connect to */
     uint16_t port;
     const char *source_ip; /* NULL or "" = any */
     int64_t connect_timeout_ms;

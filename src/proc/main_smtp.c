@@ -21,6 +21,11 @@ struct smtp_module {
     struct deliver *deliver;
     struct smtp_server mx, submission;
     struct sent *sent;
+    atomic_bool stopping;
+};
+
+static const struct milter_net milter_net = {
+    client_connect, client_close, client_set_timeout, client_read, client_write, client_flush,
 };
 
 static struct ipc *hint_link; /* set once before the first delivery */
@@ -76,6 +81,8 @@ static int start(struct module_ctx *m, struct errinfo *ei)
         .accounts = m->accounts,
         .queue = s->queue,
         .store = s->store,
+        .milter_net = &milter_net,
+        .stopping = &s->stopping,
         .dns = { dns_lookup, dns_lookup_ptr, dns_answer_free },
     };
     s->submission = s->mx;
@@ -91,6 +98,7 @@ static void stop(struct module_ctx *m, int64_t deadline_ms)
 {
     struct smtp_module *s = m->own;
 
+    atomic_store(&s->stopping, true); /* nobody waits for milters any more */
     net_stop(m->net, deadline_ms / 2);
     deliver_stop(s->deliver, deadline_ms / 2);
     queue_close(s->queue);

@@ -81,6 +81,14 @@ struct rcpt *message_add_rcpt(struct message *m, struct sv address, enum rcpt_ki
     return r;
 }
 
+void message_remove_rcpts(struct message *m, size_t from, size_t to)
+{
+    for (size_t i = from; i < to; i++)
+        rcpt_done(&m->rcpts[i]);
+    memmove(m->rcpts + from, m->rcpts + to, (m->n_rcpts - to) * sizeof(m->rcpts[0]));
+    m->n_rcpts -= to - from;
+}
+
 void message_set(char **field, struct sv value)
 {
     char *old = *field;

@@ -86,7 +86,9 @@ void message_unref(struct message *m);
 DEFINE_CLEANUP(struct message, message_unref)
 struct rcpt *message_add_rcpt(struct message *m, struct sv address,
                               enum rcpt_kind kind); /* valid until the next add */
-void message_set(char **field, struct sv value);    /* replaces a heap string field */
+/* Takes the recipients from..to-1 out again; before the message is in the queue. */
+void message_remove_rcpts(struct message *m, size_t from, size_t to);
+void message_set(char **field, struct sv value); /* replaces a heap string field */
 /* Takes the buffer's memory as content. */
 void message_take_content(struct message *m, struct buf *b);
 /* Frees the content in memory; the queue's own, when it keeps the content elsewhere. */

@@ -150,6 +150,7 @@ void smtp_cmd_auth(struct smtp_session *s, struct sv args)
     struct smtp_auth *a = s->auth = xcalloc(1, sizeof(*a));
     smtp_auth_peer(s, a);
     a->login = sv_ieq(mechanism, SV("LOGIN"));
+    (void)sv_copy(s->mechanism, sizeof(s->mechanism), mechanism);
     int r = sasl_start(s->srv->accounts, &a->peer, mechanism, &a->sasl, NULL);
     if (r < 0) {
         smtp_auth_free(s);

@@ -7,6 +7,8 @@
 void smtp_cmd_data(struct smtp_session *s, struct sv args)
 {
     (void)args;
+    if (!smtp_milter_data(s))
+        return;
     if (smtp_rx_start(s, true) < 0) {
         smtp_rx_check(s);
         return;

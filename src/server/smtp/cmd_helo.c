@@ -15,6 +15,10 @@ static bool take_name(struct smtp_session *s, struct sv args, bool esmtp)
         return false;
     }
     smtp_tx_end(s, "INCOMPLETE-SESSION");
+    if (!smtp_milter_helo(s, name)) {
+        smtp_idle(s);
+        return false;
+    }
     free(s->helo);
     s->helo = sv_dup(name);
     s->esmtp = esmtp;

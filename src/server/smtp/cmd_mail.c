@@ -135,7 +135,7 @@ void smtp_cmd_mail(struct smtp_session *s, struct sv args)
         return;
     }
     if ((s->account && !refresh_account(s)) || !check_limits(s, &a) || !check_sender(s, &a.from) ||
-        !check_sent(s))
+        !check_sent(s) || !smtp_milter_mail(s, args, a.from.address))
         return;
     smtp_tx_begin(s, &a);
     smtp_set_state(s, ST_MAIL);

@@ -237,6 +237,45 @@ static bool take_rcpt(struct smtp_session *s, const struct smtp_rcpt_args *a, bo
     return ok;
 }
 
+static void remove_targets(struct smtp_tx *tx, size_t from, size_t to)
+{
+    if (tx->seen)
+        map_free(take_ptr(tx->seen), NULL); /* made again when it is needed */
+    message_remove_rcpts(tx->m, from, to);
+}
+
+/* Nobody is asked whether he may have it. */
+static void add_unasked(struct smtp_session *s, struct sv address, const struct smtp_rcpt_args *a,
+                        bool remote)
+{
+    struct resolved to;
+    if (account_resolve(s->srv->accounts, address, &to, NULL) < 0)
+        return;
+    if (s->tx->m->n_rcpts + to.n + to.n_forward < MAX_TARGETS) {
+        if (to.kind == RESOLVE_REMOTE && remote)
+            add_target(s->tx, address, RCPT_REMOTE, 0, a);
+        for (size_t i = 0; i < to.n; i++)
+            add_target(s->tx, sv_c(to.accounts[i]->address), RCPT_LOCAL, to.accounts[i]->id, a);
+        for (size_t i = 0; i < to.n_forward && remote; i++)
+            add_target(s->tx, sv_c(to.forward[i]), RCPT_REMOTE, 0, a);
+    }
+    resolved_done(&to);
+}
+
+void smtp_add_rcpt(struct smtp_session *s, struct sv address)
+{
+    add_unasked(s, address, &(struct smtp_rcpt_args){ .to.address = address }, true);
+}
+
+void smtp_delete_rcpt(struct smtp_session *s, struct sv address)
+{
+    struct message *m = s->tx->m;
+    for (size_t i = m->n_rcpts; i-- > 0;)
+        if (sv_ieq(sv_c(m->rcpts[i].original), address) ||
+            sv_ieq(sv_c(m->rcpts[i].address), address))
+            remove_targets(s->tx, i, i + 1);
+}
+
 /* Copies of what the account sends. Nobody is told what becomes of them. */
 void smtp_copy_outgoing(struct smtp_session *s)
 {
@@ -247,17 +286,7 @@ void smtp_copy_outgoing(struct smtp_session *s)
     };
     while (rest.n) {
         struct sv address = sv_split(&rest, ';');
-        struct resolved to;
-        if (account_resolve(s->srv->accounts, address, &to, NULL) < 0)
-            continue;
-        if (to.kind == RESOLVE_REMOTE && !s->account->local_only)
-            add_target(s->tx, address, RCPT_REMOTE, 0, &to_account);
-        for (size_t i = 0; i < to.n; i++)
-            add_target(s->tx, sv_c(to.accounts[i]->address), RCPT_LOCAL, to.accounts[i]->id,
-                       &to_account);
-        for (size_t i = 0; i < to.n_forward && !s->account->local_only; i++)
-            add_target(s->tx, sv_c(to.forward[i]), RCPT_REMOTE, 0, &to_account);
-        resolved_done(&to);
+        add_unasked(s, address, &to_account, !s->account->local_only);
     }
 }
 
@@ -271,8 +300,13 @@ void smtp_cmd_rcpt(struct smtp_session *s, struct sv args)
         return;
     }
     s->subject = a.to.address;
+    size_t before = s->tx->m->n_rcpts;
     if (!take_rcpt(s, &a, &remote))
         return;
+    if (!smtp_milter_rcpt(s, args, a.to.address)) {
+        remove_targets(s->tx, before, s->tx->m->n_rcpts);
+        return;
+    }
     if (s->tx->n_rcpts++ == 0)
         s->tx->first_rcpt = sv_dup(a.to.address);
     event(smtp_rcpt_accepted, &s->log, F_ADDR(rcpt, a.to.address));

@@ -49,15 +49,16 @@ static void cmd_quit(struct smtp_session *s, struct sv args)
 /* The order is that of how often they come. HELO, EHLO and BDAT judge their arguments and state
  * themselves: their replies differ, and the octets of a chunk come in any case. */
 const struct smtp_cmd smtp_cmds[] = {
-    { "MAIL", ST_IDLE, F_LOGIN | F_TX, POOL_FAST, 1, 99, smtp_cmd_mail, EVT_smtp_mail_refused, NULL,
+    { "MAIL", ST_IDLE, F_LOGIN | F_TX | F_MILTERS, POOL_FAST, 1, 99, smtp_cmd_mail,
+      EVT_smtp_mail_refused, NULL,
       "MAIL FROM:<sender> [SIZE=n] [BODY=8BITMIME] [SMTPUTF8] [RET=FULL|HDRS] [ENVID=id] "
       "[AUTH=sender] [REQUIRETLS]" },
-    { "RCPT", ST_TX, F_TX, POOL_FAST, 1, 99, smtp_cmd_rcpt, EVT_smtp_rcpt_refused, NULL,
+    { "RCPT", ST_TX, F_TX | F_MILTERS, POOL_FAST, 1, 99, smtp_cmd_rcpt, EVT_smtp_rcpt_refused, NULL,
       "RCPT TO:<recipient> [NOTIFY=NEVER|SUCCESS,FAILURE,DELAY] [ORCPT=rfc822;recipient]" },
-    { "DATA", ST_RCPT, F_TX, POOL_FAST, 0, 0, smtp_cmd_data, 0, NULL, "DATA" },
-    { "BDAT", ST_ANY, 0, POOL_FAST, 0, 99, smtp_cmd_bdat, 0, NULL, "BDAT size [LAST]" },
-    { "EHLO", ST_ANY, 0, POOL_FAST, 0, 99, smtp_cmd_ehlo, 0, NULL, "EHLO domain" },
-    { "HELO", ST_ANY, 0, POOL_FAST, 0, 99, smtp_cmd_helo, 0, NULL, "HELO domain" },
+    { "DATA", ST_RCPT, F_TX | F_MILTERS, POOL_FAST, 0, 0, smtp_cmd_data, 0, NULL, "DATA" },
+    { "BDAT", ST_ANY, F_MILTERS, POOL_FAST, 0, 99, smtp_cmd_bdat, 0, NULL, "BDAT size [LAST]" },
+    { "EHLO", ST_ANY, F_MILTERS, POOL_FAST, 0, 99, smtp_cmd_ehlo, 0, NULL, "EHLO domain" },
+    { "HELO", ST_ANY, F_MILTERS, POOL_FAST, 0, 99, smtp_cmd_helo, 0, NULL, "HELO domain" },
     { "QUIT", ST_ANY, 0, POOL_FAST, 0, 0, cmd_quit, 0, NULL, "QUIT" },
     { "RSET", ST_ANY, 0, POOL_FAST, 0, 0, cmd_rset, 0, NULL, "RSET" },
     { "STARTTLS", ST_IDLE, 0, POOL_FAST, 0, 0, smtp_cmd_starttls, 0, tls_on, "STARTTLS" },

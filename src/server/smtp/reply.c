@@ -64,6 +64,18 @@ void smtp_reply(struct smtp_session *s, struct sv text)
     smtp_replyv(s, &text, 1);
 }
 
+void smtp_reply_refusal(struct smtp_session *s, struct sv lines)
+{
+    ssize_t end = sv_find(lines, '\r');
+    if (s->refusal)
+        tell_refusal(s, sv_take(lines, end < 0 ? lines.n : (size_t)end));
+    send_reply(s, lines);
+    if (sv_starts(lines, SV("421")))
+        smtp_close(s);
+    else
+        count_error(s, lines.p[0]);
+}
+
 void smtp_reply_lines(struct smtp_session *s, struct buf *lines)
 {
     send_reply(s, buf_sv(lines));

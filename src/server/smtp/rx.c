@@ -22,7 +22,7 @@ static const char *protocol_name(const struct smtp_session *s)
     return names[s->tx->m->smtputf8][(conn_is_tls(s->c) ? 1 : 0) + (s->account ? 2 : 0)];
 }
 
-static int add_trace(struct smtp_session *s, struct buf *out)
+int smtp_rx_trace(struct smtp_session *s, struct buf *out)
 {
     char host[256];
     struct message *m = s->tx->m;
@@ -52,8 +52,8 @@ int smtp_rx_start(struct smtp_session *s, bool dots)
     smtp_body_begin(&rx->body, dots, s->cf->smtp.bare_newline == 1 /* normalize */);
     /* A piece may grow to twice its size when bare LFs are normalised. */
     buf_init(&rx->mem, rx->memory_limit + 2 * SMTP_INPUT + TRACE_MAX);
-    int r = add_trace(s, &rx->mem);
-    rx->prefix = rx->mem.n;
+    int r = smtp_rx_trace(s, &rx->mem);
+    rx->trace = rx->prefix = rx->mem.n;
     return rx->error = r < 0 ? E_TEMP : 0;
 }
 
@@ -174,21 +174,33 @@ static struct sv refusal(const struct smtp_session *s)
     return SV_NULL;
 }
 
-static void refuse(struct smtp_session *s, struct sv reply)
+void smtp_rx_refuse(struct smtp_session *s, struct sv reply)
 {
     event(smtp_message_refused, &s->log, F_ADDR(sender, s->tx->m->sender),
-          F_ADDR(rcpt, s->tx->first_rcpt), F_STR(reply, reply));
+          F_ADDR(rcpt, s->tx->first_rcpt), F_STR(reply, sv_trim(reply)));
     smtp_tx_end(s, "INCOMPLETE-SESSION");
     smtp_idle(s);
-    smtp_reply(s, reply);
+    if (sv_iends(reply, SV("\r\n")))
+        smtp_reply_refusal(s, reply);
+    else
+        smtp_reply(s, reply);
 }
 
 bool smtp_rx_check(struct smtp_session *s)
 {
     struct sv reply = refusal(s);
     if (reply.n)
-        refuse(s, reply);
+        smtp_rx_refuse(s, reply);
     return reply.n == 0;
+}
+
+/* All of it is where it belongs, with all fields that it must have. */
+static int complete(struct smtp_session *s)
+{
+    struct smtp_rx *rx = &s->tx->rx;
+    if (rx->fd < 0)
+        return complete_header(s);
+    return rx->mem.n ? spool_write(rx) : 0;
 }
 
 /* Hands the content to the message and the message to the queue. */
@@ -197,9 +209,6 @@ static int accept_message(struct smtp_session *s)
     struct smtp_rx *rx = &s->tx->rx;
     struct message *m = s->tx->m;
     if (rx->fd >= 0) {
-        int r = rx->mem.n ? spool_write(rx) : 0;
-        if (r < 0)
-            return r;
         m->size = rx->spooled;
         int fd = take_fd(&rx->fd);
         if (close(fd) < 0) {
@@ -207,9 +216,6 @@ static int accept_message(struct smtp_session *s)
             return E_TEMP;
         }
     } else {
-        int r = complete_header(s);
-        if (r < 0)
-            return r;
         message_take_content(m, &rx->mem);
     }
     int r = queue_accept(s->srv->queue, m, NULL);
@@ -223,13 +229,9 @@ static struct sv hms(int64_t seconds, char ret[16])
     return sv_n(ret, (size_t)n);
 }
 
-static void accepted(struct smtp_session *s)
+static void count_accepted(struct smtp_session *s)
 {
-    char bytes[24], took[16], id[12];
     struct smtp_tx *tx = s->tx;
-    int n = snprintf(bytes, sizeof(bytes), "%" PRIu64, tx->rx.content);
-    int64_t seconds = (clock_mono_us() - tx->rx.started_us) / 1000000;
-    memcpy(id, tx->m->id, sizeof(id));
     s->messages++;
     if (s->account &&
         (s->account->option[OPT_MAX_MESSAGES_HOUR] || s->account->option[OPT_MAX_RECIPIENTS_DAY]))
@@ -238,7 +240,17 @@ static void accepted(struct smtp_session *s)
     for (size_t i = 0; i < tx->m->n_rcpts; i++)
         if (tx->m->rcpts[i].kind == RCPT_LOCAL)
             smtp_quota_add(tx->m->rcpts[i].account_id, tx->m->size);
-    smtp_tx_end(s, "OK");
+}
+
+/* outcome: DISCARDED reads as OK to the client. */
+static void accepted(struct smtp_session *s, const char *outcome)
+{
+    char bytes[24], took[16], id[12];
+    struct smtp_tx *tx = s->tx;
+    int n = snprintf(bytes, sizeof(bytes), "%" PRIu64, tx->rx.content);
+    int64_t seconds = (clock_mono_us() - tx->rx.started_us) / 1000000;
+    memcpy(id, tx->m->id, sizeof(id));
+    smtp_tx_end(s, outcome);
     smtp_idle(s);
     smtp_reply_parts(s, SV("250 2.6.0 "), sv_n(bytes, (size_t)n), SV(" bytes received in "),
                      hms(seconds, took), SV("; Message id "), sv_c(id),
@@ -257,9 +269,18 @@ void smtp_rx_finish(struct smtp_session *s)
     s->tx->m->tls_optional = rx->header.tls_optional && !s->tx->m->requiretls;
     if (!smtp_rx_check(s))
         return;
+    rx->error = complete(s);
+    if (!smtp_rx_check(s) || !smtp_milter_message(s))
+        return;
+    if (milters_discard(s->milters) || s->tx->m->n_rcpts == 0) {
+        s->messages++;
+        accepted(s, "DISCARDED");
+        return;
+    }
     smtp_copy_outgoing(s);
     rx->error = accept_message(s);
     if (!smtp_rx_check(s))
         return;
-    accepted(s);
+    count_accepted(s);
+    accepted(s, "OK");
 }

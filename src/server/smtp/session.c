@@ -157,6 +157,8 @@ static enum pool line_pool(struct smtp_session *s, struct sv line)
     const struct smtp_cmd *cmd = smtp_cmd_find(smtp_verb(line, &args));
     if (!cmd)
         return POOL_FAST;
+    if ((cmd->flags & F_MILTERS) && smtp_may_ask_milters(s))
+        return POOL_SLOW;
     if (cmd->run == smtp_cmd_auth && smtp_auth_fast(s, args))
         return POOL_FAST;
     if (cmd->run == smtp_cmd_mail) {
@@ -172,8 +174,12 @@ static enum pool line_pool(struct smtp_session *s, struct sv line)
 static enum pool smtp_pool(void *session, const struct frame *f)
 {
     struct smtp_session *s = session;
-    if ((f->kind & 0xff) == SMTP_LINE)
+    enum smtp_piece_kind kind = (enum smtp_piece_kind)(f->kind & 0xff);
+    if (kind == SMTP_LINE)
         return line_pool(s, f->data);
+    if ((kind == SMTP_BODY_END || (kind == SMTP_CHUNK_END && s->chunk_last)) &&
+        smtp_may_ask_milters(s))
+        return POOL_SLOW;
     return s->tx && s->tx->rx.fd >= 0 ? POOL_BULK : POOL_FAST;
 }
 
@@ -330,6 +336,7 @@ static void smtp_closed(void *session, enum close_why why)
         ctr_inc(CTR_smtp_terminations);
     tell_totals(s, why);
     smtp_auth_free(s);
+    milters_free(s->milters);
     if (s->account)
         account_unref(s->account);
     free(s->helo);

@@ -14,9 +14,10 @@
 #include "server/smtp/sent.h"
 #include "server/smtp/smtp_server.h"
 
-#define SMTP_PRODUCT  "Posthorn"
-#define SMTP_MAX_SASL (12 * KiB) /* RFC 4954 4 */
-#define SMTP_INPUT    (128 * KiB)
+#define SMTP_PRODUCT      "Posthorn"
+#define SMTP_MAX_SASL     (12 * KiB) /* RFC 4954 4 */
+#define SMTP_MILTER_LATER "451 4.7.1 Service not available, try again later"
+#define SMTP_INPUT        (128 * KiB)
 
 enum smtp_state {
     ST_WAIT = 1 << 0,  /* the greeting is held back */
@@ -54,7 +55,8 @@ struct smtp_rx {
     struct smtp_body body;
     struct smtp_header_facts header;
     struct buf mem;        /* trace headers and content */
-    size_t prefix;         /* bytes of trace headers in front */
+    size_t trace;          /* bytes of trace headers in front */
+    size_t prefix;         /* the same, with what a submitted message lacked */
     uint64_t limit;        /* largest content; 0 = none */
     uint64_t memory_limit; /* beyond it: spool file */
     uint64_t content, wire;
@@ -103,7 +105,10 @@ struct smtp_session {
     char *helo;                    /* NULL before HELO */
     int64_t active_ms;             /* monotonic, of the last frame */
     const struct account *account; /* authenticated; counted */
+    char mechanism[24];            /* of its login */
     struct smtp_auth *auth;
+    bool milters_known;
+    struct milters *milters; /* NULL: none is to be asked */
     struct smtp_tx *tx;
 };
 
@@ -123,15 +128,20 @@ void smtp_replyv(struct smtp_session *s, const struct sv *parts, size_t n);
     smtp_replyv(s, (const struct sv[]){ __VA_ARGS__ },                                             \
                 sizeof((const struct sv[]){ __VA_ARGS__ }) / sizeof(struct sv))
 void smtp_reply_lines(struct smtp_session *s, struct buf *lines); /* complete, CRLF at each end */
-void smtp_reply_arg(struct smtp_session *s, enum smtp_arg r);     /* the 501 of a bad argument */
+/* A refusal that somebody else worded: complete lines, too. After 421 the session is closed. */
+void smtp_reply_refusal(struct smtp_session *s, struct sv lines);
+void smtp_reply_arg(struct smtp_session *s, enum smtp_arg r); /* the 501 of a bad argument */
 void smtp_reply_421(struct smtp_session *s, struct sv enhanced, struct sv reason); /* and closes */
 void smtp_greet(struct smtp_session *s);
 
 /* --- commands.c --- */
 enum {
     F_LOGIN = 1,
-    F_TX = 2
-}; /* F_LOGIN: on submission only after AUTH. F_TX: needs HELO first, says so */
+    F_TX = 2,
+    F_MILTERS = 4
+}; /* F_LOGIN: on submission only after AUTH. F_TX: needs HELO first, says so. F_MILTERS: may ask
+    * them
+    */
 struct smtp_cmd {
     const char *verb;
     unsigned states, flags;
@@ -163,6 +173,10 @@ void smtp_cmd_help(struct smtp_session *s, struct sv args);
 /* --- cmd_rcpt.c --- */
 void smtp_copy_outgoing(struct smtp_session *s);
 void smtp_refuse_sent(struct smtp_session *s);
+/* What a milter wants: nobody is asked whether he may, and nobody is told. */
+void smtp_add_rcpt(struct smtp_session *s, struct sv address);
+void smtp_delete_rcpt(struct smtp_session *s,
+                      struct sv address); /* as RCPT named it, or as it became */
 
 /* --- cmd_auth.c --- */
 void smtp_auth_line(struct smtp_session *s, struct sv line);
@@ -180,9 +194,23 @@ int smtp_rx_start(struct smtp_session *s, bool dots); /* ids and trace headers *
 void smtp_rx_add(struct smtp_session *s, struct sv raw, unsigned has, size_t wire);
 /* After a chunk that is not the last: false when the transaction has ended with a refusal. */
 bool smtp_rx_check(struct smtp_session *s);
+/* Ends the transaction with a refusal: one line without CRLF, or complete lines. */
+void smtp_rx_refuse(struct smtp_session *s, struct sv reply);
+int smtp_rx_trace(struct smtp_session *s, struct buf *out); /* appends the trace headers */
 /* Accepts the message (blocks for the queue) or refuses it; replies; ends the transaction. */
 void smtp_rx_finish(struct smtp_session *s);
 void smtp_rx_log_bytes(struct smtp_session *s, struct smtp_rx *rx);
+
+/* --- milter.c: true = go on; otherwise the client has its answer --- */
+bool smtp_may_ask_milters(struct smtp_session *s); /* these commands may block then */
+bool smtp_milter_helo(struct smtp_session *s, struct sv name);
+bool smtp_milter_mail(struct smtp_session *s, struct sv args, struct sv sender);
+bool smtp_milter_rcpt(struct smtp_session *s, struct sv args, struct sv rcpt);
+bool smtp_milter_data(struct smtp_session *s); /* a refusal ends the transaction */
+/* --- milter_content.c: the complete content; what milters change is changed when it returns --- */
+bool smtp_milter_message(struct smtp_session *s);
+void smtp_milter_refuse(struct smtp_session *s, enum milter_verdict v,
+                        const struct milter_result *r);
 
 /* --- tx.c --- */
 void smtp_tx_begin(struct smtp_session *s, const struct smtp_mail_args *a);

@@ -5,6 +5,7 @@
 
 #include "mail/account/account.h"
 #include "mail/mailbox/mailbox.h"
+#include "mail/milter/milter.h"
 #include "mail/queue/queue.h"
 #include "net/conn.h"
 #include "net/dns.h"
@@ -25,6 +26,8 @@ struct smtp_server {
     struct queue *queue;
     struct mailstore *store; /* quota at RCPT; NULL = quotas are left to the delivery */
     struct smtp_dns dns;
+    const struct milter_net *milter_net; /* how to reach milters; NULL = there are none */
+    const atomic_bool *stopping;         /* ends waits for milters; may be NULL */
     struct sent *sent; /* for the send limits of accounts; NULL = there are none */
     bool submission;   /* login needed; sender and headers are completed and checked */
 };

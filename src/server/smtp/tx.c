@@ -50,6 +50,7 @@ void smtp_tx_end(struct smtp_session *s, const char *outcome)
     struct smtp_tx *tx = take_ptr(s->tx);
     if (!tx)
         return;
+    milters_reset(s->milters);
     bool ok = !strcmp(outcome, "OK");
     enum event_type type = ok                            ? EVT_smtp_message_accepted
                            : !strcmp(outcome, "TIMEOUT") ? EVT_smtp_message_timeout

@@ -462,6 +462,8 @@ export const en = {
   "counter.imap_sessions": "Sessions",
   "counter.log_lines": "Lines written",
   "counter.log_lines_lost": "Lines lost",
+  "counter.milter_failed": "Milters that failed",
+  "counter.milter_refused": "Refused by milters",
   "counter.syslog_lines_lost": "Lines lost for syslog",
   "counter.mailbox_messages_added": "Messages added",
   "counter.mailbox_messages_expunged": "Messages removed",

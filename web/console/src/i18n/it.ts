@@ -448,6 +448,8 @@ export const it: Catalogue = {
   "counter.imap_sessions": "Sessioni",
   "counter.log_lines": "Righe scritte",
   "counter.log_lines_lost": "Righe perse",
+  "counter.milter_failed": "Milter guasti",
+  "counter.milter_refused": "Rifiuti dei milter",
   "counter.syslog_lines_lost": "Righe perse verso syslog",
   "counter.mailbox_messages_added": "Messaggi aggiunti",
   "counter.mailbox_messages_expunged": "Messaggi rimossi",
