@@ -247,6 +247,13 @@ static int add_positional(json_t *args, struct sv name, const char *word, struct
     return 0;
 }
 
+/* `queue list` as well as `queue`, like `service list`; not `list list`, which looks for a word. */
+static bool may_be_called_list(const struct tool_cmd *c)
+{
+    return !strchr(c->words, ' ') && strcmp(c->words, "list") != 0 &&
+           sv_iends(sv_c(c->op), SV(".list"));
+}
+
 int tool_parse(int argc, char *const *argv, const struct tool_cmd **ret_cmd, json_t **ret_request,
                struct errinfo *ei)
 {
@@ -261,6 +268,8 @@ int tool_parse(int argc, char *const *argv, const struct tool_cmd **ret_cmd, jso
                        argc ? argv[0] : "", argc > 1 ? " " : "", argc > 1 ? argv[1] : "");
     /* Scripts written for API variables: set system <variable> <value>. */
     if (!strncmp(c->op, "setting.", 8) && argc > i + 1 && !strcmp(argv[i], "system"))
+        i++;
+    if (argc > i && !strcmp(argv[i], "list") && may_be_called_list(c))
         i++;
     args = json_object();
     names = *c->positional ? sv_c(c->positional) : SV_NULL;
