@@ -390,6 +390,7 @@ static int start(struct module_ctx *m, struct errinfo *ei)
                                .shm = shm_current() };
     if (pipe2(c->wake, O_CLOEXEC) < 0)
         return err_set_errno(ei, -errno, "pipe");
+    c->sampling = sampling_start(m->boot.data); /* before anybody asks for samples */
     r = open_socket(c, ei);
     if (r == 0)
         r = web_start(m, &c->admin, &c->web, ei);
@@ -397,7 +398,6 @@ static int start(struct module_ctx *m, struct errinfo *ei)
         r = -pthread_create(&c->thread, NULL, accept_clients, c); /* they use the API */
     if (r < 0)
         return r;
-    c->sampling = sampling_start(m->boot.data);
     follow_syslog(c);
     return 0;
 }

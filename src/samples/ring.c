@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -24,6 +25,7 @@ enum {
     HEAD_BYTES = 16384,
     RECORD_HEAD = 24, /* checksum, covered_s, slot, boot */
     COLUMNS = SERIES_COUNT + CTR_COUNT,
+    TRIES = 20,
 };
 
 /* Names follow: of the series; then, in 1m, of the sums, with a = in front. */
@@ -146,17 +148,25 @@ static int64_t place_of(const struct ring *r, int64_t slot)
     return slot % r->def->slots;
 }
 
-/* 1 = b holds a whole record. It is read twice before it counts as torn: it may just be written. */
+/* 1 = b holds a whole record. It is read several times before it counts as torn: it may just be
+ * written, by somebody who has to wait for a processor in the middle of it. */
 static int read_record(struct ring *r, int64_t place, char *b)
 {
+    static const struct timespec moment = { .tv_nsec = 1000000 };
     uint32_t crc;
-    for (int i = 0; i < 2; i++) {
+    int64_t slot;
+    for (int i = 0; i < TRIES; i++) {
+        if (i > 1)
+            nanosleep(&moment, NULL);
         int e = read_all(r->fd, b, record_size(r), offset_of(r, place));
         if (e == E_CORRUPT)
             return 0; /* the file is not that long yet */
         if (e < 0)
             return e;
         memcpy(&crc, b, 4);
+        memcpy(&slot, b + 8, 8);
+        if (slot == 0)
+            return 0; /* never written */
         if (crc == crc32c(0, b + 4, record_size(r) - 4))
             return 1;
     }

@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -441,11 +442,49 @@ static void done(void)
     samples_done(&got);
 }
 
+enum { WRITES = 50000 };
+
+static void *write_often(void *arg)
+{
+    struct ring *r = arg;
+    struct sample s = { .slot = DAY / 60 };
+    for (uint64_t n = 1; n <= WRITES; n++) {
+        for (int i = 0; i < SERIES_COUNT; i++)
+            s.v[i] = n;
+        if (ring_write(r, &s) < 0)
+            return arg;
+    }
+    return NULL;
+}
+
+/* A sample that is just written is the one before or the new one, never none. */
+static void test_read_while_it_is_written(void **state)
+{
+    (void)state;
+    struct ring *w, *r;
+    struct sample s = { .slot = DAY / 60 };
+    pthread_t t;
+    void *failed;
+    assert_int_equal(ring_open(dir, RING_1M, true, &w, NULL), 0);
+    assert_int_equal(ring_write(w, &s), 0);
+    assert_int_equal(ring_open(dir, RING_1M, false, &r, NULL), 0);
+    assert_int_equal(pthread_create(&t, NULL, write_often, w), 0);
+    while (s.v[0] < WRITES) {
+        assert_int_equal(ring_read(r, DAY / 60, &s), 1);
+        assert_int_equal(s.v[0], s.v[SERIES_COUNT - 1]);
+    }
+    pthread_join(t, &failed);
+    assert_null(failed);
+    ring_close(r);
+    ring_close(w);
+}
+
 int main(void)
 {
     atexit(done);
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
+        T(test_read_while_it_is_written),
         T(a_minute_holds_its_growth),
         T(coarser_steps_add_up),
         T(the_present_minute_is_told_without_a_sample),
