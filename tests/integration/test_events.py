@@ -1,7 +1,9 @@
 """Events: nothing that was acknowledged is missing after kills; counters, events, text logs and sessions agree; timelines,
 transcripts and reasons from the command line, with and without a server; a store that is deleted or cannot be written."""
 import collections
+import contextlib
 import imaplib
+import itertools
 import re
 import shutil
 import smtplib
@@ -253,11 +255,25 @@ def test_bad_questions_name_value_and_remedy(server):
 
 # --- the store ---
 
+def take_away(folder, file=None):
+    """At once, as the server goes on writing, and makes it again; a file in its place."""
+    for n in itertools.count():
+        aside = folder.with_name(f"{folder.name}.{n}")
+        with contextlib.suppress(FileNotFoundError):
+            folder.rename(aside)
+            shutil.rmtree(aside)
+        if file is None:
+            return
+        with contextlib.suppress(FileExistsError), open(folder, "x") as f:
+            f.write(file)
+            return
+
+
 def test_a_deleted_store_is_made_again(make_server):
     s = make_server()
     send_one(s)
     wait_for("delivery", lambda: message_count(s, "bob") == 1)
-    shutil.rmtree(s.data / "status" / "events")
+    take_away(s.data / "status" / "events")
     msgid = send_one(s)
     wait_for("its event", lambda: [e for e in events(s, name="smtp.message.accepted") if e["fields"]["msgid"] == msgid])
     assert (s.data / "status" / "events" / "smtp").is_dir()
@@ -266,8 +282,7 @@ def test_a_deleted_store_is_made_again(make_server):
 def test_a_store_that_cannot_be_written_does_not_stop_mail(make_server):
     s = make_server()
     store = s.data / "status" / "events"
-    shutil.rmtree(store)
-    store.write_text("in the way")
+    take_away(store, "in the way")
     began = time.monotonic()
     n = 0
     # More than the ring of transcripts holds.
