@@ -261,7 +261,8 @@ def take_away(folder, file=None):
         aside = folder.with_name(f"{folder.name}.{n}")
         with contextlib.suppress(FileNotFoundError):
             folder.rename(aside)
-            shutil.rmtree(aside)
+            while aside.exists():
+                shutil.rmtree(aside, ignore_errors=True)
         if file is None:
             return
         with contextlib.suppress(FileExistsError), open(folder, "x") as f:
