@@ -231,6 +231,8 @@ static int add_all(struct adding *g, struct op *o, struct folder_row *f, size_t 
         r = row_save(o, f, ei);
     else if (r == 0)
         o->n_changed = 0;
+    o->used = g->used_bytes;
+    o->used_known = r >= 0 && g->quota_bytes > 0;
     return r;
 }
 
@@ -312,5 +314,39 @@ int add_adopt(struct op *o, struct folder_row *f, uint64_t key, struct errinfo *
     row.date = st.st_mtim.tv_sec;
     int r = insert_parsed(&g, o, p, &row.parsed_id, ei);
     mailbox_parsed_free(p);
+    return r < 0 ? r : msg_insert(o, f, &row, ei);
+}
+
+/* Not in trash yet, as its file was made after the user had dealt with the message. */
+static int drop_left(struct op *o, uint64_t key, struct errinfo *ei)
+{
+    o->trashed = true;
+    return db_run(o->c, ei, "INSERT OR IGNORE INTO trash(key) VALUES(?)", "i", (int64_t)key);
+}
+
+int add_left(struct op *o, struct folder_row *f, uint64_t key, uint64_t size, int64_t date_s,
+             struct errinfo *ei)
+{
+    struct adding g = { .m = o->m };
+    struct msg_data row = { .key = key, .size = size, .date = date_s };
+    struct known k;
+    uint64_t bytes = 0;
+    int r = find_key(o, f->id, key, &k, ei);
+    if (r < 0 || k.in_folder)
+        return r;
+    r = handled_has(o, f->id, key, ei);
+    if (r != 0) /* > 0: of another folder now, or expunged */
+        return r < 0 || k.in_account ? MIN(r, 0) : drop_left(o, key, ei);
+    if (blob_size(o->m, key, &bytes) < 0 || bytes != size)
+        return 0;
+    row.parsed_id = k.parsed;
+    if (!k.in_account) {
+        _cleanup_(freep) char *path = blob_path(o->m, key);
+        struct mailbox_parsed *p = parsed_from_file(path);
+        if (!p)
+            return err_set(ei, -EIO, "cannot read %.150s", path);
+        r = insert_parsed(&g, o, p, &row.parsed_id, ei);
+        mailbox_parsed_free(p);
+    }
     return r < 0 ? r : msg_insert(o, f, &row, ei);
 }
