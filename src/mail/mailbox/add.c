@@ -218,6 +218,7 @@ static int add_all(struct adding *g, struct op *o, struct folder_row *f, size_t 
                    struct errinfo *ei)
 {
     int64_t messages = 0;
+    bool again = false; /* a repair may have changed a size */
     int r = row_reserve_uids(o, f, g->n, ei);
     if (r == 0 && g->quota_bytes > 0)
         r = usage_load(o, &g->used_bytes, &messages, ei);
@@ -225,6 +226,7 @@ static int add_all(struct adding *g, struct op *o, struct folder_row *f, size_t 
     for (size_t i = 0; r == 0 && i < g->n; i++) {
         if (g->adds[i].ret_error == 0)
             r = add_one(g, o, f, i, ei);
+        again |= g->adds[i].ret_duplicate;
         *ret_added += r == 0 && g->adds[i].ret_error == 0 && !g->adds[i].ret_duplicate;
     }
     if (r == 0 && f->new_modseq > 0)
@@ -232,7 +234,7 @@ static int add_all(struct adding *g, struct op *o, struct folder_row *f, size_t 
     else if (r == 0)
         o->n_changed = 0;
     o->used = g->used_bytes;
-    o->used_known = r >= 0 && g->quota_bytes > 0;
+    o->used_known = r >= 0 && g->quota_bytes > 0 && !again;
     return r;
 }
 
