@@ -1,7 +1,8 @@
 /* Measures mail/mailbox alone: deliveries into some mailboxes by some threads, in batches, without
  * sync. mailbox_add [-m mailboxes] [-t threads] [-n messages] [-b batch] [-s bytes] [-p] [DIR] -p:
  * each message is parsed anew (else once for all, as for a message to many). Prints messages per
- * second and CPU time per message; then reads what clients read of 10,000 messages. */
+ * second and CPU time per message; then reads what clients read of 10,000 messages. -l N: instead,
+ * one message after the other to a list of N mailboxes; -o: their indexes are opened for it. */
 #include <getopt.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -15,9 +16,9 @@
 #include "os/file.h"
 
 static struct {
-    unsigned mailboxes, threads, messages, batch, bytes;
-    bool parse;
-} opt = { 16, 2, 20000, 16, 5120, false };
+    unsigned mailboxes, threads, messages, batch, bytes, list;
+    bool parse, open;
+} opt = { 16, 2, 20000, 16, 5120, 0, false, false };
 
 static struct mailstore *store;
 static atomic_uint next_batch;
@@ -200,6 +201,70 @@ static void run_opening(void)
     timed("open a mailbox that is open", t, 100000);
 }
 
+/* --- one message to many, as mail/deliver does it --- */
+
+static struct {
+    uint64_t key;
+    struct buf file; /* of the first mailbox */
+    atomic_uint next;
+} news;
+
+static void list_member(unsigned i)
+{
+    struct errinfo ei = { .text = "" };
+    struct mailbox_add a = { .key = news.key, .internal_date_s = clock_wall_s() };
+    char address[40];
+    snprintf(address, sizeof(address), "m%05u@bench.test", i);
+    if (news.file.n)
+        a.path = news.file.p;
+    else
+        a.content = sv_n(text, opt.bytes);
+    if (opt.open || mailbox_leave(store, 1 + i, sv_c(address), &a, 1, 0) == 0) {
+        struct mailbox *m = NULL;
+        if (mailbox_open(store, 1 + i, sv_c(address), &m, &ei) < 0)
+            die("open", &ei);
+        if (mailbox_add(m, mailbox_inbox_id(m), &a, 1, false, 0, &parsed, NULL, &ei) < 0)
+            die("add", &ei);
+        mailbox_unref(m);
+    }
+    if (a.ret_error < 0)
+        die("message", &ei);
+    if (!news.file.n && (mailstore_message_path(store, sv_c(address), a.key, &news.file) < 0 ||
+                         buf_terminate(&news.file) < 0))
+        die("path", &ei);
+}
+
+static void *list_members(void *arg)
+{
+    (void)arg;
+    for (unsigned i; (i = atomic_fetch_add(&news.next, 1)) < opt.list;)
+        list_member(i);
+    return NULL;
+}
+
+static void run_list(void)
+{
+    pthread_t t[64];
+    buf_init(&news.file, 4096);
+    for (unsigned round = 0; round < 4; round++) {
+        int64_t start = clock_mono_us();
+        double cpu = cpu_ms();
+        news.key = rand_u64();
+        buf_reset(&news.file);
+        list_member(0);
+        atomic_store(&news.next, 1);
+        for (unsigned i = 0; i < opt.threads; i++)
+            pthread_create(&t[i], NULL, list_members, NULL);
+        for (unsigned i = 0; i < opt.threads; i++)
+            pthread_join(t[i], NULL);
+        double s = (double)(clock_mono_us() - start) / 1e6;
+        printf("a message to %u %smailboxes, %u threads: %.0f mailboxes/s, %.0f us CPU each\n",
+               opt.list, round ? "" : "new ", opt.threads, opt.list / s,
+               (cpu_ms() - cpu) * 1e3 / opt.list);
+    }
+    buf_done(&news.file);
+}
+
 static void make_text(void)
 {
     int n;
@@ -217,15 +282,14 @@ static void make_text(void)
 
 int main(int argc, char **argv)
 {
-    unsigned *fields[128] = { ['m'] = &opt.mailboxes,
-                              ['t'] = &opt.threads,
-                              ['n'] = &opt.messages,
-                              ['b'] = &opt.batch,
-                              ['s'] = &opt.bytes };
+    unsigned *fields[128] = { ['m'] = &opt.mailboxes, ['t'] = &opt.threads, ['n'] = &opt.messages,
+                              ['b'] = &opt.batch,     ['s'] = &opt.bytes,   ['l'] = &opt.list };
     int c;
-    while ((c = getopt(argc, argv, "m:t:n:b:s:p")) != -1) {
+    while ((c = getopt(argc, argv, "m:t:n:b:s:l:po")) != -1) {
         if (c == 'p')
             opt.parse = true;
+        else if (c == 'o')
+            opt.open = true;
         else if (c == '?' || sv_to_u32(sv_c(optarg), fields[c]) < 0)
             return 2;
     }
@@ -236,9 +300,13 @@ int main(int argc, char **argv)
     opt.threads = MIN(opt.threads, 64u);
     make_text();
     open_store();
-    run_deliveries();
-    run_reading();
-    run_opening();
+    if (opt.list) {
+        run_list();
+    } else {
+        run_deliveries();
+        run_reading();
+        run_opening();
+    }
     mailstore_close(store);
     os_remove_tree(dir, NULL);
     mailbox_parsed_free(parsed);

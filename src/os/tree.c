@@ -24,21 +24,38 @@ static int make_one(const char *path, mode_t mode, struct errinfo *ei)
     return err_set_errno(ei, -e, "cannot create the directory %s", path);
 }
 
+/* Length of the parent's path; 0: none that could be made. */
+static size_t parent_end(const char *path, size_t n)
+{
+    while (n > 0 && path[n - 1] == '/')
+        n--;
+    while (n > 0 && path[n - 1] != '/')
+        n--;
+    while (n > 0 && path[n - 1] == '/')
+        n--;
+    return n;
+}
+
 int os_mkdirs(const char *path, mode_t mode, struct errinfo *ei)
 {
     if (path[0] == '\0')
         return err_set(ei, -EINVAL, "cannot create a directory without a name");
     _cleanup_(freep) char *copy = xstrdup(path);
-    for (char *p = copy + 1; *p; p++) {
-        if (*p != '/' || p[-1] == '/')
-            continue;
-        *p = '\0';
-        int r = make_one(copy, mode, ei);
-        if (r < 0)
-            return r;
-        *p = '/';
+    size_t n = strlen(copy), end = n;
+    bool made;
+    /* Up to what exists, then down: most of a path is there already. */
+    while (!(made = mkdir(copy, mode) == 0) && (errno == ENOENT || errno == ENOTDIR) &&
+           parent_end(copy, end) > 0) {
+        end = parent_end(copy, end);
+        copy[end] = '\0';
     }
-    return make_one(copy, mode, ei);
+    int r = made ? 0 : make_one(copy, mode, ei);
+    while (r == 0 && end < n) {
+        copy[end] = '/';
+        end = strlen(copy);
+        r = make_one(copy, mode, ei);
+    }
+    return r;
 }
 
 static int remove_at(int dirfd, const char *name, unsigned depth);

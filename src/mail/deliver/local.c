@@ -25,6 +25,7 @@ struct batch {
     struct buf stored[LOCAL_BATCH];             /* path of the file that a mailbox has already */
     struct put *puts;
     size_t n_puts;
+    bool many; /* mailboxes: indexes that are closed stay so */
 };
 
 static int by_account(const void *a, const void *b)
@@ -104,18 +105,23 @@ static struct mailbox_add make_add(struct batch *b, const struct put *p)
     return a;
 }
 
-/* The file that this mailbox now has serves the next ones. One without a row (the user has dealt
- * with the message already) was not looked at and may be torn. */
-static void remember_file(struct batch *b, struct mailbox *mb, const struct put *p)
+static uint64_t quota_of(const struct account *acc)
+{
+    return (uint64_t)MAX(acc->quota_bytes, 0);
+}
+
+/* The file that this mailbox now has serves the next ones. */
+static void remember_file(struct batch *b, const struct account *acc, const struct put *p)
 {
     struct buf *path = &b->stored[p->index];
-    if (path->n || !b->parsed[p->index] || !p->add->ret_uid)
+    if (path->n || !b->parsed[p->index])
         return;
-    if (mailbox_message_path(mb, p->m->key, path) < 0 || buf_terminate(path) < 0)
+    if (mailstore_message_path(b->d->store, sv_c(acc->address), p->m->key, path) < 0 ||
+        buf_terminate(path) < 0)
         buf_reset(path);
 }
 
-static void finish_put(struct batch *b, struct mailbox *mb, struct put *p)
+static void finish_put(struct batch *b, const struct account *acc, struct put *p)
 {
     int r = p->add->ret_error;
     if (r < 0) {
@@ -123,7 +129,8 @@ static void finish_put(struct batch *b, struct mailbox *mb, struct put *p)
         return;
     }
     answer(p, RCPT_DELIVERED, "250 2.1.5 Delivered to mailbox");
-    remember_file(b, mb, p);
+    if (p->add->ret_uid) /* else the user has dealt with it: its file was not looked at */
+        remember_file(b, acc, p);
 }
 
 /* Another mailbox's file served as source, and that mailbox's owner expunged the message just then:
@@ -137,37 +144,46 @@ static bool lost_source(struct batch *b, struct put *p)
     return true;
 }
 
-/* Adds the messages of puts[0..n) (one account) to the inbox. -EAGAIN: do it again. */
-static int add_once(struct batch *b, struct put *puts, size_t n, struct mailbox *mb, uint64_t quota,
-                    struct errinfo *ei)
+/* Of puts[0..n), all of one account. Two addresses of one account: once. */
+static size_t make_adds(struct batch *b, struct put *puts, size_t n, struct mailbox_add *adds,
+                        struct mailbox_parsed **parsed)
 {
-    struct mailbox_add *adds = xcalloc(n, sizeof(*adds));
-    struct mailbox_parsed **parsed = xcalloc(n, sizeof(struct mailbox_parsed *));
     size_t n_adds = 0;
     for (size_t i = 0; i < n; i++) {
-        if (i == 0 || puts[i].index != puts[i - 1].index) { /* two addresses of one account: once */
+        if (i == 0 || puts[i].index != puts[i - 1].index) {
             parsed[n_adds] = b->parsed[puts[i].index];
             adds[n_adds++] = make_add(b, &puts[i]);
         }
         puts[i].add = &adds[n_adds - 1];
     }
-    int r = mailbox_add(mb, mailbox_inbox_id(mb), adds, n_adds, false, quota, parsed, NULL, ei);
+    return n_adds;
+}
+
+/* Adds the messages of puts[0..n) (one account) to the inbox. -EAGAIN: do it again. */
+static int add_once(struct batch *b, struct put *puts, size_t n, struct mailbox *mb,
+                    const struct account *acc, struct errinfo *ei)
+{
+    struct mailbox_add *adds = xcalloc(n, sizeof(*adds));
+    struct mailbox_parsed **parsed = xcalloc(n, sizeof(struct mailbox_parsed *));
+    size_t n_adds = make_adds(b, puts, n, adds, parsed);
+    int r =
+        mailbox_add(mb, mailbox_inbox_id(mb), adds, n_adds, false, quota_of(acc), parsed, NULL, ei);
     bool again = false;
     for (size_t i = 0; i < n && r >= 0; i++)
         again |= lost_source(b, &puts[i]);
     for (size_t i = 0; i < n && r >= 0 && !again; i++)
-        finish_put(b, mb, &puts[i]);
+        finish_put(b, acc, &puts[i]);
     free(adds);
     free(parsed);
     return r >= 0 && again ? -EAGAIN : r;
 }
 
-static int add_all(struct batch *b, struct put *puts, size_t n, struct mailbox *mb, uint64_t quota,
-                   struct errinfo *ei)
+static int add_all(struct batch *b, struct put *puts, size_t n, struct mailbox *mb,
+                   const struct account *acc, struct errinfo *ei)
 {
     int r;
     do {
-        r = add_once(b, puts, n, mb, quota, ei); /* what is there already is not added twice */
+        r = add_once(b, puts, n, mb, acc, ei); /* what is there already is not added twice */
     } while (r == -EAGAIN);
     return r;
 }
@@ -177,7 +193,24 @@ static int open_and_add(struct batch *b, struct put *puts, size_t n, const struc
 {
     _cleanup_(mailbox_unrefp) struct mailbox *mb = NULL;
     int r = mailbox_open(b->d->store, acc->id, sv_c(acc->address), &mb, ei);
-    return r < 0 ? r : add_all(b, puts, n, mb, (uint64_t)MAX(acc->quota_bytes, 0), ei);
+    return r < 0 ? r : add_all(b, puts, n, mb, acc, ei);
+}
+
+/* Whether the messages could be left for the mailbox with its index closed. */
+static bool leave_all(struct batch *b, struct put *puts, size_t n, const struct account *acc)
+{
+    struct mailbox_add *adds = xcalloc(n, sizeof(*adds));
+    struct mailbox_parsed **parsed = xcalloc(n, sizeof(struct mailbox_parsed *));
+    size_t n_adds = make_adds(b, puts, n, adds, parsed);
+    bool left =
+        mailbox_leave(b->d->store, acc->id, sv_c(acc->address), adds, n_adds, quota_of(acc)) > 0;
+    for (size_t i = 0; left && i < n; i++) {
+        answer(&puts[i], RCPT_DELIVERED, "250 2.1.5 Delivered to mailbox");
+        remember_file(b, acc, &puts[i]);
+    }
+    free(adds);
+    free(parsed);
+    return left;
 }
 
 /* --- lists, accounts that forward, answer or have a Sieve script: one message at a time --- */
@@ -207,8 +240,7 @@ static int store_one(struct batch *b, const struct put *p, const struct account 
         struct mailbox_add a = make_add(b, p);
         r = mailbox_open(b->d->store, acc->id, sv_c(acc->address), &mb, ei);
         if (r >= 0)
-            r = mailbox_add(mb, mailbox_inbox_id(mb), &a, 1, false,
-                            (uint64_t)MAX(acc->quota_bytes, 0), NULL, NULL, ei);
+            r = mailbox_add(mb, mailbox_inbox_id(mb), &a, 1, false, quota_of(acc), NULL, NULL, ei);
         if (r >= 0)
             r = a.ret_error;
         if (r == -ENOENT && b->stored[p->index].n)
@@ -318,6 +350,8 @@ static void deliver_account(struct batch *b, struct put *puts, size_t n)
         deliver_singly(b, puts, n, acc, script);
         return;
     }
+    if (r >= 0 && b->many && leave_all(b, puts, n, acc))
+        return;
     if (r >= 0)
         r = open_and_add(b, puts, n, acc, &ei);
     if (r == -ESTALE) /* the index was made anew meanwhile */
@@ -436,6 +470,7 @@ static void deliver_accounts(struct batch *b)
     struct spread s = { .b = b };
     find_accounts(&s);
     size_t alone = MIN(s.n_accounts, (size_t)ALONE);
+    b->many = s.n_accounts > ALONE;
     for (size_t i = 0; i < alone; i++) /* makes the files, too */
         deliver_nth(&s, b, i);
     atomic_init(&s.next, alone);

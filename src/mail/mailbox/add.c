@@ -218,6 +218,7 @@ static int add_all(struct adding *g, struct op *o, struct folder_row *f, size_t 
                    struct errinfo *ei)
 {
     int64_t messages = 0;
+    bool again = false; /* a repair may have changed a size */
     int r = row_reserve_uids(o, f, g->n, ei);
     if (r == 0 && g->quota_bytes > 0)
         r = usage_load(o, &g->used_bytes, &messages, ei);
@@ -225,12 +226,15 @@ static int add_all(struct adding *g, struct op *o, struct folder_row *f, size_t 
     for (size_t i = 0; r == 0 && i < g->n; i++) {
         if (g->adds[i].ret_error == 0)
             r = add_one(g, o, f, i, ei);
+        again |= g->adds[i].ret_duplicate;
         *ret_added += r == 0 && g->adds[i].ret_error == 0 && !g->adds[i].ret_duplicate;
     }
     if (r == 0 && f->new_modseq > 0)
         r = row_save(o, f, ei);
     else if (r == 0)
         o->n_changed = 0;
+    o->used = g->used_bytes;
+    o->used_known = r >= 0 && g->quota_bytes > 0 && !again;
     return r;
 }
 
@@ -312,5 +316,39 @@ int add_adopt(struct op *o, struct folder_row *f, uint64_t key, struct errinfo *
     row.date = st.st_mtim.tv_sec;
     int r = insert_parsed(&g, o, p, &row.parsed_id, ei);
     mailbox_parsed_free(p);
+    return r < 0 ? r : msg_insert(o, f, &row, ei);
+}
+
+/* Not in trash yet, as its file was made after the user had dealt with the message. */
+static int drop_left(struct op *o, uint64_t key, struct errinfo *ei)
+{
+    o->trashed = true;
+    return db_run(o->c, ei, "INSERT OR IGNORE INTO trash(key) VALUES(?)", "i", (int64_t)key);
+}
+
+int add_left(struct op *o, struct folder_row *f, uint64_t key, uint64_t size, int64_t date_s,
+             struct errinfo *ei)
+{
+    struct adding g = { .m = o->m };
+    struct msg_data row = { .key = key, .size = size, .date = date_s };
+    struct known k;
+    uint64_t bytes = 0;
+    int r = find_key(o, f->id, key, &k, ei);
+    if (r < 0 || k.in_folder)
+        return r;
+    r = handled_has(o, f->id, key, ei);
+    if (r != 0) /* > 0: of another folder now, or expunged */
+        return r < 0 || k.in_account ? MIN(r, 0) : drop_left(o, key, ei);
+    if (blob_size(o->m, key, &bytes) < 0 || bytes != size)
+        return 0;
+    row.parsed_id = k.parsed;
+    if (!k.in_account) {
+        _cleanup_(freep) char *path = blob_path(o->m, key);
+        struct mailbox_parsed *p = parsed_from_file(path);
+        if (!p)
+            return err_set(ei, -EIO, "cannot read %.150s", path);
+        r = insert_parsed(&g, o, p, &row.parsed_id, ei);
+        mailbox_parsed_free(p);
+    }
     return r < 0 ? r : msg_insert(o, f, &row, ei);
 }

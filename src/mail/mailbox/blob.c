@@ -15,9 +15,7 @@
 static int make_dirs(const struct mailbox *m, uint64_t key)
 {
     _cleanup_(freep) char *dir = xasprintf("%s/msg/%02x", m->dir, blob_dir_number(key));
-    if (mkdir(dir, 0700) == 0 || errno == EEXIST)
-        return 0;
-    return errno == ENOENT ? os_mkdirs(dir, 0700, NULL) : -errno;
+    return os_mkdirs(dir, 0700, NULL);
 }
 
 static int open_new(const struct mailbox *m, uint64_t key, const char *path, int *ret)
@@ -140,6 +138,12 @@ static int make_over(struct mailbox *m, const struct mailbox_add *a, const char 
     /* rename leaves both names when they are the same file already. */
     unlink(tmp);
     return r;
+}
+
+int blob_new(struct mailbox *m, const struct mailbox_add *a)
+{
+    _cleanup_(freep) char *path = blob_path(m, a->key);
+    return make(m, a, path, false);
 }
 
 int blob_put(struct mailbox *m, const struct mailbox_add *a, bool replace, bool durable,

@@ -156,6 +156,8 @@ static int fill(struct op *o, struct errinfo *ei)
         r = err_set(ei, E_DB, "new index of %.100s: INBOX has id %" PRId64, o->m->address, inbox);
     if (r == 0)
         r = folder_defaults(o, ei);
+    if (r == 0) /* with their dates, which the files alone do not tell */
+        r = incoming_add(o, ei);
     if (r == 0)
         r = verify_adopt_files(o, ei);
     return r;
@@ -248,8 +250,10 @@ static int prepare(struct mailbox *m, struct dbc *c, struct errinfo *ei)
         return r;
     if (version == 0)
         return err_set(ei, E_CORRUPT, "the index of %.100s has no tables", m->address);
-    if (rebooted) /* what is read now has come from disk */
+    if (rebooted) { /* what is read now has come from disk */
         atomic_store(&m->page->synced_dirs, PAGE_INDEX_SYNCED);
+        atomic_store(&m->page->used_gen, 0);
+    }
     r = has_inbox(c, &filled, ei);
     if (r == 0 && !filled)
         r = settle_new(&o, ei);
@@ -257,6 +261,8 @@ static int prepare(struct mailbox *m, struct dbc *c, struct errinfo *ei)
         r = settle_after_boot(&o, ei);
     else if (r == 0 && wal_lost(m))
         r = settle_without_wal(&o, ei);
+    if (r == 0)
+        r = incoming_settle(&o);
     if (r < 0)
         return r;
     if (o.pages > 0 || rebooted) {

@@ -144,10 +144,18 @@ struct mailbox_parsed;
 int mailbox_add(struct mailbox *m, int64_t folder_id, struct mailbox_add *adds, size_t n,
                 bool durable, uint64_t quota_bytes, struct mailbox_parsed *const *parsed,
                 uint32_t *ret_uidvalidity, struct errinfo *ei);
+/* For a message to many: adds to INBOX, not durable, without flags, and without opening the index.
+ * The files are put into the account's directory and noted there; rows and uids come when the index
+ * is opened next, by whatever process, so ret_uid is 0. 1 = done; 0 = nothing was done, as it must
+ * go by mailbox_add: the index is open here, a file of the key is there already, the quota (or what
+ * is used of it) is in question, too much waits already, or an error. */
+int mailbox_leave(struct mailstore *s, int64_t account_id, struct sv address,
+                  struct mailbox_add *adds, size_t n, uint64_t quota_bytes);
 struct mailbox_parsed *mailbox_parse(struct sv content);
 void mailbox_parsed_free(struct mailbox_parsed *p);
 /* Path of a stored message, for hard links to further accounts. */
 int mailbox_message_path(struct mailbox *m, uint64_t key, struct buf *ret);
+int mailstore_message_path(struct mailstore *s, struct sv address, uint64_t key, struct buf *ret);
 int64_t mailbox_inbox_id(struct mailbox *m);
 
 /* Reads index rows of messages uid_lo..uid_hi in uid order. fields: what is needed. */

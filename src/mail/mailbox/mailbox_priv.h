@@ -26,6 +26,8 @@ struct lockpage {
     _Atomic uint64_t synced_dirs;      /* bit n: msg/<n> has a durable entry; PAGE_..._SYNCED */
     _Atomic uint64_t raises;           /* of uid_ceilings; the index has the number, too */
     _Atomic uint64_t ceiling_unsynced; /* 1 = the last one may not be durable */
+    _Atomic uint64_t incoming;         /* 1 = messages were left that the index may lack */
+    _Atomic uint64_t used, used_gen; /* bytes in all folders, as of that generation; 0 = unknown */
 };
 #define PAGE_REMOVED      UINT64_MAX
 #define PAGE_DIR_SYNCED   (UINT64_C(1) << 63) /* the account's directory has one, too */
@@ -69,6 +71,7 @@ struct mailbox {
     uint64_t incarnation;  /* of the open index */
     uint64_t born;         /* the incarnation that this mailbox is of; constant when ready */
     bool corrupt;          /* SQLite says so: the next operation rebuilds */
+    int64_t told_ms;       /* that messages wait which cannot be added; 0 = never */
     /* written under op_lock, read without it */
     atomic_bool ready;               /* was opened once: page and born are set */
     atomic_uint_least32_t wal_pages; /* estimate of what was written since the last checkpoint */
@@ -86,6 +89,8 @@ void store_wake(struct mailstore *s);
 void store_index_opened(
     struct mailbox *m); /* with m->op_lock; closes another one when there are too many */
 void store_index_closed(struct mailbox *m);
+bool store_has_open(struct mailstore *s,
+                    struct sv lower); /* the address's index, in this process */
 
 /* path.c */
 #define BLOB_DIRS 16
@@ -96,7 +101,9 @@ bool blob_name_key(const char *name, uint64_t *ret); /* the reverse; false for o
 
 /* page.c: the lock file and its page */
 int page_boot_hash(uint64_t *ret, struct errinfo *ei);
-int page_open(struct mailbox *m, struct errinfo *ei); /* with op_lock */
+int page_open(struct mailbox *m, struct errinfo *ei);        /* with op_lock */
+int page_open_locked(struct mailbox *m, struct errinfo *ei); /* of a page that is not open: leaves
+                                                                the OFD lock to the caller */
 void page_close(struct mailbox *m);
 int page_lock(struct mailbox *m,
               struct errinfo *ei); /* OFD lock; E_NOTFOUND when the account was removed */
@@ -138,6 +145,8 @@ struct op {
     bool write, locked;
     uint32_t pages; /* estimate for wal_pages */
     bool trashed;
+    bool used_known; /* used: bytes in all folders behind this change */
+    int64_t used;
     unsigned n_changed;
     int64_t changed[OP_MAX_CHANGED]; /* folders to notify */
 };
@@ -208,6 +217,7 @@ struct mailbox_parsed *parsed_from_file(const char *path);
  * content is synced. */
 int blob_put(struct mailbox *m, const struct mailbox_add *a, bool replace, bool durable,
              struct errinfo *ei);
+int blob_new(struct mailbox *m, const struct mailbox_add *a);       /* -EEXIST; not synced */
 int blob_sync(struct mailbox *m, uint64_t key, struct errinfo *ei); /* its directory entries */
 /* 1 = the stored file has exactly a's content, 0 = it has not, or is missing. */
 int blob_matches(struct mailbox *m, const struct mailbox_add *a);
@@ -226,6 +236,23 @@ struct msg_data {
 int msg_insert(struct op *o, struct folder_row *f, const struct msg_data *g, struct errinfo *ei);
 /* Adds a message whose file is in place already (verify, rebuild). */
 int add_adopt(struct op *o, struct folder_row *f, uint64_t key, struct errinfo *ei);
+/* Adds a message that was left with its file, as mailbox_add would: not twice, not when the user
+ * has dealt with it. Without its file it is none: power loss took that, and the delivery is
+ * repeated. */
+int add_left(struct op *o, struct folder_row *f, uint64_t key, uint64_t size, int64_t date_s,
+             struct errinfo *ei);
+
+/* incoming.c: all with the account's OFD lock but the first */
+#define INCOMING_MAX 256 /* messages that wait at most */
+/* mailbox_leave, whoever has the index open here. */
+int incoming_leave(struct mailstore *s, int64_t account_id, const char *lower,
+                   struct mailbox_add *adds, size_t n, uint64_t quota_bytes);
+int incoming_add(struct op *o, struct errinfo *ei); /* what waits; within a transaction */
+/* The same in a transaction of its own. What cannot be done now (a full disk) waits on, and is
+ * logged; people can read on. Returns 0 or E_CORRUPT. */
+int incoming_settle(struct op *o);
+void incoming_drop(struct mailbox *m); /* the file, when the index is durable as it is */
+void incoming_remove(const struct mailbox *m);
 
 /* expunge.c */
 /* Collects messages in uid order: those of uids (sorted; NULL = all) behind

@@ -109,6 +109,7 @@ static void checkpoint(struct mailbox *m, bool truncate)
             if (db_checkpoint(c, true, NULL) == 0) {
                 atomic_store(&m->page->wal_dirty, 0);
                 atomic_store(&m->wal_pages, 0);
+                incoming_drop(m);
             }
             page_unlock(m);
         }
@@ -142,6 +143,8 @@ static int unlink_files(struct mailbox *m, const uint64_t *keys, size_t n, struc
     int r = op_write(m, &o, ei);
     if (r < 0)
         return r;
+    if (atomic_load(&m->page->incoming)) /* what waits may be of such a key */
+        r = err_set(ei, E_TEMP, "new messages have to be added to the index first");
     for (size_t i = 0; r == 0 && i < n; i++) {
         int64_t used = 0;
         r = db_value(o.c, &used, ei, "SELECT EXISTS(SELECT 1 FROM msg WHERE key = ?)", "i",

@@ -36,14 +36,44 @@ static int enter(struct mailbox *m, struct op *o, struct errinfo *ei)
     return 0;
 }
 
+static void note_written(struct op *o)
+{
+    struct mailbox *m = o->m;
+    atomic_fetch_add_explicit(&m->wal_pages, o->pages + 4, memory_order_relaxed);
+    atomic_store_explicit(&m->last_write_ms, clock_mono_ms(), memory_order_relaxed);
+    if (o->trashed)
+        atomic_store(&m->trash, true);
+    o->pages = 0;
+    store_wake(m->store);
+}
+
+/* Also a reader adds what was left for the mailbox. */
+static int add_incoming(struct op *o)
+{
+    struct mailbox *m = o->m;
+    struct op w = { .m = m, .c = o->c, .write = true };
+    int r = 0;
+    if (!atomic_load(&m->page->incoming) || page_lock(m, NULL) < 0)
+        return 0;
+    if (atomic_load(&m->page->incoming) && m->incarnation == atomic_load(&m->page->incarnation))
+        r = incoming_settle(&w);
+    if (w.pages > 0)
+        note_written(&w);
+    page_unlock(m);
+    return r;
+}
+
 int op_read(struct mailbox *m, struct op *o, struct errinfo *ei)
 {
-    return enter(m, o, ei);
+    int r = enter(m, o, ei);
+    if (r == 0 && (r = add_incoming(o)) < 0)
+        return op_finish(o, err_set(ei, r, "the index of %.100s is damaged", m->address), NULL);
+    return r;
 }
 
 int op_read_tx(struct mailbox *m, struct op *o, struct errinfo *ei)
 {
-    int r = enter(m, o, ei);
+    int r = op_read(m, o, ei);
     if (r < 0)
         return r;
     r = db_run(o->c, ei, "BEGIN", ""); /* deferred: db_begin would take SQLite's write lock */
@@ -71,7 +101,10 @@ int op_write(struct mailbox *m, struct op *o, struct errinfo *ei)
         if (i == 3)
             return r;
     }
-    int r = db_begin(o->c, ei);
+    int r = atomic_load(&m->page->incoming) ? incoming_settle(o) : 0;
+    if (o->pages > 0)
+        note_written(o);
+    r = r < 0 ? err_set(ei, r, "the index of %.100s is damaged", m->address) : db_begin(o->c, ei);
     return r < 0 ? op_finish(o, r, NULL) : 0;
 }
 
@@ -83,6 +116,11 @@ int op_commit(struct op *o, struct errinfo *ei)
     atomic_store(&p->gen, odd);
     atomic_store(&p->wal_dirty, 1);
     int r = db_commit(o->c, ei);
+    if (r == 0 && o->used_known) {
+        atomic_store(&p->used, (uint64_t)MAX(o->used, 0));
+        atomic_store(&p->used_gen, odd + 1);
+    }
+    o->used_known = false;
     atomic_store(&p->gen, odd + 1);
     return r;
 }
@@ -95,17 +133,6 @@ void op_changed(struct op *o, int64_t folder_id)
     }
     if (o->n_changed < OP_MAX_CHANGED)
         o->changed[o->n_changed++] = folder_id;
-}
-
-static void note_written(struct op *o)
-{
-    struct mailbox *m = o->m;
-    atomic_fetch_add_explicit(&m->wal_pages, o->pages + 4, memory_order_relaxed);
-    atomic_store_explicit(&m->last_write_ms, clock_mono_ms(), memory_order_relaxed);
-    if (o->trashed)
-        atomic_store(&m->trash, true);
-    o->pages = 0;
-    store_wake(m->store);
 }
 
 int op_restart(struct op *o, struct errinfo *ei)

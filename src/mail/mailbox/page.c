@@ -78,7 +78,7 @@ static int finish_removal(struct mailbox *m)
     return atomic_load(&m->page->incarnation) == PAGE_REMOVED ? remove_contents(m, NULL) : 1;
 }
 
-/* 1 = open, 0 = the file was removed while we waited, or now: again. */
+/* 1 = open and locked, 0 = the file was removed while we waited, or now: again. */
 static int try_open(struct mailbox *m, const char *path)
 {
     struct stat st;
@@ -93,17 +93,13 @@ static int try_open(struct mailbox *m, const char *path)
         if (r == 0)
             r = finish_removal(m);
     }
-    if (r > 0)
-        page_ofd_lock(m->lock_fd, F_UNLCK);
-    else
+    if (r <= 0)
         page_close(m);
     return r;
 }
 
-int page_open(struct mailbox *m, struct errinfo *ei)
+int page_open_locked(struct mailbox *m, struct errinfo *ei)
 {
-    if (m->page)
-        return 0;
     _cleanup_(freep) char *path = xasprintf("%s/lock", m->dir);
     for (int i = 0; i < 100; i++) {
         int r = try_open(m, path);
@@ -115,6 +111,16 @@ int page_open(struct mailbox *m, struct errinfo *ei)
             return 0;
     }
     return err_set(ei, E_TEMP, "mailbox of %.100s is being removed", m->address);
+}
+
+int page_open(struct mailbox *m, struct errinfo *ei)
+{
+    if (m->page)
+        return 0;
+    int r = page_open_locked(m, ei);
+    if (r == 0)
+        page_unlock(m);
+    return r;
 }
 
 int page_lock(struct mailbox *m, struct errinfo *ei)

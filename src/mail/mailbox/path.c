@@ -106,9 +106,21 @@ char *blob_path(const struct mailbox *m, uint64_t key)
     return p;
 }
 
-int mailbox_message_path(struct mailbox *m, uint64_t key, struct buf *ret)
+static int add_message_path(struct buf *ret, uint64_t key)
 {
     char name[24];
     blob_name(key, name);
-    return buf_addf(ret, "%s/msg/%02x/%s", m->dir, blob_dir_number(key), name);
+    return buf_addf(ret, "/msg/%02x/%s", blob_dir_number(key), name);
+}
+
+int mailbox_message_path(struct mailbox *m, uint64_t key, struct buf *ret)
+{
+    buf_add_str(ret, m->dir);
+    return add_message_path(ret, key);
+}
+
+int mailstore_message_path(struct mailstore *s, struct sv address, uint64_t key, struct buf *ret)
+{
+    int r = mailstore_account_dir(&s->opts, address, ret);
+    return r < 0 ? r : add_message_path(ret, key);
 }

@@ -359,6 +359,8 @@ int mailbox_snapshot(struct mailbox *m, int64_t folder_id, const struct snap *pr
         return r;
     /* Before the read begins: what is committed behind it has another generation. */
     gen = atomic_load(&m->page->gen);
+    if (atomic_load(&m->page->incoming)) /* left since, or it cannot be added now */
+        gen |= 1;
     _cleanup_(snap_unrefp) const struct snap *base = cache_get(m->snaps, folder_id, 0);
     if (!base && prev && prev->folder_id == folder_id && own(prev)->sc == m->snaps)
         base = snap_ref(prev);

@@ -280,6 +280,15 @@ void store_index_closed(struct mailbox *m)
     pthread_mutex_unlock(&s->lock);
 }
 
+bool store_has_open(struct mailstore *s, struct sv lower)
+{
+    pthread_mutex_lock(&s->lock);
+    const struct mailbox *m = map_get(s->by_address, lower);
+    bool open = m && !list_empty(&m->open_link);
+    pthread_mutex_unlock(&s->lock);
+    return open;
+}
+
 /* The longest unused open index, locked and counted; NULL when it is in use just now. */
 static struct mailbox *pick_open(struct mailstore *s, const struct mailbox * not )
 {

@@ -165,8 +165,31 @@ static void add_some(struct mailbox *m, bool durable)
     }
 }
 
+/* As a message to many comes: without a look at the index. */
+static void leave_some(struct mailbox *m)
+{
+    struct mailbox_add a[3];
+    char content[3][4096];
+    unsigned n = 1 + pw_below(3);
+    for (unsigned i = 0; i < n; i++) {
+        struct sv t = text_of(w.next_key);
+        memcpy(content[i], t.p, t.n);
+        a[i] = (struct mailbox_add){ .key = new_key(),
+                                     .content = { content[i], t.n },
+                                     .internal_date_s = clock_wall_s() };
+    }
+    int left = incoming_leave(m->store, m->account_id, m->address, a, n, 0);
+    if (left == 0)
+        ok(mailbox_add(m, INBOX_ID, a, n, false, 0, NULL, NULL, &ei));
+    for (unsigned i = 0; i < n; i++) {
+        w.fate[a[i].key] = JOURNALED;
+        w.in_journal[a[i].key] = true;
+    }
+}
+
 static void expunge_some(struct mailbox *m)
 {
+    look(m, NULL); /* what was left has no uid that anybody knows */
     int64_t folder = fx_folder(m, names[any_folder(m)]);
     _cleanup_(snap_unrefp) const struct snap *s = fx_snap(m, folder, NULL);
     for (uint32_t i = 0; i < s->n && i < 3 && !pw_is_cut(); i++) {
@@ -181,6 +204,7 @@ static void expunge_some(struct mailbox *m)
 static void move_one(struct mailbox *m)
 {
     unsigned to = any_folder(m);
+    look(m, NULL);
     _cleanup_(snap_unrefp) const struct snap *s = fx_snap(m, INBOX_ID, NULL);
     uint32_t uid, out = 0, v = 0;
     if (to == 0 || s->n == 0)
@@ -193,8 +217,9 @@ static void move_one(struct mailbox *m)
 
 static void forget_content(struct mailbox *m, unsigned name)
 {
+    look(m, NULL);
     _cleanup_(snap_unrefp) const struct snap *s = fx_snap(m, fx_folder(m, names[name]), NULL);
-    for (uint32_t i = 0; i < s->n; i++)
+    for (uint32_t i = 0; i < s->n && !pw_is_cut(); i++)
         w.fate[key_seen(s->uidvalidity, s->m[i].uid)] = EXPUNGED;
 }
 
@@ -235,7 +260,7 @@ static void work_until_cut(struct mailbox *m)
 {
     unsigned n = pw_below(2) ? 60 : 1 + pw_below(10);
     for (unsigned i = 0; i < n && !pw_is_cut(); i++) {
-        switch (pw_below(12)) {
+        switch (pw_below(14)) {
         case 0:
         case 1:
         case 2:
@@ -263,11 +288,16 @@ static void work_until_cut(struct mailbox *m)
         case 8:
             move_one(m);
             break;
+        case 9:
+        case 10:
+            leave_some(m);
+            break;
         default:
             add_some(m, false);
             break;
         }
-        look(m, NULL);
+        if (pw_below(4)) /* else what was left waits on */
+            look(m, NULL);
     }
     pw_cut_now();
 }
@@ -282,7 +312,8 @@ static void replay(struct mailbox *m)
                                  .internal_date_s = clock_wall_s() };
         if (!w.in_journal[key])
             continue;
-        ok(mailbox_add(m, INBOX_ID, &a, 1, false, 0, NULL, NULL, &ei));
+        if (pw_below(2) || incoming_leave(m->store, m->account_id, m->address, &a, 1, 0) == 0)
+            ok(mailbox_add(m, INBOX_ID, &a, 1, false, 0, NULL, NULL, &ei));
         assert_int_equal(a.ret_error, 0);
         if (w.fate[key] == EXPUNGED)
             w.fate[key] = NEVER; /* may be back: its delivery was repeated */
