@@ -14,19 +14,23 @@ struct sessions {
 static bool add_session(const struct shm_session_info *s, void *arg)
 {
     struct sessions *l = arg;
-    char id[16];
+    char id[16], doing[sizeof(s->state) + 1 + sizeof(s->about)];
+    bool of_web = s->service == SVC_CONTROL;
 
+    if (of_web && (!l->filter.n || !sv_ieq(l->filter, sv_c(service_names[SVC_CONTROL]))))
+        return true; /* consoles would be between all others; they are there by their name */
     if (l->filter.n && sv_ifind_sv(sv_c(s->peer), l->filter) < 0 &&
         sv_ifind_sv(sv_c(s->account), l->filter) < 0 &&
         sv_ifind_sv(sv_c(service_names[s->service]), l->filter) < 0)
         return true;
     snprintf(id, sizeof(id), "%08" PRIX32, s->id);
+    snprintf(doing, sizeof(doing), "%s%s%s", s->state, *s->about ? " " : "", s->about);
     if (l->total++ < MAX_ROWS)
         json_array_append_new(
             l->rows,
             json_pack("{s:s, s:s, s:s, s:s, s:o, s:o, s:b, s:I, s:I, s:I, s:I}", "id", id,
                       "service", service_names[s->service], "peer", s->peer, "local", s->local,
-                      "account", admin_text(s->account), "state", admin_text(s->state), "tls",
+                      "account", admin_text(s->account), "state", admin_text(doing), "tls",
                       (int)s->tls, "started_ms", (json_int_t)s->started_ms, "active_ms",
                       (json_int_t)s->active_ms, "bytes_in", (json_int_t)s->bytes_in, "bytes_out",
                       (json_int_t)s->bytes_out));
@@ -63,7 +67,7 @@ static bool parse_id(const char *text, json_int_t *ret)
 
 static json_t *kill_session(const struct admin_call *c)
 {
-    static const enum module with_sessions[] = { MOD_SMTP, MOD_ACCESS };
+    static const enum module with_sessions[] = { MOD_SMTP, MOD_ACCESS, MOD_CONTROL };
     const char *text = admin_arg(c, "id");
     json_int_t id;
 

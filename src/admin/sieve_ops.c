@@ -90,6 +90,15 @@ static json_t *deactivate(const struct admin_call *c)
         account_script_activate(c->a->accounts, c->who, arg_sv(c, "address"), SV(""), &ei), &ei);
 }
 
+static json_t *rename_script(const struct admin_call *c)
+{
+    struct errinfo ei = { 0 };
+
+    return admin_result(account_script_rename(c->a->accounts, c->who, arg_sv(c, "address"),
+                                              arg_sv(c, "name"), arg_sv(c, "new_name"), &ei),
+                        &ei);
+}
+
 static json_t *drop(const struct admin_call *c)
 {
     struct errinfo ei = { 0 };
@@ -107,6 +116,8 @@ const struct admin_op admin_sieve_ops[] = {
       "Stores a checked script, new or in place of the one of that name.", put },
     { "sieve.activate", "address name", "Makes a script the active one.", activate },
     { "sieve.deactivate", "address", "No script is active any more.", deactivate },
+    { "sieve.rename", "address name new_name",
+      "Gives a script another name; an active one stays active.", rename_script },
     { "sieve.delete", "address name", "Deletes a script that is not active.", drop },
     { 0 },
 };

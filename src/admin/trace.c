@@ -60,6 +60,19 @@ static void set_fate(struct making *m, const struct record *r, enum trace_fate f
     to->at_us = r->head.time_us;
 }
 
+/* Deleted as a whole: those who had not got it, nor were told, do not get it any more. */
+static void delete_rest(struct making *m, const struct record *r)
+{
+    for (size_t i = 0; i < m->t->n; i++) {
+        struct trace_rcpt *to = &m->t->rcpts[i];
+
+        if (to->fate != FATE_ACCEPTED && to->fate != FATE_WAITING)
+            continue;
+        to->fate = FATE_DELETED;
+        to->at_us = r->head.time_us;
+    }
+}
+
 /* What each event may know about the whole. */
 static void take_facts(struct making *m, const struct event_view *e)
 {
@@ -141,6 +154,7 @@ static void take(struct making *m, const struct event_view *e)
             m->last = e;
             break;
         }
+        delete_rest(m, r);
         m->gone = e;
         break;
     case EVT_message_lost:
@@ -166,11 +180,23 @@ static enum trace_status status_of_deliveries(const struct trace *t)
 
     if (trace_count(t, FATE_WAITING))
         return TRACE_WAITING;
-    if (trace_count(t, FATE_DELETED))
-        return delivered || trace_count(t, FATE_BOUNCED) ? TRACE_MIXED : TRACE_DELETED;
-    if (trace_count(t, FATE_BOUNCED))
-        return delivered ? TRACE_MIXED : TRACE_BOUNCED;
-    return delivered ? TRACE_DELIVERED : TRACE_ACCEPTED;
+    if (delivered)
+        return trace_count(t, FATE_BOUNCED) || trace_count(t, FATE_DELETED) ? TRACE_MIXED
+                                                                            : TRACE_DELIVERED;
+    if (trace_count(t, FATE_BOUNCED)) /* nobody has it, and the sender knows */
+        return TRACE_BOUNCED;
+    return trace_count(t, FATE_DELETED) ? TRACE_DELETED : TRACE_ACCEPTED;
+}
+
+/* Deleting is the last that happens to a message, not all that did. */
+static enum trace_status status_when_gone(const struct making *m)
+{
+    const struct trace *t = m->t;
+
+    if (m->gone->record.head.type == EVT_message_lost)
+        return TRACE_LOST;
+    return trace_count(t, FATE_DELIVERED) || trace_count(t, FATE_BOUNCED) ? status_of_deliveries(t)
+                                                                          : TRACE_DELETED;
 }
 
 static void decide(struct making *m)
@@ -179,7 +205,7 @@ static void decide(struct making *m)
 
     if (m->gone) {
         t->decisive = m->gone;
-        t->status = m->gone->record.head.type == EVT_message_lost ? TRACE_LOST : TRACE_DELETED;
+        t->status = status_when_gone(m);
     } else if (m->refused && t->n && trace_count(t, FATE_REFUSED) == t->n) {
         t->decisive = m->refused; /* others may have been accepted */
         t->status = TRACE_REFUSED;

@@ -90,20 +90,26 @@ static bool can_become(enum event_type t, int status)
     }
 }
 
-/* The event without which no message has this status, when it is a rare one: then the index leads
- * to them. NULL: none. */
-static const char *rare_event(int status)
+/* The events of which no message with this status is without one, when they are rare: then the
+ * index leads to them. */
+static void rare_events(int status, struct event_query *by)
 {
     switch (status - 1) {
-    case TRACE_BOUNCED:
     case TRACE_MIXED:
-        return event_defs[EVT_delivery_failed].name;
+        by->or_name = sv_c(event_defs[EVT_queue_deleted].name);
+        by->name = sv_c(event_defs[EVT_delivery_failed].name);
+        break;
+    case TRACE_BOUNCED:
+        by->name = sv_c(event_defs[EVT_delivery_failed].name);
+        break;
     case TRACE_LOST:
-        return event_defs[EVT_message_lost].name;
+        by->name = sv_c(event_defs[EVT_message_lost].name);
+        break;
     case TRACE_DELETED:
-        return event_defs[EVT_queue_deleted].name;
+        by->name = sv_c(event_defs[EVT_queue_deleted].name);
+        break;
     default:
-        return NULL;
+        break;
     }
 }
 
@@ -135,7 +141,8 @@ static bool is_candidate(const struct event_view *e, void *arg)
     if (by->ip.n)
         return stands_for_message(t) || t == EVT_delivery_transaction;
     if (by->name.n)
-        return sv_eq(by->name, sv_c(event_defs[t].name));
+        return sv_eq(by->name, sv_c(event_defs[t].name)) ||
+               sv_eq(by->or_name, sv_c(event_defs[t].name));
     if (!f->q->scope)
         return stands_for_message(t) && can_become(t, f->q->status);
     return (stands_for_message(t) || names_recipient(t)) && sees_event(f->q, &e->record);
@@ -326,8 +333,8 @@ static void choose(struct finding *f)
         f->by.address = q->address.n ? q->address : q->recipient.n ? q->recipient : q->sender;
     else if (q->ip.n)
         f->by.ip = q->ip;
-    else if (!q->scope && rare_event(q->status))
-        f->by.name = sv_c(rare_event(q->status));
+    else if (!q->scope)
+        rare_events(q->status, &f->by);
 }
 
 static bool pass(const struct event_view *e _unused_, void *arg _unused_)

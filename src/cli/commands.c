@@ -69,6 +69,8 @@ const struct tool_cmd tool_cmds[] = {
     { "sieve activate", "sieve.activate", "address name", false, PRINT_OK,
       "this script from now on, in place of another" },
     { "sieve deactivate", "sieve.deactivate", "address", false, PRINT_OK, "no script any more" },
+    { "sieve rename", "sieve.rename", "address name new_name", false, PRINT_OK,
+      "another name; an active script stays active" },
     { "sieve delete", "sieve.delete", "address name", false, PRINT_OK,
       "delete a script that is not active" },
     { "sessions kill", "session.kill", "id", false, PRINT_OK, "end a session at once" },

@@ -77,7 +77,8 @@ static int filter_init(struct filter *f, const struct event_query *q, struct err
     unsigned n = 0;
     *f = (struct filter){ .q = q, .all_types = q->name.n == 0 };
     for (unsigned t = 0; t < EVT_END && q->name.n; t++) {
-        f->types[t] = event_defs[t].name && is_name(q->name, event_defs[t].name);
+        f->types[t] = event_defs[t].name && (is_name(q->name, event_defs[t].name) ||
+                                             is_name(q->or_name, event_defs[t].name));
         n += f->types[t];
     }
     if (q->name.n && !n)

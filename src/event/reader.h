@@ -45,6 +45,7 @@ struct event_query {
     struct sv address;            /* sender, recipient, account, user name */
     struct sv ip;                 /* of the peer, or of the server that we called */
     struct sv name;               /* "smtp.rcpt.refused", or a beginning with its dot: "smtp." */
+    struct sv or_name;            /* with name: or this one */
     int service;                  /* 1 + enum service; 0 = any */
     int module;                   /* 1 + enum module; 0 = any */
     enum event_severity severity; /* at least */

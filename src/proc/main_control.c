@@ -72,10 +72,20 @@ static bool only_looks(const char *op)
     return false;
 }
 
+/* What this module does itself. NULL: is to be asked like any other. */
+static json_t *own_request(struct control *c, const char *op, json_t *args)
+{
+    if (strcmp(op, "session.kill") != 0)
+        return dns_request(op, args);
+    return web_end_session(c->web, (uint32_t)json_integer_value(json_object_get(args, "id")))
+               ? json_pack("{s:b}", "ok", 1)
+               : admin_error(E_NOTFOUND, "no such session");
+}
+
 static json_t *ask(void *arg, enum module to, const char *op, json_t *args)
 {
     struct control *c = arg;
-    json_t *own = to == MOD_CONTROL ? dns_request(op, args) : NULL;
+    json_t *own = to == MOD_CONTROL ? own_request(c, op, args) : NULL;
 
     if (own)
         return own;

@@ -3,6 +3,7 @@
 
 #include <libgen.h>
 #include <limits.h>
+#include <pthread.h>
 #include <unistd.h>
 
 #include "base/iplist.h"
@@ -12,6 +13,7 @@
 struct web {
     struct module_ctx *m;
     struct api *api;
+    pthread_mutex_t lock; /* guards http against its end */
     struct http *http;
 };
 
@@ -79,6 +81,7 @@ int web_start(struct module_ctx *m, struct admin *admin, struct web **ret, struc
     int r;
 
     w->m = m;
+    pthread_mutex_init(&w->lock, NULL);
     w->api = api_new(&(struct api_opts){ .admin = admin, .log_dir = logs, .hostname = host });
     r = http_new(&(struct http_opts){ .handler = api_web_handler(w->api),
                                       .console_path = console,
@@ -101,6 +104,16 @@ void web_reload(struct web *w)
     http_reload(w->http);
 }
 
+bool web_end_session(struct web *w, uint32_t id)
+{
+    bool ended;
+
+    pthread_mutex_lock(&w->lock);
+    ended = w->http && http_session_end(w->http, id);
+    pthread_mutex_unlock(&w->lock);
+    return ended;
+}
+
 struct api *web_api(struct web *w)
 {
     return w->api;
@@ -108,8 +121,14 @@ struct api *web_api(struct web *w)
 
 void web_stop(struct web *w)
 {
-    if (w)
-        http_stop(take_ptr(w->http));
+    struct http *h;
+
+    if (!w)
+        return;
+    pthread_mutex_lock(&w->lock);
+    h = take_ptr(w->http);
+    pthread_mutex_unlock(&w->lock);
+    http_stop(h);
 }
 
 void web_free(struct web *w)
@@ -117,5 +136,6 @@ void web_free(struct web *w)
     if (!w)
         return;
     api_free(w->api);
+    pthread_mutex_destroy(&w->lock);
     free(w);
 }

@@ -109,7 +109,6 @@ static void unclaim(struct shm_layout *l, int32_t slot)
     atomic_store_explicit(&l->slots[slot].owner, 0, memory_order_release);
 }
 
-/* The web server has no sessions here. */
 #define OF_SERVICE(svc, name)                                                                      \
     [svc] = { true, CTR_conn_##name, CTR_bytes_in_##name, CTR_bytes_out_##name }
 static const struct {
@@ -121,6 +120,7 @@ static const struct {
     OF_SERVICE(SVC_SMTP_CLIENT, smtp_client),
     OF_SERVICE(SVC_POP3, pop3),
     OF_SERVICE(SVC_IMAP, imap),
+    OF_SERVICE(SVC_CONTROL, control),
     OF_SERVICE(SVC_MANAGESIEVE, managesieve),
 };
 
@@ -172,6 +172,7 @@ int32_t shm_session_open(enum service svc, uint32_t id, const char *peer, const 
     put_text(s->local, PEER_WORDS, sv_c(local));
     put_text(s->account, ACCOUNT_WORDS, SV_NULL);
     put_text(s->state, STATE_WORDS, SV_NULL);
+    put_text(s->about, ABOUT_WORDS, SV_NULL);
     write_end(s);
     count_open(l, svc);
     return slot;
@@ -194,6 +195,18 @@ void shm_session_state(int32_t slot, struct sv state)
         return;
     write_begin(s);
     put_text(s->state, STATE_WORDS, state);
+    write_end(s);
+    atomic_store_explicit(&s->active_ms, clock_wall_ms(), memory_order_relaxed);
+}
+
+void shm_session_request(int32_t slot, struct sv state, struct sv about)
+{
+    struct shm_slot *s = slot_at(slot);
+    if (!s)
+        return;
+    write_begin(s);
+    put_text(s->state, STATE_WORDS, state);
+    put_text(s->about, ABOUT_WORDS, about);
     write_end(s);
     atomic_store_explicit(&s->active_ms, clock_wall_ms(), memory_order_relaxed);
 }
@@ -283,6 +296,7 @@ static bool read_slot(const struct shm_slot *s, struct shm_session_info *ret)
         get_text(s->local, PEER_WORDS, ret->local, sizeof(ret->local));
         get_text(s->account, ACCOUNT_WORDS, ret->account, sizeof(ret->account));
         get_text(s->state, STATE_WORDS, ret->state, sizeof(ret->state));
+        get_text(s->about, ABOUT_WORDS, ret->about, sizeof(ret->about));
         if (relaxed(&s->seq) == seq && relaxed(&s->owner) == owner)
             return true;
     }

@@ -11,7 +11,7 @@
 #include "base/clock.h"
 
 /* Changes when the meaning of a field does; CTR_COUNT covers new counters. */
-#define SHM_VERSION ((uint64_t)4 << 32 | CTR_COUNT)
+#define SHM_VERSION ((uint64_t)5 << 32 | CTR_COUNT)
 
 const char *const module_names[MOD_COUNT] = { "supervisor", "smtp", "access", "control" };
 const char *const service_names[SVC_COUNT] = { "smtp", "submission", "smtp-client", "pop3",

@@ -77,12 +77,14 @@ struct shm_session_info {
     char local[46];
     char account[96];
     char state[24]; /* current or last command, upper case, no arguments */
+    char about[96]; /* of a web session: the path, without what may be secret; else empty */
 };
 /* Returns a slot number for the other calls, or -1 when the table is full (the session works all
  * the same, unseen). */
 int32_t shm_session_open(enum service svc, uint32_t id, const char *peer, const char *local);
 void shm_session_account(int32_t slot, struct sv account);
 void shm_session_state(int32_t slot, struct sv state);
+void shm_session_request(int32_t slot, struct sv state, struct sv about); /* both */
 void shm_session_tls(int32_t slot, bool on);
 void shm_session_bytes(int32_t slot, uint64_t in, uint64_t out); /* adds */
 void shm_session_close(int32_t slot);

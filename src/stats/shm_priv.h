@@ -11,6 +11,7 @@ enum {
     PEER_WORDS = 6,     /* 46 bytes */
     ACCOUNT_WORDS = 12, /* 96 bytes */
     STATE_WORDS = 3,    /* 24 bytes */
+    ABOUT_WORDS = 12,   /* 96 bytes */
     FAILURE_SETS = 4096,
     FAILURE_WAYS = 8,
 };
@@ -36,6 +37,7 @@ struct shm_slot {
     _Atomic int64_t started_ms;
     _Atomic uint64_t peer[PEER_WORDS], local[PEER_WORDS];
     _Atomic uint64_t account[ACCOUNT_WORDS];
+    _Atomic uint64_t about[ABOUT_WORDS];
 };
 
 /* Failed logins of one name or address; failures.c. */

@@ -217,7 +217,7 @@ test("tokens: make with chosen rights, copy, withdraw, undo", async () => {
   await p.keyboard.press("u");
   await row(p, "by keys").waitFor();
   assert.equal((await mine()).status, 200);
-  const gone = p.waitForResponse((r) => r.request().method() === "DELETE");
+  const gone = p.waitForResponse(async (r) => r.url().includes("/api/v1/operations/") && (await r.json()).state === "done");
   await press(p, p.getByRole("button", { name: "Withdraw by keys" }));
   await gone;
   assert.equal((await mine()).status, 401);

@@ -69,3 +69,18 @@ test("a session leads to its account and its log lines", async () => {
   b.calm();
   await b.close();
 });
+
+test("connections of consoles are there by their name, and not between those of mail", async () => {
+  const b = await open();
+  await go(b.page, "/status/sessions");
+  await b.page.locator("tbody tr", { hasText: "IMAP" }).first().waitFor();
+  assert.equal(await b.page.locator("tbody tr", { hasText: "Control" }).count(), 0);
+  await b.page.getByLabel("Service", { exact: true }).selectOption("control");
+  const mine = b.page.locator("tbody tr", { hasText: "admin@demo.example" });
+  await mine.filter({ hasText: "GET /api/v1/events?***" }).first().waitFor();
+  await mine.first().locator(".lnk").click();
+  await b.page.getByRole("complementary").getByRole("tab", { name: "Details" }).click();
+  await b.page.getByRole("complementary").getByText(/^GET \/api\/v1\//).waitFor();
+  b.calm();
+  await b.close();
+});

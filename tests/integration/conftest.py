@@ -84,8 +84,10 @@ def pytest_configure(config):
     reports = Reports()
 
 
+@pytest.hookimpl(hookwrapper=True)
 def pytest_sessionfinish(session):
-    """Whatever came after the last test."""
+    """Whatever came after the last test. A run that is cut short (-x) stops its shared servers within this hook: only then is all written."""
+    yield
     late = reports.new()
     if late:
         print("\n" + "\n".join(late), file=sys.stderr)

@@ -207,6 +207,7 @@ EXAMPLES = {
     "revertAudit": (World.audit, None, None),
     "createToken": (None, lambda w: {"name": w.fresh(), "scopes": ["queue:read"], "expires_days": 1}, None),
     "deleteToken": (lambda w: w.made("/tokens", {"name": w.fresh()}), None, None),
+    "actOnTokens": (None, lambda w: {"action": "withdraw", "ids": [w.made("/tokens", {"name": w.fresh()})["id"]], "undo_seconds": 300}, None),
     "queryMetrics": (None, None, {"metric": "smtp_sessions"}),
     "createAnnotation": (None, lambda w: {"text": "here", "at": "2026-03-12T08:50:00Z"}, None),
     "deleteAnnotation": (lambda w: w.made("/annotations", {"text": w.fresh()}), None, None),

@@ -351,7 +351,7 @@ def state_of(w):
     return rows
 
 
-BODIES = {"actOnQueueMessages": {"action": "delete", "ids": ["ID"]}, "actOnSessions": {"action": "end", "filter": {"account": "ID"}},
+BODIES = {"actOnTokens": {"action": "withdraw", "ids": ["ID"]}, "actOnQueueMessages": {"action": "delete", "ids": ["ID"]}, "actOnSessions": {"action": "end", "filter": {"account": "ID"}},
           "createDomain": {"domain": "new.test"}, "updateDomain": {"enabled": False}, "putAlias": {"targets": [ROOT]},
           "putMembers": {"members": [ROOT]}, "patchMembers": {"add": [ROOT]},
           "updateAccount": {"name": "taken", "password": "taken-over"}, "createAppPassword": {"label": "x"}, "putSieveScript": {"text": "discard;"}, "actOnSieveScript": {"action": "activate"}, "updateSettings": {"values": {"smtp.vrfy": "yes"}},

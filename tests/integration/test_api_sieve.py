@@ -34,6 +34,16 @@ def test_life_of_a_script(host):
     made = c.call("PUT", f"{at}/main", {"text": SCRIPT})
     assert made.status == 200 and made.json()["text"] == SCRIPT and not made.json()["active"] and made.json()["bytes"] == len(SCRIPT)
     assert c.call("POST", f"{at}/main/actions", {"action": "activate"}).json()["active"]
+    renamed = c.call("POST", f"{at}/main/actions", {"action": "rename", "name": "zu Hause"})
+    assert renamed.status == 200 and renamed.json()["name"] == "zu Hause" and renamed.json()["active"] and renamed.json()["text"] == SCRIPT
+    assert c.get(f"{at}/main").status == 404
+    assert c.call("POST", f"{at}/main/actions", {"action": "rename", "name": "x"}).status == 404
+    for body in ({"action": "rename"}, {"action": "activate", "name": "x"}, {"action": "rename", "name": ""}):
+        r = c.call("POST", f"{at}/zu%20Hause/actions", body)
+        assert r.status == 422 and [f["name"] for f in r.json()["fields"]] == ["name"], r.body
+    for name, status in (("zu Hause", 409), ("a\nb", 422), ("a/b", 422)):
+        assert c.call("POST", f"{at}/zu%20Hause/actions", {"action": "rename", "name": name}).status == status
+    assert c.call("POST", f"{at}/zu%20Hause/actions", {"action": "rename", "name": "main"}).status == 200
     assert c.call("PUT", f"{at}/second%20one", {"text": ""}).status == 200
     assert not c.call("POST", f"{at}/second%20one/actions", {"action": "deactivate"}).json()["active"]
     assert [(i["name"], i["active"]) for i in c.get(at).json()["items"]] == [("main", True), ("second one", False)]
@@ -85,6 +95,10 @@ def test_whose_scripts(host):
     assert run(c, "sieve.list", address="eva@other.test").json()["rows"][0]["name"] == "main"
     assert run(c, "sieve.put", address="eva@other.test", name="two", text="keep;").status == 200
     assert run(c, "sieve.check", text="keep;").status == 200
+    assert run(c, "sieve.rename", address="eva@other.test", name="two", new_name="three").status == 200
+    assert run(c, "sieve.rename", address="eva@other.test", name="three", new_name="two").status == 200
+    assert run(c, "sieve.rename", address="bob@example.test", name="main", new_name="three").status == 404
+    assert run(reader, "sieve.rename", address="eva@other.test", name="two", new_name="three").status == 403
     assert run(c, "sieve.put", address="bob@example.test", name="two", text="keep;").status == 404
     assert run(c, "sieve.get", address="alice@example.test", name="main").status == 404
     assert run(reader, "sieve.delete", address="eva@other.test", name="two").status == 403

@@ -139,6 +139,21 @@ def test_deleted_from_the_queue(web):
     assert [r["key"] for r in messages(web, status="deleted")] == [m["key"]]
 
 
+def test_delivered_in_part_then_deleted(web):
+    """Deleting what is left does not make undone what was delivered."""
+    msgid = submit(web, "alice@example.test", ["bob@example.test", "rest@away.test"], account="alice@example.test")
+    when(web, msgid, "waiting")
+    web.tool("queue", "delete", msgid)
+    m = when(web, msgid, "mixed")
+    lanes = {r["recipient"]: r for r in m["lanes"]}
+    assert lanes["bob@example.test"]["status"] == "delivered" and lanes["rest@away.test"]["status"] == "deleted"
+    assert lanes["rest@away.test"]["ended_at"] and not lanes["rest@away.test"]["next_try_at"]
+    assert m["verdict"]["status"] == "mixed" and m["verdict"]["text"].startswith("1 of 2 recipients will not get it; deleted by an administrator")
+    assert m["key"] in [r["key"] for r in messages(web, status="mixed")] and m["key"] not in [r["key"] for r in messages(web, status="deleted")]
+    why = web.tool_json("why", msgid)["message"]
+    assert why["state"] == "mixed" and {r["address"]: r["state"] for r in why["recipients"]} == {"bob@example.test": "delivered", "rest@away.test": "deleted"}
+
+
 def test_pages_neither_repeat_nor_miss(web):
     ids = [submit(web, "pages@elsewhere.test", ["bob@example.test", "carol@example.test"]) for _ in range(7)]
     when(web, ids[-1], "delivered")

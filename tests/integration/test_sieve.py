@@ -38,6 +38,14 @@ def test_scripts_by_the_tool(make_server):
     assert "line 1" in r.stderr and "line 2" in r.stderr
     r = t("sieve", "delete", "alice@example.test", "main", check=False)
     assert r.returncode == 1 and "active" in r.stderr
+    t("sieve", "put", "alice@example.test", "other", "keep;")
+    for words, why in (((("main", "other")), "there is a script 'other' already"), (("nobody", "x"), "nobody"), (("main", ""), "name")):
+        r = t("sieve", "rename", "alice@example.test", *words, check=False)
+        assert r.returncode == 1 and why in r.stderr, (words, r.stderr)
+    t("sieve", "rename", "alice@example.test", "main", "newer")
+    assert [(x["name"], x["active"]) for x in s.tool_json("sieve", "list", "alice@example.test")["rows"]] == [("newer", "*"), ("other", "")]
+    t("sieve", "rename", "alice@example.test", "newer", "main")
+    t("sieve", "delete", "alice@example.test", "other")
     t("sieve", "deactivate", "alice@example.test")
     t("sieve", "delete", "alice@example.test", "main")
     assert "no scripts" in t("sieve", "list", "alice@example.test").stdout

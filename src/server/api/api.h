@@ -38,6 +38,7 @@ struct api_request {
     const char *user_agent;      /* NULL = none */
     const char *host;            /* that was asked, maybe with a port; NULL = not known */
     const char *peer;            /* address, or "local" */
+    uint64_t session;            /* key of the connection that it came by; 0 = none */
     bool tls, trusted;
     const struct api_caller *caller; /* NULL: nobody has signed in */
 };
@@ -61,6 +62,7 @@ struct api_response {
     int retry_after_s; /* 0 = no such header */
     enum api_effect effect;
     char secret[80];
+    char who[256];             /* SIGNED_IN: the account */
     struct api_stream *stream; /* an event stream instead of a body; the receiver frees it */
 };
 /* Any thread; may block on disk, database and modules. Never fails: errors are responses. res is

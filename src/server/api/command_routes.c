@@ -53,6 +53,7 @@ static const struct command {
     { "sieve.put", SCOPE_DIRECTORY_WRITE, OF_ACCOUNT, NULL },
     { "sieve.activate", SCOPE_DIRECTORY_WRITE, OF_ACCOUNT, NULL },
     { "sieve.deactivate", SCOPE_DIRECTORY_WRITE, OF_ACCOUNT, NULL },
+    { "sieve.rename", SCOPE_DIRECTORY_WRITE, OF_ACCOUNT, NULL },
     { "sieve.delete", SCOPE_DIRECTORY_WRITE, OF_ACCOUNT, NULL },
     { "mailbox.verify", SCOPE_DIRECTORY_WRITE, FOR_ALL, NULL },
     { "session.list", SCOPE_SESSIONS_READ, FOR_ALL, NULL },

@@ -151,6 +151,8 @@ static bool add_session(const struct shm_session_info *i, void *arg)
 {
     struct sessions *s = arg;
 
+    if (i->service == SVC_CONTROL) /* the streams themselves: each look would tell of the last */
+        return true;
     s->total++;
     if (s->n == MAX_SESSIONS)
         return true;

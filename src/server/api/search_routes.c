@@ -80,6 +80,7 @@ static bool add_session(const struct shm_session_info *i, void *arg)
 
     snprintf(log_id, sizeof(log_id), "%04X", i->id & 0xffff);
     if (!api_sees_session(s->c->caller, i) ||
+        (i->service == SVC_CONTROL && !sv_ieq(sv_c(log_id), sv_c(s->q))) ||
         (!sv_ieq(sv_c(log_id), sv_c(s->q)) && !sv_istarts(sv_c(i->account), sv_c(s->q)) &&
          !(api_sees_all(s->c->caller) && sv_istarts(sv_c(i->peer), sv_c(s->q)))))
         return true;

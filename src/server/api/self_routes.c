@@ -111,6 +111,7 @@ static void login(struct api_call *c)
         return;
     }
     c->res->effect = API_EFFECT_SIGNED_IN;
+    sv_copy(c->res->who, sizeof(c->res->who), sv_c(who->who));
     api_reply(c, 200, describe(c, who));
 }
 

@@ -14,7 +14,7 @@
 static const struct api_field list_params[] = {
     { "state", API_ENUM, 0, 0, 0, "active|history", NULL, "active without it." },
     { "service", API_ENUM, 0, 0, 0, "smtp|submission|smtp-client|pop3|imap|control|managesieve",
-      NULL, NULL },
+      NULL, "Without it: all but active ones of control, the console's and the API's." },
     { "account", API_TEXT, 0, 1, 320, NULL, NULL,
       "Part of the account; of the history the whole address." },
     { "peer", API_TEXT, 0, 1, 64, NULL, NULL,
@@ -32,7 +32,7 @@ static const struct api_field session_fields[] = {
     { "direction", API_ENUM, API_REQUIRED, 0, 0, "in|out", NULL, "Who called whom." },
     { "state", API_ENUM, API_REQUIRED, 0, 0, "active|ended", NULL, NULL },
     { "doing", API_TEXT, API_REQUIRED, 0, 0, NULL, NULL,
-      "Current or last command; empty when it has ended." },
+      "Current or last command, of a web session the request; empty when it has ended." },
     { "peer", API_TEXT, API_REQUIRED, 0, 0, NULL, NULL,
       "Address; its first half for a domain admin." },
     { "local", API_TEXT, API_REQUIRED, 0, 0, NULL, NULL, "Our address and port." },
@@ -60,6 +60,16 @@ static const struct api_field session_fields[] = {
 };
 const struct api_schema api_session_schema = { "Session", "A connection.", session_fields };
 
+/* The path of another's request may name what is not the caller's. */
+static json_t *doing_json(const struct api_caller *who, const struct shm_session_info *s)
+{
+    char text[sizeof(s->state) + 1 + sizeof(s->about)];
+    bool shown = *s->about && (api_sees_all(who) || sv_ieq(sv_c(s->account), sv_c(who->who)));
+
+    snprintf(text, sizeof(text), "%s%s%s", s->state, shown ? " " : "", shown ? s->about : "");
+    return api_text(text);
+}
+
 uint64_t api_session_key(const struct shm_session_info *s)
 {
     return shm_session_key(s->id);
@@ -82,7 +92,7 @@ json_t *api_session_json(const struct api_caller *who, const struct shm_session_
         "s:n, s:n, s:n, s:n, s:n, s:n, s:n, s:n, s:n, s:o}",
         "id", id, "log_id", log_id, "service", service_names[s->service], "direction",
         s->service == SVC_SMTP_CLIENT ? "out" : "in", "state", "active", "doing",
-        api_text(s->state), "peer", event_text_json(api_shown_peer(who, sv_c(s->peer), peer)),
+        doing_json(who, s), "peer", event_text_json(api_shown_peer(who, sv_c(s->peer), peer)),
         "local", s->local, "account", api_text(s->account), "tls", (int)s->tls, "started_at",
         api_time(s->started_ms), "active_at", api_time(s->active_ms), "bytes_in",
         (json_int_t)s->bytes_in, "bytes_out", (json_int_t)s->bytes_out, "ended_at", "outcome",
@@ -113,14 +123,22 @@ static bool is_peer(const struct want *w, struct sv shown, const struct shm_sess
            api_peer_is(w->c->caller, sv_c(s->peer), w->peer);
 }
 
+/* Those of the web server by their name only: whoever looks for mail would find consoles that look
+ * at the same list. */
+static bool is_meant(const struct want *w, const struct shm_session_info *s)
+{
+    return api_sees_session(w->c->caller, s) &&
+           (w->service ? !strcmp(w->service, service_names[s->service])
+                       : s->service != SVC_CONTROL);
+}
+
 static bool wanted(const struct want *w, const struct shm_session_info *s)
 {
     char log_id[8], room[API_PEER_MAX];
     struct sv peer = api_shown_peer(w->c->caller, sv_c(s->peer), room);
 
-    if (!api_sees_session(w->c->caller, s) ||
-        (w->service && strcmp(w->service, service_names[s->service])) ||
-        (w->account && sv_ifind_sv(sv_c(s->account), sv_c(w->account)) < 0) || !is_peer(w, peer, s))
+    if (!is_meant(w, s) || (w->account && sv_ifind_sv(sv_c(s->account), sv_c(w->account)) < 0) ||
+        !is_peer(w, peer, s))
         return false;
     if (!w->q || !*w->q)
         return true;
@@ -293,6 +311,12 @@ void api_session_end(struct api_call *c, const struct shm_session_info *s)
     char object[40];
     json_t *reply;
 
+    if (api_session_key(s) == c->req->session) {
+        api_fail(c, 409, "own_connection", NULL,
+                 "by this connection you ask; close it, or sign out with POST " API_PREFIX
+                 "/logout");
+        return;
+    }
     snprintf(object, sizeof(object), "session %016" PRIX64, api_session_key(s));
     if (!api_audit(c, object, "ended", *s->account ? s->account : s->peer))
         return;
@@ -313,7 +337,7 @@ static void end(struct api_call *c)
 
 static const struct api_field filter_fields[] = {
     { "service", API_ENUM, 0, 0, 0, "smtp|submission|smtp-client|pop3|imap|control|managesieve",
-      NULL, NULL },
+      NULL, "Without it: all but those of control." },
     { "account", API_TEXT, 0, 1, 320, NULL, NULL, "The whole address." },
     { "peer", API_TEXT, 0, 1, 64, NULL, NULL, "The whole address." },
     { 0 },
@@ -345,8 +369,7 @@ static bool collect(const struct shm_session_info *s, void *arg)
     struct ids *l = arg;
     const struct want *w = &l->want;
 
-    if (!api_sees_session(w->c->caller, s) ||
-        (w->service && strcmp(w->service, service_names[s->service])) ||
+    if (!is_meant(w, s) || api_session_key(s) == w->c->req->session ||
         (w->account && !sv_ieq(sv_c(s->account), sv_c(w->account))) ||
         (w->peer && strcmp(s->peer, w->peer)))
         return true;
@@ -413,7 +436,8 @@ const struct api_route api_session_routes[] = {
       .status = 200,
       .response = &count_schema,
       .run = act,
-      .help = "Ends all sessions of an account, an address or a service." },
+      .help = "Ends all sessions of an account, an address or a service, but for the connection by "
+              "which this is asked." },
     { .method = "GET",
       .path = "/sessions/{id}",
       .scope = SCOPE_SESSIONS_READ,

@@ -48,8 +48,9 @@ static const struct api_field check_fields[] = {
 static const struct api_schema check_schema = { "SieveCheck", "What is wrong with a script.",
                                                 check_fields };
 static const struct api_field action_fields[] = {
-    { "action", API_ENUM, API_REQUIRED, 0, 0, "activate|deactivate", NULL,
-      "activate: the one that was active is so no more." },
+    { "action", API_ENUM, API_REQUIRED, 0, 0, "activate|deactivate|rename", NULL,
+      "activate: the one that was active is so no more. rename: an active one stays active." },
+    { "name", API_TEXT, 0, 1, 512, NULL, NULL, "With action rename: the new one." },
     { 0 },
 };
 static const struct api_schema action_schema = { "SieveAction", "What to do with a script.",
@@ -187,16 +188,32 @@ static bool is_active(struct api_call *c, const struct account *acc, const char 
     return active;
 }
 
+static json_t *rename_script(struct api_call *c, const struct account *acc, const char *name,
+                             const char *new_name)
+{
+    return api_admin(
+        c, "sieve.rename",
+        json_pack("{s:s, s:s, s:s}", "address", acc->address, "name", name, "new_name", new_name));
+}
+
 static void act(struct api_call *c)
 {
     _cleanup_(account_unrefp) const struct account *acc = api_account_of(c, true);
-    const char *name = api_param(c, "script");
-    bool on = acc && !strcmp(api_body_text(c, "action"), "activate"), known = true;
+    const char *name = api_param(c, "script"), *new_name = api_body_text(c, "name");
+    const char *action = api_body_text(c, "action");
+    bool renames = !strcmp(action, "rename"), known = true;
     json_t *reply = NULL;
 
     if (!acc)
         return;
-    if (on)
+    if (renames != (new_name != NULL)) {
+        api_fail(c, 422, "invalid_field", "name", "name: %s",
+                 renames ? "is missing; the script's new name" : "belongs to action rename only");
+        return;
+    }
+    if (renames)
+        reply = rename_script(c, acc, name, new_name);
+    else if (!strcmp(action, "activate"))
         reply = ask(c, "sieve.activate", acc, name);
     else if (is_active(c, acc, name, &known)) /* another one stays as it is */
         reply = ask(c, "sieve.deactivate", acc, NULL);
@@ -205,7 +222,7 @@ static void act(struct api_call *c)
     if (!reply)
         return;
     json_decref(reply);
-    show(c, acc, name);
+    show(c, acc, renames ? new_name : name);
 }
 
 const struct api_route api_sieve_routes[] = {
@@ -254,6 +271,7 @@ const struct api_route api_sieve_routes[] = {
       .status = 200,
       .response = &script_schema,
       .run = act,
-      .help = "Activates a script, or leaves the account without an active one." },
+      .help =
+          "Activates a script, leaves the account without an active one, or renames a script." },
     { 0 },
 };

@@ -1,6 +1,8 @@
 /* Bearer tokens. */
 #include "base/clock.h"
 #include "server/api/api_priv.h"
+#include "server/api/feed.h"
+#include "server/api/operations.h"
 #include "server/api/page.h"
 #include "server/api/tokens.h"
 
@@ -33,6 +35,18 @@ static const struct api_field shown_fields[] = {
     { 0 },
 };
 static const struct api_schema shown_schema = { "TokenShown", "A token.", shown_fields };
+
+#define IDS_MAX 100
+
+static const struct api_field action_fields[] = {
+    { "action", API_ENUM, API_REQUIRED, 0, 0, "withdraw", NULL, NULL },
+    { "ids", API_TEXTS, API_REQUIRED, 1, IDS_MAX, NULL, NULL, "These tokens." },
+    { "undo_seconds", API_INT, 0, 0, OPERATION_UNDO_MAX_S, NULL, NULL,
+      "They work until this time has passed; 0 = they end at once." },
+    { 0 },
+};
+static const struct api_schema action_schema = { "TokenAction", "What to do with which tokens.",
+                                                 action_fields };
 
 json_t *api_token_words(const char *text)
 {
@@ -160,22 +174,75 @@ static void create(struct api_call *c)
     json_decref(reply);
 }
 
-static void drop(struct api_call *c)
+/* Is it one that the caller may withdraw? */
+static bool is_there(struct api_call *c, json_t *rows, const char *id)
 {
-    json_t *reply = api_admin(c, "token.list", NULL), *row;
-    bool found = false;
+    json_t *row;
     size_t i;
 
-    if (!reply)
-        return;
-    json_array_foreach(json_object_get(reply, "rows"), i, row) found =
-        found || (mine(c, row) &&
-                  !strcmp(json_string_value(json_object_get(row, "id")), api_param(c, "id")));
-    json_decref(reply);
-    if (!found) {
-        api_fail_gone(c, "token", api_param(c, "id"));
-        return;
+    json_array_foreach(rows, i, row)
+    {
+        if (mine(c, row) && !strcmp(json_string_value(json_object_get(row, "id")), id))
+            return true;
     }
+    return false;
+}
+
+/* False: answered. */
+static bool check_ids(struct api_call *c, json_t *ids)
+{
+    json_t *reply = api_admin(c, "token.list", NULL), *id;
+    bool ok = reply != NULL;
+    size_t i;
+
+    json_array_foreach(ids, i, id)
+    {
+        if (ok && !is_there(c, json_object_get(reply, "rows"), json_string_value(id))) {
+            ok = false;
+            api_fail_gone(c, "token", json_string_value(id));
+        }
+    }
+    json_decref(reply);
+    return ok;
+}
+
+static int withdraw_one(struct api *api, const char *who, const char *action _unused_, json_t *id,
+                        struct errinfo *ei)
+{
+    json_t *request = json_pack("{s:s, s:{s:O}}", "op", "token.delete", "args", "id", id);
+    json_t *reply = admin_run(api->o.admin, who, request);
+    json_t *error = json_object_get(reply, "error");
+    int r =
+        error ? err_set(ei, E_TEMP, "%s", json_string_value(json_object_get(error, "text"))) : 0;
+
+    json_decref(request);
+    json_decref(reply);
+    feed_recheck(api->feed); /* streams that it opened end */
+    return r;
+}
+
+static void act(struct api_call *c)
+{
+    json_t *ids = json_object_get(c->body, "ids");
+
+    if (!check_ids(c, ids))
+        return;
+    operation_start(c,
+                    &(struct operation_spec){ .kind = "tokens.withdraw",
+                                              .action = "withdraw",
+                                              .undo_ms = api_body_int(c, "undo_seconds", 0) * 1000,
+                                              .items = json_incref(ids),
+                                              .run = withdraw_one });
+}
+
+static void drop(struct api_call *c)
+{
+    json_t *ids = json_pack("[s]", api_param(c, "id")), *reply;
+    bool ok = check_ids(c, ids);
+
+    json_decref(ids);
+    if (!ok)
+        return;
     reply = api_admin(c, "token.delete", json_pack("{s:s}", "id", api_param(c, "id")));
     if (reply)
         api_reply(c, 204, NULL);
@@ -202,12 +269,22 @@ const struct api_route api_token_routes[] = {
       .response = &shown_schema,
       .run = create,
       .help = "A new token of the caller's, shown this once." },
+    { .method = "POST",
+      .path = "/tokens/actions",
+      .scope = SCOPE_TOKENS_WRITE,
+      .flags = ROUTE_IDEMPOTENT,
+      .id = "actOnTokens",
+      .body = &action_schema,
+      .status = 202,
+      .response = &api_operation_schema,
+      .run = act,
+      .help = "Withdraws tokens, after a time to undo it." },
     { .method = "DELETE",
       .path = "/tokens/{id}",
       .scope = SCOPE_TOKENS_WRITE,
       .id = "deleteToken",
       .status = 204,
       .run = drop,
-      .help = "Withdraws a token." },
+      .help = "Withdraws a token at once." },
     { 0 },
 };

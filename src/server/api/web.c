@@ -196,7 +196,31 @@ static void log_request(const struct http_request *h, const struct api_response 
              SV_ARG(sv_take(h->path, 300)), res->status, ms, who ? who->who : "-", res->request_id);
 }
 
-static void answer(struct api *a, const struct http_request *h, struct http_response *out)
+/* Before the request is run: whose connection it is. The history has those that do something, from
+ * then on; before, lines and events stand alone, as what leads to a session must find it. */
+static void name_session(const struct http_request *h, const struct api_caller *who, bool write,
+                         struct logctx *here)
+{
+    http_session_account(h, sv_c(who ? who->who : ""));
+    if (who && write)
+        http_session_keep(h);
+    if (write && http_session_kept(h))
+        here->session = shm_session_key(here->id);
+}
+
+/* Who has just signed in or out. */
+static void rename_session(const struct http_request *h, const struct api_response *res)
+{
+    if (res->effect == API_EFFECT_SIGNED_IN) {
+        http_session_account(h, sv_c(res->who));
+        http_session_keep(h);
+    } else if (res->effect == API_EFFECT_SIGNED_OUT) {
+        http_session_account(h, SV(""));
+    }
+}
+
+static void answer(struct api *a, const struct http_request *h, struct http_response *out,
+                   struct logctx *here)
 {
     _cleanup_(api_caller_freep) struct api_caller *who = NULL;
     int64_t began = clock_mono_ms();
@@ -216,9 +240,11 @@ static void answer(struct api *a, const struct http_request *h, struct http_resp
         .user_agent = http_header(h, "User-Agent"),
         .host = http_header(h, "Host"),
         .peer = h->peer,
+        .session = shm_session_key(here->id),
         .tls = h->tls,
         .trusted = h->trusted,
     };
+    bool write = strcmp(req.method, "GET") != 0;
 
     if (!sv_starts(h->path, SV(API_PREFIX "/"))) {
         api_problem(&res, 404, "no_such_path", "the API is below " API_PREFIX);
@@ -226,7 +252,9 @@ static void answer(struct api *a, const struct http_request *h, struct http_resp
         api_problem(&res, 403, "csrf", "changes are taken from this server's own pages only");
     } else if (find_caller(a, h, &who, &res)) {
         req.caller = who;
+        name_session(h, who, write, here);
         api_handle(a, &req, &res);
+        rename_session(h, &res);
     }
     log_request(h, &res, who, clock_mono_ms() - began);
     hand_over(h, &res, out);
@@ -236,12 +264,14 @@ static void answer(struct api *a, const struct http_request *h, struct http_resp
 /* What happens meanwhile happens in a session of this peer, also for the logs. */
 static void run(void *arg, const struct http_request *h, struct http_response *out)
 {
-    struct logctx here = { .type = LOG_WEB, .service = 1 + SVC_CONTROL, .prefix = "" };
+    struct logctx here = {
+        .type = LOG_WEB, .id = http_session_id(h), .service = 1 + SVC_CONTROL, .prefix = ""
+    };
     const struct logctx *before;
 
     sv_copy(here.source, sizeof(here.source), sv_c(h->peer));
     before = log_thread_session(&here);
-    answer(arg, h, out);
+    answer(arg, h, out, &here);
     log_thread_session(before);
 }
 

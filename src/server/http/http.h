@@ -21,6 +21,14 @@ struct http_request {
 /* Value of a header, NULL = absent; of several the first. */
 const char *http_header(const struct http_request *r, const char *name);
 
+/* The connection is a session: its id (stats/shm.h); the account by which it is known from now on,
+ * empty = none; and that it is to be in the history from here, as somebody does something by it.
+ * Within run. */
+uint32_t http_session_id(const struct http_request *r);
+bool http_session_kept(const struct http_request *r);
+void http_session_keep(const struct http_request *r);
+void http_session_account(const struct http_request *r, struct sv account);
+
 /* A body that has no end: read until -1. wait, wake: as api_stream_read says. */
 struct http_stream {
     ssize_t (*read)(void *stream, char *ret, size_t cap, void (*wait)(void *arg));
@@ -64,6 +72,8 @@ int http_begin(struct http *h, struct errinfo *ei);
 /* Certificates and the console's files are read again. */
 void http_reload(struct http *h);
 void http_stop(struct http *h); /* ends all connections; frees */
+/* Ends the connection that is this session. False: there is none. Any thread. */
+bool http_session_end(struct http *h, uint32_t id);
 /* Calls fn with each certificate that is in use: its first name, and when it ends (UTC, seconds).
  * Any thread; fn must not block. None before the first connection and without TLS. */
 void http_certs_each(void (*fn)(const char *name, int64_t ends_s, void *arg), void *arg);

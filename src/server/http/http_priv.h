@@ -2,6 +2,7 @@
 #pragma once
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "server/http/libs_priv.h"
 #include "base/hash.h"
@@ -27,11 +28,30 @@ enum phase {
     PHASE_STREAM,
 };
 
+/* What an accepted connection is to the table of sessions and to the history. Its thread's, and
+ * the worker's while that has a request of it. */
+struct session {
+    uint32_t id;
+    int32_t slot;
+    int64_t started_ms; /* wall clock */
+    char local[46];
+    char account[256]; /* of the last request that had one */
+    uint64_t in, out;  /* bytes, as far as they are in the table */
+    uint32_t requests, refused;
+    const char *tls; /* version; NULL = none */
+    bool kept;       /* its begin is in the history */
+    bool streams;    /* the answer is one without end, */
+    bool cut;        /* or was not taken to its end */
+};
+
 /* An accepted connection. */
 struct peer {
     struct list node;
     struct http *h;
+    struct MHD_Connection *mhd;
     int fd;
+    struct session s;
+    atomic_bool killed, late; /* shut down by an administrator, or as it was over its time */
     char ip[46], ip_key[46];
     bool tls, trusted;
     enum phase phase;
@@ -116,6 +136,15 @@ bool http_body_hold(struct http_conn *c, size_t n); /* false: there is no room *
 void http_body_release(struct http_conn *c);
 void http_reap(struct http *h); /* ends those that are over their time */
 void http_peers_end(struct http *h);
+
+void http_address_text(const struct sockaddr *a, char ret[46]);
+
+/* session.c */
+void http_session_open(struct peer *p);
+void http_session_request(struct http_conn *c);
+void http_session_answered(struct peer *p, int status);
+void http_session_bytes(struct peer *p); /* tells what it has moved so far */
+void http_session_close(struct peer *p);
 
 /* request.c */
 void *http_uri_begin(void *arg, const char *uri, struct MHD_Connection *c);

@@ -8,7 +8,7 @@
 #include "server/http/http_priv.h"
 #include "stats/shm.h"
 
-static void address_text(const struct sockaddr *a, char ret[46])
+void http_address_text(const struct sockaddr *a, char ret[46])
 {
     const void *ip = a->sa_family == AF_INET6
                          ? (const void *)&((const struct sockaddr_in6 *)(const void *)a)->sin6_addr
@@ -24,7 +24,7 @@ static void address_key(const struct sockaddr *a, char ret[46])
     struct in6_addr net;
 
     if (a->sa_family != AF_INET6) {
-        address_text(a, ret);
+        http_address_text(a, ret);
         return;
     }
     net = ((const struct sockaddr_in6 *)(const void *)a)->sin6_addr;
@@ -40,7 +40,7 @@ enum MHD_Result http_accept(void *arg, const struct sockaddr *addr, socklen_t n 
     char ip[46], key[46];
     bool ok, trusted;
 
-    address_text(addr, ip);
+    http_address_text(addr, ip);
     address_key(addr, key);
     if (!h->o.allowed(ip))
         return MHD_NO;
@@ -62,12 +62,14 @@ static void begin(struct http *h, struct MHD_Connection *c, void **context)
     intptr_t n;
 
     p->h = h;
+    p->mhd = c;
     p->fd = lib_mhd.MHD_get_connection_info(c, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
     p->tls = lib_mhd.MHD_get_connection_info(c, MHD_CONNECTION_INFO_PROTOCOL) != NULL;
-    address_text(addr, p->ip);
+    http_address_text(addr, p->ip);
     address_key(addr, p->ip_key);
     p->trusted = h->o.trusted(p->ip);
     *context = p;
+    http_session_open(p);
     pthread_mutex_lock(&h->peers_lock);
     list_add_tail(&h->peers, &p->node);
     h->n_peers++;
@@ -90,6 +92,7 @@ static void end(struct http *h, struct peer *p)
     else
         map_del(h->per_ip, sv_c(p->ip_key));
     pthread_mutex_unlock(&h->peers_lock);
+    http_session_close(p);
     free(p);
 }
 
@@ -203,6 +206,7 @@ void http_reap(struct http *h)
             continue;
         shutdown(p->fd, SHUT_RDWR); /* it stays open until end() */
         p->deadline_ms = 0;
+        atomic_store(&p->late, true);
         ctr_inc(CTR_conn_closed_idle);
     }
     pthread_mutex_unlock(&h->peers_lock);

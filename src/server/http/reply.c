@@ -111,10 +111,13 @@ static void stream_wake(void *arg)
 static ssize_t stream_read(void *arg, uint64_t pos _unused_, char *ret, size_t cap)
 {
     struct open_stream *o = arg;
-    ssize_t n = o->s.read(o->s.stream, ret, cap, stream_wait);
+    struct peer *p = http_peer(o->mhd);
+    ssize_t n = atomic_load(&p->killed) ? -1 : o->s.read(o->s.stream, ret, cap, stream_wait);
 
     /* Who does not take what is there keeps a connection for nothing. */
-    http_phase(http_peer(o->mhd), n > 0 ? PHASE_WRITE : PHASE_STREAM);
+    http_phase(p, n > 0 ? PHASE_WRITE : PHASE_STREAM);
+    if (n > 0)
+        http_session_bytes(p);
     return n < 0 ? MHD_CONTENT_READER_END_OF_STREAM : n;
 }
 
@@ -134,6 +137,7 @@ static struct MHD_Response *stream_response(struct http_conn *c)
     o->mhd = c->mhd;
     c->res.stream.stream = NULL; /* the response's now */
     o->s.on_ready(o->s.stream, stream_wake, o);
+    c->peer->s.streams = true;
     http_phase(c->peer, PHASE_STREAM);
     return lib_mhd.MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, STREAM_BLOCK, stream_read, o,
                                                      stream_free);
@@ -152,6 +156,7 @@ static enum MHD_Result queue_response(struct http_conn *c, struct MHD_Response *
 {
     enum MHD_Result ok = lib_mhd.MHD_queue_response(c->mhd, (unsigned)status, r);
 
+    http_session_answered(c->peer, status);
     lib_mhd.MHD_destroy_response(r);
     return ok;
 }

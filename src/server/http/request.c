@@ -28,15 +28,19 @@ static void response_done(struct http_response *r)
 }
 
 void http_completed(void *arg _unused_, struct MHD_Connection *mhd, void **req_cls,
-                    enum MHD_RequestTerminationCode code _unused_)
+                    enum MHD_RequestTerminationCode code)
 {
     struct http_conn *c = *req_cls;
+    struct peer *p = http_peer(mhd);
 
     if (!c)
         return;
     *req_cls = NULL;
-    if (http_peer(mhd))
-        http_phase(http_peer(mhd), PHASE_HEAD);
+    if (p) {
+        p->s.cut = code != MHD_REQUEST_TERMINATED_COMPLETED_OK && !p->s.streams;
+        http_session_bytes(p);
+        http_phase(p, PHASE_HEAD);
+    }
     if (c->body.p)
         explicit_bzero(c->body.p, c->body.n); /* a password may have been in it */
     http_body_release(c);
@@ -206,6 +210,7 @@ enum MHD_Result http_access(void *arg _unused_, struct MHD_Connection *mhd,
         c->method = method;
         c->peer = http_peer(mhd);
         ctr_inc(CTR_web_requests);
+        http_session_request(c);
         http_phase(c->peer, PHASE_BODY);
         check_head(c, version, &r);
         return r;

@@ -330,6 +330,7 @@ export const en = {
   // Sessions
   "sessions.account": "Account",
   "sessions.active": "Active sessions",
+  "sessions.allmail": "All mail services",
   "sessions.count": "{n, plural, one {# session} other {# sessions}}",
   "sessions.data": "Data",
   "sessions.doing": "Doing",

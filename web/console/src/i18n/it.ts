@@ -318,6 +318,7 @@ export const it: Catalogue = {
 
   "sessions.account": "Account",
   "sessions.active": "Sessioni attive",
+  "sessions.allmail": "Tutti i servizi di posta",
   "sessions.count": "{n, plural, one {# sessione} other {# sessioni}}",
   "sessions.data": "Dati",
   "sessions.doing": "Attività",

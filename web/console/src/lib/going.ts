@@ -1,32 +1,65 @@
 // Rows that are about to go: the list is without them while they can be brought back.
 import { useCallback, useMemo, useState } from "react";
+import type { Operation } from "../api/schema";
 import { useText } from "../i18n";
+import { failed } from "../ui/States";
+import { ended, undoable } from "./operation";
 import type { Paged } from "./paged";
 import { later } from "./pending";
+import { toast } from "./toast";
 
-export function useGoing<T>(list: Paged<T>, idOf: (row: T) => string): { list: Paged<T>; go: (row: T, told: string, act: () => Promise<unknown>) => void } {
+export interface Going<T> {
+  list: Paged<T>;
+  /** `act` is done here when the time of Undo is over. */
+  go: (row: T, told: string, act: () => Promise<unknown>) => void;
+  /** `start` hands it to the server, which holds it for that time. */
+  hold: (row: T, told: string, start: () => Promise<Operation>) => void;
+}
+
+export function useGoing<T>(list: Paged<T>, idOf: (row: T) => string): Going<T> {
   const t = useText();
   const [going, setGoing] = useState<ReadonlySet<string>>(new Set());
   const { refresh } = list;
+  const mark = useCallback((id: string, on: boolean) => {
+    setGoing((old) => {
+      const next = new Set(old);
+      if (on) next.add(id);
+      else next.delete(id);
+      return next;
+    });
+  }, []);
   const go = useCallback((row: T, told: string, act: () => Promise<unknown>) => {
     const id = idOf(row);
-    const mark = (on: boolean) => {
-      setGoing((old) => {
-        const next = new Set(old);
-        if (on) next.add(id);
-        else next.delete(id);
-        return next;
-      });
-    };
-    mark(true);
+    mark(id, true);
     later(told, act, t, {
       done: () => {
         refresh();
-        mark(false);
+        mark(id, false);
       },
-      undone: () => { mark(false); },
+      undone: () => { mark(id, false); },
     });
-  }, [idOf, refresh, t]);
+  }, [idOf, mark, refresh, t]);
+  const hold = useCallback((row: T, told: string, start: () => Promise<Operation>) => {
+    const id = idOf(row);
+    mark(id, true);
+    start().then((operation) => {
+      undoable(operation, told, t, () => { mark(id, false); });
+      return ended(operation);
+    }).then(
+      (operation) => {
+        const failure = operation.failures[0];
+        if (failure) {
+          toast(failure.detail, { bad: true });
+          mark(id, false);
+        }
+        refresh();
+      },
+      (e: unknown) => {
+        failed(e, t);
+        mark(id, false);
+      },
+    );
+  }, [idOf, mark, refresh, t]);
   const items = useMemo(() => list.items?.filter((row) => !going.has(idOf(row))), [list.items, going, idOf]);
-  return { list: { ...list, items }, go };
+  return { list: { ...list, items }, go, hold };
 }

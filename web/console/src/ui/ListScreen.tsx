@@ -102,13 +102,13 @@ export function KeyHint({ keys, children }: { keys: readonly string[]; children:
 }
 
 /** A choice beside the filter line. */
-export function Choice({ label, value, options, onChange }: { label: string; value: string; options: readonly { id: string; label: string; raw?: boolean }[]; onChange: (id: string) => void }) {
+export function Choice({ label, value, options, onChange, all }: { label: string; /** What no choice means; everything without it. */ all?: string; value: string; options: readonly { id: string; label: string; raw?: boolean }[]; onChange: (id: string) => void }) {
   const t = useText();
   return (
     <label className="field">
       <span className="lb">{label}</span>
       <select value={value} onChange={(e) => { onChange(e.target.value); }} aria-label={label}>
-        <option value="">{t("all")}</option>
+        <option value="">{all ?? t("all")}</option>
         {options.map((o) => <option key={o.id} value={o.id} translate={o.raw ? "no" : undefined}>{o.label}</option>)}
       </select>
     </label>

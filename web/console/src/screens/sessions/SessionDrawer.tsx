@@ -36,15 +36,17 @@ export function SessionDrawer({ id, known, onClose, onEnd, onChanged, held = fal
   const s = r.data ?? known;
   const gone = r.error?.status === 404;
   const ended = gone || s?.state === "ended";
+  // Without its name none of the web server's is meant.
+  const web = s?.service === "control" ? { service: s.service } as const : undefined;
   // What cannot be taken back is named with its number.
   const askAll = (field: "account" | "peer", value: string) => {
-    api.get("/sessions", { query: { [field]: value, limit: 2000 } }).then(
+    api.get("/sessions", { query: { [field]: value, ...web, limit: 2000 } }).then(
       (x) => { setAll({ field, value, n: x.items.filter((y) => y[field].toLowerCase() === value.toLowerCase()).length }); },
       (e: unknown) => { failed(e, t); },
     );
   };
   const endAll = (field: "account" | "peer", value: string) => {
-    api.post("/sessions/actions", { body: { action: "end", filter: { [field]: value } } }).then(
+    api.post("/sessions/actions", { body: { action: "end", filter: { [field]: value, ...web } } }).then(
       (x) => {
         toast(t("sessions.endedall", { n: x?.count ?? 0, of: value }));
         onChanged();

@@ -1,4 +1,4 @@
-import { useCallback, useMemo } from "react";
+import { useCallback, useEffect, useMemo } from "react";
 import { api } from "../../api/client";
 import type { Session } from "../../api/schema";
 import { useMay } from "../../app/me";
@@ -21,6 +21,7 @@ import { SessionTabs } from "./SessionTabs";
 const fields: FilterFields = { service: asChoice("service", services), account: asText("account"), ip: asText("peer") };
 const names = Object.keys(fields);
 const idOf = (s: Session) => s.id;
+const every = 5000;
 
 export default function Sessions() {
   const t = useText();
@@ -35,6 +36,14 @@ export default function Sessions() {
     read: (query, signal) => api.get("/sessions", { query, signal }) as Promise<PageOf<Session>>,
     idOf,
   });
+  // Of the web server's connections the stream does not tell: it is one of them.
+  const { refresh } = list;
+  const asked = filter.params["service"] === "control" && !held;
+  useEffect(() => {
+    if (!asked) return;
+    const timer = setInterval(refresh, every);
+    return () => { clearInterval(timer); };
+  }, [asked, refresh]);
   const openRow = useCallback((s: Session) => { setOpen(s.id); }, [setOpen]);
   const columns = useMemo(() => sessionColumns(t, now, openRow), [t, now, openRow]);
 
@@ -57,7 +66,7 @@ export default function Sessions() {
       actions={<HoldButton held={held} onHold={setHeld} />}
       tabs={<SessionTabs active={filter.text ? undefined : list.total} />}
       filter={{ label: t("sessions.filter"), placeholder: t("sessions.filter.hint"), fields }}
-      controls={<Choice label={t("sessions.service")} value={String(filter.params["service"] ?? "")} options={serviceOptions(t)} onChange={(s) => { setText(withField(text, "service", s, names)); }} />}
+      controls={<Choice label={t("sessions.service")} all={t("sessions.allmail")} value={String(filter.params["service"] ?? "")} options={serviceOptions(t)} onChange={(s) => { setText(withField(text, "service", s, names)); }} />}
       list={list}
       counted
       columns={columns}

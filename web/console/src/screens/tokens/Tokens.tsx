@@ -75,10 +75,10 @@ export default function Tokens() {
     idOf,
   });
   const { refresh } = list;
-  const { list: left, go } = useGoing(list, idOf);
+  const { list: left, hold } = useGoing(list, idOf);
   const withdraw = useCallback((x: Token) => {
-    go(x, t("token.withdrawn", { name: x.name, s: undoSeconds }), () => api.delete("/tokens/{id}", { path: { id: x.id } }));
-  }, [t, go]);
+    hold(x, t("token.withdrawn", { name: x.name, s: undoSeconds }), () => api.post("/tokens/actions", { body: { action: "withdraw", ids: [x.id], undo_seconds: undoSeconds } }));
+  }, [t, hold]);
   const columns = useMemo(() => tokenColumns(t, now, mayDirectory, mayWrite ? withdraw : undefined), [t, now, mayDirectory, mayWrite, withdraw]);
   const start = () => { setDialog("new"); };
   return (
