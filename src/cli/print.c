@@ -327,6 +327,16 @@ static const struct column destination_cols[] = {
     { "answer", "LAST ANSWER", COL_TEXT },
     { 0 },
 };
+static const struct column post_cols[] = {
+    { "id", "ID", COL_TEXT },
+    { "received_ms", "AGE", COL_AGE_MS },
+    { "size", "SIZE", COL_BYTES },
+    { "sender", "FROM", COL_TEXT },
+    { "recipient", "LIST", COL_TEXT },
+    { "next_try_ms", "RETURNED AT", COL_TIME_MS },
+    { 0 },
+};
+
 static const struct column queue_cols[] = {
     { "id", "ID", COL_TEXT },
     { "item", "ITEM", COL_TEXT },
@@ -486,6 +496,9 @@ void tool_print(const struct tool_cmd *cmd, json_t *reply)
         break;
     case PRINT_QUEUE:
         table(rows, queue_cols, "the queue is empty");
+        break;
+    case PRINT_POSTS:
+        table(rows, post_cols, "no post waits for a moderator");
         break;
     case PRINT_STEERED:
         print_steered(reply);

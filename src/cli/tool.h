@@ -26,6 +26,7 @@ enum tool_print {
     PRINT_ACCOUNT,
     PRINT_SESSIONS,
     PRINT_QUEUE,
+    PRINT_POSTS,
     PRINT_MESSAGE,
     PRINT_STATS,
     PRINT_AUDIT,

@@ -87,6 +87,9 @@ static inline struct sv key_id(const int64_t *id)
 }
 /* The installation's secret; made at first use. E_TEMP, E_DB. */
 int accounts_secret(struct accounts *a, uint8_t ret[32], struct errinfo *ei);
+/* A key made of it, so that nothing that is seen of one purpose says anything about others. */
+int accounts_key(struct accounts *a, const char *purpose, uint8_t ret[32], struct errinfo *ei);
+void accounts_hmac(const uint8_t key[32], struct sv text, uint8_t ret[32]);
 
 /* load.c: from the database through the caches. 0 and a counted object, E_NOTFOUND, or E_TEMP for
  * any trouble of the database. A view holds at most one connection, taken when first needed. */

@@ -56,6 +56,8 @@ struct script_outcome {
     char text[600]; /* the answer */
     bool stored;    /* in a folder of the mailbox */
 };
+/* Not stored. */
+void outcome_set(struct script_outcome *ret, enum rcpt_state state, const char *text);
 /* Runs the script and carries out what it says, and the account's forwarding (NULL: none). First
  * what the mailbox recognises when it is repeated, then what leaves. -ESTALE: open the mailbox
  * again and repeat. Other errors, E_QUOTA too: nothing has left. */

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "mail/account/members.h"
+#include "mail/deliver/moderate.h"
 #include "mail/deliver/send.h"
 #include "proto/mime.h"
 
@@ -198,18 +199,14 @@ static void tell_sent(const struct expansion *x)
 
 /* --- */
 
-static void decide(struct script_outcome *ret, enum rcpt_state state, const char *text)
-{
-    *ret = (struct script_outcome){ .state = state };
-    sv_copy(ret->text, sizeof(ret->text), sv_c(text));
-}
-
 /* 1: refused, *ret says how. */
 static int refuse(struct expansion *x, struct script_outcome *ret, struct errinfo *ei)
 {
     _cleanup_(conf_unrefp) const struct conf *cf = conf_pin();
     char text[600];
-    int r = account_may_post(x->d->accounts, x->acc, sv_c(x->m->sender), sv_c(x->m->auth_user), ei);
+    int r = 1; /* a post that waited for its moderators was allowed */
+    if (x->m->moderation == MODERATION_NONE)
+        r = account_may_post(x->d->accounts, x->acc, sv_c(x->m->sender), sv_c(x->m->auth_user), ei);
     if (r < 0)
         return r;
     if (send_came_back(x->content.bytes, x->acc->address))
@@ -220,7 +217,7 @@ static int refuse(struct expansion *x, struct script_outcome *ret, struct errinf
         snprintf(text, sizeof(text), "550 5.7.2 You may not post to %s", x->acc->address);
     else
         return 0;
-    decide(ret, RCPT_FAILED, text);
+    outcome_set(ret, RCPT_FAILED, text);
     return 1;
 }
 
@@ -247,10 +244,12 @@ int list_deliver(struct deliver *d, struct message *m, struct rcpt *r, const str
     int e = content_view_open(m, &x.content, ei);
     if (e >= 0)
         e = refuse(&x, ret, ei);
+    if (e == 0)
+        e = moderate(d, m, r, acc, x.content.bytes, ret, ei);
     if (e == 0 && !queue_has_child(d->queue, m, x.to->key))
         e = expand(&x, ei);
     if (e == 0)
-        decide(ret, RCPT_DELIVERED, "250 2.1.5 Sent to the members");
+        outcome_set(ret, RCPT_DELIVERED, "250 2.1.5 Sent to the members");
     content_view_close(&x.content);
     map_free(x.seen, NULL);
     message_unref(x.to);

@@ -279,7 +279,7 @@ static void deliver_singly(struct batch *b, const struct put *puts, size_t n,
             auto_reply(b->d, puts[i].m, puts[i].r, acc);
         if (r < 0)
             answer_error(&puts[i], r, *ei.text ? ei.text : err_name(r));
-        else if (out.stored || out.state != RCPT_DELIVERED)
+        else if (out.stored || out.state == RCPT_FAILED)
             answer(&puts[i], out.state, out.text);
         else
             settle(&puts[i], out.state, out.text);
@@ -336,7 +336,7 @@ static void log_each(const struct batch *b, const char *what)
 
 static void expire(struct deliver *d, struct message *m)
 {
-    if (!queue_expired(d->queue, m))
+    if (!queue_expired(d->queue, m) || m->moderation == MODERATION_WAITS)
         return;
     for (size_t i = 0; i < m->n_rcpts; i++) {
         struct rcpt *r = &m->rcpts[i];

@@ -17,6 +17,8 @@ enum rcpt_state {
 };
 /* Which of the messages for other servers go first. */
 enum priority { PRIORITY_HIGH, PRIORITY_NORMAL, PRIORITY_LOW, PRIORITIES };
+/* Of a post to a list whose moderators decide about it; while it waits it goes nowhere. */
+enum moderation { MODERATION_NONE, MODERATION_WAITS, MODERATION_APPROVED, MODERATION_REJECTED };
 /* RFC 3461 NOTIFY; 0 = default (failure, delay). */
 enum rcpt_notify { NOTIFY_NEVER = 1, NOTIFY_SUCCESS = 2, NOTIFY_FAILURE = 4, NOTIFY_DELAY = 8 };
 
@@ -72,6 +74,7 @@ struct message {
 
     /* The queue's own. */
     enum priority priority;
+    enum moderation moderation;
     bool held;      /* by an administrator: no attempts */
     bool returning; /* by an administrator: to its sender, as undeliverable */
     unsigned attempts;

@@ -5,6 +5,7 @@ import type { AccountForm, Editable } from "./editable";
 import { LinesField, SizeField } from "./fields";
 
 const posters = ["members", "anyone", "moderators"] as const;
+const moderated = ["no", "nonmembers", "all"] as const;
 
 export function ListFields({ form: { value: v, set, faultOf } }: { form: AccountForm }) {
   const t = useText();
@@ -17,6 +18,15 @@ export function ListFields({ form: { value: v, set, faultOf } }: { form: Account
             {(p) => (
               <select {...p} value={v.list_post} onChange={(e) => { set({ list_post: e.target.value as Editable["list_post"] }); }}>
                 {posters.map((x) => <option key={x} value={x}>{t(`list.post.${x}`)}</option>)}
+              </select>
+            )}
+          </Field>
+        )}
+        {v.kind === "list" && (
+          <Field label={t("list.moderate")} hint={t("list.moderate.hint")} error={faultOf("list_moderate")}>
+            {(p) => (
+              <select {...p} value={v.list_moderate} onChange={(e) => { set({ list_moderate: e.target.value as Editable["list_moderate"] }); }}>
+                {moderated.map((x) => <option key={x} value={x}>{t(`list.moderate.${x}`)}</option>)}
               </select>
             )}
           </Field>
