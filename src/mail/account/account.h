@@ -45,6 +45,7 @@ enum account_option {
     OPT_LIST_OWNER,
     OPT_LIST_MODERATORS,
     OPT_LIST_MODERATE,     /* whose posts wait for a moderator */
+    OPT_LIST_ONE_CLICK,    /* members elsewhere get a URL that ends their membership */
     OPT_MAX_MESSAGES_HOUR, /* that it may send; 0 = any number */
     OPT_MAX_RECIPIENTS_DAY,
     OPT_AUTO_REPLY, /* text of the automatic reply; "" = none */

@@ -18,6 +18,7 @@ const struct option_info account_options[ACCOUNT_OPTIONS] = {
     [OPT_LIST_OWNER] = { "list_owner", OPTION_ADDRESSES, "", NULL, 0 },
     [OPT_LIST_MODERATORS] = { "list_moderators", OPTION_ADDRESSES, "", NULL, 0 },
     [OPT_LIST_MODERATE] = { "list_moderate", OPTION_CHOICE, "no", "no|nonmembers|all", 0 },
+    [OPT_LIST_ONE_CLICK] = { "list_one_click", OPTION_SWITCH, "no", NULL, 0 },
     [OPT_MAX_MESSAGES_HOUR] = { "max_messages_hour", OPTION_NUMBER, "0", NULL, 1000000000 },
     [OPT_MAX_RECIPIENTS_DAY] = { "max_recipients_day", OPTION_NUMBER, "0", NULL, 1000000000 },
     [OPT_AUTO_REPLY] = { "auto_reply", OPTION_TEXT, "", NULL, 32 * KiB },

@@ -61,6 +61,7 @@ struct message {
     bool requiretls;   /* RFC 8689: goes on by verified TLS only, to servers that know of it */
     bool tls_optional; /* RFC 8689, TLS-Required: No: policies of TLS are not for it */
     bool bounce;       /* made by us: failure to deliver it drops it */
+    bool one_click;    /* of a list: each copy gets its recipient's URL when it is sent */
     unsigned hops;     /* Received lines at acceptance */
     size_t n_rcpts, cap_rcpts;
     struct rcpt *rcpts;

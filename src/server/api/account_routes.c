@@ -48,6 +48,7 @@
         { "list_owner", API_TEXTS, 0, 0, 20, NULL, NULL, "The first gets reports; all may post." },   \
         { "list_moderators", API_TEXTS, 0, 0, 1000, NULL, NULL, "May post too." },                    \
         { "list_moderate", API_ENUM, 0, 0, 0, MODERATED, NULL, "Whose posts wait for a moderator." }, \
+        { "list_one_click", API_BOOL, 0, 0, 0, NULL, NULL, "Members elsewhere get a URL to leave." }, \
         { "max_messages_hour", API_INT, 0,    0,                                                      \
           1000000000,          NULL,    NULL, "That it may send; 0 = any number." },                  \
         { "max_recipients_day", API_INT, 0,    0,                                                     \
@@ -118,6 +119,7 @@ static const struct api_field account_fields[] = {
     { "list_owner", API_TEXTS, API_REQUIRED, 0, 0, NULL, NULL, NULL },
     { "list_moderators", API_TEXTS, API_REQUIRED, 0, 0, NULL, NULL, NULL },
     { "list_moderate", API_ENUM, API_REQUIRED, 0, 0, MODERATED, NULL, NULL },
+    { "list_one_click", API_BOOL, API_REQUIRED, 0, 0, NULL, NULL, NULL },
     { "max_messages_hour", API_INT, API_REQUIRED, 0, 0, NULL, NULL, NULL },
     { "max_recipients_day", API_INT, API_REQUIRED, 0, 0, NULL, NULL, NULL },
     { "auto_reply", API_TEXT, API_REQUIRED, 0, 0, NULL, NULL, NULL },

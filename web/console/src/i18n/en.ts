@@ -82,6 +82,8 @@ export const en = {
   "list.moderate.hint": "Moderators get a notice and decide; one who has logged in need not wait.",
   "list.moderate.no": "None",
   "list.moderate.nonmembers": "Those of non-members",
+  "list.oneclick": "Leaving by one click",
+  "list.oneclick.hint": "Members elsewhere get a link of their own that ends their membership, for the button of their mail program.",
   "list.show": "Show",
   "select.all": "{n, plural, one {Select the one that matches} other {Select all # that match}}",
   "select.clear": "Clear selection",

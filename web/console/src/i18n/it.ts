@@ -78,6 +78,8 @@ export const it: Catalogue = {
   "list.moderate.hint": "I moderatori ricevono un avviso e decidono; chi di loro ha fatto l’accesso non attende.",
   "list.moderate.no": "Nessuno",
   "list.moderate.nonmembers": "Quelli di chi non è membro",
+  "list.oneclick": "Uscita con un clic",
+  "list.oneclick.hint": "I membri esterni ricevono un collegamento personale che termina l’iscrizione, per il pulsante del loro programma di posta.",
   "list.show": "Mostra",
   "select.all": "{n, plural, one {Seleziona l’unico che corrisponde} other {Seleziona tutti i # che corrispondono}}",
   "select.clear": "Annulla la selezione",

@@ -2,7 +2,7 @@
 import { useText } from "../../i18n";
 import { Field } from "../../ui/Field";
 import type { AccountForm, Editable } from "./editable";
-import { LinesField, SizeField } from "./fields";
+import { Check, LinesField, SizeField } from "./fields";
 
 const posters = ["members", "anyone", "moderators"] as const;
 const moderated = ["no", "nonmembers", "all"] as const;
@@ -39,6 +39,7 @@ export function ListFields({ form: { value: v, set, faultOf } }: { form: Account
           <LinesField label={t("list.moderators")} hint={t("list.moderators.hint")} value={v.list_moderators} error={faultOf("list_moderators")} onChange={(list_moderators) => { set({ list_moderators }); }} />
         </div>
       )}
+      {v.kind === "list" && <Check label={t("list.oneclick")} hint={t("list.oneclick.hint")} checked={v.list_one_click} onChange={(list_one_click) => { set({ list_one_click }); }} />}
     </fieldset>
   );
 }
