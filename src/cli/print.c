@@ -286,6 +286,7 @@ static const struct column domain_cols[] = {
 static const struct column account_cols[] = {
     { "address", "ADDRESS", COL_TEXT },
     { "name", "NAME", COL_TEXT },
+    { "kind", "KIND", COL_TEXT },
     { "enabled", "ENABLED", COL_YESNO },
     { "quota", "QUOTA", COL_BYTES },
     { 0 },

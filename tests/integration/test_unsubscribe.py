@@ -18,7 +18,7 @@ class Far(Peer):
 
     def __init__(self, port):
         super().__init__("127.0.0.1", port, "good")
-        self.got = []
+        self.got, self.senders = [], []
 
     def talk(self, f, mine):
         def say(text):
@@ -28,6 +28,8 @@ class Far(Peer):
         rcpts = []
         say("220 far.test")
         while line := f.readline():
+            if line.upper().startswith(b"MAIL"):
+                self.senders.append(re.search(rb"<(.*?)>", line).group(1).decode())
             if line.upper().startswith(b"RCPT"):
                 rcpts.append(re.search(rb"<(.*)>", line).group(1).decode())
             if line.upper().startswith(b"DATA"):

@@ -85,7 +85,8 @@ struct account {
     int64_t max_message_bytes; /* smaller of account's and domain's, for sending; 0 = none */
     bool local_only;           /* may send to local domains only */
     enum account_role role;
-    char *option[ACCOUNT_OPTIONS]; /* canonical; NULL = the default, and in lists of accounts */
+    char *option[ACCOUNT_OPTIONS]; /* canonical; NULL = the default; lists of accounts have OPT_KIND
+                                      only */
 };
 /* Canonical text, never NULL; a switch. */
 const char *account_option(const struct account *a, enum account_option o);

@@ -122,7 +122,8 @@ void domain_fields_free(struct domain *d);
 #define ACCOUNT_COLUMNS                                                                            \
     "SELECT a.id, a.domain_id, a.address, a.name, a.enabled, a.quota_bytes, a.soft_quota_bytes,"   \
     " a.max_message_bytes, a.local_only, d.quota_bytes, d.max_message_bytes,"                      \
-    " d.enabled, a.role FROM account a JOIN domain d ON d.id = a.domain_id"
+    " d.enabled, a.role, (SELECT o.value FROM account_option o WHERE o.account_id = a.id"          \
+    " AND o.name = 'kind') FROM account a JOIN domain d ON d.id = a.domain_id"
 struct account_obj *account_from_row(struct db_stmt *s); /* of ACCOUNT_COLUMNS */
 
 static inline void domain_objp(struct domain_obj **p)

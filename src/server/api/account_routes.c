@@ -86,6 +86,7 @@ static const struct api_schema create_schema = { "AccountNew", "A new account.",
 static const struct api_field row_fields[] = {
     { "address", API_TEXT, API_REQUIRED, 0, 0, NULL, NULL, NULL },
     { "name", API_TEXT, API_REQUIRED, 0, 0, NULL, NULL, NULL },
+    { "kind", API_ENUM, API_REQUIRED, 0, 0, KINDS, NULL, "list, group: has members." },
     { "enabled", API_BOOL, API_REQUIRED, 0, 0, NULL, NULL, NULL },
     { "quota", API_INT, API_REQUIRED, 0, 0, NULL, NULL, "Bytes in effect; 0 = none." },
     { "soft_quota", API_INT, API_REQUIRED, 0, 0, NULL, NULL, "Bytes; 0 = none." },
