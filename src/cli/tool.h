@@ -27,6 +27,7 @@ enum tool_print {
     PRINT_SESSIONS,
     PRINT_QUEUE,
     PRINT_POSTS,
+    PRINT_PATTERNS,
     PRINT_MESSAGE,
     PRINT_STATS,
     PRINT_AUDIT,

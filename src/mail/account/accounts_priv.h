@@ -12,14 +12,16 @@
 
 /* Kinds of cache keys. */
 enum {
-    KEY_DOMAIN = 'd',   /* name -> struct domain_obj */
-    KEY_PRIMARY = 'p',  /* "" -> struct domain_obj */
-    KEY_ADDRESS = 'a',  /* account's address -> struct account_obj */
-    KEY_ID = 'i',       /* 8 bytes -> struct account_obj */
-    KEY_RESOLVED = 'r', /* recipient -> struct resolved_obj */
-    KEY_PASSWORD = 'w', /* 8 bytes -> struct password_obj */
-    KEY_SCRAM = 's',    /* mechanism and login -> struct scram_obj */
-    KEY_SCRIPT = 'S',   /* 8 bytes -> struct script_obj: the active one */
+    KEY_DOMAIN = 'd',          /* name -> struct domain_obj */
+    KEY_PRIMARY = 'p',         /* "" -> struct domain_obj */
+    KEY_ADDRESS = 'a',         /* account's address -> struct account_obj */
+    KEY_ID = 'i',              /* 8 bytes -> struct account_obj */
+    KEY_RESOLVED = 'r',        /* recipient -> struct resolved_obj */
+    KEY_PASSWORD = 'w',        /* 8 bytes -> struct password_obj */
+    KEY_SCRAM = 's',           /* mechanism and login -> struct scram_obj */
+    KEY_PATTERN = 'P',         /* name -> its items */
+    KEY_PATTERN_ALIASES = 'A', /* domain -> addresses of its aliases that are patterns */
+    KEY_SCRIPT = 'S',          /* 8 bytes -> struct script_obj: the active one */
 };
 
 struct domain_obj {
@@ -116,6 +118,13 @@ int load_password(struct view *v, int64_t account_id, struct password_obj **ret,
 /* Past the cache; replaces what is there. */
 int load_password_fresh(struct view *v, int64_t account_id, struct password_obj **ret,
                         struct errinfo *ei);
+struct change;
+/* pattern_fit.c: calls fn with each alias [name]@domain that stands for the address; it returns 1
+ * when that led to something. 1 = one did. */
+int pattern_aliases(struct view *v, const struct addr *a,
+                    int (*fn)(const struct addr *alias, void *arg), void *arg, struct errinfo *ei);
+/* pattern.c: 0, or E_NOTFOUND and why. name: without brackets. */
+int pattern_exists(struct change *ch, struct sv name);
 void domain_from_row(struct db_stmt *s, struct domain *d);
 void domain_fields_free(struct domain *d);
 /* Limits of the domain hold where the account has none. */
