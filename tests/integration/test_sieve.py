@@ -66,6 +66,32 @@ def test_filed_and_told(make_server):
     wait_for("the inbox", lambda: message_count(s, "alice") == 2)
 
 
+def test_scripts_of_the_server(make_server):
+    """Included by those of accounts; a change holds for the next message; a missing one loses nothing."""
+    s = make_server()
+    t = s.tool
+    t("sieve", "put", "global", "lists", FILE_LISTS)
+    t("sieve", "put", "alice@example.test", "helper", 'require "fileinto"; if header :contains "subject" "m2" { fileinto "Junk"; }')
+    t("sieve", "put", "alice@example.test", "main", 'require "include";\ninclude :global "lists";\ninclude "helper";\ninclude "missing";')
+    t("sieve", "activate", "alice@example.test", "main")
+    assert "lists" in t("sieve", "list", "global").stdout and "lists" not in t("sieve", "list", "alice@example.test").stdout
+    send(s, "alice", body=body(1, "List-Id: <dev.elsewhere.test>\r\n"))
+    wait_for("the folder", lambda: folder_count(s, "alice", "Lists") == 1)
+    send(s, "alice", body=body(2))
+    wait_for("the inbox", lambda: message_count(s, "alice") == 1)
+    failed = s.tool_json("events", "name=sieve.failed")["rows"][-1]["fields"]
+    assert failed["reason"] == "there is no personal script 'missing' to include" and failed["line"] == 4
+    t("sieve", "put", "alice@example.test", "missing", "discard;")
+    send(s, "alice", body=body(3))
+    wait_for("the event", lambda: s.tool_json("events", "name=sieve.discarded")["rows"])
+    t("sieve", "put", "global", "lists", "keep;")
+    send(s, "alice", body=body(4))
+    wait_for("the inbox", lambda: message_count(s, "alice") == 2)
+    r = t("sieve", "activate", "global", "lists", check=False)
+    assert r.returncode == 1 and "none of them is active" in r.stderr
+    t("sieve", "delete", "global", "lists")
+
+
 def test_killed_while_scripts_run(make_server):
     """Each accepted message is once in its folder; the copy that was sent on comes at least once."""
     s = make_server()

@@ -21,6 +21,7 @@ enum {
     KEY_SCRAM = 's',           /* mechanism and login -> struct scram_obj */
     KEY_PATTERN = 'P',         /* name -> its items */
     KEY_PATTERN_ALIASES = 'A', /* domain -> addresses of its aliases that are patterns */
+    KEY_NAMED_SCRIPT = 'N',    /* 8 bytes and name -> struct script_obj */
     KEY_SCRIPT = 'S',          /* 8 bytes -> struct script_obj: the active one */
 };
 

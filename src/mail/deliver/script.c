@@ -31,6 +31,21 @@ static int seen(void *arg, struct sv id, int64_t seconds _unused_, bool refresh 
 
 /* --- folders --- */
 
+/* RFC 6609: what the script includes stays until the run is over. */
+static int include(void *arg, bool global, struct sv name, const struct sieve_script **ret)
+{
+    struct script_run *x = arg;
+    const struct active_script *s = NULL;
+    int r = account_script_named(x->d->accounts, global ? SCRIPT_GLOBAL_ID : x->acc->id, name, &s,
+                                 NULL);
+    if (r < 0)
+        return r;
+    x->included = xrealloc(x->included, (x->n_included + 1) * sizeof(*x->included));
+    x->included[x->n_included++] = s;
+    *ret = &s->script;
+    return 0;
+}
+
 static void failed(struct script_run *x, uint32_t line, const char *reason)
 {
     event(sieve_failed, &x->log, F_ADDR(rcpt, x->r->address), F_STR(script, x->script->name),
@@ -284,6 +299,7 @@ int script_deliver(struct deliver *d, struct message *m, struct rcpt *r, const s
         .max_cpu_us = cf->sieve.max_cpu * 1000,
         .mailbox_exists = mailbox_exists,
         .seen = seen,
+        .include = include,
         .arg = &x,
     };
     deliver_hostname(cf, x.host);
@@ -298,6 +314,9 @@ int script_deliver(struct deliver *d, struct message *m, struct rcpt *r, const s
             e = carry_out(&x, ret, ei);
         sieve_result_done(&x.res);
     }
+    for (size_t i = 0; i < x.n_included; i++)
+        active_script_unref(x.included[i]);
+    free(x.included);
     free(x.dropped);
     content_view_close(&x.content);
     return e;

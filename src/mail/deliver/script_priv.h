@@ -20,6 +20,8 @@ struct script_run {
     struct content_view content;
     bool *dropped; /* per action: a redirect that must not be sent */
     bool stored;
+    const struct active_script **included; /* counted */
+    size_t n_included;
     uint64_t quota;
     char host[256];
 };

@@ -53,8 +53,6 @@ int run_keep(struct run *x, const struct buf *b, struct sv *ret)
     return 0;
 }
 
-static int run_block(struct run *x, const struct sieve_node *first);
-
 /* Runs the first branch whose test holds; returns the last node of the chain. */
 static const struct sieve_node *run_if(struct run *x, const struct sieve_node *n, int *ret)
 {
@@ -84,6 +82,13 @@ static int run_command(struct run *x, const struct sieve_node *n)
     case SIEVE_STOP:
         x->stopped = true;
         return 0;
+    case SIEVE_INCLUDE:
+        return do_include(x, n);
+    case SIEVE_RETURN:
+        x->returned = true;
+        return 0;
+    case SIEVE_GLOBAL:
+        return do_global(x, n);
     case SIEVE_SET:
         return do_set(x, n);
     case SIEVE_SETFLAG:
@@ -99,10 +104,11 @@ static int run_command(struct run *x, const struct sieve_node *n)
     }
 }
 
-static int run_block(struct run *x, const struct sieve_node *first)
+int run_block(struct run *x, const struct sieve_node *first)
 {
     int r = 0;
-    for (const struct sieve_node *n = first; n && !x->stopped && r >= 0; n = n->next) {
+    for (const struct sieve_node *n = first; n && !x->stopped && !x->returned && r >= 0;
+         n = n->next) {
         x->line = n->line;
         r = run_charge(x, 0);
         if (r < 0)

@@ -9,11 +9,13 @@
 #include "proto/mime.h"
 #include "proto/sieve/sieve.h"
 
-#define SIEVE_RUN_MEMORY (16 * MiB)   /* of one run beside the message */
-#define SIEVE_MAX_STEPS  (256u << 20) /* bytes looked at, about */
-#define SIEVE_MAX_BODY   (8 * MiB)    /* decoded text of one part that the body test looks at */
-#define SIEVE_MAX_VALUE  4096         /* bytes of a variable; longer ones are cut (RFC 5229 3) */
-#define SIEVE_MAX_VARS   255
+#define SIEVE_RUN_MEMORY   (16 * MiB)   /* of one run beside the message */
+#define SIEVE_MAX_STEPS    (256u << 20) /* bytes looked at, about */
+#define SIEVE_MAX_BODY     (8 * MiB)    /* decoded text of one part that the body test looks at */
+#define SIEVE_MAX_VALUE    4096         /* bytes of a variable; longer ones are cut (RFC 5229 3) */
+#define SIEVE_MAX_VARS     255
+#define SIEVE_MAX_DEPTH    10  /* of scripts in scripts */
+#define SIEVE_MAX_INCLUDES 100 /* in one run */
 
 enum sieve_action_kind {
     SIEVE_DO_KEEP, /* into INBOX */
@@ -59,6 +61,9 @@ struct sieve_env {
      * (E_TEMP) without any action: the delivery is tried again. */
     int (*mailbox_exists)(void *arg, struct sv folder);
     int (*seen)(void *arg, struct sv id, int64_t seconds, bool refresh);
+    /* A script of the user's, or of the server's (global), for RFC 6609; it stays until the run is
+     * over. E_NOTFOUND; other errors: it cannot be read. NULL: there are none. */
+    int (*include)(void *arg, bool global, struct sv name, const struct sieve_script **ret);
     void *arg;
 };
 
