@@ -11,6 +11,9 @@
  * (RFC 6609, :global). None of them is active. */
 #define SCRIPT_GLOBAL    "global"
 #define SCRIPT_GLOBAL_ID 0
+/* Scripts of the server that run for all accounts, before and after that of the account. */
+#define SCRIPT_BEFORE "before"
+#define SCRIPT_AFTER  "after"
 
 struct script_info {
     const char *name;

@@ -1,13 +1,12 @@
 /* What an account does with its mail: most are added to the inbox together; those of lists, and of
  * accounts that forward, answer or have a Sieve script, are dealt with one at a time. */
 #include "mail/account/members.h"
-#include "mail/account/script.h"
 #include "mail/deliver/forward.h"
 #include "mail/deliver/list.h"
 #include "mail/deliver/local_priv.h"
 
 static int run_script(struct batch *b, const struct put *p, const struct account *acc,
-                      const struct active_script *script, struct forward_plan *forward,
+                      const struct script_chain *scripts, struct forward_plan *forward,
                       struct script_outcome *ret, struct errinfo *ei)
 {
     int r = 0;
@@ -15,7 +14,7 @@ static int run_script(struct batch *b, const struct put *p, const struct account
         _cleanup_(mailbox_unrefp) struct mailbox *mb = NULL;
         r = mailbox_open(b->d->store, acc->id, sv_c(acc->address), &mb, ei);
         if (r >= 0)
-            r = script_deliver(b->d, p->m, p->r, acc, script, forward, mb, ret, ei);
+            r = script_deliver(b->d, p->m, p->r, acc, scripts, forward, mb, ret, ei);
         if (r != -ESTALE) /* else the index was made anew meanwhile */
             break;
     }
@@ -40,15 +39,15 @@ static int keep_one(struct batch *b, const struct put *p, const struct account *
 
 /* The mailbox first, which knows the message when this is repeated; then what leaves. */
 static int forward_one(struct batch *b, const struct put *p, const struct account *acc,
-                       const struct active_script *script, struct script_outcome *out,
+                       const struct script_chain *scripts, struct script_outcome *out,
                        struct errinfo *ei)
 {
     struct forward_plan plan;
     int r = forward_plan(b->d, p->m, p->r, acc, &plan, ei);
     if (r >= 0 && *plan.refusal) {
         decide(out, RCPT_FAILED, false, plan.refusal);
-    } else if (r >= 0 && plan.store && script) {
-        r = run_script(b, p, acc, script, &plan, out, ei);
+    } else if (r >= 0 && plan.store && scripts->n) {
+        r = run_script(b, p, acc, scripts, &plan, out, ei);
     } else if (r >= 0) {
         r = plan.store ? local_store_one(b, p, acc, ei) : 0;
         if (r >= 0)
@@ -62,7 +61,7 @@ static int forward_one(struct batch *b, const struct put *p, const struct accoun
 }
 
 static void deliver_singly(struct batch *b, const struct put *puts, size_t n,
-                           const struct account *acc, const struct active_script *script)
+                           const struct account *acc, const struct script_chain *scripts)
 {
     struct script_outcome out = { .state = RCPT_WAITING };
     struct errinfo ei = { 0 };
@@ -72,9 +71,9 @@ static void deliver_singly(struct batch *b, const struct put *puts, size_t n,
         if (!again && account_kind(acc) != KIND_USER)
             r = list_deliver(b->d, puts[i].m, puts[i].r, acc, &out, &ei);
         else if (!again && forward_wanted(acc))
-            r = forward_one(b, &puts[i], acc, script, &out, &ei);
-        else if (!again && script)
-            r = run_script(b, &puts[i], acc, script, NULL, &out, &ei);
+            r = forward_one(b, &puts[i], acc, scripts, &out, &ei);
+        else if (!again && scripts->n)
+            r = run_script(b, &puts[i], acc, scripts, NULL, &out, &ei);
         else if (!again)
             r = keep_one(b, &puts[i], acc, &out, &ei);
         if (!again && r >= 0 && out.state == RCPT_DELIVERED && account_kind(acc) == KIND_USER &&
@@ -89,22 +88,9 @@ static void deliver_singly(struct batch *b, const struct put *puts, size_t n,
     }
 }
 
-/* The account's script; NULL: none, and mail goes to the inbox. < 0: cannot tell now. */
-static int find_script(struct batch *b, const struct account *acc, const struct active_script **ret,
-                       struct errinfo *ei)
-{
-    _cleanup_(conf_unrefp) const struct conf *cf = conf_pin();
-    if (!cf->sieve.enabled)
-        return 0;
-    int r = account_script_active(b->d->accounts, acc->id, ret, ei);
-    if (r == E_CORRUPT)
-        log_error("Delivery to %s: %s; mail goes to the inbox", acc->address, ei->text);
-    return r == E_NOTFOUND || r == E_CORRUPT ? 0 : r;
-}
-
 void local_deliver_account(struct batch *b, struct put *puts, size_t n)
 {
-    _cleanup_(active_script_unrefp) const struct active_script *script = NULL;
+    struct script_chain scripts = { .n = 0 };
     _cleanup_(account_unrefp) const struct account *acc = NULL;
     struct errinfo ei = { 0 };
     int64_t id = puts[0].r->account_id;
@@ -115,10 +101,11 @@ void local_deliver_account(struct batch *b, struct put *puts, size_t n)
         return;
     }
     if (r >= 0)
-        r = find_script(b, acc, &script, &ei);
-    if (r >= 0 && (script || forward_wanted(acc) || auto_reply_wanted(acc) ||
+        r = script_chain_find(b->d, acc, &scripts, &ei);
+    if (r >= 0 && (scripts.n || forward_wanted(acc) || auto_reply_wanted(acc) ||
                    account_kind(acc) != KIND_USER)) {
-        deliver_singly(b, puts, n, acc, script);
+        deliver_singly(b, puts, n, acc, &scripts);
+        script_chain_done(&scripts);
         return;
     }
     if (r >= 0)

@@ -19,6 +19,7 @@ struct included;
 
 struct run {
     const struct sieve_script *script;
+    unsigned index; /* of the script in the sequence */
     const struct sieve_env *e;
     struct sieve_result *r;
     struct arena *a; /* of the result */

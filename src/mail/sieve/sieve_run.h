@@ -29,6 +29,7 @@ enum sieve_action_kind {
 struct sieve_action {
     enum sieve_action_kind kind;
     uint32_t line;    /* of the command; 0 = the implicit keep */
+    unsigned script;  /* which of those that were run, from 0 */
     struct sv target; /* folder, address or method */
     struct sv text;   /* reason, reply or notice */
     struct sv header; /* p != NULL: stands in place of the message's header block */
@@ -73,15 +74,22 @@ struct sieve_result {
     struct sieve_action *v;
     size_t n;              /* 0: the message is discarded */
     uint32_t discard_line; /* of the command that said so; 0 = none */
+    unsigned discard_script;
     struct sieve_mark *marks;
     size_t n_marks;
     int error; /* < 0: why only the implicit keep is left */
     struct errinfo ei;
     uint32_t error_line;
+    unsigned error_script;
 };
 
 /* 0; E_TEMP (try again; ret->ei says why, no action). ret is filled always: sieve_result_done. */
 int sieve_run(const struct sieve_script *s, const struct sieve_env *e, struct sieve_result *ret);
+/* Several, one after the other, each with variables of its own. The next one runs when the one
+ * before leaves the message to be kept, implicitly or by `keep`, which then counts no more; what
+ * else it has asked for is done. Headers stay as they were edited. */
+int sieve_run_all(const struct sieve_script *const *s, size_t n, const struct sieve_env *e,
+                  struct sieve_result *ret);
 void sieve_result_done(struct sieve_result *r);
 
 /* The message as the action wants it: its header block, and what follows. */

@@ -382,6 +382,66 @@ static void includes_that_are_wrong(void **state _unused_)
     }
 }
 
+/* --- several scripts one after the other --- */
+
+static void run_sequence_of(const char *const *texts, size_t n, const char *want)
+{
+    struct sieve_env e = env_of("Subject: hi\r\n\r\nx\r\n");
+    struct sieve_script s[4];
+    const struct sieve_script *p[4];
+    struct sieve_problems problems;
+    char text[600] = "";
+    size_t at = 0;
+    sieve_result_done(&res);
+    for (size_t i = 0; i < n; i++) {
+        if (sieve_parse(sv_c(texts[i]), &arena, &s[i], &problems) < 0)
+            fail_msg("%s: %s", texts[i], problems.v[0].text);
+        p[i] = &s[i];
+    }
+    assert_int_equal(sieve_run_all(p, n, &e, &res), 0);
+    for (size_t i = 0; i < res.n; i++)
+        at += (size_t)snprintf(
+            text + at, sizeof(text) - at, "%s" SV_FMT ":%u", i ? " " : "",
+            SV_ARG(res.v[i].kind == SIEVE_DO_KEEP ? SV("keep") : res.v[i].target), res.v[i].script);
+    assert_string_equal(text, want);
+}
+
+#define SEQUENCE(want, ...)                                                                        \
+    do {                                                                                           \
+        const char *const _t[] = { __VA_ARGS__ };                                                  \
+        run_sequence_of(_t, ARRAY_LEN(_t), want);                                                  \
+    } while (0)
+#define FILE_(x) "require [\"fileinto\", \"copy\"]; fileinto " x ";"
+
+static void sequences(void **state _unused_)
+{
+    SEQUENCE("keep:2", "", "", "");
+    SEQUENCE("keep:1", "keep;", "stop; discard;");
+    SEQUENCE("mine:1", "keep;", FILE_("\"mine\""), FILE_("\"never\""));
+    SEQUENCE("first:0", FILE_("\"first\""), FILE_("\"never\""));
+    SEQUENCE("all:0 mine:1", FILE_(":copy \"all\""), FILE_("\"mine\""));
+    SEQUENCE("all:0 keep:1 last:1", FILE_(":copy \"all\""),
+             "require \"fileinto\"; keep; fileinto \"last\";");
+    SEQUENCE("both:0 mine:1", "require \"fileinto\"; fileinto \"both\"; keep;", FILE_("\"mine\""));
+    SEQUENCE("", "discard;", "keep;");
+    assert_int_equal(res.discard_script, 0);
+    SEQUENCE("", "keep;", "stop;", "\ndiscard;");
+    assert_int_equal(res.discard_script, 2);
+    assert_int_equal(res.discard_line, 2);
+    /* Variables and flags are each script's own; edited headers stay. */
+    SEQUENCE("[]:1", "require \"variables\"; set \"a\" \"x\";",
+             "require [\"variables\", \"fileinto\"]; fileinto \"[${a}]\";");
+    SEQUENCE("seen:1", "require \"editheader\"; addheader \"X-A\" \"b\";",
+             "require \"fileinto\"; if header \"x-a\" \"b\" { fileinto \"seen\"; }");
+    /* An error in any of them keeps the message, and nothing else. */
+    SEQUENCE("keep:1", FILE_(":copy \"all\""),
+             "require [\"variables\", \"fileinto\"];\nset \"a\" \"\"; fileinto \"${a}\";",
+             "discard;");
+    assert_true(res.error < 0);
+    assert_int_equal(res.error_script, 1);
+    assert_int_equal(res.error_line, 2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -394,6 +454,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(edited_headers, begin, end),
         cmocka_unit_test_setup_teardown(odd_messages, begin, end),
         cmocka_unit_test_setup_teardown(includes, begin, end),
+        cmocka_unit_test_setup_teardown(sequences, begin, end),
         cmocka_unit_test_setup_teardown(includes_that_fail, begin, end),
         cmocka_unit_test_setup_teardown(includes_that_are_wrong, begin, end),
     };
