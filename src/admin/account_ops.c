@@ -27,7 +27,8 @@ static struct account_spec account_spec_of(const struct admin_call *c)
 #define ACCOUNT_ARGS                                                                               \
     "address [name] [password] [enabled] [quota] [soft_quota] [max_message] [local_only] "         \
     "[aliases] [role] [admin_domains] [forward_to] [keep_copy] [copy_incoming] [copy_outgoing] "   \
-    "[null_mailbox] [kind] [list_post] [list_owner] [list_moderators] "                            \
+    "[null_mailbox] [kind] [list_post] [list_owner] [list_moderators] [list_moderate] "            \
+    "[list_one_click] "                                                                            \
     "[max_messages_hour] [max_recipients_day] [auto_reply] [auto_reply_subject] "                  \
     "[auto_reply_from] "                                                                           \
     "[auto_reply_until] [auto_reply_days]"
@@ -94,12 +95,12 @@ static json_t *delete_account(const struct admin_call *c)
 
 json_t *admin_account_row(const struct account *acc)
 {
-    return json_pack("{s:o, s:o, s:b, s:I, s:I, s:I, s:b, s:s}", "address",
-                     admin_text(acc->address), "name", admin_text(acc->name), "enabled",
-                     (int)acc->enabled, "quota", (json_int_t)acc->quota_bytes, "soft_quota",
-                     (json_int_t)acc->soft_quota_bytes, "max_message",
-                     (json_int_t)acc->max_message_bytes, "local_only", (int)acc->local_only, "role",
-                     account_role_names[acc->role]);
+    return json_pack("{s:o, s:o, s:s, s:b, s:I, s:I, s:I, s:b, s:s}", "address",
+                     admin_text(acc->address), "name", admin_text(acc->name), "kind",
+                     account_option(acc, OPT_KIND), "enabled", (int)acc->enabled, "quota",
+                     (json_int_t)acc->quota_bytes, "soft_quota", (json_int_t)acc->soft_quota_bytes,
+                     "max_message", (json_int_t)acc->max_message_bytes, "local_only",
+                     (int)acc->local_only, "role", account_role_names[acc->role]);
 }
 
 static bool add_account(const struct account *acc, void *arg)

@@ -2,6 +2,7 @@
 #include "admin/admin_priv.h"
 
 #include "mail/account/address.h"
+#include "mail/account/pattern.h"
 
 static json_t *set(const struct admin_call *c)
 {
@@ -50,10 +51,51 @@ static json_t *list(const struct admin_call *c)
     return admin_rows(r, rows, &ei);
 }
 
+/* --- patterns --- */
+
+static json_t *set_pattern(const struct admin_call *c)
+{
+    struct errinfo ei = { 0 };
+
+    return admin_result(
+        pattern_set(c->a->accounts, c->who, sv_c(admin_arg(c, "name")), admin_arg(c, "items"), &ei),
+        &ei);
+}
+
+static json_t *drop_pattern(const struct admin_call *c)
+{
+    struct errinfo ei = { 0 };
+
+    return admin_result(pattern_delete(c->a->accounts, c->who, sv_c(admin_arg(c, "name")), &ei),
+                        &ei);
+}
+
+static bool add_pattern(const char *name, const char *items, void *arg)
+{
+    char text[80];
+
+    snprintf(text, sizeof(text), "[%s]", name);
+    json_array_append_new(arg, json_pack("{s:s, s:o}", "name", text, "items", admin_text(items)));
+    return true;
+}
+
+static json_t *list_patterns(const struct admin_call *c)
+{
+    json_t *rows = json_array();
+    struct errinfo ei = { 0 };
+
+    return admin_rows(pattern_each(c->a->accounts, add_pattern, rows, &ei), rows, &ei);
+}
+
 const struct admin_op admin_alias_ops[] = {
     { "alias.set", "address targets",
       "An alias with these targets, addresses with ; between them; replaces earlier ones.", set },
     { "alias.delete", "address", "Deletes an alias.", drop },
     { "alias.list", "[domain]", "Aliases of a domain or all, those of accounts included.", list },
+    { "pattern.set", "name items",
+      "A pattern with these items, one a line or with ; between them; replaces earlier ones.",
+      set_pattern },
+    { "pattern.delete", "name", "Deletes a pattern that nothing uses.", drop_pattern },
+    { "pattern.list", "", "Patterns and their items.", list_patterns },
     { 0 },
 };

@@ -5,6 +5,7 @@
 #include "conf/conf.h"
 
 #define PLAIN_FILTER "[ids] [q] [sender] [recipient] [destination] [state] [answer] [older] [all]"
+#define MAX_POSTS    2000
 #define FILTER       PLAIN_FILTER " [priority]"
 
 static json_t *not_running(void)
@@ -174,6 +175,38 @@ static json_t *priority(const struct admin_call *c)
     return filter ? steer_with(c, "priority", admin_arg(c, "priority"), filter) : error;
 }
 
+/* --- posts to moderated lists --- */
+
+static json_t *waiting_posts(const struct admin_call *c)
+{
+    return ask(c, "queue.page",
+               json_pack("{s:{s:b}, s:i}", "filter", "moderated", 1, "limit", MAX_POSTS));
+}
+
+static json_t *decide(const struct admin_call *c, const char *action)
+{
+    const char *id = admin_arg(c, "id");
+    json_t *reply = steer_with(c, action, NULL, json_pack("{s:s, s:b}", "id", id, "moderated", 1));
+
+    if (!json_object_get(reply, "error") ||
+        number(json_object_get(reply, "error"), "code") != E_NOTFOUND)
+        return reply;
+    json_decref(reply);
+    return admin_error(
+        E_NOTFOUND,
+        "no post '%.40s' waits for a moderator; `posthorn tool list waiting` shows them", id);
+}
+
+static json_t *approve(const struct admin_call *c)
+{
+    return decide(c, "approve");
+}
+
+static json_t *reject(const struct admin_call *c)
+{
+    return decide(c, "reject");
+}
+
 /* --- pauses --- */
 
 static json_t *set_pause(const struct admin_call *c, bool on)
@@ -233,6 +266,9 @@ const struct admin_op admin_queue_ops[] = {
     { "queue.release", "[id] " FILTER, "Held messages go on.", release },
     { "queue.priority", "priority [id] " PLAIN_FILTER, "Priority high, normal or low.", priority },
     { "queue.view", "id", "Shows a queued message.", view },
+    { "list.waiting", "", "Posts that wait for a list's moderators.", waiting_posts },
+    { "list.approve", "id", "The post goes to the list's members.", approve },
+    { "list.reject", "id", "The post goes back to its sender, who is told.", reject },
     { "queue.pause", "[all] [destination] [sender]",
       "Sends nothing to other servers: at all, to a domain, from a domain.", pause_queue },
     { "queue.resume", "[all] [destination] [sender]", "Ends a pause.", resume_queue },

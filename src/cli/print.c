@@ -284,11 +284,9 @@ static const struct column domain_cols[] = {
     { 0 },
 };
 static const struct column account_cols[] = {
-    { "address", "ADDRESS", COL_TEXT },
-    { "name", "NAME", COL_TEXT },
-    { "enabled", "ENABLED", COL_YESNO },
-    { "quota", "QUOTA", COL_BYTES },
-    { 0 },
+    { "address", "ADDRESS", COL_TEXT }, { "name", "NAME", COL_TEXT },
+    { "kind", "KIND", COL_TEXT },       { "enabled", "ENABLED", COL_YESNO },
+    { "quota", "QUOTA", COL_BYTES },    { 0 },
 };
 static const struct column token_cols[] = {
     { "id", "ID", COL_TEXT },
@@ -327,6 +325,22 @@ static const struct column destination_cols[] = {
     { "answer", "LAST ANSWER", COL_TEXT },
     { 0 },
 };
+static const struct column pattern_cols[] = {
+    { "name", "NAME", COL_TEXT },
+    { "items", "ITEMS", COL_TEXT },
+    { 0 },
+};
+
+static const struct column post_cols[] = {
+    { "id", "ID", COL_TEXT },
+    { "received_ms", "AGE", COL_AGE_MS },
+    { "size", "SIZE", COL_BYTES },
+    { "sender", "FROM", COL_TEXT },
+    { "recipient", "LIST", COL_TEXT },
+    { "next_try_ms", "RETURNED AT", COL_TIME_MS },
+    { 0 },
+};
+
 static const struct column queue_cols[] = {
     { "id", "ID", COL_TEXT },
     { "item", "ITEM", COL_TEXT },
@@ -486,6 +500,13 @@ void tool_print(const struct tool_cmd *cmd, json_t *reply)
         break;
     case PRINT_QUEUE:
         table(rows, queue_cols, "the queue is empty");
+        break;
+    case PRINT_PATTERNS:
+        table(rows, pattern_cols,
+              "no patterns; `posthorn tool create pattern NAME items=...` makes one");
+        break;
+    case PRINT_POSTS:
+        table(rows, post_cols, "no post waits for a moderator");
         break;
     case PRINT_STEERED:
         print_steered(reply);

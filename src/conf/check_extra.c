@@ -182,6 +182,18 @@ static bool is_mailbox_name(struct sv v)
     return sv_find(v, '@') <= 0 || sv_rfind(v, '@') + 1 < (ssize_t)v.n;
 }
 
+/* https://name[:port], nothing behind it. */
+static bool is_https_origin(struct sv v)
+{
+    if (!sv_starts(v, SV("https://")) || v.n > 270)
+        return false;
+    for (size_t i = 8; i < v.n; i++)
+        if ((unsigned char)v.p[i] <= ' ' || (unsigned char)v.p[i] >= 127 ||
+            strchr("/?#<>\"@\\", v.p[i]))
+            return false;
+    return v.n > 8;
+}
+
 static bool is_folder(struct sv v)
 {
     return v.p[0] != '/' && v.p[v.n - 1] != '/' && sv_find_sv(v, SV("//")) < 0 &&
@@ -241,6 +253,7 @@ static const struct {
     { "web.console_path", is_path, false, "an absolute path" },
     { "web.listen", is_listen, false, "address:port or [IPv6]:port, separated by ;" },
     { "web.listen_tls", is_listen, false, "address:port or [IPv6]:port, separated by ;" },
+    { "web.public_url", is_https_origin, false, "https://name or https://name:port" },
 };
 
 /* Index of the setting's row, or ARRAY_LEN(checks). */

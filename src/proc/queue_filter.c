@@ -5,8 +5,8 @@
 
 #define OVERDUE_MS (4 * 3600000)
 
-const char *const queue_state_names[QS_COUNT] = { "queued",  "sending", "waiting",
-                                                  "overdue", "held",    "paused" };
+const char *const queue_state_names[QS_COUNT] = { "queued", "sending", "waiting",   "overdue",
+                                                  "held",   "paused",  "moderation" };
 
 struct sv queue_domain_of(const char *address)
 {
@@ -22,6 +22,8 @@ enum queue_state queue_state_of(const struct queue_info *i, int64_t now_ms)
         return QS_SENDING;
     if (i->held)
         return QS_HELD;
+    if (i->moderated)
+        return QS_MODERATION;
     if (i->paused)
         return QS_PAUSED;
     if (now_ms - i->received_ms > OVERDUE_MS)
@@ -63,6 +65,7 @@ void queue_filter_read(struct queue_filter *f, json_t *args)
         .larger =
             json_object_get(o, "larger") ? json_integer_value(json_object_get(o, "larger")) : -1,
         .now_ms = clock_wall_ms(),
+        .moderated = json_is_true(json_object_get(o, "moderated")),
     };
     read_ids(f, json_object_get(o, "ids"));
 }
@@ -162,7 +165,7 @@ static bool matches_q(const char *q, const struct queue_info *i)
 static bool in_queue(const char *name, const struct queue_info *i)
 {
     if (name && !strcmp(name, "retry"))
-        return i->attempts > 0;
+        return i->attempts > 0 && !i->moderated;
     return !name || strcmp(name, "mda") != 0 || i->local;
 }
 
@@ -175,8 +178,9 @@ bool queue_filter_matches(const struct queue_filter *f, const struct queue_info 
     return may_see(f, whole) &&
            (!f->id || sv_ieq(sv_c(f->id), sv_c(i->id)) || sv_ieq(sv_c(f->id), sv_c(i->item))) &&
            (!f->ids || map_get(f->ids, sv_c(i->id)) || map_get(f->ids, sv_c(i->item))) &&
-           in_queue(f->queue, i) && contains(i->sender, f->sender) &&
-           contains(i->rcpt, f->recipient) && contains(i->answer, f->answer) &&
+           (!f->moderated || i->moderated) && in_queue(f->queue, i) &&
+           contains(i->sender, f->sender) && contains(i->rcpt, f->recipient) &&
+           contains(i->answer, f->answer) &&
            (!f->destination || sv_ieq(queue_domain_of(i->rcpt), sv_c(f->destination))) &&
            (!f->state || !strcmp(f->state, queue_state_names[queue_state_of(i, f->now_ms)])) &&
            (!f->priority || !strcmp(f->priority, queue_priority_names[i->priority])) &&

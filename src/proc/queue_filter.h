@@ -1,5 +1,5 @@
 /* Which messages are meant: {q, sender, recipient, destination, state, priority, answer, id, ids,
- * queue, older_s, larger}, and what the caller may see. */
+ * queue, older_s, larger, moderated}, and what the caller may see. */
 #pragma once
 
 #include <jansson.h>
@@ -7,13 +7,23 @@
 #include "base/hash.h"
 #include "mail/queue/queue.h"
 
-enum queue_state { QS_QUEUED, QS_SENDING, QS_WAITING, QS_OVERDUE, QS_HELD, QS_PAUSED, QS_COUNT };
+enum queue_state {
+    QS_QUEUED,
+    QS_SENDING,
+    QS_WAITING,
+    QS_OVERDUE,
+    QS_HELD,
+    QS_PAUSED,
+    QS_MODERATION,
+    QS_COUNT
+};
 extern const char *const queue_state_names[QS_COUNT];
 
 struct queue_filter {
     json_t *domains; /* what may be seen; not an array = all */
     const char *q, *sender, *recipient, *destination, *state, *priority, *answer, *id, *queue;
     int64_t older_ms, larger, now_ms;
+    bool moderated;  /* only posts that wait for a list's moderators, whatever their state */
     struct map *ids; /* NULL = any */
 };
 

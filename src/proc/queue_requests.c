@@ -159,8 +159,9 @@ static bool find_word(const char *word, const char *const *names, size_t n, size
 static json_t *steer(struct queue *q, json_t *args)
 {
     static const char *const actions[] = {
-        [QUEUE_HOLD] = "hold",     [QUEUE_RELEASE] = "release", [QUEUE_SEND_NOW] = "send_now",
-        [QUEUE_RETURN] = "bounce", [QUEUE_DELETE] = "delete",   [QUEUE_PRIORITY] = "priority",
+        [QUEUE_HOLD] = "hold",       [QUEUE_RELEASE] = "release", [QUEUE_SEND_NOW] = "send_now",
+        [QUEUE_RETURN] = "bounce",   [QUEUE_DELETE] = "delete",   [QUEUE_PRIORITY] = "priority",
+        [QUEUE_APPROVE] = "approve", [QUEUE_REJECT] = "reject",
     };
     static const char *const results[STEER_RESULTS] = {
         [STEER_DONE] = "done", [STEER_AS_IT_WAS] = "unchanged", [STEER_BUSY] = "busy",
@@ -184,7 +185,9 @@ static json_t *steer(struct queue *q, json_t *args)
 
     if (!find_word(json_string_value(json_object_get(args, "action")), actions, ARRAY_LEN(actions),
                    &action))
-        return reply_error(E_PARSE, "action: hold, release, send_now, bounce, delete or priority");
+        return reply_error(
+            E_PARSE,
+            "action: hold, release, send_now, bounce, delete, priority, approve or reject");
     if (action == QUEUE_PRIORITY && !find_word(priority, queue_priority_names, PRIORITIES, &p))
         return reply_error(E_PARSE, "priority: high, normal or low");
     spec.action = (enum queue_action)action;

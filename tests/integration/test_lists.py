@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from api import Client
 from conftest import PASSWORD, SANITIZED, wait_for
 from test_accounts import body, mailflow, newest, refusal
 from test_basics import imap, message_count, send
@@ -109,6 +110,33 @@ def test_group(s):
     wait_for("all members", lambda: all(message_count(s, u) == 1 for u in ("alice", "bob", "carol")))
     text = newest(s, "carol")
     assert text.startswith(b"Return-Path: <someone@elsewhere.test>\r\n") and b"List-" not in text and text.endswith(body(1))
+
+
+def test_kind_and_remote_members(make_server):
+    """Lists of accounts tell what has members; members elsewhere get one message for all, from the owner, by the log's rules for copies."""
+    from test_unsubscribe import Far
+    far = Far(0)
+    far.start()
+    s = make_server(settings={"deliver.relay_host": f"127.0.0.1:{far.listener.getsockname()[1]}", "deliver.starttls": "never"})
+    s.tool("create", "account", LIST, "kind=list", "list_post=anyone", "list_owner=carol@example.test")
+    s.tool("create", "account", "team@example.test", "kind=group")
+    kinds = {r["address"]: r["kind"] for r in s.tool_json("list", "accounts")["rows"]}
+    assert kinds == {LIST: "list", "team@example.test": "group", **{f"{u}@example.test": "user" for u in ("alice", "bob", "carol")}}
+    assert re.search(r"^dev@example\.test .* list ", s.tool("list", "accounts").stdout, re.M)
+    s.tool("create", "account", "root@example.test", "role=system-admin")
+    root = Client(s, token=s.tool("create", "token", "root@example.test", "tests").stdout.strip())
+    rows = {r["address"]: r["kind"] for r in root.rows("/accounts")}
+    assert rows == {**kinds, "root@example.test": "user"}
+    s.tool("change", "members", LIST, "add=alice@example.test;x@far.test;y@far.test")
+    send(s, "dev", sender="someone@elsewhere.test", body=body(1, LIST))
+    wait_for("all members", lambda: message_count(s, "alice") == 1 and far.got)
+    (rcpts, text), = far.got
+    assert sorted(rcpts) == ["x@far.test", "y@far.test"]
+    assert b"List-Id: <dev.example.test>\r\n" in text and b"https://" not in text and b"Return-Path" not in text
+    original = s.tool_json("events", "name=smtp.message.accepted")["rows"][-1]["fields"]["msgid"]
+    assert len(set(re.findall(rf"Message id (\w+) item \S+\.tm\$ original {original}\b", mailflow(s)))) >= 3
+    assert far.senders == ["carol@example.test"]
+    far.close()
 
 
 def ids(s, user):

@@ -74,6 +74,59 @@ def test_filed_and_told(make_server):
     wait_for("the inbox", lambda: message_count(s, "alice") == 2)
 
 
+def test_scripts_of_the_server(make_server):
+    """Included by those of accounts; a change holds for the next message; a missing one loses nothing."""
+    s = make_server()
+    t = s.tool
+    t("sieve", "put", "global", "lists", FILE_LISTS)
+    t("sieve", "put", "alice@example.test", "helper", 'require "fileinto"; if header :contains "subject" "m2" { fileinto "Junk"; }')
+    t("sieve", "put", "alice@example.test", "main", 'require "include";\ninclude :global "lists";\ninclude "helper";\ninclude "missing";')
+    t("sieve", "activate", "alice@example.test", "main")
+    assert "lists" in t("sieve", "list", "global").stdout and "lists" not in t("sieve", "list", "alice@example.test").stdout
+    send(s, "alice", body=body(1, "List-Id: <dev.elsewhere.test>\r\n"))
+    wait_for("the folder", lambda: folder_count(s, "alice", "Lists") == 1)
+    send(s, "alice", body=body(2))
+    wait_for("the inbox", lambda: message_count(s, "alice") == 1)
+    failed = s.tool_json("events", "name=sieve.failed")["rows"][-1]["fields"]
+    assert failed["reason"] == "there is no personal script 'missing' to include" and failed["line"] == 4
+    t("sieve", "put", "alice@example.test", "missing", "discard;")
+    send(s, "alice", body=body(3))
+    wait_for("the event", lambda: s.tool_json("events", "name=sieve.discarded")["rows"])
+    t("sieve", "put", "global", "lists", "keep;")
+    send(s, "alice", body=body(4))
+    wait_for("the inbox", lambda: message_count(s, "alice") == 2)
+    r = t("sieve", "activate", "global", "lists", check=False)
+    assert r.returncode == 1 and "none of them is active" in r.stderr
+    t("sieve", "delete", "global", "lists")
+
+
+def test_before_and_after(make_server):
+    """The server's scripts around those of all accounts, also of those that have none."""
+    s = make_server()
+    t = s.tool
+    t("sieve", "put", "global", "before", 'require ["fileinto", "copy", "mailbox"]; fileinto :copy :create "Archive";\n'
+                                          'if header :contains "subject" "m9" { discard; }')
+    t("sieve", "put", "global", "after", 'require ["fileinto", "mailbox"]; if header :contains "subject" "m2" { fileinto :create "Twos"; }')
+    t("sieve", "put", "alice@example.test", "main", FILE_LISTS)
+    t("sieve", "activate", "alice@example.test", "main")
+    send(s, "alice", body=body(1, "List-Id: <dev.elsewhere.test>\r\n"))  # her own script has the last word
+    send(s, "alice", body=body(2))
+    send(s, "bob", body=body(2))
+    send(s, "bob", body=body(3))
+    send(s, "bob", body=body(9))
+    wait_for("her folders", lambda: [folder_count(s, "alice", f) for f in ("Archive", "Lists", "Twos", "INBOX")] == [2, 1, 1, 0])
+    wait_for("his folders", lambda: [folder_count(s, "bob", f) for f in ("Archive", "Twos", "INBOX")] == [3, 1, 1])
+    events = s.tool("events", "name=sieve.filed").stdout
+    for part in ("Filed into Archive by the script 'before' of bob@example.test, line 1", "Filed into Twos by the script 'after' of alice@example.test, line 1",
+                 "Filed into Lists by the script 'main' of alice@example.test"):
+        assert part in events, events
+    t("sieve", "delete", "global", "before")
+    t("sieve", "delete", "global", "after")
+    send(s, "bob", body=body(2))
+    wait_for("the inbox", lambda: folder_count(s, "bob", "INBOX") == 2)
+    assert folder_count(s, "bob", "Archive") == 3
+
+
 def test_killed_while_scripts_run(make_server):
     """Each accepted message is once in its folder; the copy that was sent on comes at least once."""
     s = make_server()

@@ -44,6 +44,8 @@ enum account_option {
     OPT_LIST_POST,     /* who may send to a list */
     OPT_LIST_OWNER,
     OPT_LIST_MODERATORS,
+    OPT_LIST_MODERATE,     /* whose posts wait for a moderator */
+    OPT_LIST_ONE_CLICK,    /* members elsewhere get a URL that ends their membership */
     OPT_MAX_MESSAGES_HOUR, /* that it may send; 0 = any number */
     OPT_MAX_RECIPIENTS_DAY,
     OPT_AUTO_REPLY, /* text of the automatic reply; "" = none */
@@ -83,7 +85,8 @@ struct account {
     int64_t max_message_bytes; /* smaller of account's and domain's, for sending; 0 = none */
     bool local_only;           /* may send to local domains only */
     enum account_role role;
-    char *option[ACCOUNT_OPTIONS]; /* canonical; NULL = the default, and in lists of accounts */
+    char *option[ACCOUNT_OPTIONS]; /* canonical; NULL = the default; lists of accounts have OPT_KIND
+                                      only */
 };
 /* Canonical text, never NULL; a switch. */
 const char *account_option(const struct account *a, enum account_option o);
@@ -143,6 +146,15 @@ int account_srs_forward(struct accounts *a, struct sv sender, struct sv domain, 
                         struct errinfo *ei);
 int account_srs_reverse(struct accounts *a, struct sv local, int64_t max_age_ms, struct buf *out,
                         struct errinfo *ei);
+
+/* Signature of a text with the installation's key: small letters and digits, SIGNATURE of them
+ * (100 bits). One for another purpose does not fit. E_TEMP. */
+enum { SIGNATURE = 20 };
+int account_sign(struct accounts *a, const char *purpose, struct sv text, char ret[SIGNATURE + 1],
+                 struct errinfo *ei);
+/* 1 = the signature is that of the text, in letters of any case; 0 = not. In constant time. */
+int account_signed(struct accounts *a, const char *purpose, struct sv text, struct sv signature,
+                   struct errinfo *ei);
 
 /* --- changes; admin is who is named in the audit and maintenance log --- */
 

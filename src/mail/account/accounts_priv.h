@@ -12,14 +12,17 @@
 
 /* Kinds of cache keys. */
 enum {
-    KEY_DOMAIN = 'd',   /* name -> struct domain_obj */
-    KEY_PRIMARY = 'p',  /* "" -> struct domain_obj */
-    KEY_ADDRESS = 'a',  /* account's address -> struct account_obj */
-    KEY_ID = 'i',       /* 8 bytes -> struct account_obj */
-    KEY_RESOLVED = 'r', /* recipient -> struct resolved_obj */
-    KEY_PASSWORD = 'w', /* 8 bytes -> struct password_obj */
-    KEY_SCRAM = 's',    /* mechanism and login -> struct scram_obj */
-    KEY_SCRIPT = 'S',   /* 8 bytes -> struct script_obj: the active one */
+    KEY_DOMAIN = 'd',          /* name -> struct domain_obj */
+    KEY_PRIMARY = 'p',         /* "" -> struct domain_obj */
+    KEY_ADDRESS = 'a',         /* account's address -> struct account_obj */
+    KEY_ID = 'i',              /* 8 bytes -> struct account_obj */
+    KEY_RESOLVED = 'r',        /* recipient -> struct resolved_obj */
+    KEY_PASSWORD = 'w',        /* 8 bytes -> struct password_obj */
+    KEY_SCRAM = 's',           /* mechanism and login -> struct scram_obj */
+    KEY_PATTERN = 'P',         /* name -> its items */
+    KEY_PATTERN_ALIASES = 'A', /* domain -> addresses of its aliases that are patterns */
+    KEY_NAMED_SCRIPT = 'N',    /* 8 bytes and name -> struct script_obj */
+    KEY_SCRIPT = 'S',          /* 8 bytes -> struct script_obj: the active one */
 };
 
 struct domain_obj {
@@ -87,6 +90,9 @@ static inline struct sv key_id(const int64_t *id)
 }
 /* The installation's secret; made at first use. E_TEMP, E_DB. */
 int accounts_secret(struct accounts *a, uint8_t ret[32], struct errinfo *ei);
+/* A key made of it, so that nothing that is seen of one purpose says anything about others. */
+int accounts_key(struct accounts *a, const char *purpose, uint8_t ret[32], struct errinfo *ei);
+void accounts_hmac(const uint8_t key[32], struct sv text, uint8_t ret[32]);
 
 /* load.c: from the database through the caches. 0 and a counted object, E_NOTFOUND, or E_TEMP for
  * any trouble of the database. A view holds at most one connection, taken when first needed. */
@@ -113,13 +119,21 @@ int load_password(struct view *v, int64_t account_id, struct password_obj **ret,
 /* Past the cache; replaces what is there. */
 int load_password_fresh(struct view *v, int64_t account_id, struct password_obj **ret,
                         struct errinfo *ei);
+struct change;
+/* pattern_fit.c: calls fn with each alias [name]@domain that stands for the address; it returns 1
+ * when that led to something. 1 = one did. */
+int pattern_aliases(struct view *v, const struct addr *a,
+                    int (*fn)(const struct addr *alias, void *arg), void *arg, struct errinfo *ei);
+/* pattern.c: 0, or E_NOTFOUND and why. name: without brackets. */
+int pattern_exists(struct change *ch, struct sv name);
 void domain_from_row(struct db_stmt *s, struct domain *d);
 void domain_fields_free(struct domain *d);
 /* Limits of the domain hold where the account has none. */
 #define ACCOUNT_COLUMNS                                                                            \
     "SELECT a.id, a.domain_id, a.address, a.name, a.enabled, a.quota_bytes, a.soft_quota_bytes,"   \
     " a.max_message_bytes, a.local_only, d.quota_bytes, d.max_message_bytes,"                      \
-    " d.enabled, a.role FROM account a JOIN domain d ON d.id = a.domain_id"
+    " d.enabled, a.role, (SELECT o.value FROM account_option o WHERE o.account_id = a.id"          \
+    " AND o.name = 'kind') FROM account a JOIN domain d ON d.id = a.domain_id"
 struct account_obj *account_from_row(struct db_stmt *s); /* of ACCOUNT_COLUMNS */
 
 static inline void domain_objp(struct domain_obj **p)

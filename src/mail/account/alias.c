@@ -4,6 +4,7 @@
 
 #include "base/hash.h"
 #include "mail/account/audit.h"
+#include "mail/account/pattern.h"
 
 #define MAX_CHAIN   10
 #define MAX_TARGETS 10000
@@ -12,8 +13,11 @@
 static int check_source(struct change *ch, const struct addr *a, int64_t *ret_domain)
 {
     int64_t n = 0;
-    struct sv domain = addr_domain(a);
-    int r = addr_check_new(a, ch->ei);
+    struct sv domain = addr_domain(a), local = addr_local(a);
+    int r = local.p[0] != '[' ? addr_check_new(a, ch->ei)
+            : pattern_is_name(local)
+                ? pattern_exists(ch, sv_n(local.p + 1, local.n - 2))
+                : err_set(ch->ei, E_PARSE, "alias '%.120s': is no name of a pattern", a->text);
     if (r < 0)
         return r;
     r = db_value(ch->c, ret_domain, ch->ei, "SELECT id FROM domain WHERE name = ?", "v", domain);

@@ -126,6 +126,8 @@ struct account_obj *account_from_row(struct db_stmt *s)
         .role = role_of(db_col_int(s, 12)),
     };
     a->domain_enabled = db_col_int(s, 11) != 0;
+    if (!db_col_null(s, 13))
+        a->acc.option[OPT_KIND] = sv_dup(db_col_text(s, 13));
     return a;
 }
 

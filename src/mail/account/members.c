@@ -238,6 +238,17 @@ static bool names(const struct account *list, enum account_option o, struct sv a
     return false;
 }
 
+static bool is_moderator(const struct account *list, struct sv address)
+{
+    return address.n &&
+           (names(list, OPT_LIST_OWNER, address) || names(list, OPT_LIST_MODERATORS, address));
+}
+
+bool account_moderates(const struct account *list, struct sv sender, struct sv auth)
+{
+    return is_moderator(list, sender) || is_moderator(list, auth);
+}
+
 static int is_member(struct accounts *a, const struct account *list, struct sv address,
                      struct errinfo *ei)
 {
@@ -267,9 +278,26 @@ int account_may_post(struct accounts *a, const struct account *list, struct sv s
     for (size_t i = 0; i < ARRAY_LEN(from) && r == 0; i++) {
         if (!from[i].n)
             continue;
-        r = names(list, OPT_LIST_OWNER, from[i]) || names(list, OPT_LIST_MODERATORS, from[i]);
+        r = is_moderator(list, from[i]);
         if (r == 0 && strcmp(who, "members") == 0)
             r = is_member(a, list, from[i], ei);
     }
     return r;
+}
+
+/* Where all posts wait, an envelope sender does not speak for a moderator: anybody can write it. */
+int account_post_waits(struct accounts *a, const struct account *list, struct sv sender,
+                       struct sv auth, struct errinfo *ei)
+{
+    const char *whose = account_option(list, OPT_LIST_MODERATE);
+    if (account_kind(list) != KIND_LIST || strcmp(whose, "no") == 0)
+        return 0;
+    if (strcmp(whose, "all") == 0)
+        return !is_moderator(list, auth);
+    if (account_moderates(list, sender, auth))
+        return 0;
+    int r = is_member(a, list, sender, ei);
+    if (r == 0 && auth.n)
+        r = is_member(a, list, auth, ei);
+    return r < 0 ? r : r == 0;
 }

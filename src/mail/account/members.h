@@ -22,3 +22,8 @@ int account_members_each(struct accounts *a, int64_t account_id,
  */
 int account_may_post(struct accounts *a, const struct account *list, struct sv sender,
                      struct sv auth, struct errinfo *ei);
+/* Is one of the list's owners or moderators. */
+bool account_moderates(const struct account *list, struct sv sender, struct sv auth);
+/* 1 = a post of theirs, who may post, waits for a moderator; 0 = not. */
+int account_post_waits(struct accounts *a, const struct account *list, struct sv sender,
+                       struct sv auth, struct errinfo *ei);

@@ -132,6 +132,25 @@ static int expand_subaddress(struct work *w, const struct addr *a, unsigned dept
     return addr_set_domain(&base, addr_domain(a)) < 0 ? 0 : expand_exact(w, &base, depth, ei);
 }
 
+struct pattern_work {
+    struct work *w;
+    unsigned depth;
+    struct errinfo *ei;
+};
+
+static int expand_pattern_alias(const struct addr *alias, void *arg)
+{
+    struct pattern_work *p = arg;
+    return expand_exact(p->w, alias, p->depth, p->ei);
+}
+
+/* What no account, alias or subaddress has may fit a pattern that is an alias. */
+static int expand_patterns(struct work *w, const struct addr *a, unsigned depth, struct errinfo *ei)
+{
+    struct pattern_work p = { w, depth, ei };
+    return pattern_aliases(w->v, a, expand_pattern_alias, &p, ei);
+}
+
 static int expand_postmaster(struct work *w, const struct domain *d, struct errinfo *ei)
 {
     struct account_obj *acc = NULL;
@@ -167,12 +186,15 @@ static int expand_unknown(struct work *w, const struct domain *d, unsigned depth
 static int expand_local(struct work *w, const struct addr *a, const struct domain *d,
                         unsigned depth, struct errinfo *ei)
 {
-    int r = expand_exact(w, a, depth, ei);
+    /* The name of a pattern is no address. */
+    int r = addr_local(a).p[0] == '[' ? 0 : expand_exact(w, a, depth, ei);
     if (r != 0) {
         w->exact = depth == 0 ? true : w->exact;
         return r;
     }
     r = expand_subaddress(w, a, depth, ei);
+    if (r == 0)
+        r = expand_patterns(w, a, depth, ei);
     if (r == 0 && sv_eq(addr_local(a), SV("postmaster"))) {
         r = expand_postmaster(w, d, ei);
         if (r == 1 && depth == 0)

@@ -203,6 +203,14 @@ static const char tls_counts_v8[] =
     "CREATE UNIQUE INDEX tls_count_key ON tls_count (day, domain, id);"
     "CREATE INDEX tls_count_domain ON tls_count (domain)";
 
+static const char patterns_v10[] =
+    /* Named patterns: pattern.h. name: without brackets, small letters. */
+    "CREATE TABLE pattern_item ("
+    " name {TEXT_KEY} NOT NULL,"
+    " place BIGINT NOT NULL,"
+    " item {TEXT} NOT NULL);"
+    "CREATE UNIQUE INDEX pattern_item_key ON pattern_item (name, place)";
+
 const struct db_migration account_migrations[] = {
     { 1, "domains, accounts, credentials, audit, settings", accounts_v1 },
     { 2, "administrators, signed-in consoles, tokens", admins_v2 },
@@ -212,5 +220,6 @@ const struct db_migration account_migrations[] = {
     { 6, "routes of outgoing mail", routes_v6 },
     { 7, "members of lists", lists_v7 },
     { 8, "counts of TLS with other servers", tls_counts_v8 },
+    { 10, "named patterns", patterns_v10 },
 };
 const size_t account_migrations_count = ARRAY_LEN(account_migrations);

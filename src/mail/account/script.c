@@ -41,18 +41,30 @@ static struct script_obj *make(struct sv name, struct sv content)
     return s;
 }
 
-static int load(struct accounts *a, int64_t id, struct script_obj **ret, struct errinfo *ei)
+/* name.p == NULL: the active one. *ret NULL: there is none. */
+static int load(struct accounts *a, int64_t id, struct sv name, struct script_obj **ret,
+                struct errinfo *ei)
 {
     _cleanup_(view_done) struct view v;
     _cleanup_(db_resetp) struct db_stmt *st = NULL;
     struct obj *o = NULL;
+    char key[sizeof(id) + SCRIPT_NAME_MAX];
+    char kind = name.p ? KEY_NAMED_SCRIPT : KEY_SCRIPT;
+    size_t n = MIN(name.n, (size_t)SCRIPT_NAME_MAX);
+    memcpy(key, &id, sizeof(id));
+    if (n)
+        memcpy(key + sizeof(id), name.p, n);
     view_init(&v, a);
-    if (accounts_cached(a, KEY_SCRIPT, key_id(&id), v.stamp, &o)) {
+    if (accounts_cached(a, kind, sv_n(key, sizeof(id) + n), v.stamp, &o)) {
         *ret = o ? container_of(o, struct script_obj, o) : NULL;
         return 0;
     }
     int r = view_db(&v, ei);
-    if (r == 0)
+    if (r == 0 && name.p)
+        r = db_query(v.c, &st, ei,
+                     "SELECT name, content FROM sieve_script WHERE account_id = ? AND name = ?",
+                     "iv", id, name);
+    else if (r == 0)
         r = db_query(v.c, &st, ei,
                      "SELECT name, content FROM sieve_script WHERE account_id = ? AND active = 1",
                      "i", id);
@@ -61,25 +73,40 @@ static int load(struct accounts *a, int64_t id, struct script_obj **ret, struct 
     if (r < 0)
         return view_error(r, ei);
     *ret = r == 1 ? make(db_col_text(st, 0), db_col_blob(st, 1)) : NULL;
-    accounts_remember(a, KEY_SCRIPT, key_id(&id), v.stamp, *ret ? &(*ret)->o : NULL);
+    accounts_remember(a, kind, sv_n(key, sizeof(id) + n), v.stamp, *ret ? &(*ret)->o : NULL);
+    return 0;
+}
+
+static int get_script(struct accounts *a, int64_t id, struct sv name,
+                      const struct active_script **ret, struct errinfo *ei)
+{
+    struct script_obj *s = NULL;
+    int r = load(a, id, name, &s, ei);
+    if (r < 0)
+        return r;
+    if (!s)
+        return E_NOTFOUND;
+    if (s->error < 0) {
+        r = err_set(ei, E_CORRUPT, "the Sieve script '%.100s' cannot be read", s->name);
+        obj_unref(&s->o);
+        return r;
+    }
+    *ret = &s->s;
     return 0;
 }
 
 int account_script_active(struct accounts *a, int64_t account_id, const struct active_script **ret,
                           struct errinfo *ei)
 {
-    struct script_obj *s = NULL;
-    int r = load(a, account_id, &s, ei);
-    if (r < 0)
-        return r;
-    if (!s)
+    return get_script(a, account_id, SV_NULL, ret, ei);
+}
+
+int account_script_named(struct accounts *a, int64_t account_id, struct sv name,
+                         const struct active_script **ret, struct errinfo *ei)
+{
+    if (!name.n || name.n > SCRIPT_NAME_MAX)
         return E_NOTFOUND;
-    if (s->error < 0) {
-        obj_unref(&s->o);
-        return err_set(ei, E_CORRUPT, "the active Sieve script cannot be read");
-    }
-    *ret = &s->s;
-    return 0;
+    return get_script(a, account_id, name, ret, ei);
 }
 
 void active_script_unref(const struct active_script *s)
@@ -125,8 +152,16 @@ static int check_content(struct sv content, struct errinfo *ei)
     return err_set(ei, E_PARSE, "line %u, column %u: %s", p.v[0].line, p.v[0].col, p.v[0].text);
 }
 
+static bool is_global(const struct addr *a)
+{
+    return strcmp(a->text, SCRIPT_GLOBAL) == 0;
+}
+
 static int find_id(struct dbc *c, const struct addr *a, int64_t *ret, struct errinfo *ei)
 {
+    *ret = SCRIPT_GLOBAL_ID;
+    if (is_global(a))
+        return 0;
     int r = db_value(c, ret, NULL, "SELECT id FROM account WHERE address = ?", "s", a->text);
     return r == E_NOTFOUND ? err_set(ei, r, "account '%.150s' does not exist", a->text)
            : r < 0         ? err_set(ei, r, "cannot read the account '%.150s'", a->text)
@@ -178,9 +213,10 @@ static int put_in(struct change *ch, void *arg)
     int64_t id = 0, active = 0;
     char size[40];
     int r = find_id(ch->c, &sc->addr, &id, ch->ei);
+    bool known = r == 0;
     if (r == 0)
         r = find_script(ch, id, sc->name, &active);
-    bool is_new = r == E_NOTFOUND && id;
+    bool is_new = known && r == E_NOTFOUND;
     if (is_new)
         r = insert(ch, id, sc);
     else if (r == 0)
@@ -236,6 +272,9 @@ static int activate_in(struct change *ch, void *arg)
     const struct script_change *sc = arg;
     int64_t id = 0, active = 0;
     int r = find_id(ch->c, &sc->addr, &id, ch->ei);
+    if (r == 0 && is_global(&sc->addr))
+        return err_set(ch->ei, E_CONFLICT,
+                       "scripts of the server are included by others; none of them is active");
     if (r == 0 && sc->name.n)
         r = find_script(ch, id, sc->name, &active);
     if (r < 0 || active)
@@ -255,7 +294,9 @@ static int change_script(struct accounts *a, const char *admin, struct sv addres
     _cleanup_(conf_unrefp) const struct conf *cf = conf_pin();
     sc->max_scripts = cf->sieve.max_scripts;
     int r = addr_parse(sv_trim(address), &sc->addr, ei);
-    return r < 0 ? r : change_run(a, admin, "account", addr_sv(&sc->addr), fn, sc, ei);
+    return r < 0 ? r
+                 : change_run(a, admin, is_global(&sc->addr) ? "scripts" : "account",
+                              addr_sv(&sc->addr), fn, sc, ei);
 }
 
 int account_script_put(struct accounts *a, const char *admin, struct sv address, struct sv name,

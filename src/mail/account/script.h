@@ -7,6 +7,13 @@
 #include "proto/sieve/sieve.h"
 
 #define SCRIPT_NAME_MAX 128 /* bytes */
+/* In place of an account's address: the server's own scripts, which those of accounts may include
+ * (RFC 6609, :global). None of them is active. */
+#define SCRIPT_GLOBAL    "global"
+#define SCRIPT_GLOBAL_ID 0
+/* Scripts of the server that run for all accounts, before and after that of the account. */
+#define SCRIPT_BEFORE "before"
+#define SCRIPT_AFTER  "after"
 
 struct script_info {
     const char *name;
@@ -46,6 +53,9 @@ struct active_script {
 /* 0, E_NOTFOUND (there is none), E_TEMP, or E_CORRUPT: it is there and cannot be read. */
 int account_script_active(struct accounts *a, int64_t account_id, const struct active_script **ret,
                           struct errinfo *ei);
+/* One by its name; account_id: SCRIPT_GLOBAL_ID for the server's. The same errors. */
+int account_script_named(struct accounts *a, int64_t account_id, struct sv name,
+                         const struct active_script **ret, struct errinfo *ei);
 void active_script_unref(const struct active_script *s);
 DEFINE_CLEANUP(const struct active_script, active_script_unref)
 

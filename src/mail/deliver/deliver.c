@@ -22,6 +22,12 @@ void deliver_hostname(const struct conf *cf, char ret[256])
     ret[255] = '\0';
 }
 
+void outcome_set(struct script_outcome *ret, enum rcpt_state state, const char *text)
+{
+    *ret = (struct script_outcome){ .state = state };
+    sv_copy(ret->text, sizeof(ret->text), sv_c(text));
+}
+
 struct logctx deliver_ctx(const struct message *m)
 {
     return (struct logctx){ .type = LOG_MAILFLOW,

@@ -48,19 +48,33 @@ struct logctx deliver_ctx(const struct message *m);
 void *local_run(void *arg);
 void *remote_run(void *arg);
 
-/* script.c: delivers to an account with an active Sieve script. */
+/* Scripts for an account's mail: the server's before, its own, the server's after; those that are
+ * there, counted. */
+enum { SCRIPTS_MAX = 3 };
 struct active_script;
+struct script_chain {
+    const struct active_script *v[SCRIPTS_MAX];
+    size_t n; /* 0: mail goes to the inbox */
+};
+/* script_chain.c. < 0: cannot tell now. One that cannot be read is left out, and logged. */
+int script_chain_find(struct deliver *d, const struct account *acc, struct script_chain *ret,
+                      struct errinfo *ei);
+void script_chain_done(struct script_chain *c);
+
+/* script.c: delivers to an account with Sieve scripts. */
 struct forward_plan;
 struct script_outcome {
     enum rcpt_state state;
     char text[600]; /* the answer */
     bool stored;    /* in a folder of the mailbox */
 };
-/* Runs the script and carries out what it says, and the account's forwarding (NULL: none). First
- * what the mailbox recognises when it is repeated, then what leaves. -ESTALE: open the mailbox
- * again and repeat. Other errors, E_QUOTA too: nothing has left. */
+/* Not stored. */
+void outcome_set(struct script_outcome *ret, enum rcpt_state state, const char *text);
+/* Runs the scripts (n > 0) and carries out what they say, and the account's forwarding (NULL:
+ * none). First what the mailbox recognises when it is repeated, then what leaves. -ESTALE: open the
+ * mailbox again and repeat. Other errors, E_QUOTA too: nothing has left. */
 int script_deliver(struct deliver *d, struct message *m, struct rcpt *r, const struct account *acc,
-                   const struct active_script *script, struct forward_plan *forward,
+                   const struct script_chain *scripts, struct forward_plan *forward,
                    struct mailbox *mb, struct script_outcome *ret, struct errinfo *ei);
 
 /* auto_reply.c: has the account an automatic reply today? Sends it, or tells why not. */

@@ -7,6 +7,8 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "mail/account/members.h"
+#include "mail/account/unsubscribe.h"
+#include "mail/deliver/moderate.h"
 #include "mail/deliver/send.h"
 #include "proto/mime.h"
 
@@ -15,7 +17,8 @@ struct expansion {
     struct message *m;
     struct rcpt *r;
     const struct account *acc;
-    struct message *to;
+    struct message *to;  /* one for all */
+    struct message *own; /* to members elsewhere who get a URL each (RFC 8058) */
     struct content_view content;
     struct map *seen;
     struct sv *others; /* members that are no accounts: resolved when the database is free */
@@ -25,14 +28,28 @@ struct expansion {
 
 /* --- members --- */
 
-static void add(struct expansion *x, struct sv address, enum rcpt_kind kind, int64_t account_id)
+static void add_to(struct expansion *x, struct message *to, struct sv address, enum rcpt_kind kind,
+                   int64_t account_id)
 {
     if (map_put(x->seen, address, x))
         return;
-    struct rcpt *r = message_add_rcpt(x->to, address, kind);
+    struct rcpt *r = message_add_rcpt(to, address, kind);
     r->account_id = account_id;
     if (kind == RCPT_REMOTE)
         message_set(&r->original, sv_c(x->acc->address));
+}
+
+static void add(struct expansion *x, struct sv address, enum rcpt_kind kind, int64_t account_id)
+{
+    add_to(x, x->to, address, kind, account_id);
+}
+
+/* A member elsewhere: what it gets can end its own membership. */
+static void add_remote_member(struct expansion *x, struct sv address)
+{
+    bool own = account_kind(x->acc) == KIND_LIST && account_is(x->acc, OPT_LIST_ONE_CLICK) &&
+               unsubscribe_possible(address);
+    add_to(x, own ? x->own : x->to, address, RCPT_REMOTE, 0);
 }
 
 static bool take_member(struct sv address, int64_t account_id, void *arg)
@@ -54,7 +71,7 @@ static int add_other(struct expansion *x, struct sv address, struct errinfo *ei)
     struct resolved to = { 0 };
     int r = account_resolve(x->d->accounts, address, &to, ei);
     if (r >= 0 && to.kind == RESOLVE_REMOTE)
-        add(x, address, RCPT_REMOTE, 0);
+        add_remote_member(x, address);
     for (size_t i = 0; r >= 0 && i < to.n; i++)
         if (to.accounts[i]->id != x->acc->id)
             add(x, sv_c(to.accounts[i]->address), RCPT_LOCAL, to.accounts[i]->id);
@@ -127,6 +144,12 @@ static void add_phrase(struct buf *b, const char *name)
         (void)buf_addf(b, "\"%s\" ", name);
 }
 
+static void add_unsubscribe(struct buf *b, const struct account *acc, struct sv to)
+{
+    (void)buf_addf(b, "List-Unsubscribe: <mailto:" SV_FMT "?subject=unsubscribe%%20%s>\r\n",
+                   SV_ARG(to), acc->address);
+}
+
 static void add_list_fields(struct buf *b, const struct account *acc, struct sv to)
 {
     (void)buf_add_str(b, "List-Id: ");
@@ -139,12 +162,11 @@ static void add_list_fields(struct buf *b, const struct account *acc, struct sv 
     (void)buf_addf(b,
                    "List-Owner: <mailto:" SV_FMT ">\r\n"
                    "List-Help: <mailto:" SV_FMT "?subject=help%%20%s>\r\n"
-                   "List-Unsubscribe: <mailto:" SV_FMT "?subject=unsubscribe%%20%s>\r\n"
                    "Precedence: list\r\n",
-                   SV_ARG(to), SV_ARG(to), acc->address, SV_ARG(to), acc->address);
+                   SV_ARG(to), SV_ARG(to), acc->address);
 }
 
-static int fill(struct expansion *x, struct errinfo *ei)
+static int fill(struct expansion *x, struct message *m, struct errinfo *ei)
 {
     _cleanup_(conf_unrefp) const struct conf *cf = conf_pin();
     _cleanup_(buf_done) struct buf head = { 0 };
@@ -152,7 +174,6 @@ static int fill(struct expansion *x, struct errinfo *ei)
     bool is_list = account_kind(x->acc) == KIND_LIST;
     struct sv rest = mime_without_return_path(x->content.bytes), to = owner(x->acc, tmp);
     size_t n = mime_header_length(rest);
-    struct message *m = x->to;
     message_set(&m->sender, is_list ? to : sv_c(x->m->sender));
     m->priority = is_list ? PRIORITY_LOW : x->m->priority; /* persons do not wait for lists */
     m->hops = x->m->hops + 1;
@@ -161,13 +182,19 @@ static int fill(struct expansion *x, struct errinfo *ei)
     deliver_hostname(cf, host);
     clock_rfc5322(m->received_ms / 1000, date);
     buf_init(&head, rest.n + 16 * KiB);
+    (void)buf_addf(&head, "Return-Path: <%s>\r\n", m->sender);
+    if (m->one_click) { /* first, where the URL is put in when it is sent */
+        add_unsubscribe(&head, x->acc, to);
+        (void)buf_add_str(&head, "List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n");
+    }
     (void)buf_addf(&head,
-                   "Return-Path: <%s>\r\nReceived: by %s (%s %s)\r\n\tid %s;\r\n\t%s\r\n"
+                   "Received: by %s (%s %s)\r\n\tid %s;\r\n\t%s\r\n"
                    "Delivered-To: %s\r\n",
-                   m->sender, host, is_list ? "list" : "group", x->acc->address, m->id, date,
-                   x->acc->address);
+                   host, is_list ? "list" : "group", x->acc->address, m->id, date, x->acc->address);
     if (is_list)
         add_list_fields(&head, x->acc, to);
+    if (is_list && !m->one_click)
+        add_unsubscribe(&head, x->acc, to);
     int r = is_list ? copy_header(sv_take(rest, n), &head) : buf_add_sv(&head, sv_take(rest, n));
     return r < 0 ? r : send_fill(x->d, cf, m, &head, sv_skip(rest, n), ei);
 }
@@ -175,41 +202,37 @@ static int fill(struct expansion *x, struct errinfo *ei)
 /* --- telling --- */
 
 /* Each copy has an id of its own, which leads to the message that all of them share. */
-static void tell_copies(const struct expansion *x)
+static void tell_copies(const struct expansion *x, const struct message *m)
 {
-    for (size_t i = 0; i < x->to->n_rcpts; i++) {
+    for (size_t i = 0; i < m->n_rcpts; i++) {
         _cleanup_(message_unrefp) struct message *copy = message_new();
-        struct logctx c = deliver_ctx(x->to);
+        struct logctx c = deliver_ctx(m);
         message_assign_ids(copy);
         c.message_id = copy->id;
-        event(list_copy, &c, F_ADDR(rcpt, x->to->rcpts[i].address), F_STR(item, x->to->item),
+        event(list_copy, &c, F_ADDR(rcpt, m->rcpts[i].address), F_STR(item, m->item),
               F_ID(parent, x->m->id));
     }
 }
 
-static void tell_sent(const struct expansion *x)
+static void tell_sent(const struct expansion *x, const struct message *m)
 {
     char what[100];
     struct logctx c = deliver_ctx(x->m);
-    snprintf(what, sizeof(what), "sent to %zu members", x->to->n_rcpts);
-    event(account_sent, &c, F_ADDR(rcpt, x->r->address), F_STR(what, what), F_ID(child, x->to->id),
-          F_KEY(child_key, x->to->key));
+    snprintf(what, sizeof(what), "sent to %zu members", m->n_rcpts);
+    event(account_sent, &c, F_ADDR(rcpt, x->r->address), F_STR(what, what), F_ID(child, m->id),
+          F_KEY(child_key, m->key));
 }
 
 /* --- */
-
-static void decide(struct script_outcome *ret, enum rcpt_state state, const char *text)
-{
-    *ret = (struct script_outcome){ .state = state };
-    sv_copy(ret->text, sizeof(ret->text), sv_c(text));
-}
 
 /* 1: refused, *ret says how. */
 static int refuse(struct expansion *x, struct script_outcome *ret, struct errinfo *ei)
 {
     _cleanup_(conf_unrefp) const struct conf *cf = conf_pin();
     char text[600];
-    int r = account_may_post(x->d->accounts, x->acc, sv_c(x->m->sender), sv_c(x->m->auth_user), ei);
+    int r = 1; /* a post that waited for its moderators was allowed */
+    if (x->m->moderation == MODERATION_NONE)
+        r = account_may_post(x->d->accounts, x->acc, sv_c(x->m->sender), sv_c(x->m->auth_user), ei);
     if (r < 0)
         return r;
     if (send_came_back(x->content.bytes, x->acc->address))
@@ -220,39 +243,59 @@ static int refuse(struct expansion *x, struct script_outcome *ret, struct errinf
         snprintf(text, sizeof(text), "550 5.7.2 You may not post to %s", x->acc->address);
     else
         return 0;
-    decide(ret, RCPT_FAILED, text);
+    outcome_set(ret, RCPT_FAILED, text);
     return 1;
+}
+
+static int send_copies(struct expansion *x, struct message *m, struct errinfo *ei)
+{
+    if (!m->n_rcpts || queue_has_child(x->d->queue, x->m, m->key))
+        return 0;
+    int r = fill(x, m, ei);
+    if (r >= 0)
+        r = queue_accept_child(x->d->queue, x->m, m, ei);
+    if (r < 0)
+        return r == E_NOTFOUND ? E_TEMP : r;
+    tell_sent(x, m);
+    tell_copies(x, m);
+    return 0;
 }
 
 static int expand(struct expansion *x, struct errinfo *ei)
 {
     int r = add_members(x, ei);
     if (r >= 0)
-        r = fill(x, ei);
+        r = send_copies(x, x->to, ei);
     if (r >= 0)
-        r = x->to->n_rcpts ? queue_accept_child(x->d->queue, x->m, x->to, ei) : 0;
-    if (r < 0)
-        return r == E_NOTFOUND ? E_TEMP : r;
-    tell_sent(x);
-    tell_copies(x);
-    return 0;
+        r = send_copies(x, x->own, ei);
+    if (r >= 0 && !x->to->n_rcpts && !x->own->n_rcpts)
+        tell_sent(x, x->to); /* nobody */
+    return r == E_NOTFOUND ? E_TEMP : r;
 }
 
 int list_deliver(struct deliver *d, struct message *m, struct rcpt *r, const struct account *acc,
                  struct script_outcome *ret, struct errinfo *ei)
 {
-    struct expansion x = {
-        .d = d, .m = m, .r = r, .acc = acc, .to = send_begin(m, acc->id, "list"), .seen = map_new()
-    };
+    struct expansion x = { .d = d,
+                           .m = m,
+                           .r = r,
+                           .acc = acc,
+                           .to = send_begin(m, acc->id, "list"),
+                           .own = send_begin(m, acc->id, "list one-click"),
+                           .seen = map_new() };
+    x.own->one_click = true;
     int e = content_view_open(m, &x.content, ei);
     if (e >= 0)
         e = refuse(&x, ret, ei);
-    if (e == 0 && !queue_has_child(d->queue, m, x.to->key))
+    if (e == 0)
+        e = moderate(d, m, r, acc, x.content.bytes, ret, ei);
+    if (e == 0)
         e = expand(&x, ei);
     if (e == 0)
-        decide(ret, RCPT_DELIVERED, "250 2.1.5 Sent to the members");
+        outcome_set(ret, RCPT_DELIVERED, "250 2.1.5 Sent to the members");
     content_view_close(&x.content);
     map_free(x.seen, NULL);
     message_unref(x.to);
+    message_unref(x.own);
     return MIN(e, 0);
 }

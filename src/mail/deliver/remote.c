@@ -276,7 +276,7 @@ static void send_job(struct session *x, struct job *j)
                 queue_tell(x->d->queue, j->m, QUEUE_PEER_FAILED, x->why.answer);
             return;
         }
-        size_t n = group(x->cf, j, x->key, list, ARRAY_LEN(list));
+        size_t n = group(x->cf, j, x->key, list, j->m->one_click ? 1 : ARRAY_LEN(list));
         r = transactions(s, j, list, n);
         if (r >= 0)
             queue_tell(x->d->queue, j->m, QUEUE_PEER_ANSWERED, NULL);

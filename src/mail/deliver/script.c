@@ -31,9 +31,29 @@ static int seen(void *arg, struct sv id, int64_t seconds _unused_, bool refresh 
 
 /* --- folders --- */
 
-static void failed(struct script_run *x, uint32_t line, const char *reason)
+/* RFC 6609: what the script includes stays until the run is over. */
+static int include(void *arg, bool global, struct sv name, const struct sieve_script **ret)
 {
-    event(sieve_failed, &x->log, F_ADDR(rcpt, x->r->address), F_STR(script, x->script->name),
+    struct script_run *x = arg;
+    const struct active_script *s = NULL;
+    int r = account_script_named(x->d->accounts, global ? SCRIPT_GLOBAL_ID : x->acc->id, name, &s,
+                                 NULL);
+    if (r < 0)
+        return r;
+    x->included = xrealloc(x->included, (x->n_included + 1) * sizeof(*x->included));
+    x->included[x->n_included++] = s;
+    *ret = &s->script;
+    return 0;
+}
+
+const char *script_name(const struct script_run *x, unsigned index)
+{
+    return x->scripts->v[MIN((size_t)index, x->scripts->n - 1)]->name;
+}
+
+static void failed(struct script_run *x, unsigned script, uint32_t line, const char *reason)
+{
+    event(sieve_failed, &x->log, F_ADDR(rcpt, x->r->address), F_STR(script, script_name(x, script)),
           F_INT(line, line), F_STR(reason, reason));
 }
 
@@ -73,7 +93,7 @@ static int choose_folder(struct script_run *x, const struct sieve_action *a, int
     snprintf(why, sizeof(why),
              r == E_NOTFOUND ? "the folder '%s' does not exist" : "folder '%s': %s", name,
              ei->text);
-    failed(x, a->line, why);
+    failed(x, a->script, a->line, why);
     *ret = mailbox_inbox_id(x->mb);
     *ret_inbox = true;
     return 0;
@@ -158,8 +178,8 @@ static int store(struct script_run *x, const struct sieve_action *a, struct erri
     x->stored = true;
     if (a->line)
         event(sieve_filed, &x->log, F_ADDR(rcpt, x->r->address),
-              F_STR(folder, inbox ? SV("INBOX") : a->target), F_STR(script, x->script->name),
-              F_INT(line, a->line));
+              F_STR(folder, inbox ? SV("INBOX") : a->target),
+              F_STR(script, script_name(x, a->script)), F_INT(line, a->line));
     return 0;
 }
 
@@ -219,7 +239,10 @@ static void answer(struct script_run *x, struct script_outcome *ret)
         sv_copy(ret->text, sizeof(ret->text),
                 sent ? SV("250 2.1.5 Sent on by the recipient's Sieve script")
                      : SV("250 2.1.5 Discarded by the recipient's Sieve script"));
-    event(sieve_discarded, &x->log, F_ADDR(rcpt, x->r->address), F_STR(script, x->script->name),
+    event(sieve_discarded, &x->log, F_ADDR(rcpt, x->r->address),
+          F_STR(script, script_name(x, reject ? reject->script
+                                       : sent ? sent->script
+                                              : x->res.discard_script)),
           F_INT(line, reject ? reject->line
                       : sent ? sent->line
                              : x->res.discard_line),
@@ -245,7 +268,7 @@ static int carry_out(struct script_run *x, struct script_outcome *ret, struct er
 {
     x->dropped = xcalloc(x->res.n + 1, sizeof(*x->dropped));
     if (x->res.error < 0)
-        failed(x, x->res.error_line, x->res.ei.text);
+        failed(x, x->res.error_script, x->res.error_line, x->res.ei.text);
     int r = script_plan(x, ei);
     if (r >= 0)
         r = store_all(x, ei);
@@ -259,7 +282,7 @@ static int carry_out(struct script_run *x, struct script_outcome *ret, struct er
 }
 
 int script_deliver(struct deliver *d, struct message *m, struct rcpt *r, const struct account *acc,
-                   const struct active_script *script, struct forward_plan *forward,
+                   const struct script_chain *scripts, struct forward_plan *forward,
                    struct mailbox *mb, struct script_outcome *ret, struct errinfo *ei)
 {
     _cleanup_(conf_unrefp) const struct conf *cf = conf_pin();
@@ -267,7 +290,7 @@ int script_deliver(struct deliver *d, struct message *m, struct rcpt *r, const s
                             .m = m,
                             .r = r,
                             .acc = acc,
-                            .script = script,
+                            .scripts = scripts,
                             .forward = forward,
                             .cf = cf,
                             .mb = mb,
@@ -284,6 +307,7 @@ int script_deliver(struct deliver *d, struct message *m, struct rcpt *r, const s
         .max_cpu_us = cf->sieve.max_cpu * 1000,
         .mailbox_exists = mailbox_exists,
         .seen = seen,
+        .include = include,
         .arg = &x,
     };
     deliver_hostname(cf, x.host);
@@ -291,13 +315,19 @@ int script_deliver(struct deliver *d, struct message *m, struct rcpt *r, const s
     int e = content_view_open(m, &x.content, ei);
     x.e.message = x.content.bytes;
     if (e >= 0) {
-        e = sieve_run(&script->script, &x.e, &x.res);
+        const struct sieve_script *all[SCRIPTS_MAX];
+        for (size_t i = 0; i < scripts->n; i++)
+            all[i] = &scripts->v[i]->script;
+        e = sieve_run_all(all, scripts->n, &x.e, &x.res);
         if (e < 0 && ei)
             *ei = x.res.ei;
         if (e >= 0)
             e = carry_out(&x, ret, ei);
         sieve_result_done(&x.res);
     }
+    for (size_t i = 0; i < x.n_included; i++)
+        active_script_unref(x.included[i]);
+    free(x.included);
     free(x.dropped);
     content_view_close(&x.content);
     return e;

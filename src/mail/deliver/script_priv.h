@@ -10,7 +10,7 @@ struct script_run {
     struct message *m;
     struct rcpt *r;
     const struct account *acc;
-    const struct active_script *script; /* NULL: the account's own automatic reply */
+    const struct script_chain *scripts; /* NULL: the account's own automatic reply */
     const struct conf *cf;
     struct mailbox *mb;
     struct logctx log;
@@ -20,10 +20,14 @@ struct script_run {
     struct content_view content;
     bool *dropped; /* per action: a redirect that must not be sent */
     bool stored;
+    const struct active_script **included; /* counted */
+    size_t n_included;
     uint64_t quota;
     char host[256];
 };
 
+/* Name of one of the scripts, by its place. */
+const char *script_name(const struct script_run *x, unsigned index);
 /* A message that must not be sent: the action is dropped, and told. */
 void script_not_sent(struct script_run *x, const struct sieve_action *a, const char *what,
                      const char *reason);

@@ -24,25 +24,25 @@ static struct sieve_facts facts_for(struct script_run *x, const struct message *
 void script_not_sent(struct script_run *x, const struct sieve_action *a, const char *what,
                      const char *reason)
 {
-    if (!x->script) {
+    if (!x->scripts) {
         event(account_not_sent, &x->log, F_ADDR(rcpt, x->r->address), F_STR(what, what),
               F_STR(reason, reason));
         return;
     }
     event(sieve_not_sent, &x->log, F_ADDR(rcpt, x->r->address), F_STR(what, what),
-          F_STR(script, x->script->name), F_INT(line, a->line), F_STR(reason, reason));
+          F_STR(script, script_name(x, a->script)), F_INT(line, a->line), F_STR(reason, reason));
 }
 
 static void tell_sent(struct script_run *x, const struct sieve_action *a, const char *what,
                       const struct message *m)
 {
-    if (!x->script) {
+    if (!x->scripts) {
         event(account_sent, &x->log, F_ADDR(rcpt, x->r->address), F_STR(what, what),
               F_ID(child, m->id), F_KEY(child_key, m->key));
         return;
     }
     event(sieve_sent, &x->log, F_ADDR(rcpt, x->r->address), F_STR(what, what), F_ID(child, m->id),
-          F_KEY(child_key, m->key), F_STR(script, x->script->name), F_INT(line, a->line));
+          F_KEY(child_key, m->key), F_STR(script, script_name(x, a->script)), F_INT(line, a->line));
 }
 
 static int add_target(struct script_run *x, struct message *m, struct sv target, struct errinfo *ei)
@@ -183,10 +183,10 @@ int script_vacation(struct script_run *x, const struct sieve_action *a, struct e
     if (!why && r == E_EXISTS)
         why = "the sender has had this reply not long ago";
     if (why) {
-        script_not_sent(x, a, x->script ? "vacation" : "automatic reply", why);
+        script_not_sent(x, a, x->scripts ? "vacation" : "automatic reply", why);
         return 0;
     }
-    return r < 0 ? r : send_own(x, m, &b, a, x->script ? "vacation reply" : "automatic reply", ei);
+    return r < 0 ? r : send_own(x, m, &b, a, x->scripts ? "vacation reply" : "automatic reply", ei);
 }
 
 static int notify(struct script_run *x, const struct sieve_action *a, struct errinfo *ei)

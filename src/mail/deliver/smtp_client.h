@@ -88,9 +88,13 @@ struct outgoing_content {
     struct sv mem;
     int fd; /* -1 = in memory */
     uint64_t at, end;
+    struct buf front; /* goes before it */
 };
 int content_open(const struct message *m, struct outgoing_content *ret);
 void content_close(struct outgoing_content *c);
+/* Of a message with one_click: what makes it r's own. Negative: its URL cannot be made now. */
+int one_click_open(struct smtp_client *s, const struct rcpt *r, struct outgoing_content *c);
+uint64_t content_left(const struct outgoing_content *c); /* bytes, before dots are doubled */
 uint64_t content_size(const struct message *m); /* as it is sent, before dots are doubled */
 bool content_headers_8bit(const struct outgoing_content *c);
 /* Sends it dot-stuffed with the final dot. */

@@ -8,139 +8,9 @@
 #include "proto/mime.h"
 #include "stats/shm.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 enum {
     GROUP = 50, /* commands in flight: their answers fit into socket buffers */
-    CHUNK = 64 * 1024,
-    FIRST_FIELD = 4096,
-    HEADERS = 64 * 1024,
 };
-
-/* --- content --- */
-
-/* Length of a Return-Path field at the beginning, 0 without. */
-static size_t return_path_length(struct sv start)
-{
-    if (!sv_istarts(start, SV("Return-Path:")))
-        return 0;
-    for (size_t i = 0; i + 1 < start.n; i++)
-        if (start.p[i] == '\n' && start.p[i + 1] != ' ' && start.p[i + 1] != '\t')
-            return i + 1;
-    return 0;
-}
-
-int content_open(const struct message *m, struct outgoing_content *ret)
-{
-    *ret = (struct outgoing_content){ .fd = -1 };
-    if (m->content.p) {
-        ret->mem = sv_skip(m->content, return_path_length(m->content));
-        ret->end = ret->mem.n;
-        return 0;
-    }
-    char start[FIRST_FIELD];
-    struct stat st;
-    _cleanup_(closep) int fd = open(m->spool_path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0 || fstat(fd, &st) < 0)
-        return -errno;
-    ssize_t n = pread(fd, start, sizeof(start), 0);
-    if (n < 0)
-        return -errno;
-    ret->at = return_path_length(sv_n(start, (size_t)n));
-    ret->end = (uint64_t)st.st_size;
-    ret->fd = take_fd(&fd);
-    return 0;
-}
-
-void content_close(struct outgoing_content *c)
-{
-    closep(&c->fd);
-}
-
-uint64_t content_size(const struct message *m)
-{
-    struct outgoing_content c;
-    if (content_open(m, &c) < 0)
-        return m->size;
-    content_close(&c);
-    return c.end - c.at;
-}
-
-bool content_headers_8bit(const struct outgoing_content *c)
-{
-    if (c->fd < 0)
-        return sv_has_8bit(sv_take(c->mem, mime_header_length(c->mem)));
-    char *p = xmalloc(HEADERS);
-    ssize_t n = pread(c->fd, p, HEADERS, (off_t)c->at);
-    struct sv start = sv_n(p, n > 0 ? (size_t)n : 0);
-    bool yes = sv_has_8bit(sv_take(start, mime_header_length(start)));
-    free(p);
-    return yes;
-}
-
-/* The next piece; empty at the end. */
-static int next_piece(struct outgoing_content *c, char *chunk, struct sv *ret)
-{
-    if (c->fd < 0) {
-        *ret = sv_skip(c->mem, c->at);
-        c->at = c->mem.n;
-        return 0;
-    }
-    ssize_t n = pread(c->fd, chunk, MIN((uint64_t)CHUNK, c->end - c->at), (off_t)c->at);
-    if (n < 0)
-        return -errno;
-    c->at += (uint64_t)n;
-    *ret = sv_n(chunk, (size_t)n);
-    return 0;
-}
-
-/* A dot at the beginning of a line is doubled (RFC 5321 4.5.2), also after a bare LF: some servers
- * take that for a line end. *tail keeps the last two bytes sent. */
-static int send_stuffed(struct smtp_client *s, struct sv piece, char tail[2])
-{
-    struct errinfo ei;
-    while (piece.n) {
-        int r = 0;
-        if (piece.p[0] == '.' && tail[1] == '\n')
-            r = client_write(s->c, SV("."), &ei);
-        const char *dot = memmem(piece.p, piece.n, "\n.", 2);
-        struct sv run = sv_take(piece, dot ? (size_t)(dot - piece.p) + 1 : piece.n);
-        if (r >= 0)
-            r = client_write(s->c, run, &ei);
-        if (r < 0)
-            return r;
-        tail[0] = run.n > 1 ? run.p[run.n - 2] : tail[1];
-        tail[1] = run.p[run.n - 1];
-        piece = sv_skip(piece, run.n);
-    }
-    return 0;
-}
-
-int smtp_send_content(struct smtp_client *s, struct outgoing_content *c)
-{
-    char *chunk = c->fd < 0 ? NULL : xmalloc(CHUNK);
-    char tail[2] = { '\r', '\n' };
-    struct errinfo ei;
-    struct sv piece = SV("");
-    int r;
-    client_set_timeout(s->c, s->cf->deliver.data_timeout);
-    do {
-        r = next_piece(c, chunk, &piece);
-        if (r >= 0)
-            r = send_stuffed(s, piece, tail);
-        shm_session_bytes(s->slot, 0, piece.n);
-    } while (r >= 0 && piece.n);
-    if (r >= 0)
-        r = client_write(s->c, tail[0] == '\r' && tail[1] == '\n' ? SV(".\r\n") : SV("\r\n.\r\n"),
-                         &ei);
-    if (r >= 0)
-        r = client_flush(s->c, &ei);
-    s->timed_out = r == E_TIMEOUT;
-    free(chunk);
-    return r;
-}
 
 /* --- answers --- */
 
@@ -213,7 +83,7 @@ static int send_mail(struct tx *t)
     buf_init(&p, 2048);
     struct sv domain = route_domain(sv_c(m->sender));
     if (s->caps & CAP_SIZE)
-        (void)buf_addf(&p, " SIZE=%" PRIu64, t->content.end - t->content.at);
+        (void)buf_addf(&p, " SIZE=%" PRIu64, content_left(&t->content));
     if (s->caps & CAP_8BITMIME && m->body_8bit)
         (void)buf_add_str(&p, " BODY=8BITMIME");
     if (s->caps & CAP_SMTPUTF8 && m->smtputf8)
@@ -339,7 +209,7 @@ static int send_body(struct tx *t)
 {
     struct smtp_client *s = t->s;
     struct reply reply;
-    uint64_t size = t->content.end - t->content.at;
+    uint64_t size = content_left(&t->content);
     int64_t start = clock_mono_us();
     s->waiting_for = "the data";
     int r = smtp_send_content(s, &t->content);
@@ -411,7 +281,7 @@ static bool needs_utf8(const struct tx *t)
 static bool refused_here(struct tx *t)
 {
     char text[512];
-    uint64_t size = t->content.end - t->content.at;
+    uint64_t size = content_left(&t->content);
     if (t->s->max_size && size > t->s->max_size) {
         snprintf(text, sizeof(text),
                  "552 5.3.4 The message has %" PRIu64 " bytes, %s accepts %" PRIu64, size,
@@ -453,7 +323,7 @@ static void summarize(struct tx *t, int64_t start, int r)
     t->s->delivered += (unsigned)done;
     event(delivery_transaction, &t->s->log, F_ADDR(sender, t->m->sender),
           F_ADDR(rcpt, t->list[0]->address), F_INT(rcpts, t->n),
-          F_BYTES(bytes, t->content.end - t->content.at), F_MS(duration, clock_mono_ms() - start),
+          F_BYTES(bytes, content_left(&t->content)), F_MS(duration, clock_mono_ms() - start),
           F_STR(outcome, outcome), F_STR(host, t->s->host), F_IP(remote_ip, t->s->ip));
 }
 
@@ -470,6 +340,11 @@ int smtp_transaction(struct smtp_client *s, struct message *m, struct rcpt **lis
         char text[512];
         snprintf(text, sizeof(text), "451 4.3.0 The message cannot be read here: %s", err_name(r));
         answer_all(&t, RCPT_WAITING, text, "");
+        return 0;
+    }
+    if (m->one_click && one_click_open(s, list[0], &t.content) < 0) {
+        answer_all(&t, RCPT_WAITING, "451 4.3.0 The key of this server cannot be read now", "");
+        content_close(&t.content);
         return 0;
     }
     t.accepted = xcalloc(n, sizeof(*t.accepted));

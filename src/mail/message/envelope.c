@@ -23,7 +23,16 @@ enum {
 };
 
 /* The second byte. */
-enum { F_REQUIRETLS = 1, F_TLS_OPTIONAL = 2, F_PARENT = 4, F_CHILDREN = 8, F_MORE_KNOWN = 15 };
+enum {
+    F_REQUIRETLS = 1,
+    F_TLS_OPTIONAL = 2,
+    F_PARENT = 4,
+    F_CHILDREN = 8,
+    F_MODERATION = 16 | 32, /* enum moderation */
+    F_ONE_CLICK = 64,
+    F_MORE_KNOWN = 127
+};
+enum { MODERATION_SHIFT = 4 };
 
 /* --- writing --- */
 
@@ -72,7 +81,8 @@ int message_envelope_encode(const struct message *m, struct buf *out)
                       : m->priority == PRIORITY_LOW  ? F_LOW
                                                      : 0);
     unsigned more = (m->requiretls ? F_REQUIRETLS : 0) | (m->tls_optional ? F_TLS_OPTIONAL : 0) |
-                    (m->parent ? F_PARENT : 0) | (m->n_children ? F_CHILDREN : 0);
+                    (m->parent ? F_PARENT : 0) | (m->n_children ? F_CHILDREN : 0) |
+                    (m->one_click ? F_ONE_CLICK : 0) | (unsigned)m->moderation << MODERATION_SHIFT;
     put_u64(out, more ? VERSION_FLAGS : VERSION, 1);
     put_u64(out, flags, 1);
     if (more)
@@ -183,6 +193,8 @@ static void get_head(struct reader *r, uint64_t version, struct message *m)
         r->bad = true;
     m->requiretls = more & F_REQUIRETLS;
     m->tls_optional = more & F_TLS_OPTIONAL;
+    m->one_click = more & F_ONE_CLICK;
+    m->moderation = (enum moderation)((more & F_MODERATION) >> MODERATION_SHIFT);
     m->returning = (flags & F_RETURNING) == F_RETURNING;
     if (!m->returning)
         m->priority = flags & F_HIGH  ? PRIORITY_HIGH

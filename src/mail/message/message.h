@@ -17,6 +17,8 @@ enum rcpt_state {
 };
 /* Which of the messages for other servers go first. */
 enum priority { PRIORITY_HIGH, PRIORITY_NORMAL, PRIORITY_LOW, PRIORITIES };
+/* Of a post to a list whose moderators decide about it; while it waits it goes nowhere. */
+enum moderation { MODERATION_NONE, MODERATION_WAITS, MODERATION_APPROVED, MODERATION_REJECTED };
 /* RFC 3461 NOTIFY; 0 = default (failure, delay). */
 enum rcpt_notify { NOTIFY_NEVER = 1, NOTIFY_SUCCESS = 2, NOTIFY_FAILURE = 4, NOTIFY_DELAY = 8 };
 
@@ -59,6 +61,7 @@ struct message {
     bool requiretls;   /* RFC 8689: goes on by verified TLS only, to servers that know of it */
     bool tls_optional; /* RFC 8689, TLS-Required: No: policies of TLS are not for it */
     bool bounce;       /* made by us: failure to deliver it drops it */
+    bool one_click;    /* of a list: each copy gets its recipient's URL when it is sent */
     unsigned hops;     /* Received lines at acceptance */
     size_t n_rcpts, cap_rcpts;
     struct rcpt *rcpts;
@@ -72,6 +75,7 @@ struct message {
 
     /* The queue's own. */
     enum priority priority;
+    enum moderation moderation;
     bool held;      /* by an administrator: no attempts */
     bool returning; /* by an administrator: to its sender, as undeliverable */
     unsigned attempts;

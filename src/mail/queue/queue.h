@@ -92,7 +92,8 @@ struct queue_info {
     unsigned n_rcpts, n_waiting, attempts;
     bool active; /* being delivered now */
     bool held, returning, paused;
-    bool local; /* some recipient waits for local delivery */
+    bool moderated; /* a list's moderators have not decided yet */
+    bool local;     /* some recipient waits for local delivery */
     enum priority priority;
 };
 extern const char *const queue_priority_names[PRIORITIES];
@@ -107,6 +108,8 @@ enum queue_action {
     QUEUE_RETURN,   /* to the sender, with a notice */
     QUEUE_DELETE,   /* without */
     QUEUE_PRIORITY,
+    QUEUE_APPROVE, /* a post to a moderated list: it goes to the members */
+    QUEUE_REJECT,  /* its sender gets it back */
 };
 enum queue_steer_result {
     STEER_DONE,

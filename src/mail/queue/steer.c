@@ -20,10 +20,13 @@ struct change { /* of one item, while it is written */
     struct item *it;
     struct jwrite w;
     struct buf bytes;
-    bool over;              /* nothing of it is left */
-    bool *dropped;          /* recipients of it that go, when others stay; NULL = none */
-    bool held, returning;   /* before */
-    enum priority priority; /* before */
+    bool over;     /* nothing of it is left */
+    bool *dropped; /* recipients of it that go, when others stay; NULL = none */
+    /* before: */
+    bool held, returning;
+    enum priority priority;
+    enum moderation moderation;
+    int64_t next_try_ms;
 };
 
 /* --- looking --- */
@@ -51,6 +54,7 @@ static void info_of(const struct item *it, struct queue_info *ret)
         .held = it->m->held,
         .returning = it->m->returning,
         .paused = it->place == PLACE_PAUSED,
+        .moderated = it->m->moderation == MODERATION_WAITS,
         .local = it->waiting[RCPT_LOCAL] > 0,
         .priority = it->m->priority,
     };
@@ -166,6 +170,9 @@ static bool concerns(const struct queue_steer *s, const struct item *it)
         return it->m->priority != s->priority;
     case QUEUE_RETURN:
         return !it->m->returning;
+    case QUEUE_APPROVE:
+    case QUEUE_REJECT:
+        return it->m->moderation == MODERATION_WAITS && !it->m->returning;
     case QUEUE_SEND_NOW:
     case QUEUE_DELETE:
         return true;
@@ -182,6 +189,12 @@ static void make_due(struct item *it, const bool *which)
     it->urgent = true;
 }
 
+/* Who decides about a post leaves an administrator's hold alone, and the other way round. */
+static bool is_decision(enum queue_action a)
+{
+    return a == QUEUE_APPROVE || a == QUEUE_REJECT;
+}
+
 /* What the message will be. It is in nobody's hands. */
 static void set_fields(const struct queue_steer *s, struct change *c)
 {
@@ -189,12 +202,18 @@ static void set_fields(const struct queue_steer *s, struct change *c)
     c->held = m->held;
     c->returning = m->returning;
     c->priority = m->priority;
+    c->moderation = m->moderation;
+    c->next_try_ms = m->next_try_ms;
     if (s->action == QUEUE_PRIORITY)
         m->priority = s->priority;
     if (s->action == QUEUE_RETURN)
         m->returning = true;
-    if (s->action != QUEUE_PRIORITY && s->action != QUEUE_DELETE)
+    if (is_decision(s->action)) {
+        m->moderation = s->action == QUEUE_APPROVE ? MODERATION_APPROVED : MODERATION_REJECTED;
+        m->next_try_ms = 0;
+    } else if (s->action != QUEUE_PRIORITY && s->action != QUEUE_DELETE) {
         m->held = s->action == QUEUE_HOLD;
+    }
 }
 
 /* Their sender is told nothing: it is as if they were told. */
@@ -248,6 +267,8 @@ static void end(struct queue *q, struct change *c, bool recorded)
         it->m->held = c->held;
         it->m->returning = c->returning;
         it->m->priority = c->priority;
+        it->m->moderation = c->moderation;
+        it->m->next_try_ms = c->next_try_ms;
         set_dropped(c, RCPT_WAITING);
     } else if (c->over) {
         item_remove_files(q, it, it->has_local);
@@ -259,6 +280,8 @@ static void end(struct queue *q, struct change *c, bool recorded)
         it->cur ^= 1;
         it->version++;
         item_refresh(it);
+        for (size_t i = 0; it->m->moderation != c->moderation && i < it->m->n_rcpts; i++)
+            it->m->rcpts[i].due_ms = 0;
     }
     sched_place(q, it);
 }
@@ -285,6 +308,7 @@ static void tell(const struct queue_steer *s, const struct item *it, const bool 
         [QUEUE_HOLD] = EVT_queue_held,         [QUEUE_RELEASE] = EVT_queue_released,
         [QUEUE_SEND_NOW] = EVT_queue_retried,  [QUEUE_RETURN] = EVT_queue_returned,
         [QUEUE_PRIORITY] = EVT_queue_priority, [QUEUE_DELETE] = EVT_queue_deleted,
+        [QUEUE_APPROVE] = EVT_list_approved,   [QUEUE_REJECT] = EVT_list_rejected,
     };
     struct logctx c = { .type = LOG_MAILFLOW, .message = it->m->key, .message_id = it->m->id };
     const struct event_arg args[] = {

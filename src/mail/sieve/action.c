@@ -76,13 +76,14 @@ static int add(struct run *x, struct sieve_action *a)
     if (r < 0)
         return r;
     res->v = xrealloc(res->v, (res->n + 1) * sizeof(*res->v));
-    res->v[res->n++] = *a;
+    res->v[res->n] = *a;
+    res->v[res->n++].script = x->index;
     return 0;
 }
 
 void add_implicit_keep(struct run *x)
 {
-    struct sieve_action a = { .kind = SIEVE_DO_KEEP, .target = SV("INBOX") };
+    struct sieve_action a = { .kind = SIEVE_DO_KEEP, .target = SV("INBOX"), .script = x->index };
     struct sieve_result *res = x->r;
     if (flags_of(x, NULL, &a) < 0 || is_repeated(x, &a))
         return;
@@ -213,6 +214,7 @@ int do_action(struct run *x, const struct sieve_node *n)
         x->keep_cancelled = true;
         if (!x->r->discard_line)
             x->r->discard_line = n->line;
+        x->r->discard_script = x->index;
         return 0;
     default:
         return 0;

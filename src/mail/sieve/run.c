@@ -15,6 +15,7 @@ int run_fail(struct run *x, int code, const char *fmt, ...)
         return code;
     r->error = r->ei.code = code;
     r->error_line = x->line;
+    r->error_script = x->index;
     va_start(ap, fmt);
     vsnprintf(r->ei.text, sizeof(r->ei.text), fmt, ap);
     va_end(ap);
@@ -53,8 +54,6 @@ int run_keep(struct run *x, const struct buf *b, struct sv *ret)
     return 0;
 }
 
-static int run_block(struct run *x, const struct sieve_node *first);
-
 /* Runs the first branch whose test holds; returns the last node of the chain. */
 static const struct sieve_node *run_if(struct run *x, const struct sieve_node *n, int *ret)
 {
@@ -84,6 +83,13 @@ static int run_command(struct run *x, const struct sieve_node *n)
     case SIEVE_STOP:
         x->stopped = true;
         return 0;
+    case SIEVE_INCLUDE:
+        return do_include(x, n);
+    case SIEVE_RETURN:
+        x->returned = true;
+        return 0;
+    case SIEVE_GLOBAL:
+        return do_global(x, n);
     case SIEVE_SET:
         return do_set(x, n);
     case SIEVE_SETFLAG:
@@ -99,10 +105,11 @@ static int run_command(struct run *x, const struct sieve_node *n)
     }
 }
 
-static int run_block(struct run *x, const struct sieve_node *first)
+int run_block(struct run *x, const struct sieve_node *first)
 {
     int r = 0;
-    for (const struct sieve_node *n = first; n && !x->stopped && r >= 0; n = n->next) {
+    for (const struct sieve_node *n = first; n && !x->stopped && !x->returned && r >= 0;
+         n = n->next) {
         x->line = n->line;
         r = run_charge(x, 0);
         if (r < 0)
@@ -115,9 +122,49 @@ static int run_block(struct run *x, const struct sieve_node *first)
     return r;
 }
 
+/* Takes the keeps of a script that is not the last one; false: it keeps nothing. */
+static bool take_keep(struct run *x)
+{
+    struct sieve_result *r = x->r;
+    bool keeps = !x->keep_cancelled;
+    size_t n = 0;
+    for (size_t i = 0; i < r->n; i++) {
+        bool keep = r->v[i].kind == SIEVE_DO_KEEP;
+        keeps |= keep;
+        if (!keep)
+            r->v[n++] = r->v[i];
+    }
+    if (keeps)
+        r->n = n;
+    return keeps;
+}
+
+static int run_sequence(struct run *x, const struct sieve_script *const *s, size_t n)
+{
+    int r = 0;
+    for (size_t i = 0; i < n && r >= 0; i++) {
+        if (i && !take_keep(x))
+            break;
+        x->script = s[i];
+        x->index = (unsigned)i;
+        x->scope = i ? ++x->scopes : 0;
+        x->stopped = x->returned = x->keep_cancelled = false;
+        x->n_captures = 0;
+        x->flags = SV("");
+        r = run_block(x, s[i]->commands);
+    }
+    return r;
+}
+
 int sieve_run(const struct sieve_script *s, const struct sieve_env *e, struct sieve_result *ret)
 {
-    struct run x = { .script = s, .e = e, .r = ret, .a = &ret->arena, .flags = SV("") };
+    return sieve_run_all(&s, 1, e, ret);
+}
+
+int sieve_run_all(const struct sieve_script *const *s, size_t n, const struct sieve_env *e,
+                  struct sieve_result *ret)
+{
+    struct run x = { .script = s[0], .e = e, .r = ret, .a = &ret->arena, .flags = SV("") };
     struct mime_part *root = NULL;
     *ret = (struct sieve_result){ 0 };
     arena_init(&ret->arena, SIEVE_RUN_MEMORY);
@@ -126,7 +173,7 @@ int sieve_run(const struct sieve_script *s, const struct sieve_env *e, struct si
     ret->root = root;
     int r = headers_load(&x);
     if (r >= 0)
-        r = run_block(&x, s->commands);
+        r = run_sequence(&x, s, n);
     if (r == E_TEMP || (r < 0 && ret->error == E_TEMP)) {
         ret->n = ret->n_marks = 0;
         return E_TEMP;

@@ -12,10 +12,14 @@ struct field {
 
 struct variable {
     struct sv name, value;
+    unsigned scope;
 };
+
+struct included;
 
 struct run {
     const struct sieve_script *script;
+    unsigned index; /* of the script in the sequence */
     const struct sieve_env *e;
     struct sieve_result *r;
     struct arena *a; /* of the result */
@@ -24,6 +28,15 @@ struct run {
     int64_t cpu_start_us;
     uint64_t steps_at_check;
     bool stopped, keep_cancelled;
+    bool returned;   /* from the script that runs */
+    unsigned scope;  /* of its variables */
+    unsigned scopes; /* given out */
+    unsigned depth;
+    struct included *included; /* in order, the latest first */
+    size_t n_includes;
+    struct variable *globals; /* names that a scope takes from the shared ones */
+    size_t n_globals;
+    bool told_where;      /* the error names the script */
     struct field *fields; /* as edited so far */
     size_t n_fields, cap_fields;
     bool edited, snapshot_old;
@@ -52,6 +65,15 @@ int expand_option(struct run *x, const struct sieve_node *n, enum sieve_tag t, s
 int variable_set(struct run *x, struct sv name, struct sv value);
 struct sv variable_get(struct run *x, struct sv name);
 int do_set(struct run *x, const struct sieve_node *n);
+
+/* include.c: RFC 6609 */
+enum { SCOPE_GLOBAL = UINT32_MAX };
+int do_include(struct run *x, const struct sieve_node *n);
+int do_global(struct run *x, const struct sieve_node *n);
+/* Whose variable a name means; takes the namespace off. */
+unsigned scope_of(const struct run *x, struct sv *name);
+/* run.c */
+int run_block(struct run *x, const struct sieve_node *first);
 
 /* match.c */
 enum match_type { MATCH_IS, MATCH_CONTAINS, MATCH_MATCHES, MATCH_REGEX, MATCH_COUNT, MATCH_VALUE };

@@ -9,11 +9,13 @@
 #include "proto/mime.h"
 #include "proto/sieve/sieve.h"
 
-#define SIEVE_RUN_MEMORY (16 * MiB)   /* of one run beside the message */
-#define SIEVE_MAX_STEPS  (256u << 20) /* bytes looked at, about */
-#define SIEVE_MAX_BODY   (8 * MiB)    /* decoded text of one part that the body test looks at */
-#define SIEVE_MAX_VALUE  4096         /* bytes of a variable; longer ones are cut (RFC 5229 3) */
-#define SIEVE_MAX_VARS   255
+#define SIEVE_RUN_MEMORY   (16 * MiB)   /* of one run beside the message */
+#define SIEVE_MAX_STEPS    (256u << 20) /* bytes looked at, about */
+#define SIEVE_MAX_BODY     (8 * MiB)    /* decoded text of one part that the body test looks at */
+#define SIEVE_MAX_VALUE    4096         /* bytes of a variable; longer ones are cut (RFC 5229 3) */
+#define SIEVE_MAX_VARS     255
+#define SIEVE_MAX_DEPTH    10  /* of scripts in scripts */
+#define SIEVE_MAX_INCLUDES 100 /* in one run */
 
 enum sieve_action_kind {
     SIEVE_DO_KEEP, /* into INBOX */
@@ -27,6 +29,7 @@ enum sieve_action_kind {
 struct sieve_action {
     enum sieve_action_kind kind;
     uint32_t line;    /* of the command; 0 = the implicit keep */
+    unsigned script;  /* which of those that were run, from 0 */
     struct sv target; /* folder, address or method */
     struct sv text;   /* reason, reply or notice */
     struct sv header; /* p != NULL: stands in place of the message's header block */
@@ -59,6 +62,9 @@ struct sieve_env {
      * (E_TEMP) without any action: the delivery is tried again. */
     int (*mailbox_exists)(void *arg, struct sv folder);
     int (*seen)(void *arg, struct sv id, int64_t seconds, bool refresh);
+    /* A script of the user's, or of the server's (global), for RFC 6609; it stays until the run is
+     * over. E_NOTFOUND; other errors: it cannot be read. NULL: there are none. */
+    int (*include)(void *arg, bool global, struct sv name, const struct sieve_script **ret);
     void *arg;
 };
 
@@ -68,15 +74,22 @@ struct sieve_result {
     struct sieve_action *v;
     size_t n;              /* 0: the message is discarded */
     uint32_t discard_line; /* of the command that said so; 0 = none */
+    unsigned discard_script;
     struct sieve_mark *marks;
     size_t n_marks;
     int error; /* < 0: why only the implicit keep is left */
     struct errinfo ei;
     uint32_t error_line;
+    unsigned error_script;
 };
 
 /* 0; E_TEMP (try again; ret->ei says why, no action). ret is filled always: sieve_result_done. */
 int sieve_run(const struct sieve_script *s, const struct sieve_env *e, struct sieve_result *ret);
+/* Several, one after the other, each with variables of its own. The next one runs when the one
+ * before leaves the message to be kept, implicitly or by `keep`, which then counts no more; what
+ * else it has asked for is done. Headers stay as they were edited. */
+int sieve_run_all(const struct sieve_script *const *s, size_t n, const struct sieve_env *e,
+                  struct sieve_result *ret);
 void sieve_result_done(struct sieve_result *r);
 
 /* The message as the action wants it: its header block, and what follows. */

@@ -8,8 +8,9 @@ struct sv variable_get(struct run *x, struct sv name)
     uint32_t number;
     if (sv_to_u32(name, &number) == 0)
         return number < x->n_captures && x->captures[number].p ? x->captures[number] : SV("");
+    unsigned scope = scope_of(x, &name);
     for (size_t i = 0; i < x->n_vars; i++)
-        if (sv_ieq(x->vars[i].name, name))
+        if (x->vars[i].scope == scope && sv_ieq(x->vars[i].name, name))
             return x->vars[i].value;
     return SV("");
 }
@@ -26,9 +27,10 @@ static struct sv cut(struct sv s, size_t n)
 
 int variable_set(struct run *x, struct sv name, struct sv value)
 {
+    unsigned scope = scope_of(x, &name);
     value = cut(value, SIEVE_MAX_VALUE);
     for (size_t i = 0; i < x->n_vars; i++) {
-        if (sv_ieq(x->vars[i].name, name)) {
+        if (x->vars[i].scope == scope && sv_ieq(x->vars[i].name, name)) {
             x->vars[i].value = value;
             return 0;
         }
@@ -37,14 +39,15 @@ int variable_set(struct run *x, struct sv name, struct sv value)
         return run_fail(x, E_LIMIT, "there are more than %d variables", SIEVE_MAX_VARS);
     if (!x->vars && !(x->vars = run_alloc(x, SIEVE_MAX_VARS * sizeof(*x->vars))))
         return E_LIMIT;
-    x->vars[x->n_vars++] = (struct variable){ name, value };
+    x->vars[x->n_vars++] = (struct variable){ name, value, scope };
     return 0;
 }
 
-static bool is_reference(struct sv s)
+static bool is_reference(const struct run *x, struct sv s)
 {
     uint32_t n;
-    return sieve_is_variable(s) || sv_to_u32(s, &n) == 0;
+    return sieve_is_variable(s) || sv_to_u32(s, &n) == 0 ||
+           (sieve_requires(x->script, SIEVE_EXT_INCLUDE) && sieve_is_global(s));
 }
 
 int expand(struct run *x, const struct sieve_str *s, struct sv *ret)
@@ -61,7 +64,7 @@ int expand(struct run *x, const struct sieve_str *s, struct sv *ret)
             break;
         struct sv after = sv_skip(rest, (size_t)at + 2);
         ssize_t end = sv_find(after, '}');
-        if (end > 0 && is_reference(sv_take(after, (size_t)end))) {
+        if (end > 0 && is_reference(x, sv_take(after, (size_t)end))) {
             (void)buf_add_sv(&out, sv_take(rest, (size_t)at));
             (void)buf_add_sv(&out, variable_get(x, sv_take(after, (size_t)end)));
             rest = sv_skip(after, (size_t)end + 1);

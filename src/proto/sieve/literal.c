@@ -163,6 +163,11 @@ bool sieve_is_variable(struct sv s)
     return s.n && s.n <= 64;
 }
 
+bool sieve_is_global(struct sv s)
+{
+    return sv_istarts(s, SV("global.")) && sieve_is_variable(sv_skip(s, 7));
+}
+
 /* --- matching --- */
 
 static bool check_comparator(const struct sieve_script *s, const struct sieve_node *n,
@@ -299,8 +304,10 @@ static void each_option(const struct sieve_node *n, enum sieve_tag t, bool (*ok)
 }
 
 /* "${...}" with a namespace is none that we have (RFC 5229 3). */
-static void check_variables(const struct sieve_list *l, struct sieve_problems *p)
+static void check_variables(const struct sieve_script *s, const struct sieve_list *l,
+                            struct sieve_problems *p)
 {
+    bool global = sieve_requires(s, SIEVE_EXT_INCLUDE);
     for (size_t i = 0; i < l->n; i++) {
         struct sv rest = l->v[i].s;
         for (ssize_t at; l->v[i].vars && (at = sv_find_sv(rest, SV("${"))) >= 0;) {
@@ -308,7 +315,8 @@ static void check_variables(const struct sieve_list *l, struct sieve_problems *p
             ssize_t end = sv_find(rest, '}'), dot = sv_find(rest, '.');
             char q[60];
             if (end > 0 && dot > 0 && dot < end && sieve_is_variable(sv_take(rest, (size_t)dot)) &&
-                sieve_is_variable(sv_n(rest.p + dot + 1, (size_t)(end - dot - 1))))
+                sieve_is_variable(sv_n(rest.p + dot + 1, (size_t)(end - dot - 1))) &&
+                !(global && sieve_is_global(sv_take(rest, (size_t)end))))
                 complain(p, &l->v[i],
                          "there is no namespace for the variable \"%s\"; write a "
                          "name without a dot",
@@ -317,15 +325,29 @@ static void check_variables(const struct sieve_list *l, struct sieve_problems *p
     }
 }
 
-static void check_variable_name(const struct sieve_list *l, struct sieve_problems *p)
+/* global: with a namespace, too. */
+static void check_variable_name(const struct sieve_list *l, bool global, struct sieve_problems *p)
 {
     char q[60];
     for (size_t i = 0; i < l->n; i++)
-        if (!sieve_is_variable(l->v[i].s))
+        if (!sieve_is_variable(l->v[i].s) && !(global && sieve_is_global(l->v[i].s)))
             complain(p, &l->v[i],
                      "\"%s\" is no name of a variable: letters, digits and "
                      "underscores, no digit first",
                      sieve_quote(l->v[i].s, q));
+}
+
+/* RFC 6609 3.2: constant. */
+static void check_script_name(const struct sieve_list *l, struct sieve_problems *p)
+{
+    char q[60];
+    for (size_t i = 0; i < l->n; i++) {
+        const struct sieve_str *n = &l->v[i];
+        if (n->vars)
+            complain(p, n, "the name of an included script has no variables");
+        else if (!n->s.n || n->s.n > 128 || sv_find(n->s, '/') >= 0)
+            complain(p, n, "\"%s\" is no name of a script", sieve_quote(n->s, q));
+    }
 }
 
 static void check_size(const struct sieve_node *n, struct sieve_problems *p)
@@ -344,14 +366,14 @@ static void check_flag_variable(const struct sieve_script *s, const struct sieve
         complain(p, n,
                  "flags in a variable need the extension; put require \"variables\"; at "
                  "the top");
-    check_variable_name(&n->arg[0], p);
+    check_variable_name(&n->arg[0], sieve_requires(s, SIEVE_EXT_INCLUDE), p);
 }
 
 void sieve_check_values(const struct sieve_script *s, const struct sieve_node *n,
                         struct sieve_problems *p)
 {
     for (size_t i = 0; i < n->n_args; i++)
-        check_variables(&n->args[i].list, p);
+        check_variables(s, &n->args[i].list, p);
     check_matching(s, n, p);
     switch (n->word) {
     case SIEVE_ADDRESS:
@@ -388,7 +410,15 @@ void sieve_check_values(const struct sieve_script *s, const struct sieve_node *n
         each(&n->arg[0], is_folder, "name of a folder", p);
         break;
     case SIEVE_SET:
-        check_variable_name(&n->arg[0], p);
+        check_variable_name(&n->arg[0], sieve_requires(s, SIEVE_EXT_INCLUDE), p);
+        break;
+    case SIEVE_INCLUDE:
+        check_script_name(&n->arg[0], p);
+        break;
+    case SIEVE_GLOBAL:
+        check_variable_name(&n->arg[0], false, p);
+        if (!sieve_requires(s, SIEVE_EXT_VARIABLES))
+            complain(p, n, "'global' needs the extension; put require \"variables\"; at the top");
         break;
     case SIEVE_SETFLAG:
     case SIEVE_ADDFLAG:

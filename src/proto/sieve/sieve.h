@@ -36,6 +36,7 @@ enum sieve_ext {
     SIEVE_EXT_REGEX,
     SIEVE_EXT_DATE,
     SIEVE_EXT_INDEX,
+    SIEVE_EXT_INCLUDE,
     SIEVE_EXT_NUMERIC,
     SIEVE_EXT_OCTET,
     SIEVE_EXT_CASEMAP,
@@ -65,6 +66,9 @@ enum sieve_word {
     SIEVE_ADDHEADER,
     SIEVE_DELETEHEADER,
     SIEVE_NOTIFY,
+    SIEVE_INCLUDE,
+    SIEVE_RETURN,
+    SIEVE_GLOBAL,
     /* tests */
     SIEVE_ADDRESS,
     SIEVE_ALLOF,
@@ -133,6 +137,10 @@ enum sieve_tag {
     SIEVE_T_MESSAGE,
     SIEVE_T_HEADER,
     SIEVE_T_UNIQUEID,
+    SIEVE_T_PERSONAL,
+    SIEVE_T_GLOBAL,
+    SIEVE_T_ONCE,
+    SIEVE_T_OPTIONAL,
 };
 
 struct sieve_str {
@@ -228,3 +236,5 @@ bool sieve_is_zone(struct sv s, int *ret_minutes); /* "+0130" */
 bool sieve_is_relation(struct sv s);               /* gt ge lt le eq ne */
 /* A variable's name (RFC 5229 3): letters, digits, underscores, not a digit first. */
 bool sieve_is_variable(struct sv s);
+/* The same behind "global." (RFC 6609 3.4.1). */
+bool sieve_is_global(struct sv s);

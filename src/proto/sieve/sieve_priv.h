@@ -65,7 +65,8 @@ struct sieve_tag_spec {
         GROUP_QUOTE,
         GROUP_PERIOD,
         GROUP_ZONE,
-        GROUP_ID
+        GROUP_ID,
+        GROUP_LOCATION
     } group;
     enum sieve_ext ext;
     uint64_t words; /* bit of each command and test that takes it */

@@ -22,6 +22,7 @@ static const char *const ext_names[SIEVE_EXT_COUNT] = {
     [SIEVE_EXT_REGEX] = "regex",
     [SIEVE_EXT_DATE] = "date",
     [SIEVE_EXT_INDEX] = "index",
+    [SIEVE_EXT_INCLUDE] = "include",
     [SIEVE_EXT_NUMERIC] = "comparator-i;ascii-numeric",
     [SIEVE_EXT_OCTET] = "comparator-i;octet",
     [SIEVE_EXT_CASEMAP] = "comparator-i;ascii-casemap",
@@ -49,6 +50,9 @@ static const struct sieve_spec specs[] = {
     { "addheader",  SIEVE_ADDHEADER,    false, E(EDITHEADER), "SS",  TESTS_NONE, false },
     { "deleteheader", SIEVE_DELETEHEADER, false, E(EDITHEADER), "SL?", TESTS_NONE, false },
     { "notify",     SIEVE_NOTIFY,       false, E(ENOTIFY),    "S",   TESTS_NONE, false },
+    { "include",    SIEVE_INCLUDE,      false, E(INCLUDE),    "S",   TESTS_NONE, false },
+    { "return",     SIEVE_RETURN,       false, E(INCLUDE),    "",    TESTS_NONE, false },
+    { "global",     SIEVE_GLOBAL,       false, E(INCLUDE),    "L",   TESTS_NONE, false },
     { "address",    SIEVE_ADDRESS,      true,  E(NONE),       "LL",  TESTS_NONE, false },
     { "allof",      SIEVE_ALLOF,        true,  E(NONE),       "",    TESTS_LIST, false },
     { "anyof",      SIEVE_ANYOF,        true,  E(NONE),       "",    TESTS_LIST, false },
@@ -125,6 +129,10 @@ static const struct sieve_tag_spec tags[] = {
     { "message",    SIEVE_T_MESSAGE,    'S', GROUP_NONE,  E(NONE),       W(NOTIFY) },
     { "header",     SIEVE_T_HEADER,     'S', GROUP_ID,    E(NONE),       W(DUPLICATE) },
     { "uniqueid",   SIEVE_T_UNIQUEID,   'S', GROUP_ID,    E(NONE),       W(DUPLICATE) },
+    { "personal",   SIEVE_T_PERSONAL,   0,   GROUP_LOCATION, E(NONE),    W(INCLUDE) },
+    { "global",     SIEVE_T_GLOBAL,     0,   GROUP_LOCATION, E(NONE),    W(INCLUDE) },
+    { "once",       SIEVE_T_ONCE,       0,   GROUP_NONE,  E(NONE),       W(INCLUDE) },
+    { "optional",   SIEVE_T_OPTIONAL,   0,   GROUP_NONE,  E(NONE),       W(INCLUDE) },
 };
 /* clang-format on */
 

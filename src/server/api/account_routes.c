@@ -6,9 +6,10 @@
 #include "server/api/operations.h"
 #include "server/api/page.h"
 
-#define ROLES   "user|domain-admin|system-admin"
-#define KINDS   "user|list|group"
-#define POSTERS "members|anyone|moderators"
+#define ROLES     "user|domain-admin|system-admin"
+#define KINDS     "user|list|group"
+#define POSTERS   "members|anyone|moderators"
+#define MODERATED "no|nonmembers|all"
 
 #define ACCOUNT_FIELDS                                                                                \
     { "name", API_TEXT, 0, 0, 200, NULL, NULL, "Name for people." },                                  \
@@ -46,6 +47,8 @@
         { "list_post", API_ENUM, 0, 0, 0, POSTERS, NULL, "Who may post to the list." },               \
         { "list_owner", API_TEXTS, 0, 0, 20, NULL, NULL, "The first gets reports; all may post." },   \
         { "list_moderators", API_TEXTS, 0, 0, 1000, NULL, NULL, "May post too." },                    \
+        { "list_moderate", API_ENUM, 0, 0, 0, MODERATED, NULL, "Whose posts wait for a moderator." }, \
+        { "list_one_click", API_BOOL, 0, 0, 0, NULL, NULL, "Members elsewhere get a URL to leave." }, \
         { "max_messages_hour", API_INT, 0,    0,                                                      \
           1000000000,          NULL,    NULL, "That it may send; 0 = any number." },                  \
         { "max_recipients_day", API_INT, 0,    0,                                                     \
@@ -83,6 +86,7 @@ static const struct api_schema create_schema = { "AccountNew", "A new account.",
 static const struct api_field row_fields[] = {
     { "address", API_TEXT, API_REQUIRED, 0, 0, NULL, NULL, NULL },
     { "name", API_TEXT, API_REQUIRED, 0, 0, NULL, NULL, NULL },
+    { "kind", API_ENUM, API_REQUIRED, 0, 0, KINDS, NULL, "list, group: has members." },
     { "enabled", API_BOOL, API_REQUIRED, 0, 0, NULL, NULL, NULL },
     { "quota", API_INT, API_REQUIRED, 0, 0, NULL, NULL, "Bytes in effect; 0 = none." },
     { "soft_quota", API_INT, API_REQUIRED, 0, 0, NULL, NULL, "Bytes; 0 = none." },
@@ -115,6 +119,8 @@ static const struct api_field account_fields[] = {
     { "list_post", API_ENUM, API_REQUIRED, 0, 0, POSTERS, NULL, NULL },
     { "list_owner", API_TEXTS, API_REQUIRED, 0, 0, NULL, NULL, NULL },
     { "list_moderators", API_TEXTS, API_REQUIRED, 0, 0, NULL, NULL, NULL },
+    { "list_moderate", API_ENUM, API_REQUIRED, 0, 0, MODERATED, NULL, NULL },
+    { "list_one_click", API_BOOL, API_REQUIRED, 0, 0, NULL, NULL, NULL },
     { "max_messages_hour", API_INT, API_REQUIRED, 0, 0, NULL, NULL, NULL },
     { "max_recipients_day", API_INT, API_REQUIRED, 0, 0, NULL, NULL, NULL },
     { "auto_reply", API_TEXT, API_REQUIRED, 0, 0, NULL, NULL, NULL },

@@ -14,6 +14,7 @@ struct idempotency;
 struct operations;
 struct feed;
 struct looks;
+struct rate;
 
 struct api {
     struct api_opts o;
@@ -23,6 +24,7 @@ struct api {
     pthread_mutex_t write_lock; /* held from the comparison of If-Match to the write's end */
     struct idempotency *idempotency;
     struct looks *looks, *token_logins;
+    struct rate *unsubscribe_rate;
     struct operations *operations;
     struct feed *feed;
 };

@@ -5,6 +5,7 @@
 #include "server/api/feed.h"
 #include "server/api/looks.h"
 #include "server/api/operations.h"
+#include "server/api/rate.h"
 
 struct api *api_new(const struct api_opts *o)
 {
@@ -18,6 +19,7 @@ struct api *api_new(const struct api_opts *o)
     a->idempotency = idempotency_new();
     a->looks = looks_new();
     a->token_logins = looks_new();
+    a->unsubscribe_rate = rate_new();
     a->feed = feed_new(a);
     a->operations = operations_new(a);
     return a;
@@ -30,6 +32,7 @@ void api_free(struct api *a)
     idempotency_free(a->idempotency);
     looks_free(a->looks);
     looks_free(a->token_logins);
+    rate_free(a->unsubscribe_rate);
     pthread_mutex_destroy(&a->lock);
     pthread_mutex_destroy(&a->write_lock);
     free(a->log_dir);

@@ -6,7 +6,7 @@
 #include "server/api/operations.h"
 #include "server/api/page.h"
 
-#define STATES     "queued|sending|waiting|overdue|held|paused"
+#define STATES     "queued|sending|waiting|overdue|held|paused|moderation"
 #define PRIORITIES "high|normal|low"
 #define OVERDUE_MS (4 * 3600000)
 
@@ -29,7 +29,7 @@ static const struct api_field message_fields[] = {
     { "item", API_TEXT, API_REQUIRED, 0, 0, NULL, NULL, "Name of its files." },
     { "state", API_ENUM, API_REQUIRED, 0, 0, STATES, NULL,
       "queued: not tried yet; waiting: for its next attempt; overdue: older than 4 hours; held, "
-      "paused: by an administrator." },
+      "paused: by an administrator; moderation: for a list's moderators." },
     { "priority", API_ENUM, API_REQUIRED, 0, 0, PRIORITIES, NULL, NULL },
     { "sender", API_TEXT, API_REQUIRED, 0, 0, NULL, NULL, "Empty: a bounce." },
     { "recipient", API_TEXT, API_REQUIRED, 0, 0, NULL, NULL, "The first that waits." },
@@ -68,6 +68,8 @@ static json_t *actions_of(const struct api_caller *who, const char *state)
         return json_pack("[s]", "send_now");
     if (!strcmp(state, "held"))
         return json_pack("[s, s, s, s]", "release", "priority", "bounce", "delete");
+    if (!strcmp(state, "moderation"))
+        return json_pack("[s, s, s, s]", "approve", "reject", "hold", "delete");
     return json_pack("[s, s, s, s, s]", "send_now", "hold", "priority", "bounce", "delete");
 }
 
@@ -217,13 +219,13 @@ static void content(struct api_call *c)
 
 /* --- actions --- */
 
-#define ACTIONS "send_now|hold|release|bounce|priority|delete"
+#define ACTIONS "send_now|hold|release|bounce|priority|delete|approve|reject"
 
 static const struct api_field action_fields[] = {
     { "action", API_ENUM, API_REQUIRED, 0, 0, ACTIONS, NULL,
       "bounce: back to the sender, with a notice; delete: without one. Of a message that is not "
       "only for the caller's domains: delete and send_now concern his recipients, the others are "
-      "refused." },
+      "refused. approve, reject: posts to moderated lists." },
     { "priority", API_ENUM, 0, 0, 0, PRIORITIES, NULL, "With action priority: the new one." },
     { "ids", API_TEXTS, 0, 1, 1000, NULL, NULL, "These messages; or filter." },
     { "filter", API_OBJECT, 0, 0, 0, NULL, &filter_schema,

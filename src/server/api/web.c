@@ -12,6 +12,7 @@
 #include "server/api/api_priv.h"
 #include "server/api/auth.h"
 #include "server/api/looks.h"
+#include "server/api/unsubscribe_page.h"
 #include "stats/shm.h"
 
 /* A cookie with the prefix cannot be planted from plain HTTP or a sibling domain. */
@@ -271,7 +272,10 @@ static void run(void *arg, const struct http_request *h, struct http_response *o
 
     sv_copy(here.source, sizeof(here.source), sv_c(h->peer));
     before = log_thread_session(&here);
-    answer(arg, h, out, &here);
+    if (unsubscribe_is_page(h))
+        unsubscribe_page(arg, h, out);
+    else
+        answer(arg, h, out, &here);
     log_thread_session(before);
 }
 

@@ -105,7 +105,8 @@ static struct sv path_of(const struct http_conn *c)
 
 static bool is_api(struct sv path)
 {
-    return sv_eq(path, SV("/api")) || sv_starts(path, SV("/api/"));
+    return sv_eq(path, SV("/api")) || sv_starts(path, SV("/api/")) ||
+           sv_eq(path, SV("/unsubscribe"));
 }
 
 static size_t handler_body_max(struct http_conn *c)

@@ -110,6 +110,7 @@ static void test_delivery_reasons(void **state)
 {
     (void)state;
     check_all("src/mail/deliver/[lr]o*.c", 8);
+    check_all("src/mail/deliver/moderate.c", 5);
     check_all("src/mail/deliver/smtp_[cdt]*.c", 5);
 }
 

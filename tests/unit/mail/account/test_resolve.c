@@ -1,6 +1,7 @@
 /* Who receives: exact, alias chains, loops, catch-all, subaddress, postmaster, disabled; caches. */
 #include "account_suite.h"
 #include "mail/account/accounts_priv.h"
+#include "mail/account/pattern.h"
 
 static const char *const kinds[] = {
     "remote", "local", "forward", "discard", "unknown", "disabled"
@@ -270,7 +271,115 @@ static void counted(void **state)
     OK(accounts_open(suite_db, &acc, EI));
 }
 
+static void items(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *item, *address;
+        bool fits;
+    } rows[] = {
+        { "a", "a1@domain.test", true },
+        { "@domain.test", "a2@domain.test", true },
+        { "b@", "xb@any.test", true },
+        { "b@", "b1@any.test", false },
+        { "sales-*@a.test", "sales-x@a.test", true },
+        { "sales-*@a.test", "sales@a.test", false },
+        { "sales-*@a.test", "sales-x@b.test", false },
+        { "?@a.test", "x@a.test", true },
+        { "?@a.test", "xy@a.test", false },
+        { "*", "x@a.test", true },
+        { "*a*b*", "xaxbx@c.test", true },
+        { "*a*b", "xaxbx@c.test", false },
+        { "", "x@a.test", false },
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+        if (pattern_item_fits(sv_c(rows[i].item), sv_c(rows[i].address)) != rows[i].fits)
+            fail_msg("'%s' and '%s'", rows[i].item, rows[i].address);
+    static const char *const no[] = { "", "[]", "[a", "a]", "[a b]", "[a]b", "[a@b]" };
+    for (size_t i = 0; i < ARRAY_LEN(no); i++)
+        assert_false(pattern_is_name(sv_c(no[i])));
+    assert_true(pattern_is_name(SV("[Sales-1.x_]")));
+}
+
+static void patterns(void **state)
+{
+    (void)state;
+    struct errinfo why;
+    world();
+    OK(domain_update(acc, "t", SV("a.test"),
+                     &(struct domain_spec){ .unknown = "forward", .unknown_to = "first@a.test" },
+                     EI));
+    IS("sales-1@a.test", "local first@a.test");
+    OK(pattern_set(acc, "t", SV("Sales"), "sales-*@a.test\n u@a.test ;Offers", EI));
+    OK(pattern_set(acc, "t", SV("[All]"), "[sales];x@", EI));
+    OK(alias_set(acc, "t", SV("[SALES]@a.test"), "v@a.test;y@far.test", EI));
+    OK(account_update(acc, "t", SV("u@a.test"), &(struct account_spec){ .aliases = "[all];me" },
+                      EI));
+    /* At once; both patterns fit; what somebody has, and other domains, are not theirs. */
+    IS("Sales-1@a.test", "forward u@a.test v@a.test -> y@far.test");
+    IS("myoffers@a.test", "forward u@a.test v@a.test -> y@far.test");
+    IS("x@a.test", "local u@a.test");
+    IS("u@a.test", "local u@a.test");
+    IS("u+offers@a.test", "local u@a.test");
+    IS("other@a.test", "local first@a.test");
+    IS("offers@b.test", "unknown");
+    IS("[sales]@a.test", "local first@a.test"); /* as any unknown address */
+    const struct account *u = NULL;
+    OK(account_find_address(acc, SV("u@a.test"), &u, EI));
+    assert_true(account_owns_address(acc, u, SV("x@a.test")));
+    account_unref(u);
+    OK(pattern_set(acc, "t", SV("sales"), "other", EI));
+    IS("other@a.test", "forward u@a.test v@a.test -> y@far.test");
+    IS("sales-1@a.test", "local first@a.test");
+    /* What cannot be. */
+    static const struct {
+        const char *name, *items;
+        int error;
+    } bad[] = {
+        { "sales", "[all]", E_CONFLICT }, { "sales", "[sales]", E_CONFLICT },
+        { "x", "[none]", E_NOTFOUND },    { "x", " ;\n", E_PARSE },
+        { "x", "a b@c.test", E_PARSE },   { "x", "[a b]", E_PARSE },
+        { "x y", "a", E_PARSE },          { "", "a", E_PARSE },
+    };
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++)
+        assert_int_equal(pattern_set(acc, "t", sv_c(bad[i].name), bad[i].items, &why),
+                         bad[i].error);
+    assert_int_equal(alias_set(acc, "t", SV("[none]@a.test"), "v@a.test", &why), E_NOTFOUND);
+    assert_int_equal(alias_set(acc, "t", SV("[sales@a.test"), "v@a.test", &why), E_PARSE);
+    assert_int_equal(pattern_delete(acc, "t", SV("sales"), &why), E_CONFLICT);
+    assert_int_equal(pattern_delete(acc, "t", SV("none"), &why), E_NOTFOUND);
+    OK(alias_delete(acc, "t", SV("[sales]@a.test"), EI));
+    assert_int_equal(pattern_delete(acc, "t", SV("sales"), &why), E_CONFLICT); /* [all] has it */
+    OK(account_update(acc, "t", SV("u@a.test"), &(struct account_spec){ .aliases = "" }, EI));
+    OK(pattern_delete(acc, "t", SV("[ALL]"), EI));
+    OK(pattern_delete(acc, "t", SV("sales"), EI));
+    IS("other@a.test", "local first@a.test");
+}
+
+/* As many items as there may be, one more, and their order. */
+static void many_items(void **state)
+{
+    (void)state;
+    struct errinfo why;
+    struct buf b;
+    world();
+    buf_init(&b, 1 * MiB);
+    for (int i = 0; i < PATTERN_ITEMS_MAX; i++)
+        OK(buf_addf(&b, "n%d@a.test\n", i));
+    OK(buf_terminate(&b));
+    OK(pattern_set(acc, "t", SV("many"), b.p, EI));
+    OK(alias_set(acc, "t", SV("[many]@a.test"), "v@a.test", EI));
+    IS("n0@a.test", "local v@a.test");
+    IS("n9999@a.test", "local v@a.test");
+    IS("m@a.test", "unknown");
+    OK(buf_addf(&b, "one-more"));
+    OK(buf_terminate(&b));
+    assert_int_equal(pattern_set(acc, "t", SV("many"), b.p, &why), E_RANGE);
+    buf_done(&b);
+}
+
 static const struct CMUnitTest tests[] = {
+    SUITE_TEST(items),           SUITE_TEST(patterns),     SUITE_TEST(many_items),
     SUITE_TEST(exact_and_alias), SUITE_TEST(subaddress),   SUITE_TEST(loops_and_chains),
     SUITE_TEST(unknown_action),  SUITE_TEST(postmaster),   SUITE_TEST(bad_addresses),
     SUITE_TEST(owning),          SUITE_TEST(other_handle), SUITE_TEST(flood),

@@ -140,7 +140,34 @@ static void memory(void **state)
     clock_test_advance(-120000);
 }
 
+/* The server's own: apart from those of accounts, never active, and read by name. */
+static void scripts_of_the_server(void **state)
+{
+    (void)state;
+    const struct active_script *s = NULL, *again = NULL;
+    struct errinfo why;
+    one_domain();
+    OK(account_script_put(acc, "t", SV("global"), SV("spam"), SV("discard;"), EI));
+    assert_int_equal(account_script_named(acc, SCRIPT_GLOBAL_ID, SV("none"), &s, NULL), E_NOTFOUND);
+    OK(account_script_named(acc, SCRIPT_GLOBAL_ID, SV("spam"), &s, EI));
+    OK(account_script_named(acc, SCRIPT_GLOBAL_ID, SV("spam"), &again, EI));
+    assert_ptr_equal(s, again); /* from the cache */
+    assert_string_equal(s->name, "spam");
+    active_script_unref(again);
+    OK(account_script_put(acc, "t", SV("global"), SV("spam"), SV("keep; keep;"), EI));
+    OK(account_script_named(acc, SCRIPT_GLOBAL_ID, SV("spam"), &again, EI));
+    assert_ptr_not_equal(s, again);
+    active_script_unref(again);
+    active_script_unref(s);
+    assert_int_equal(account_script_activate(acc, "t", SV("global"), SV("spam"), &why), E_CONFLICT);
+    assert_int_equal(account_script_put(acc, "t", SV("global"), SV("x"), SV("bad"), &why), E_PARSE);
+    OK(account_script_rename(acc, "t", SV("global"), SV("spam"), SV("ham"), EI));
+    OK(account_script_delete(acc, "t", SV("global"), SV("ham"), EI));
+    assert_int_equal(account_script_named(acc, SCRIPT_GLOBAL_ID, SV("ham"), &s, NULL), E_NOTFOUND);
+}
+
 static const struct CMUnitTest tests[] = {
+    SUITE_TEST(scripts_of_the_server),
     SUITE_TEST(scripts_of_an_account),
     SUITE_TEST(what_is_refused),
     SUITE_TEST(memory),

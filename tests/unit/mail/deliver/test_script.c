@@ -279,13 +279,15 @@ static void test_large_message(void **state)
 static int run_once(struct message *m, struct script_outcome *out)
 {
     _cleanup_(account_unrefp) const struct account *acc = NULL;
-    _cleanup_(active_script_unrefp) const struct active_script *s = NULL;
     _cleanup_(mailbox_unrefp) struct mailbox *mb = open_mailbox("ann@home.test");
+    struct script_chain scripts;
     struct errinfo why = { 0 };
     struct deliver d = { .queue = house.queue, .store = house.store, .accounts = house.accounts };
     OK(account_find_address(house.accounts, SV("ann@home.test"), &acc, &ei));
-    OK(account_script_active(house.accounts, acc->id, &s, &ei));
-    return script_deliver(&d, m, &m->rcpts[0], acc, s, NULL, mb, out, &why);
+    OK(script_chain_find(&d, acc, &scripts, &ei));
+    int r = script_deliver(&d, m, &m->rcpts[0], acc, &scripts, NULL, mb, out, &why);
+    script_chain_done(&scripts);
+    return r;
 }
 
 /* Killed between what is sent and the record of the delivery, which is then repeated: nothing is

@@ -48,6 +48,8 @@ static void assert_same(const struct message *a, const struct message *b)
     assert_true(a->hops == b->hops && a->attempts == b->attempts && a->ret == b->ret);
     assert_true(a->body_8bit == b->body_8bit && a->smtputf8 == b->smtputf8);
     assert_true(a->bounce == b->bounce && a->delay_told == b->delay_told);
+    assert_int_equal(a->one_click, b->one_click);
+    assert_int_equal(a->moderation, b->moderation);
     assert_true(a->requiretls == b->requiretls && a->tls_optional == b->tls_optional);
     assert_string_equal(a->id, b->id);
     assert_string_equal(a->item, b->item);
@@ -104,6 +106,12 @@ static void test_roundtrip(void **state)
     check_roundtrip(m);
     m->parent = 0;
     check_roundtrip(m);
+    m->one_click = true;
+    check_roundtrip(m);
+    for (int i = MODERATION_NONE; i <= MODERATION_REJECTED; i++) {
+        m->moderation = (enum moderation)i;
+        check_roundtrip(m);
+    }
 }
 
 static void test_damage(void **state)

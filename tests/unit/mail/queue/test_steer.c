@@ -192,6 +192,39 @@ static void test_delete_many(void **state)
     assert_int_equal(queue_count(e.q), 0);
 }
 
+/* A post is approved or rejected once, whatever an administrator holds or releases meanwhile. */
+static void test_moderation(void **state)
+{
+    (void)state;
+    static const enum moderation becomes[] = { MODERATION_APPROVED, MODERATION_REJECTED };
+    static const enum queue_action action[] = { QUEUE_APPROVE, QUEUE_REJECT };
+    for (size_t i = 0; i < 2; i++) {
+        struct message *m = make_message(500, 1, 0), *got;
+        m->moderation = MODERATION_WAITS;
+        must_accept(e.q, m);
+        message_unref(m);
+        assert_int_equal(queue_take(e.q, RCPT_LOCAL, &got, 1), 1);
+        got->next_try_ms = clock_wall_ms() + 86400000;
+        queue_settle(e.q, got, RCPT_LOCAL);
+        queue_idle_wait(e.q);
+        restart();
+        assert_int_equal(steer(QUEUE_RELEASE, "@", 0).n[STEER_AS_IT_WAS], 1);
+        assert_int_equal(steer(QUEUE_HOLD, "@", 0).n[STEER_DONE], 1);
+        assert_int_equal(steer(action[i], "@", 0).n[STEER_DONE], 1);
+        assert_int_equal(steer(QUEUE_APPROVE, "@", 0).n[STEER_AS_IT_WAS], 1);
+        assert_int_equal(steer(QUEUE_REJECT, "@", 0).n[STEER_AS_IT_WAS], 1);
+        assert_true(list_empty(&e.q->ready)); /* still held by the administrator */
+        restart();
+        assert_int_equal(steer(QUEUE_RELEASE, "@", 0).n[STEER_DONE], 1);
+        assert_int_equal(queue_take(e.q, RCPT_LOCAL, &got, 1), 1);
+        assert_int_equal(got->moderation, becomes[i]);
+        settle_as(e.q, got, RCPT_LOCAL, RCPT_DELIVERED, "");
+        assert_int_equal(queue_count(e.q), 0);
+    }
+    accept_to("a@one.test"); /* is no post */
+    assert_int_equal(steer(QUEUE_APPROVE, "@", 0).n[STEER_AS_IT_WAS], 1);
+}
+
 static bool is_of_one(const struct queue_info *i, const struct rcpt *r, void *arg)
 {
     (void)i;
@@ -349,6 +382,7 @@ int main(void)
         TEST(test_delete_many),
         TEST(test_pauses),
         TEST(test_deadlines),
+        TEST(test_moderation),
         TEST(test_own_recipients_only),
         TEST(test_sent_now_and_too_old),
     };

@@ -28,6 +28,7 @@ function accountColumns(t: Text): Column<AccountRow>[] {
   return [
     { id: "address", head: t("account.address"), fixed: true, phone: "t", title: (a) => a.address, cell: (a) => <Link to={accountPath(a.address)}><Raw>{a.address}</Raw></Link> },
     { id: "name", head: t("account.name"), phone: "u", cell: (a) => <Raw>{a.name}</Raw> },
+    { id: "kind", head: t("account.kind"), size: 110, className: "t2", cell: (a) => t(`kind.${a.kind}`) },
     { id: "state", head: t("account.state"), size: 120, phone: "q", cell: (a) => <EnabledBadge enabled={a.enabled} t={t} /> },
     { id: "role", head: t("account.role"), size: 190, phone: "m", className: "t2", cell: (a) => t(`role.${a.role}`) },
     { id: "quota", head: t("account.quota"), size: 110, right: true, phone: "r", cell: (a) => (a.quota ? formatBytes(a.quota, t.locale) : <span className="t3">{t("account.nolimit")}</span>) },

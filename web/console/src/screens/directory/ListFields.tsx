@@ -2,9 +2,10 @@
 import { useText } from "../../i18n";
 import { Field } from "../../ui/Field";
 import type { AccountForm, Editable } from "./editable";
-import { LinesField, SizeField } from "./fields";
+import { Check, LinesField, SizeField } from "./fields";
 
 const posters = ["members", "anyone", "moderators"] as const;
+const moderated = ["no", "nonmembers", "all"] as const;
 
 export function ListFields({ form: { value: v, set, faultOf } }: { form: AccountForm }) {
   const t = useText();
@@ -21,6 +22,15 @@ export function ListFields({ form: { value: v, set, faultOf } }: { form: Account
             )}
           </Field>
         )}
+        {v.kind === "list" && (
+          <Field label={t("list.moderate")} hint={t("list.moderate.hint")} error={faultOf("list_moderate")}>
+            {(p) => (
+              <select {...p} value={v.list_moderate} onChange={(e) => { set({ list_moderate: e.target.value as Editable["list_moderate"] }); }}>
+                {moderated.map((x) => <option key={x} value={x}>{t(`list.moderate.${x}`)}</option>)}
+              </select>
+            )}
+          </Field>
+        )}
         <SizeField label={t("account.maxmessage")} hint={t("account.maxmessage.hint")} value={v.max_message} error={faultOf("max_message")} onChange={(max_message) => { set({ max_message }); }} />
       </div>
       {v.kind === "list" && (
@@ -29,6 +39,7 @@ export function ListFields({ form: { value: v, set, faultOf } }: { form: Account
           <LinesField label={t("list.moderators")} hint={t("list.moderators.hint")} value={v.list_moderators} error={faultOf("list_moderators")} onChange={(list_moderators) => { set({ list_moderators }); }} />
         </div>
       )}
+      {v.kind === "list" && <Check label={t("list.oneclick")} hint={t("list.oneclick.hint")} checked={v.list_one_click} onChange={(list_one_click) => { set({ list_one_click }); }} />}
     </fieldset>
   );
 }

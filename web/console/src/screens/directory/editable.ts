@@ -21,6 +21,8 @@ export const labels = {
   list_post: "list.post",
   list_owner: "list.owner",
   list_moderators: "list.moderators",
+  list_moderate: "list.moderate",
+  list_one_click: "list.oneclick",
   max_messages_hour: "account.perhour",
   max_recipients_day: "account.perday",
   auto_reply: "reply.text",

@@ -43,6 +43,8 @@ export function MessageDrawer({ id, known, onClose, onAct }: {
         m && !gone && (
           <>
             {onAct && m.actions.includes("send_now") && <button type="button" className="btn" onClick={() => { onAct({ action: "send_now" }); }}><Icon name="send" />{t("queue.send")}</button>}
+            {onAct && m.actions.includes("approve") && <button type="button" className="btn" onClick={() => { onAct({ action: "approve" }); }}><Icon name="check" />{t("queue.act.approve")}</button>}
+            {onAct && m.actions.includes("reject") && <button type="button" className="btn" onClick={() => { onAct({ action: "reject" }); }}><Icon name="bounce" />{t("queue.act.reject")}</button>}
             {onAct && m.actions.includes("hold") && <button type="button" className="btn" onClick={() => { onAct({ action: "hold" }); }}><Icon name="pause" />{t("queue.act.hold")}</button>}
             {onAct && m.actions.includes("release") && <button type="button" className="btn" onClick={() => { onAct({ action: "release" }); }}><Icon name="play" />{t("queue.act.release")}</button>}
             {mayRead && <button type="button" className="btn" onClick={() => { setContent(true); }}><Icon name="code" />{t("queue.open")}</button>}

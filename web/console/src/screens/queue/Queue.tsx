@@ -27,7 +27,7 @@ import { inMenu, levels, menuOf, takenBack, toldOf, type Act } from "./actions";
 import { MessageDrawer } from "./MessageDrawer";
 import { QueueTabs } from "./QueueTabs";
 
-const states = ["queued", "sending", "waiting", "overdue", "held", "paused"] as const;
+const states = ["queued", "sending", "waiting", "overdue", "held", "paused", "moderation"] as const;
 const fields: FilterFields = {
   from: asText("sender"),
   to: asText("recipient"),

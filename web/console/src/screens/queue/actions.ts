@@ -4,7 +4,7 @@ import type { Text } from "../../i18n";
 import type { MenuEntry } from "../../ui/MenuButton";
 
 export type Level = QueueMessage["priority"];
-export type Action = "send_now" | "hold" | "release" | "bounce" | "delete" | "priority";
+export type Action = "send_now" | "hold" | "release" | "bounce" | "delete" | "priority" | "approve" | "reject";
 export interface Act {
   action: Action;
   priority?: Level;

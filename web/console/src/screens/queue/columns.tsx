@@ -13,6 +13,7 @@ const looks: Record<QueueMessage["state"], [Tone, IconName]> = {
   overdue: ["bad", "alert"],
   held: ["note", "clock"],
   paused: ["note", "clock"],
+  moderation: ["note", "clock"],
 };
 
 export function StateBadge({ state, t }: { state: QueueMessage["state"]; t: Text }) {

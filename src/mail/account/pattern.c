@@ -1,0 +1,271 @@
+/* Patterns in the database: their items are rows, in the order that they were written in. */
+#include "mail/account/pattern.h"
+
+#include "base/codec.h"
+#include "base/hash.h"
+#include "mail/account/accounts_priv.h"
+
+enum { NAME_MAX_LEN = 60, ITEM_MAX = 320, DEPTH_MAX = 10, TEXT_MAX = 8 * 1024 * 1024 };
+
+struct work {
+    struct change *ch;
+    char name[NAME_MAX_LEN + 3]; /* canonical, "[staff]" */
+    const char *items;
+};
+
+static struct sv inner(const char *name)
+{
+    return sv_n(name + 1, strlen(name) - 2);
+}
+
+bool pattern_is_name(struct sv text)
+{
+    if (text.n < 3 || text.n > NAME_MAX_LEN + 2 || text.p[0] != '[' || text.p[text.n - 1] != ']')
+        return false;
+    for (size_t i = 1; i + 1 < text.n; i++) {
+        char c = ascii_lower(text.p[i]);
+        if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || (c && strchr("-_.", c))))
+            return false;
+    }
+    return true;
+}
+
+static int read_name(struct sv in, char ret[NAME_MAX_LEN + 3], struct errinfo *ei)
+{
+    struct sv t = sv_trim(in);
+    bool bare = !t.n || t.p[0] != '[';
+    char text[NAME_MAX_LEN + 3] = "";
+    if (t.n <= NAME_MAX_LEN + 2)
+        snprintf(text, sizeof(text), bare ? "[" SV_FMT "]" : SV_FMT, SV_ARG(t));
+    if (!pattern_is_name(sv_c(text)))
+        return err_set(ei, E_PARSE,
+                       "pattern '" SV_FMT "': a name has 1 to %d letters, digits, - _ and dots",
+                       SV_ARG(sv_take(t, 100)), NAME_MAX_LEN);
+    for (size_t i = 0; i <= strlen(text); i++)
+        ret[i] = ascii_lower(text[i]);
+    return 0;
+}
+
+/* --- changes --- */
+
+static int exists(struct change *ch, struct sv name, int64_t *ret)
+{
+    return db_value(ch->c, ret, ch->ei, "SELECT COUNT(*) FROM pattern_item WHERE name = ?", "v",
+                    name);
+}
+
+/* Does `at` lead to home, by patterns in patterns? */
+static int check_loop(struct work *w, struct sv at, struct map *seen, unsigned depth)
+{
+    _cleanup_(buf_done) struct buf next = { 0 };
+    if (sv_eq(at, inner(w->name)))
+        return err_set(w->ch->ei, E_CONFLICT, "pattern '%s': would contain itself", w->name);
+    if (depth > DEPTH_MAX)
+        return err_set(w->ch->ei, E_CONFLICT, "pattern '%s': patterns in patterns deeper than %d",
+                       w->name, DEPTH_MAX);
+    if (map_put(seen, at, w))
+        return 0;
+    buf_init(&next, TEXT_MAX);
+    _cleanup_(db_resetp) struct db_stmt *s = NULL;
+    int r = db_query(w->ch->c, &s, w->ch->ei,
+                     "SELECT item FROM pattern_item WHERE name = ? AND item LIKE '[%'", "v", at);
+    while (r == 0 && (r = db_step(s, w->ch->ei)) == 1) {
+        (void)buf_add_sv(&next, db_col_text(s, 0));
+        r = buf_add_c(&next, '\n');
+    }
+    db_resetp(&s);
+    s = NULL;
+    for (struct sv rest = buf_sv(&next); r == 0 && rest.n;) {
+        struct sv item = sv_split(&rest, '\n');
+        r = check_loop(w, sv_n(item.p + 1, item.n - 2), seen, depth + 1);
+    }
+    return r;
+}
+
+static int check_item(struct work *w, struct sv item)
+{
+    int64_t n = 0;
+    if (item.n > ITEM_MAX)
+        return err_set(w->ch->ei, E_RANGE, "items: '" SV_FMT "...' is longer than %d bytes",
+                       SV_ARG(sv_take(item, 60)), ITEM_MAX);
+    if (!utf8_valid(item))
+        return err_set(w->ch->ei, E_PARSE, "items: is not valid UTF-8");
+    for (size_t i = 0; i < item.n; i++)
+        if ((unsigned char)item.p[i] <= ' ' || item.p[i] == 127)
+            return err_set(w->ch->ei, E_PARSE,
+                           "items: '" SV_FMT "' has a space or control character",
+                           SV_ARG(sv_take(item, 100)));
+    if (item.p[0] != '[')
+        return 0;
+    if (!pattern_is_name(item))
+        return err_set(w->ch->ei, E_PARSE, "items: '" SV_FMT "' is no name of a pattern",
+                       SV_ARG(sv_take(item, 100)));
+    struct sv name = sv_n(item.p + 1, item.n - 2);
+    struct map *seen = map_new();
+    int r = check_loop(w, name, seen, 1);
+    map_free(seen, NULL);
+    if (r == 0)
+        r = exists(w->ch, name, &n);
+    return r == 0 && !n ? err_set(w->ch->ei, E_NOTFOUND,
+                                  "items: pattern '" SV_FMT "' does not exist", SV_ARG(item))
+                        : r;
+}
+
+static int add_items(struct work *w, int64_t *ret_n)
+{
+    struct map *seen = map_new();
+    struct sv rest = sv_c(w->items);
+    int r = 0;
+    while (r == 0 && rest.n) {
+        char item[ITEM_MAX + 1];
+        size_t n = strcspn(rest.p, ";\r\n");
+        struct sv one = sv_trim(sv_take(rest, n));
+        rest = sv_skip(rest, MIN(n + 1, rest.n));
+        if (!one.n)
+            continue;
+        if (one.n <= ITEM_MAX)
+            for (size_t i = 0; i < one.n; i++)
+                item[i] = ascii_lower(one.p[i]);
+        struct sv canonical = one.n <= ITEM_MAX ? sv_n(item, one.n) : one;
+        r = check_item(w, canonical);
+        if (r < 0 || map_put(seen, canonical, w))
+            continue;
+        if (++*ret_n > PATTERN_ITEMS_MAX)
+            r = err_set(w->ch->ei, E_RANGE, "items: more than %d", PATTERN_ITEMS_MAX);
+        else
+            r = db_run(w->ch->c, w->ch->ei,
+                       "INSERT INTO pattern_item (name, place, item) VALUES (?, ?, ?)", "viv",
+                       inner(w->name), *ret_n, canonical);
+    }
+    map_free(seen, NULL);
+    return r;
+}
+
+static int set_in(struct change *ch, void *arg)
+{
+    struct work w = *(struct work *)arg;
+    int64_t was = 0, is = 0;
+    char before[40], after[40];
+    w.ch = ch;
+    int r = exists(ch, inner(w.name), &was);
+    if (r == 0)
+        r = db_run(ch->c, ch->ei, "DELETE FROM pattern_item WHERE name = ?", "v", inner(w.name));
+    if (r == 0)
+        r = add_items(&w, &is);
+    if (r == 0 && !is)
+        return err_set(ch->ei, E_PARSE, "items: names nothing; delete the pattern instead");
+    snprintf(before, sizeof(before), "%" PRId64 " items", was);
+    snprintf(after, sizeof(after), "%" PRId64 " items", is);
+    return r < 0 ? r : change_note(ch, "items", was ? before : NULL, after);
+}
+
+int pattern_set(struct accounts *a, const char *admin, struct sv name, const char *items,
+                struct errinfo *ei)
+{
+    struct work w = { .items = items };
+    int r = read_name(name, w.name, ei);
+    return r < 0 ? r : change_run(a, admin, "pattern", sv_c(w.name), set_in, &w, ei);
+}
+
+/* Who would miss it: "" = nobody. */
+static int find_user(struct work *w, char *ret, size_t cap)
+{
+    static const char *const sql[] = { "SELECT address FROM alias WHERE address LIKE ?",
+                                       "SELECT name FROM pattern_item WHERE item = ?" };
+    char like[NAME_MAX_LEN + 5];
+    int r = 0;
+    ret[0] = '\0';
+    snprintf(like, sizeof(like), "%s@%%", w->name);
+    for (size_t i = 0; i < ARRAY_LEN(sql) && r == 0 && !*ret; i++) {
+        _cleanup_(db_resetp) struct db_stmt *s = NULL;
+        r = db_query(w->ch->c, &s, w->ch->ei, sql[i], "s", i ? w->name : like);
+        while (r == 0 && !*ret && (r = db_step(s, w->ch->ei)) == 1) {
+            struct sv found = db_col_text(s, 0);
+            if (i || sv_starts(found, sv_c(w->name))) /* _ in LIKE is any character */
+                sv_copy(ret, cap, found);
+            r = 0;
+        }
+    }
+    return r;
+}
+
+static int delete_in(struct change *ch, void *arg)
+{
+    struct work w = *(struct work *)arg;
+    char user[400];
+    int64_t n = 0;
+    w.ch = ch;
+    int r = exists(ch, inner(w.name), &n);
+    if (r == 0 && !n)
+        return err_set(ch->ei, E_NOTFOUND, "pattern '%s' does not exist", w.name);
+    if (r == 0)
+        r = find_user(&w, user, sizeof(user));
+    if (r == 0 && *user)
+        return err_set(ch->ei, E_CONFLICT, "pattern '%s': is used by '%.200s'", w.name, user);
+    if (r == 0)
+        r = db_run(ch->c, ch->ei, "DELETE FROM pattern_item WHERE name = ?", "v", inner(w.name));
+    return r < 0 ? r : change_note(ch, "pattern", "existed", NULL);
+}
+
+int pattern_delete(struct accounts *a, const char *admin, struct sv name, struct errinfo *ei)
+{
+    struct work w = { 0 };
+    int r = read_name(name, w.name, ei);
+    return r < 0 ? r : change_run(a, admin, "pattern", sv_c(w.name), delete_in, &w, ei);
+}
+
+int pattern_exists(struct change *ch, struct sv name)
+{
+    int64_t n = 0;
+    int r = exists(ch, name, &n);
+    return r < 0 ? r
+           : n   ? 0
+                 : err_set(ch->ei, E_NOTFOUND, "pattern '[" SV_FMT "]' does not exist",
+                           SV_ARG(sv_take(name, 80)));
+}
+
+/* --- reading --- */
+
+struct listed {
+    char *name;
+    struct buf items;
+};
+
+static int read_all(struct accounts *a, struct listed **ret, size_t *ret_n, struct errinfo *ei)
+{
+    _cleanup_(db_putp) struct dbc *c = NULL;
+    _cleanup_(db_resetp) struct db_stmt *s = NULL;
+    int r = db_get(a->db, &c, ei);
+    if (r == 0)
+        r = db_query(c, &s, ei, "SELECT name, item FROM pattern_item ORDER BY name, place", "");
+    while (r == 0 && (r = db_step(s, ei)) == 1) {
+        struct sv name = db_col_text(s, 0);
+        if (!*ret_n || !sv_eq(sv_c((*ret)[*ret_n - 1].name), name)) {
+            *ret = xrealloc(*ret, (*ret_n + 1) * sizeof(**ret));
+            (*ret)[*ret_n].name = sv_dup(name);
+            buf_init(&(*ret)[(*ret_n)++].items, TEXT_MAX);
+        }
+        struct buf *items = &(*ret)[*ret_n - 1].items;
+        if (items->n)
+            (void)buf_add_c(items, '\n');
+        r = buf_add_sv(items, db_col_text(s, 1));
+    }
+    return r;
+}
+
+int pattern_each(struct accounts *a, bool (*fn)(const char *name, const char *items, void *arg),
+                 void *arg, struct errinfo *ei)
+{
+    struct listed *v = NULL;
+    size_t n = 0;
+    int r = read_all(a, &v, &n, ei);
+    bool more = true;
+    for (size_t i = 0; i < n; i++) {
+        if (r >= 0 && more && (r = buf_terminate(&v[i].items)) >= 0)
+            more = fn(v[i].name, v[i].items.p, arg);
+        free(v[i].name);
+        buf_done(&v[i].items);
+    }
+    free(v);
+    return MIN(r, 0);
+}
