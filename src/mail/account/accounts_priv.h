@@ -19,6 +19,7 @@ enum {
     KEY_RESOLVED = 'r', /* recipient -> struct resolved_obj */
     KEY_PASSWORD = 'w', /* 8 bytes -> struct password_obj */
     KEY_SCRAM = 's',    /* mechanism and login -> struct scram_obj */
+    KEY_FILTERS = 'F',  /* level and owner, 16 bytes -> rules */
     KEY_SCRIPT = 'S',   /* 8 bytes -> struct script_obj: the active one */
 };
 
@@ -56,6 +57,7 @@ struct password_obj {
 };
 
 struct verified;
+struct filter_hits;
 struct later;
 struct mimic;
 
@@ -66,6 +68,7 @@ struct accounts {
     struct verified *verified;
     struct later *later;
     struct mimic *mimic;
+    struct filter_hits *filter_hits;
     pthread_mutex_t lock; /* guards the five below */
     pthread_cond_t hash_free;
     int64_t hashes_running;
