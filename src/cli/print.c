@@ -389,6 +389,20 @@ static const struct column route_cols[] = {
     { "trouble", "TROUBLE", COL_TEXT },
     { 0 },
 };
+static const struct column filter_cols[] = {
+    { "position", "#", COL_NUMBER },
+    { "name", "RULE", COL_TEXT },
+    { "enabled", "ON", COL_YESNO },
+    { "hits", "HITS", COL_NUMBER },
+    { "hit_ms", "LAST", COL_TIME_MS },
+    { "changed_ms", "CHANGED", COL_TIME_MS },
+    { 0 },
+};
+static const struct column filter_test_cols[] = {
+    { "rule", "RULE", COL_TEXT },
+    { "actions", "ACTIONS", COL_TEXT },
+    { 0 },
+};
 static const struct column alias_cols[] = {
     { "address", "ALIAS", COL_TEXT },
     { "targets", "TARGETS", COL_TEXT },
@@ -547,6 +561,16 @@ void tool_print(const struct tool_cmd *cmd, json_t *reply)
     case PRINT_ROUTES:
         table(rows, route_cols,
               "no route: mail goes by deliver.relay_host, or by MX where that is empty");
+        break;
+    case PRINT_FILTERS:
+        table(rows, filter_cols, "no rules; `posthorn tool filter put FILE` stores some");
+        break;
+    case PRINT_FILTER_TEST:
+        table(rows, filter_test_cols, "no rule fits");
+        printf("the message %s; score %.2f%s%s\n", print_text(reply, "outcome"),
+               json_number_value(json_object_get(reply, "score")),
+               json_is_string(json_object_get(reply, "reason")) ? ": " : "",
+               json_is_string(json_object_get(reply, "reason")) ? print_text(reply, "reason") : "");
         break;
     case PRINT_TLS_COUNTS:
         table(rows, tls_count_cols, "nothing is counted for TLS reports");

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "base/codec.h"
 #include "base/sv.h"
 
 /* password=- : one line from standard input, without echo on a terminal. A command line shows in
@@ -53,29 +54,73 @@ static int read_password(json_t *request, unsigned flags, struct errinfo *ei)
     return 0;
 }
 
+/* All of a file; - = standard input. what: for errors. */
+static int read_all(const char *path, const char *what, unsigned flags, struct buf *ret,
+                    struct errinfo *ei)
+{
+    bool is_stdin = !strcmp(path, "-");
+    size_t n;
+    FILE *f = is_stdin ? stdin : NULL;
+
+    if (is_stdin && flags & TOOL_BATCH)
+        return err_set(ei, E_PARSE,
+                       "%s: '-' reads standard input, which a batch cannot; write them out", what);
+    if (!is_stdin && !(f = fopen(path, "re")))
+        return err_set_errno(ei, -errno, "%s '%.150s'", what, path);
+    while (buf_reserve(ret, 65536) == 0 && (n = fread(ret->p + ret->n, 1, 65536, f)) > 0)
+        ret->n += n;
+    bool complete = feof(f);
+    if (!is_stdin)
+        fclose(f);
+    return complete ? 0
+                    : err_set(ei, E_RANGE, "%s: %s has more than %zu MiB, or is unreadable", what,
+                              is_stdin ? "standard input" : path, ret->max / MiB);
+}
+
 /* members=- : all of standard input. */
 static int read_members(json_t *request, unsigned flags, struct errinfo *ei)
 {
     json_t *args = json_object_get(request, "args"), *text;
     const char *v = json_string_value(json_object_get(args, "members"));
     _cleanup_(buf_done) struct buf b = { 0 };
-    size_t n;
+    int r;
 
     if (!v || strcmp(v, "-"))
         return 0;
-    if (flags & TOOL_BATCH)
-        return err_set(ei, E_PARSE,
-                       "members: '-' reads standard input, which a batch cannot; write them out");
     buf_init(&b, 8 * MiB);
-    while (buf_reserve(&b, 65536) == 0 && (n = fread(b.p + b.n, 1, 65536, stdin)) > 0)
-        b.n += n;
-    if (!feof(stdin))
-        return err_set(ei, E_RANGE,
-                       "members: standard input has more than 8 MiB, or is unreadable");
+    r = read_all(v, "members", flags, &b, ei);
+    if (r < 0)
+        return r;
     text = memchr(b.p, '\0', b.n) ? NULL : json_stringn(b.p, b.n);
     if (!text)
         return err_set(ei, E_PARSE, "members: what standard input has is not valid UTF-8");
     json_object_set_new(args, "members", text);
+    return 0;
+}
+
+/* file=PATH: its content as text, or as data in base64 when it is no text. */
+static int read_content(json_t *request, unsigned flags, struct errinfo *ei)
+{
+    json_t *args = json_object_get(request, "args"), *text;
+    const char *path = json_string_value(json_object_get(args, "file"));
+    _cleanup_(buf_done) struct buf b = { 0 }, coded = { 0 };
+    int r;
+
+    if (!path)
+        return 0;
+    buf_init(&b, 16 * MiB);
+    r = read_all(path, "file", flags, &b, ei);
+    if (r < 0)
+        return r;
+    text = b.n && memchr(b.p, '\0', b.n) ? NULL : json_stringn(b.n ? b.p : "", b.n);
+    json_object_del(args, "file");
+    if (text) {
+        json_object_set_new(args, "text", text);
+        return 0;
+    }
+    buf_init(&coded, 2 * b.n + 16);
+    (void)base64_enc(buf_sv(&b), &coded);
+    json_object_set_new(args, "data", json_stringn(coded.p, coded.n));
     return 0;
 }
 
@@ -100,6 +145,8 @@ int tool_run(struct tool *t, int argc, char *const *argv, unsigned flags, struct
         r = read_password(request, flags, ei);
     if (r == 0)
         r = read_members(request, flags, ei);
+    if (r == 0)
+        r = read_content(request, flags, ei);
     if (r < 0) {
         json_decref(request);
         return r;

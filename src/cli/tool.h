@@ -50,7 +50,9 @@ enum tool_print {
     PRINT_PAUSES,
     PRINT_DESTINATIONS,
     PRINT_ROUTES,
-    PRINT_TLS_COUNTS
+    PRINT_TLS_COUNTS,
+    PRINT_FILTERS,
+    PRINT_FILTER_TEST
 };
 
 struct tool_cmd {

@@ -66,6 +66,8 @@ int mime_param(struct sv value, struct sv name, struct buf *out);
 /* Body of a leaf decoded from base64/quoted-printable (broken input: what can be read), and for
  * text converted to UTF-8. For SEARCH TEXT/BODY. */
 int mime_decode_body(const struct mime_part *leaf, struct buf *out);
+/* What a reader sees of HTML, about: tags and comments go, common entities become characters. */
+void mime_html_text(struct sv html, struct buf *out);
 /* Date header -> seconds since the epoch; E_PARSE. */
 int mime_date(struct sv value, int64_t *ret_s, int *ret_zone_minutes);
 

@@ -96,6 +96,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     clock_test_freeze(1700000000000);
     log_set_level(LOG_SMTP, LOG_NONE);
     fake_on_accept = check_message;
+    fake_filters = data[0] & 64;
     publish(data[0] & 16, data[0] & 32);
     buf_init(&all, 64 * MiB);
     buf_init(&cut, 64 * MiB);

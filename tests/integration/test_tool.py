@@ -222,7 +222,9 @@ def test_the_manual_has_every_command(offline):
             "delete account": "account.delete", "create alias": "alias.set", "change alias": "alias.set", "change members": "member.change", "import members": "member.set", "verify mailbox": "mailbox.verify",
             "trace": "message.trace", "why": "message.why", "create token": "token.create", "dns name": "dns.lookup", "service start": "service.start", "service stop": "service.stop",
             "queue hold": "queue.hold", "queue pause": "queue.pause", "events": "event.list", "dns test": "dns.test", "route create": "route.create",
-            "create pattern": "pattern.set", "change pattern": "pattern.set"}
+            "create pattern": "pattern.set", "change pattern": "pattern.set",
+
+            **{f"filter {verb}": f"filter.{verb}" for verb in ("show", "put", "delete", "move", "test")}}
     for words, op in keys.items():
         entry, = (t for s, t in pages.items() if s.startswith(words + " "))
         for key in operations[op].split()[1:]:

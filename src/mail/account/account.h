@@ -98,6 +98,8 @@ DEFINE_CLEANUP(const struct account, account_unref)
 /* --- lookups; hot, cached, any thread --- */
 
 bool account_domain_is_local(struct accounts *a, struct sv domain); /* exists and enabled */
+/* Its id, enabled or not; 0: it is none of ours. E_TEMP. */
+int account_domain_id(struct accounts *a, struct sv domain, int64_t *ret);
 /* Login name or address -> account. Applies auth.login_policy and the primary domain. E_NOTFOUND.
  */
 int account_find_login(struct accounts *a, struct sv login, const struct account **ret,

@@ -7,6 +7,7 @@
 #include "base/codec.h"
 #include "base/hash.h"
 #include "base/rand.h"
+#include "mail/account/filter_hits.h"
 #include "mail/account/later.h"
 #include "mail/account/mimic.h"
 #include "mail/account/verified.h"
@@ -29,6 +30,7 @@ int accounts_open(struct db *db, struct accounts **ret, struct errinfo *ei)
     a->verified = verified_new();
     a->later = later_new();
     a->mimic = mimic_new();
+    a->filter_hits = filter_hits_new(db);
     pthread_mutex_init(&a->lock, NULL);
     pthread_cond_init(&a->hash_free, NULL);
     *ret = a;
@@ -40,6 +42,7 @@ void accounts_close(struct accounts *a)
     if (!a)
         return;
     later_free(a->later); /* first: its thread uses the rest */
+    filter_hits_free(a->filter_hits);
     cache_free(a->found);
     cache_free(a->missing);
     verified_free(a->verified);

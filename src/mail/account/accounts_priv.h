@@ -21,6 +21,7 @@ enum {
     KEY_SCRAM = 's',           /* mechanism and login -> struct scram_obj */
     KEY_PATTERN = 'P',         /* name -> its items */
     KEY_PATTERN_ALIASES = 'A', /* domain -> addresses of its aliases that are patterns */
+    KEY_FILTERS = 'F',         /* level and owner, 16 bytes -> rules */
     KEY_NAMED_SCRIPT = 'N',    /* 8 bytes and name -> struct script_obj */
     KEY_SCRIPT = 'S',          /* 8 bytes -> struct script_obj: the active one */
 };
@@ -59,6 +60,7 @@ struct password_obj {
 };
 
 struct verified;
+struct filter_hits;
 struct later;
 struct mimic;
 
@@ -69,6 +71,7 @@ struct accounts {
     struct verified *verified;
     struct later *later;
     struct mimic *mimic;
+    struct filter_hits *filter_hits;
     pthread_mutex_t lock; /* guards the five below */
     pthread_cond_t hash_free;
     int64_t hashes_running;

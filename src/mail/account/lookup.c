@@ -14,6 +14,22 @@ bool account_domain_is_local(struct accounts *a, struct sv domain)
     return load_domain(&v, sv_n(name, n), &d, NULL) == 0 && d->d.enabled;
 }
 
+int account_domain_id(struct accounts *a, struct sv domain, int64_t *ret)
+{
+    char name[ADDR_DOMAIN_MAX + 1];
+    size_t n = 0;
+    *ret = 0;
+    if (addr_parse_domain(domain, name, &n, NULL) < 0)
+        return 0;
+    _cleanup_(view_done) struct view v;
+    view_init(&v, a);
+    _cleanup_(domain_objp) struct domain_obj *d = NULL;
+    int r = load_domain(&v, sv_n(name, n), &d, NULL);
+    if (r == 0)
+        *ret = d->d.id;
+    return r == E_NOTFOUND ? 0 : r;
+}
+
 /* Indexes of auth.login_policy. */
 enum { POLICY_NAME, POLICY_ADDRESS, POLICY_BOTH };
 

@@ -203,6 +203,20 @@ static const char tls_counts_v8[] =
     "CREATE UNIQUE INDEX tls_count_key ON tls_count (day, domain, id);"
     "CREATE INDEX tls_count_domain ON tls_count (domain)";
 
+static const char filters_v9[] =
+    /* Rules of content filters: filter_store.h. level: enum filter_level; owner_id: 0 = the server,
+     * domain.id, account.id. content: the rule's text. */
+    "CREATE TABLE mail_filter ("
+    " level INTEGER NOT NULL,"
+    " owner_id BIGINT NOT NULL,"
+    " name {TEXT_KEY} NOT NULL,"
+    " place BIGINT NOT NULL,"
+    " content {BLOB} NOT NULL,"
+    " hits BIGINT NOT NULL,"
+    " hit_ms BIGINT NOT NULL,"
+    " changed_ms BIGINT NOT NULL);"
+    "CREATE UNIQUE INDEX mail_filter_key ON mail_filter (level, owner_id, name)";
+
 static const char patterns_v10[] =
     /* Named patterns: pattern.h. name: without brackets, small letters. */
     "CREATE TABLE pattern_item ("
@@ -220,6 +234,7 @@ const struct db_migration account_migrations[] = {
     { 6, "routes of outgoing mail", routes_v6 },
     { 7, "members of lists", lists_v7 },
     { 8, "counts of TLS with other servers", tls_counts_v8 },
+    { 9, "rules of content filters", filters_v9 },
     { 10, "named patterns", patterns_v10 },
 };
 const size_t account_migrations_count = ARRAY_LEN(account_migrations);

@@ -1,40 +1,6 @@
 /* The test body: RFC 5173. It sets no match variables. */
 #include "mail/sieve/run_priv.h"
 
-/* What a reader sees of HTML, about: tags and comments go, common entities become characters. */
-static void strip_html(struct sv in, struct buf *out)
-{
-    static const struct {
-        struct sv name;
-        char c;
-    } entities[] = { { { "&amp;", 5 }, '&' },  { { "&lt;", 4 }, '<' },   { { "&gt;", 4 }, '>' },
-                     { { "&quot;", 6 }, '"' }, { { "&#39;", 5 }, '\'' }, { { "&nbsp;", 6 }, ' ' } };
-    while (in.n) {
-        if (*in.p == '<') {
-            bool script = sv_istarts(in, SV("<script")), style = sv_istarts(in, SV("<style"));
-            ssize_t end = script                      ? sv_ifind_sv(in, SV("</script"))
-                          : style                     ? sv_ifind_sv(in, SV("</style"))
-                          : sv_starts(in, SV("<!--")) ? sv_find_sv(in, SV("-->"))
-                                                      : 0;
-            in = sv_skip(in, end > 0 ? (size_t)end : 0);
-            end = sv_find(in, '>');
-            in = end < 0 ? SV_NULL : sv_skip(in, (size_t)end + 1);
-            continue;
-        }
-        size_t used = 1;
-        char c = *in.p;
-        for (size_t i = 0; c == '&' && i < ARRAY_LEN(entities); i++) {
-            if (!sv_istarts(in, entities[i].name))
-                continue;
-            c = entities[i].c;
-            used = entities[i].name.n;
-            break;
-        }
-        (void)buf_add_c(out, c);
-        in = sv_skip(in, used);
-    }
-}
-
 /* "text" fits all of text/..., "text/html" only this, "" everything. */
 static bool type_fits(const struct mime_part *p, struct sv want)
 {
@@ -75,7 +41,7 @@ static int try_leaf(struct body *b, const struct mime_part *p)
     (void)mime_decode_body(p, &text); /* of one that is too long: its beginning */
     if (sieve_has(b->n, SIEVE_T_CONTENT) || !sv_ieq(p->subtype, SV("html")))
         return matcher_try(&b->m, buf_sv(&text));
-    strip_html(buf_sv(&text), &plain);
+    mime_html_text(buf_sv(&text), &plain);
     return matcher_try(&b->m, buf_sv(&plain));
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "mail/sieve/sieve_run.h"
+#include "proto/sieve/glob.h"
 #include "proto/sieve/regex.h"
 
 #define MAX_CAPTURES 32
@@ -95,9 +96,6 @@ int matcher_begin(struct matcher *m, struct run *x, const struct sieve_node *n,
 int matcher_try(struct matcher *m, struct sv value);
 /* r: of the last matcher_try. Compares the count; frees. */
 int matcher_end(struct matcher *m, int r);
-/* glob.c: RFC 5228 2.7.1; a value that was folded like the pattern. caps: of the value. */
-bool glob_match(struct sv pattern, struct sv value, struct sv *caps, size_t max_caps,
-                size_t *ret_n);
 
 /* header.c */
 int headers_load(struct run *x);

@@ -9,12 +9,14 @@
 #include "server/api/tokens.h"
 
 enum rule {
-    FOR_ALL,    /* system admins only */
-    ROWS,       /* rows of what the caller sees */
-    OF_ALIAS,   /* args.address is one that the caller sees */
-    OF_SEEN,    /* so is the account that it leads to */
-    OF_NOBODY,  /* looks at nothing but its arguments */
-    OF_ACCOUNT, /* args.address is one that he may change, in what he may set */
+    FOR_ALL,       /* system admins only */
+    ROWS,          /* rows of what the caller sees */
+    OF_ALIAS,      /* args.address is one that the caller sees */
+    OF_SEEN,       /* so is the account that it leads to */
+    OF_NOBODY,     /* looks at nothing but its arguments */
+    OF_OWNER_SEEN, /* args.owner is a domain or an account that the caller sees */
+    OF_OWNER,      /* and may change */
+    OF_ACCOUNT,    /* args.address is one that he may change, in what he may set */
 };
 
 static const struct command {
@@ -91,6 +93,12 @@ static const struct command {
     { "module.restart", SCOPE_SERVICES_WRITE, FOR_ALL, NULL },
     { "dns.lookup", SCOPE_SERVICES_READ, FOR_ALL, NULL },
     { "dns.test", SCOPE_SERVICES_READ, FOR_ALL, NULL },
+    { "filter.list", SCOPE_DIRECTORY_READ, OF_OWNER_SEEN, NULL },
+    { "filter.show", SCOPE_DIRECTORY_READ, OF_OWNER_SEEN, NULL },
+    { "filter.test", SCOPE_DIRECTORY_READ, OF_OWNER_SEEN, NULL },
+    { "filter.put", SCOPE_DIRECTORY_WRITE, OF_OWNER, NULL },
+    { "filter.delete", SCOPE_DIRECTORY_WRITE, OF_OWNER, NULL },
+    { "filter.move", SCOPE_DIRECTORY_WRITE, OF_OWNER, NULL },
     { "route.list", SCOPE_SETTINGS_READ, FOR_ALL, NULL },
     { "route.find", SCOPE_SETTINGS_READ, FOR_ALL, NULL },
     { "route.create", SCOPE_SETTINGS_WRITE, FOR_ALL, NULL },
@@ -148,7 +156,8 @@ static bool is_account_his(struct api_call *c, const struct command *cmd, const 
     int r = strcmp(cmd->op, "account.create") != 0
                 ? account_find_address(api_admin_of(c)->accounts, addr_sv(a), &acc, &ei)
                 : 0;
-    bool may = !acc || cmd->rule == OF_SEEN || api_may_change(c->caller, acc);
+    bool may = !acc || cmd->rule == OF_SEEN || cmd->rule == OF_OWNER_SEEN ||
+               api_may_change(c->caller, acc);
 
     /* An alias leads to an account, maybe of another domain: what counts is where it is. */
     if (acc && !api_sees_address(c->caller, sv_c(acc->address)))
@@ -162,6 +171,34 @@ static bool is_account_his(struct api_call *c, const struct command *cmd, const 
         api_fail(c, 403, "not_allowed", "address", "address: %s may not change this account",
                  c->caller->who);
     return r >= 0 && may;
+}
+
+/* A domain's rules are its admin's, an account's are theirs who may change the account; those of
+ * the server are for system admins. */
+static bool is_owner_his(struct api_call *c, const struct command *cmd)
+{
+    const char *owner = arg(c, "owner");
+    struct addr a;
+
+    if (!owner || !*owner) {
+        api_fail(c, 403, "not_allowed", "owner",
+                 "owner: the rules of the server are for system admins; name a domain or an "
+                 "account");
+        return false;
+    }
+    if (!strchr(owner, '@')) {
+        char domain[ADDR_DOMAIN_MAX + 1];
+        size_t n = 0;
+
+        if (addr_parse_domain(sv_c(owner), domain, &n, NULL) == 0 &&
+            api_sees_domain(c->caller, sv_n(domain, n)))
+            return true;
+        api_fail(c, 404, "not_found", "owner", "'%.150s' does not exist", owner);
+        return false;
+    }
+    if (addr_parse(sv_c(owner), &a, NULL) < 0 || !api_sees_address(c->caller, addr_sv(&a)))
+        return hidden(c, owner);
+    return is_account_his(c, cmd, &a);
 }
 
 /* False: answered. */
@@ -179,6 +216,8 @@ static bool check_rule(struct api_call *c, const struct command *cmd)
                  cmd->op, c->caller->who);
         return false;
     }
+    if (cmd->rule == OF_OWNER || cmd->rule == OF_OWNER_SEEN)
+        return is_owner_his(c, cmd);
     if (!address || addr_parse(sv_c(address), &a, NULL) < 0 ||
         !api_sees_address(c->caller, addr_sv(&a)))
         return hidden(c, address);

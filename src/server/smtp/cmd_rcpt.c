@@ -276,6 +276,22 @@ void smtp_delete_rcpt(struct smtp_session *s, struct sv address)
             remove_targets(s->tx, i, i + 1);
 }
 
+void smtp_forward_rcpt(struct smtp_session *s, struct sv address, struct sv instead)
+{
+    add_unasked(s, address, &(struct smtp_rcpt_args){ .to.address = instead }, true);
+}
+
+void smtp_drop_rcpts(struct smtp_session *s, const bool *gone, size_t n)
+{
+    for (size_t i = MIN(n, s->tx->m->n_rcpts); i-- > 0;) {
+        size_t to = i + 1;
+        while (gone[i] && i > 0 && gone[i - 1]) /* a run at once */
+            i--;
+        if (gone[i])
+            remove_targets(s->tx, i, to);
+    }
+}
+
 /* Copies of what the account sends. Nobody is told what becomes of them. */
 void smtp_copy_outgoing(struct smtp_session *s)
 {

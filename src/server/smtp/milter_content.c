@@ -1,5 +1,5 @@
-/* The whole message before the milters, and what they change: the content is written anew, to
- * memory or to another spool file. */
+/* The whole message before the milters, and what they and filter rules change: the content is
+ * written anew, to memory or to another spool file. */
 #include "server/smtp/smtp_priv.h"
 
 #include <fcntl.h>
@@ -86,7 +86,7 @@ static int to_memory(struct smtp_session *s, const struct edit *e, struct buf *h
     return 0;
 }
 
-static int rewrite(struct smtp_session *s, const struct edit *e)
+int smtp_edit_write(struct smtp_session *s, const struct edit *e)
 {
     struct smtp_rx *rx = &s->tx->rx;
     struct buf head;
@@ -136,19 +136,33 @@ static void change_envelope(struct smtp_session *s, const struct edit *e)
     m->held |= e->quarantine != NULL;
 }
 
+bool smtp_edit_open(struct smtp_session *s, struct edit *ret)
+{
+    const struct smtp_rx *rx = &s->tx->rx;
+    uint64_t max = smtp_max_message(s);
+    *ret = (struct edit){
+        .fd = rx->fd,
+        .offset = rx->trace,
+        .scratch = scratch,
+        .arg = s,
+        .max_body = max ? max : 4096 * MiB,
+    };
+    if (rx->fd < 0)
+        ret->mem = sv_skip(buf_sv(&rx->mem), rx->trace);
+    ret->size = rx->fd < 0 ? ret->mem.n : rx->spooled - rx->trace;
+    int error = edit_open(ret, NULL);
+    if (error == E_RANGE) /* letting it pass unseen would be a way around them */
+        smtp_rx_refuse(s, SV("554 5.3.4 Message header size exceeds the maximum of filters"));
+    if (error < 0 && error != E_RANGE) {
+        s->tx->rx.error = E_TEMP;
+        (void)smtp_rx_check(s);
+    }
+    return error == 0;
+}
+
 static bool ask(struct smtp_session *s, struct edit *e)
 {
     struct milter_result r;
-    struct errinfo ei;
-    int error = edit_open(e, &ei);
-    if (error == E_RANGE) { /* letting it pass unseen would be a way around them */
-        smtp_rx_refuse(s, SV("554 5.3.4 Message header size exceeds the maximum of filters"));
-        return false;
-    }
-    if (error < 0) {
-        s->tx->rx.error = E_TEMP;
-        return smtp_rx_check(s);
-    }
     enum milter_verdict v = milters_message(s->milters, e, &r);
     if (v != MILTERS_PASS) {
         smtp_milter_refuse(s, v, &r);
@@ -158,27 +172,16 @@ static bool ask(struct smtp_session *s, struct edit *e)
         return true;
     change_envelope(s, e);
     if (e->changed || e->sender)
-        s->tx->rx.error = rewrite(s, e);
+        s->tx->rx.error = smtp_edit_write(s, e);
     return smtp_rx_check(s);
 }
 
 bool smtp_milter_message(struct smtp_session *s)
 {
-    struct smtp_rx *rx = &s->tx->rx;
-    uint64_t max = smtp_max_message(s);
+    struct edit e;
     if (!smtp_may_ask_milters(s) || milters_discard(s->milters))
         return true;
-    struct edit e = {
-        .fd = rx->fd,
-        .offset = rx->trace,
-        .scratch = scratch,
-        .arg = s,
-        .max_body = max ? max : 4096 * MiB,
-    };
-    if (rx->fd < 0)
-        e.mem = sv_skip(buf_sv(&rx->mem), rx->trace);
-    e.size = rx->fd < 0 ? e.mem.n : rx->spooled - rx->trace;
-    bool ok = ask(s, &e);
+    bool ok = smtp_edit_open(s, &e) && ask(s, &e);
     edit_done(&e);
     return ok;
 }

@@ -178,7 +178,7 @@ static enum pool smtp_pool(void *session, const struct frame *f)
     if (kind == SMTP_LINE)
         return line_pool(s, f->data);
     if ((kind == SMTP_BODY_END || (kind == SMTP_CHUNK_END && s->chunk_last)) &&
-        smtp_may_ask_milters(s))
+        (smtp_may_ask_milters(s) || (s->tx && s->tx->rx.slow_filters)))
         return POOL_SLOW;
     return s->tx && s->tx->rx.fd >= 0 ? POOL_BULK : POOL_FAST;
 }

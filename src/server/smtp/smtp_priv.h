@@ -7,6 +7,7 @@
 #include "conf/conf.h"
 #include "event/event.h"
 #include "mail/account/auth.h"
+#include "mail/filter/filter_run.h"
 #include "mail/message/message.h"
 #include "proto/smtp_args.h"
 #include "proto/smtp_body.h"
@@ -52,6 +53,7 @@ struct smtp_rx {
     int fd;           /* spool file, -1 = content is still in mem */
     uint64_t spooled; /* bytes written to it */
     unsigned has;     /* SMTP_HAS_ bits of all pieces */
+    bool slow_filters;
     struct smtp_body body;
     struct smtp_header_facts header;
     struct buf mem;        /* trace headers and content */
@@ -175,6 +177,10 @@ void smtp_copy_outgoing(struct smtp_session *s);
 void smtp_refuse_sent(struct smtp_session *s);
 /* What a milter wants: nobody is asked whether he may, and nobody is told. */
 void smtp_add_rcpt(struct smtp_session *s, struct sv address);
+/* The same on behalf of `instead`, an address of ours that the mail was for. */
+void smtp_forward_rcpt(struct smtp_session *s, struct sv address, struct sv instead);
+/* Takes out the recipients that gone holds for. */
+void smtp_drop_rcpts(struct smtp_session *s, const bool *gone, size_t n);
 void smtp_delete_rcpt(struct smtp_session *s,
                       struct sv address); /* as RCPT named it, or as it became */
 
@@ -209,6 +215,20 @@ bool smtp_milter_rcpt(struct smtp_session *s, struct sv args, struct sv rcpt);
 bool smtp_milter_data(struct smtp_session *s); /* a refusal ends the transaction */
 /* --- milter_content.c: the complete content; what milters change is changed when it returns --- */
 bool smtp_milter_message(struct smtp_session *s);
+/* The content as fields and body. False: the client has its answer. edit_done in any case. */
+bool smtp_edit_open(struct smtp_session *s, struct edit *ret);
+/* The content as it was changed, with new trace headers, in place of the old. */
+int smtp_edit_write(struct smtp_session *s, const struct edit *e);
+
+/* --- filter.c: rules of content filters --- */
+/* All recipients are known, the content is not: will the end of it look at body or attachments? */
+bool smtp_filters_slow(struct smtp_session *s);
+/* Asks the rules of the server and of the domains, and does what they say; true = go on, maybe
+ * without recipients; otherwise the client has its answer. */
+bool smtp_filter_message(struct smtp_session *s);
+/* --- filter_change.c: what rules change of the content. False: the client has its answer --- */
+bool smtp_filter_change(struct smtp_session *s, const struct filter_action *const *actions,
+                        size_t n);
 void smtp_milter_refuse(struct smtp_session *s, enum milter_verdict v,
                         const struct milter_result *r);
 

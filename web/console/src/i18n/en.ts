@@ -470,6 +470,8 @@ export const en = {
   "counter.deliver_local_failed": "Failed here",
   "counter.deliver_remote": "Delivered elsewhere",
   "counter.deliver_remote_deferred": "Deferred",
+  "counter.filter_failed": "Filter rules that failed",
+  "counter.filter_hits": "Hits of filter rules",
   "counter.imap_append": "Messages appended",
   "counter.imap_commands": "Commands",
   "counter.imap_fetch_messages": "Messages fetched",

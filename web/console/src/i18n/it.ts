@@ -456,6 +456,8 @@ export const it: Catalogue = {
   "counter.deliver_local_failed": "Falliti qui",
   "counter.deliver_remote": "Consegnati altrove",
   "counter.deliver_remote_deferred": "Rinviati",
+  "counter.filter_failed": "Regole dei filtri non riuscite",
+  "counter.filter_hits": "Regole dei filtri applicate",
   "counter.imap_append": "Messaggi aggiunti",
   "counter.imap_commands": "Comandi",
   "counter.imap_fetch_messages": "Messaggi scaricati",

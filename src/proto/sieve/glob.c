@@ -1,6 +1,6 @@
 /* Wildcards: '*' takes as little as it can, '?' one byte, '\' quotes. Between two stars the first
  * place that fits is taken, which never has to be taken back: effort is value times pattern. */
-#include "mail/sieve/run_priv.h"
+#include "proto/sieve/glob.h"
 
 /* A piece of the pattern between stars. */
 static struct sv next_piece(struct sv *rest, bool *ret_star)

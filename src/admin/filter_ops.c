@@ -1,0 +1,253 @@
+/* Rules of content filters. */
+#include "admin/admin_priv.h"
+
+#include "base/clock.h"
+#include "base/codec.h"
+#include "mail/account/filter_store.h"
+#include "mail/filter/filter_run.h"
+
+static struct sv arg_sv(const struct admin_call *c, const char *name)
+{
+    const char *text = admin_arg(c, name);
+
+    return text ? sv_c(text) : SV("");
+}
+
+/* Rules of accounts are not asked: what users want of their mail is in their Sieve scripts. */
+static int find_owner(const struct admin_call *c, struct sv *ret, struct errinfo *ei)
+{
+    *ret = arg_sv(c, "owner");
+    if (sv_find(*ret, '@') < 0)
+        return 0;
+    return err_set(ei, E_UNSUPPORTED,
+                   "owner: rules are of the server and of domains; accounts have Sieve scripts "
+                   "(posthorn tool sieve)");
+}
+
+static bool add_row(const struct filter_info *i, void *rows)
+{
+    json_array_append_new(rows, json_pack("{s:I, s:o, s:b, s:I, s:I, s:I, s:o}", "position",
+                                          (json_int_t)i->position, "name", admin_text(i->name),
+                                          "enabled", !i->off, "hits", (json_int_t)i->hits, "hit_ms",
+                                          (json_int_t)i->hit_ms, "changed_ms",
+                                          (json_int_t)i->changed_ms, "text", admin_text(i->text)));
+    return true;
+}
+
+static json_t *list(const struct admin_call *c)
+{
+    json_t *rows = json_array();
+    struct errinfo ei = { 0 };
+    struct sv owner;
+    int r = find_owner(c, &owner, &ei);
+
+    if (r == 0)
+        r = filters_each(c->a->accounts, owner, add_row, rows, &ei);
+
+    return admin_rows(r, rows, &ei);
+}
+
+struct wanted {
+    struct sv name; /* n == 0: all */
+    struct buf text;
+    bool found;
+};
+
+static bool add_text(const struct filter_info *i, void *arg)
+{
+    struct wanted *w = arg;
+
+    if (w->name.n && !sv_eq(sv_c(i->name), w->name))
+        return true;
+    if (w->found)
+        (void)buf_add_str(&w->text, "\n\n");
+    (void)buf_add_str(&w->text, i->text);
+    w->found = true;
+    return true;
+}
+
+/* One, or all as they are imported. */
+static json_t *show(const struct admin_call *c)
+{
+    struct wanted w = { .name = arg_sv(c, "name") };
+    struct errinfo ei = { 0 };
+    struct sv owner;
+    json_t *reply;
+    int r = find_owner(c, &owner, &ei);
+
+    buf_init(&w.text, FILTER_MAX_RULES * (FILTER_MAX_TEXT + 2));
+    if (r == 0)
+        r = filters_each(c->a->accounts, owner, add_text, &w, &ei);
+    if (r == 0 && w.name.n && !w.found)
+        r = err_set(&ei, E_NOTFOUND, "there is no rule '%.100s'", w.name.p);
+    if (r == 0)
+        r = buf_terminate(&w.text);
+    reply = r < 0 ? admin_result(r, &ei)
+                  : json_pack("{s:b, s:o}", "ok", 1, "value", admin_text(w.text.p));
+    buf_done(&w.text);
+    return reply;
+}
+
+static json_t *put(const struct admin_call *c)
+{
+    struct errinfo ei = { 0 };
+    json_t *error = NULL;
+    struct sv owner;
+    bool all;
+    int r = find_owner(c, &owner, &ei);
+
+    if (!admin_switch(c, "all", &all, &error))
+        return error;
+    if (r == 0)
+        r = filters_put(c->a->accounts, c->who, owner, arg_sv(c, "text"), all, &ei);
+    return admin_result(r, &ei);
+}
+
+static json_t *drop(const struct admin_call *c)
+{
+    struct errinfo ei = { 0 };
+    struct sv owner;
+    int r = find_owner(c, &owner, &ei);
+
+    if (r == 0)
+        r = filters_delete(c->a->accounts, c->who, owner, arg_sv(c, "name"), &ei);
+    return admin_result(r, &ei);
+}
+
+static json_t *move(const struct admin_call *c)
+{
+    struct errinfo ei = { 0 };
+    struct sv owner;
+    uint32_t n;
+    int r = find_owner(c, &owner, &ei);
+
+    if (r == 0 && sv_to_u32(sv_trim(arg_sv(c, "position")), &n) < 0)
+        r = err_set(&ei, E_PARSE, "position: '%.40s' is not a number; 1 is the first",
+                    admin_arg(c, "position"));
+    if (r == 0)
+        r = filters_move(c->a->accounts, c->who, owner, arg_sv(c, "name"), n, &ei);
+    return admin_result(r, &ei);
+}
+
+/* --- trying a message --- */
+
+static json_t *actions_of(const struct filter_rule *rule)
+{
+    json_t *list_of = json_array();
+
+    for (size_t i = 0; i < rule->n_actions; i++) {
+        const struct filter_action *a = &rule->actions[i];
+        _cleanup_(freep) char *text = sv_dup(a->text), *name = sv_dup(a->name);
+        _cleanup_(freep) char *shown = xasprintf("%s%s%s%s%s", filter_action_name(a->kind),
+                                                 *name ? " " : "", name, *text ? " " : "", text);
+
+        json_array_append_new(list_of, admin_text(shown));
+    }
+    return list_of;
+}
+
+static json_t *join(json_t *texts)
+{
+    _cleanup_(buf_done) struct buf b = { 0 };
+    json_t *t;
+    size_t i;
+
+    buf_init(&b, 64 * KiB);
+    json_array_foreach(texts, i, t)
+    {
+        (void)buf_add_str(&b, i ? ", " : "");
+        (void)buf_add_str(&b, json_string_value(t));
+    }
+    json_decref(texts);
+    return buf_terminate(&b) < 0 ? json_string("...") : admin_text(b.p);
+}
+
+static json_t *verdict(const struct filter_result *res, const struct filter_view *v, int r,
+                       const struct errinfo *ei)
+{
+    static const char *const ends[] = { "goes on", "accepted", "rejected", "deleted" };
+    json_t *rows = json_array();
+
+    for (size_t i = 0; i < res->n; i++) {
+        _cleanup_(freep) char *name = sv_dup(res->hits[i]->name);
+
+        json_array_append_new(rows, json_pack("{s:o, s:o}", "rule", admin_text(name), "actions",
+                                              join(actions_of(res->hits[i]))));
+    }
+    return json_pack("{s:b, s:o, s:s, s:f, s:o}", "ok", 1, "rows", rows, "outcome",
+                     r < 0 ? "failed" : ends[res->end], "score",
+                     (double)filter_view_score(v) / 100.0, "reason",
+                     r < 0 ? admin_text(ei->text) : json_null());
+}
+
+static bool facts_of(const struct admin_call *c, struct filter_facts *f, struct sv *rcpt,
+                     json_t **ret_error)
+{
+    *rcpt = arg_sv(c, "recipient");
+    f->sender = arg_sv(c, "sender");
+    f->rcpts = rcpt;
+    f->n_rcpts = rcpt->n ? 1 : 0;
+    f->helo = arg_sv(c, "helo");
+    f->host = arg_sv(c, "host");
+    f->user = arg_sv(c, "user");
+    f->ip = admin_arg(c, "ip");
+    f->authenticated = f->user.n > 0;
+    f->now_s = clock_wall_s();
+    return admin_switch(c, "tls", &f->tls, ret_error) &&
+           admin_switch(c, "trusted", &f->trusted, ret_error) &&
+           admin_switch(c, "outgoing", &f->outgoing, ret_error);
+}
+
+/* The owner's stored rules over a message; nothing is counted or done. */
+static json_t *test(const struct admin_call *c)
+{
+    _cleanup_(buf_done) struct buf data = { 0 };
+    struct filter_facts f = { 0 };
+    struct filter_result res = { 0 };
+    struct filter_rules rules;
+    struct errinfo ei = { 0 };
+    enum filter_level level;
+    json_t *reply = NULL;
+    struct sv rcpt, owner;
+    int r = 0;
+
+    f.message = arg_sv(c, "text");
+    if (admin_arg(c, "data")) {
+        buf_init(&data, 64 * MiB);
+        r = base64_dec(arg_sv(c, "data"), &data);
+        f.message = buf_sv(&data);
+    }
+    if (r < 0)
+        return admin_error(E_PARSE, "data: is not base64");
+    if (!facts_of(c, &f, &rcpt, &reply))
+        return reply;
+    r = find_owner(c, &owner, &ei);
+    if (r == 0)
+        r = filters_load(c->a->accounts, owner, &level, &rules, &ei);
+    if (r < 0)
+        return admin_result(r, &ei);
+    struct filter_view *v = filter_view_new(&f);
+    r = filter_run(v, &rules, &res, &ei);
+    reply = verdict(&res, v, r, &ei);
+    filter_view_free(v);
+    filter_result_done(&res);
+    filter_rules_done(&rules);
+    return reply;
+}
+
+const struct admin_op admin_filter_ops[] = {
+    { "filter.list", "[owner]",
+      "Rules of content filters in their order. owner: a domain; absent: the server.", list },
+    { "filter.show", "[name] [owner]", "Text of a rule, or of all: what filter.put takes.", show },
+    { "filter.put", "text [owner] [all]",
+      "Stores rules, each in place of the one of its name, or behind the others; all=yes: in place "
+      "of all.",
+      put },
+    { "filter.delete", "name [owner]", "Deletes a rule.", drop },
+    { "filter.move", "name position [owner]", "Moves a rule; 1 is asked first.", move },
+    { "filter.test",
+      "[data] [text] [owner] [sender] [recipient] [ip] [helo] [host] [user] [tls] [trusted] "
+      "[outgoing]",
+      "What the rules would do with a message (text, or data in base64).", test },
+    { 0 },
+};

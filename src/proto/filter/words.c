@@ -1,0 +1,114 @@
+/* The words of conditions and actions, and whose rules may use them. */
+#include "proto/filter/filter_priv.h"
+
+#define EARLY (FILTER_SERVER | FILTER_DOMAIN) /* known or possible before acceptance only */
+#define ALL   (EARLY | FILTER_ACCOUNT)
+
+static const struct filter_fact_word facts[] = {
+    { "sender", FILTER_SENDER, FACT_TEXT, false, ALL },
+    { "recipient", FILTER_RECIPIENT, FACT_TEXT, false, ALL },
+    { "helo", FILTER_HELO, FACT_TEXT, false, EARLY },
+    { "host", FILTER_HOST, FACT_TEXT, false, EARLY },
+    { "user", FILTER_USER, FACT_TEXT, false, ALL },
+    { "ip", FILTER_IP, FACT_TEXT, false, ALL },
+    { "header", FILTER_HEADER, FACT_TEXT, false, ALL },
+    { "body", FILTER_BODY, FACT_TEXT, true, ALL },
+    { "attachment-name", FILTER_ATTACHMENT_NAME, FACT_TEXT, true, ALL },
+    { "attachment-type", FILTER_ATTACHMENT_TYPE, FACT_TEXT, true, ALL },
+    { "weekday", FILTER_WEEKDAY, FACT_TEXT, false, ALL },
+    { "size", FILTER_SIZE, FACT_NUMBER, false, ALL },
+    { "score", FILTER_SCORE, FACT_NUMBER, false, ALL },
+    { "recipients", FILTER_RECIPIENTS, FACT_NUMBER, false, EARLY },
+    { "attachments", FILTER_ATTACHMENTS, FACT_NUMBER, true, ALL },
+    { "authenticated", FILTER_AUTHENTICATED, FACT_FLAG, false, ALL },
+    { "trusted", FILTER_TRUSTED, FACT_FLAG, false, EARLY },
+    { "tls", FILTER_TLS, FACT_FLAG, false, EARLY },
+    { "outgoing", FILTER_OUTGOING, FACT_FLAG, false, EARLY },
+    { "encrypted-archive", FILTER_ENCRYPTED_ARCHIVE, FACT_FLAG, true, ALL },
+    { "unreadable-archive", FILTER_UNREADABLE_ARCHIVE, FACT_FLAG, true, ALL },
+    { "time", FILTER_TIME, FACT_CLOCK, false, ALL },
+    { "date", FILTER_DATE, FACT_CLOCK, false, ALL },
+};
+
+static const struct filter_action_word actions[] = {
+    { "accept", FILTER_ACCEPT, "", ALL },
+    { "stop", FILTER_STOP, "", ALL },
+    { "reject", FILTER_REJECT, "?S", ALL },
+    { "delete", FILTER_DELETE, "", ALL },
+    { "quarantine", FILTER_QUARANTINE, "?S", EARLY },
+    { "score", FILTER_ADD_SCORE, "N", ALL },
+    { "add-header", FILTER_ADD_HEADER, "SS", ALL },
+    { "set-header", FILTER_SET_HEADER, "SS", ALL },
+    { "remove-header", FILTER_REMOVE_HEADER, "S", ALL },
+    { "tag-subject", FILTER_TAG_SUBJECT, "S", ALL },
+    { "priority", FILTER_PRIORITY, "P", EARLY },
+    { "forward", FILTER_FORWARD, "S", ALL },
+    { "copy", FILTER_COPY, "S", ALL },
+    { "move", FILTER_MOVE, "S", FILTER_ACCOUNT },
+    { "respond", FILTER_RESPOND, "S", FILTER_ACCOUNT },
+};
+
+const struct filter_fact_word *filter_find_fact(struct sv word)
+{
+    for (size_t i = 0; i < ARRAY_LEN(facts); i++)
+        if (sv_ieq(word, sv_c(facts[i].word)))
+            return &facts[i];
+    return NULL;
+}
+
+const char *filter_fact_name(enum filter_fact f)
+{
+    for (size_t i = 0; i < ARRAY_LEN(facts); i++)
+        if (facts[i].fact == f)
+            return facts[i].word;
+    return "?";
+}
+
+const struct filter_action_word *filter_find_action(struct sv word)
+{
+    for (size_t i = 0; i < ARRAY_LEN(actions); i++)
+        if (sv_ieq(word, sv_c(actions[i].word)))
+            return &actions[i];
+    return NULL;
+}
+
+const char *filter_action_name(enum filter_action_kind k)
+{
+    for (size_t i = 0; i < ARRAY_LEN(actions); i++)
+        if (actions[i].kind == k)
+            return actions[i].word;
+    return "?";
+}
+
+static const char *foreign_fact(const struct filter_node *n, unsigned level)
+{
+    if (!n)
+        return NULL;
+    if (n->kind != FILTER_TEST) {
+        const char *a = foreign_fact(n->a, level);
+        return a ? a : foreign_fact(n->b, level);
+    }
+    const char *word = filter_fact_name(n->fact);
+    return filter_find_fact(sv_c(word))->levels & level ? NULL : word;
+}
+
+int filter_check_level(const struct filter_rule *r, enum filter_level level, struct errinfo *ei)
+{
+    const char *word = foreign_fact(r->when, level);
+    if (word)
+        return err_set(ei, E_CONFLICT,
+                       "rule '" SV_FMT "': the condition '%s' is not known any more when mail is "
+                       "put into a mailbox; it is for rules of the server and of domains",
+                       SV_ARG(r->name), word);
+    for (size_t i = 0; i < r->n_actions; i++) {
+        word = filter_action_name(r->actions[i].kind);
+        if (!(filter_find_action(sv_c(word))->levels & level))
+            return err_set(ei, E_CONFLICT,
+                           level == FILTER_ACCOUNT
+                               ? "rule '" SV_FMT "': the action '%s' is for rules of the server "
+                                 "and of domains"
+                               : "rule '" SV_FMT "': the action '%s' is for rules of an account",
+                           SV_ARG(r->name), word);
+    }
+    return 0;
+}

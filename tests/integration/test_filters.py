@@ -1,0 +1,150 @@
+"""Content filters: rules of the server and of domains, on messages that come by SMTP; their counters; the tool."""
+import base64
+import email.header
+import io
+import json
+import zipfile
+
+from conftest import wait_for
+from corpus import below_trace
+from test_milter import newest
+from wire import PASSWORD, Imap, Smtp, stuff
+
+BODY = b"From: a@elsewhere.test\r\nTo: bob@example.test\r\nSubject: first\r\nX-Old: 1\r\nX-Old: 2\r\n\r\nHello\r\n.dot\r\nend\r\n"
+
+
+def put(server, text, tmp_path, *more):
+    f = tmp_path / "rules.txt"
+    f.write_text(text)
+    server.tool("filter", "put", str(f), *more)
+
+
+def send(server, body=BODY, to=("bob",), code=250, sender="someone@elsewhere.test"):
+    with Smtp(server.port["smtp"]) as c:
+        c.envelope(sender, *[server.address(t) if "@" not in t else t for t in to])
+        c.command("DATA", 354)
+        c.send(stuff(body) + b".\r\n")
+        reply = c.expect(code)
+        c.quit()
+    return reply
+
+
+def with_zip(name="setup.exe", data=b"MZ\x90\x00"):
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as z:
+        z.writestr("read me.txt", "hello")
+        z.writestr(name, data)
+    return (b"Subject: files\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=x\r\n\r\n--x\r\n\r\nsee\r\n--x\r\n"
+            b"Content-Type: application/zip; name=files.zip\r\nContent-Transfer-Encoding: base64\r\n\r\n"
+            + base64.encodebytes(out.getvalue()).replace(b"\n", b"\r\n") + b"--x--\r\n")
+
+
+def rows(server, *owner):
+    return json.loads(server.tool("--json", "filter", "list", *owner).stdout)["rows"]
+
+
+def count(server, user):
+    c = Imap(server.port["imap"], server.address(user))
+    n = c.select(command="EXAMINE")
+    c.logout()
+    return n
+
+
+def logged(server, text):
+    return wait_for(f"a line with '{text}'", lambda: [l for l in server.log_text("s").splitlines() if text in l])
+
+
+def test_reject_and_counter(make_server, tmp_path):
+    s = make_server()
+    put(s, 'rule "No programs" if attachment-name matches "*.exe" then reject "No programs"\n', tmp_path)
+    assert send(s, with_zip(), code=550) == ["5.7.1 No programs"]
+    send(s, with_zip("setup.txt", b"hello"))
+    wait_for("the message", lambda: count(s, "bob") == 1)
+    assert wait_for("the hit", lambda: [(r["name"], r["hits"]) for r in rows(s) if r["hits"]]) == [("No programs", 1)]
+    logged(s, "Filter rule 'No programs' of server: reject '550 5.7.1 No programs'")
+    s.tool("filter", "delete", "No programs")
+    send(s, with_zip())
+
+
+def test_header_changes(make_server, tmp_path):
+    s = make_server()
+    put(s, '''rule "score" if header "Subject" is "first" then score 3
+rule "tag" if score over 2.5 then tag-subject "[Grün]", add-header "X-New" "a", set-header "X-Old" "only", remove-header "To"
+rule "never" if header "X-New" exists then delete
+''', tmp_path)
+    send(s)
+    wait_for("the message", lambda: count(s, "bob") == 1)
+    head, body = below_trace(newest(s)).split(b"\r\n\r\n", 1)
+    assert body == b"Hello\r\n.dot\r\nend\r\n"
+    fields = [line.decode("ascii").split(": ", 1) for line in head.split(b"\r\n")]
+    assert [f[0] for f in fields] == ["X-New", "From", "Subject", "X-Old"]
+    assert fields[0][1] == "a" and fields[3][1] == "only"
+    assert str(email.header.make_header(email.header.decode_header(fields[2][1]))) == "[Grün] first"
+
+
+def test_delete_hold_forward_copy(make_server, tmp_path):
+    s = make_server()
+    put(s, f'''rule "gone" if header "Subject" is "gone" then delete
+rule "held" if header "Subject" is "held" then quarantine "to be looked at", stop
+rule "sent on" if header "Subject" is "sent on" then forward "{s.address("alice")}"
+rule "copied" if header "Subject" is "copied" then copy "{s.address("alice")}"
+''', tmp_path)
+    for subject in (b"gone", b"held", b"sent on", b"copied", b"plain"):
+        send(s, BODY.replace(b"first", subject))
+    wait_for("copied and plain", lambda: count(s, "bob") == 2)
+    wait_for("sent on and copied", lambda: count(s, "alice") == 2)
+    held, = wait_for("the held one", lambda: json.loads(s.tool("--json", "queue", "list").stdout)["rows"])
+    assert held["sender"] == "someone@elsewhere.test"
+    s.tool("queue", "release", held["id"])
+    wait_for("the released one", lambda: count(s, "bob") == 3)
+
+
+def test_large_message(make_server, tmp_path):
+    """In a spool file: looked at, refused, changed."""
+    s = make_server()
+    put(s, 'rule "x" if body contains "the needle" then set-header "X-Found" "yes"\nrule "y" if body contains "the nail" then reject "no nails"\n', tmp_path)
+    hay = b"Subject: hay\r\n\r\n" + b"hay and hay and hay\r\n" * 200_000
+    send(s, hay + b"the nail\r\n", code=550)
+    send(s, hay + b"the needle\r\n")
+    wait_for("the message", lambda: count(s, "bob") == 1)
+    assert below_trace(newest(s)) == b"X-Found: yes\r\n" + hay + b"the needle\r\n"
+
+
+def test_domains(make_server, tmp_path):
+    """A domain's rules are about its recipients; a refusal is one of the whole message."""
+    s = make_server()
+    s.tool("create", "domain", "other.test")
+    s.tool("create", "account", "carl@other.test", f"password={PASSWORD}")
+    put(s, 'rule "gone" if header "Subject" is "gone" then delete\nrule "no" if header "Subject" is "no" then reject "not for us"\n'
+           'rule "who" if recipient ends "@example.test" then reject "sees too much"\n', tmp_path, "owner=other.test")
+    both = ("bob", "carl@other.test")
+    send(s, to=both)
+    send(s, BODY.replace(b"first", b"gone"), to=both)
+    assert send(s, BODY.replace(b"first", b"no"), to=both, code=550) == ["5.7.1 not for us"]
+    send(s, BODY.replace(b"first", b"no"))
+    wait_for("bob's three", lambda: count(s, "bob") == 3)
+    c = Imap(s.port["imap"], "carl@other.test")
+    assert c.select(command="EXAMINE") == 1
+    c.logout()
+
+
+def test_tool(make_server, tmp_path):
+    s = make_server()
+    text = '# why\nrule "a"\n  then score 1\n\nrule "b" off then stop'
+    put(s, text, tmp_path)
+    assert s.tool("filter", "show").stdout.strip() == text
+    assert s.tool("filter", "show", "b").stdout.strip() == 'rule "b" off then stop'
+    s.tool("filter", "move", "b", "1")
+    assert [r["name"] for r in rows(s)] == ["b", "a"]
+    put(s, text, tmp_path, "all=yes")
+    assert [r["name"] for r in rows(s)] == ["a", "b"]
+    eml = tmp_path / "m.eml"
+    eml.write_bytes(BODY + b"\xff\xfe")
+    out = s.tool("filter", "test", str(eml), "sender=a@b.test").stdout
+    assert "score 1" in out and "goes on; score 1.00" in out
+    bad = tmp_path / "bad.txt"
+    bad.write_text('rule "x"\n if sendr is "a" then stop')
+    r = s.tool("filter", "put", str(bad), check=False)
+    assert r.returncode != 0 and "line 2, column 5: 'sendr' stands where a condition" in r.stderr
+    r = s.tool("filter", "put", str(bad), "owner=bob@example.test", check=False)
+    assert r.returncode != 0 and "accounts have Sieve scripts" in r.stderr
