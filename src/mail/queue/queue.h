@@ -134,6 +134,7 @@ struct queue_steer {
     bool (*reaches)(const struct queue_info *, const struct rcpt *, void *arg);
     void (*each)(const char *id, enum queue_steer_result, void *arg); /* the same; may be NULL */
     void *arg;
+    const atomic_bool *cancel; /* when true, the rest is left and counts as failed; NULL = never */
 };
 struct queue_steered {
     size_t n[STEER_RESULTS];
