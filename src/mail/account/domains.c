@@ -220,8 +220,8 @@ static int delete_accounts(struct change *ch, int64_t domain_id)
         "DELETE FROM web_session WHERE account_id IN (SELECT id FROM account WHERE domain_id = ?)",
         "DELETE FROM api_token WHERE account_id IN (SELECT id FROM account WHERE domain_id = ?)",
         "DELETE FROM admin_domain WHERE domain_id = ?",
-        "DELETE FROM mail_filter WHERE level = 4 AND owner_id IN"
-        " (SELECT id FROM account WHERE domain_id = ?)",
+        ("DELETE FROM mail_filter WHERE level = 4 AND owner_id IN"
+         " (SELECT id FROM account WHERE domain_id = ?)"),
         "DELETE FROM mail_filter WHERE level = 2 AND owner_id = ?",
         "DELETE FROM account WHERE domain_id = ?",
         "DELETE FROM domain WHERE id = ?",
