@@ -95,6 +95,27 @@ static json_t *put(const struct admin_call *c)
     return admin_result(as_field("text", r, &ei), &ei);
 }
 
+static json_t *replace(const struct admin_call *c)
+{
+    struct errinfo ei = { 0 };
+    int r = filters_replace(c->a->accounts, c->who, arg_sv(c, "owner"), arg_sv(c, "name"),
+                            arg_sv(c, "text"), &ei);
+
+    return admin_result(as_field("text", r, &ei), &ei);
+}
+
+static json_t *turn(const struct admin_call *c)
+{
+    struct errinfo ei = { 0 };
+    json_t *error = NULL;
+    bool on;
+
+    if (!admin_switch(c, "enabled", &on, &error))
+        return error;
+    return admin_result(
+        filters_turn(c->a->accounts, c->who, arg_sv(c, "owner"), arg_sv(c, "name"), on, &ei), &ei);
+}
+
 static json_t *drop(const struct admin_call *c)
 {
     struct errinfo ei = { 0 };
@@ -221,10 +242,13 @@ const struct admin_op admin_filter_ops[] = {
       "Rules of content filters in their order. owner: a domain or an account; absent: the server.",
       list },
     { "filter.show", "[name] [owner]", "Text of a rule, or of all: what filter.put takes.", show },
-    { "filter.put", "text [owner] [all]",
+    { "filter.put", "[owner] text [all]",
       "Stores rules, each in place of the one of its name, or behind the others; all=yes: in place "
       "of all.",
       put },
+    { "filter.replace", "[owner] name text",
+      "Stores one rule in place of another, whose place and counters it keeps.", replace },
+    { "filter.enable", "name enabled [owner]", "Asks a rule or does not: enabled=yes|no.", turn },
     { "filter.delete", "name [owner]", "Deletes a rule.", drop },
     { "filter.move", "name position [owner]", "Moves a rule; 1 is asked first.", move },
     { "filter.test",

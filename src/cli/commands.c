@@ -140,6 +140,8 @@ const struct tool_cmd tool_cmds[] = {
       "text of a rule, or of all (to export them); owner=" },
     { "filter put", "filter.put", "file", true, PRINT_OK,
       "store the rules of a file (- = standard input); owner=, all=yes: in place of all" },
+    { "filter enable", "filter.enable", "name enabled", true, PRINT_OK,
+      "yes or no: a rule that is not enabled is not asked; owner=" },
     { "filter delete", "filter.delete", "name", true, PRINT_OK, "delete a rule; owner=" },
     { "filter move", "filter.move", "name position", true, PRINT_OK, "1 is asked first; owner=" },
     { "filter test", "filter.test", "file", true, PRINT_FILTER_TEST,

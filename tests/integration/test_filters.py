@@ -141,12 +141,12 @@ def test_accounts(make_server, tmp_path):
     c = Imap(s.port["imap"], s.address("bob"))
     assert c.select("Sorted", command="EXAMINE") == 1
     c.logout()
-    wait_for("the hits", lambda: [(r["name"], r["hits"]) for r in rows(s, bob)] == [("gone", 1), ("sorted", 1), ("no", 1)])
+    wait_for("the hits", lambda: [(r["name"], r["hits"]) for r in rows(s, s.address("bob"))] == [("gone", 1), ("sorted", 1), ("no", 1)])
     out = s.tool("filter", "list", s.address("bob")).stdout
     assert "sorted" in out
     s.tool("delete", "account", s.address("bob"))
     s.tool("create", "account", s.address("bob"), f"password={PASSWORD}")
-    assert rows(s, bob) == []
+    assert rows(s, s.address("bob")) == []
 
 
 def test_tool(make_server, tmp_path):
