@@ -50,3 +50,6 @@ json_t *admin_rows(int r, json_t *rows, const struct errinfo *ei);
 bool admin_add_address(const struct account *acc, void *buf);
 json_t *admin_ok(void);
 json_t *admin_result(int r, const struct errinfo *ei); /* ok or error */
+/* The same for a change of what is part of the snapshot of settings: this process takes it over at
+ * once, and the others are waited for. */
+json_t *admin_took_over(const struct admin_call *c, int r, const struct errinfo *ei);

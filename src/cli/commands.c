@@ -38,7 +38,7 @@ const struct tool_cmd tool_cmds[] = {
     { "list", "setting.list", "[pattern]", false, PRINT_SETTINGS,
       "settings, all or those that match" },
     { "create domain", "domain.create", "domain", true, PRINT_OK,
-      "primary=yes unknown=reject|forward|delete unknown_to= quota= ..." },
+      "primary=yes unknown=reject|forward|delete unknown_to= quota= type=backup backup_host= ..." },
     { "create account", "account.create", "address", true, PRINT_OK,
       "password= (or password=- to read it) name= quota= aliases=a;b role=system-admin ..." },
     { "create alias", "alias.set", "address", true, PRINT_OK,

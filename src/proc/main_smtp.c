@@ -12,6 +12,7 @@
 #include "os/file.h"
 #include "proc/module.h"
 #include "proc/queue_requests.h"
+#include "server/smtp/etrn.h"
 #include "server/smtp/sent.h"
 #include "server/smtp/smtp_server.h"
 
@@ -21,6 +22,7 @@ struct smtp_module {
     struct deliver *deliver;
     struct smtp_server mx, submission;
     struct sent *sent;
+    struct etrn *etrn;
     atomic_bool stopping;
 };
 
@@ -76,8 +78,10 @@ static int start(struct module_ctx *m, struct errinfo *ei)
     if (r < 0)
         return r;
     s->sent = sent_new();
+    s->etrn = etrn_new();
     s->mx = (struct smtp_server){
         .sent = s->sent,
+        .etrn = s->etrn,
         .accounts = m->accounts,
         .queue = s->queue,
         .store = s->store,
@@ -104,6 +108,7 @@ static void stop(struct module_ctx *m, int64_t deadline_ms)
     queue_close(s->queue);
     mailstore_close(s->store);
     sent_free(s->sent);
+    etrn_free(s->etrn);
     free(s);
 }
 

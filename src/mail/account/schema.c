@@ -225,6 +225,10 @@ static const char patterns_v10[] =
     " item {TEXT} NOT NULL);"
     "CREATE UNIQUE INDEX pattern_item_key ON pattern_item (name, place)";
 
+static const char collect_v11[] =
+    "ALTER TABLE domain ADD COLUMN kind INTEGER NOT NULL DEFAULT 0;" /* enum domain_type */
+    "ALTER TABLE domain ADD COLUMN backup_host {TEXT_KEY} NOT NULL DEFAULT ''";
+
 const struct db_migration account_migrations[] = {
     { 1, "domains, accounts, credentials, audit, settings", accounts_v1 },
     { 2, "administrators, signed-in consoles, tokens", admins_v2 },
@@ -236,5 +240,6 @@ const struct db_migration account_migrations[] = {
     { 8, "counts of TLS with other servers", tls_counts_v8 },
     { 9, "rules of content filters", filters_v9 },
     { 10, "named patterns", patterns_v10 },
+    { 11, "backup domains", collect_v11 },
 };
 const size_t account_migrations_count = ARRAY_LEN(account_migrations);
