@@ -103,6 +103,8 @@ extern const char *const queue_priority_names[PRIORITIES];
 /* In order of arrival; what comes or goes meanwhile may be left out. fn: with the queue locked. */
 void queue_each(struct queue *q, bool (*fn)(const struct queue_info *, void *arg), void *arg);
 size_t queue_count(struct queue *q);
+/* Which of the messages of these keys are in the queue: one walk through it. */
+void queue_find_keys(struct queue *q, const uint64_t *keys, size_t n, bool *ret);
 /* Actions on all messages that `want` chooses. Each is an event of its message. */
 enum queue_action {
     QUEUE_HOLD,
