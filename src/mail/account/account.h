@@ -55,7 +55,10 @@ enum account_option {
     OPT_LIST_ONE_CLICK,    /* members elsewhere get a URL that ends their membership */
     OPT_MAX_MESSAGES_HOUR, /* that it may send; 0 = any number */
     OPT_MAX_RECIPIENTS_DAY,
-    OPT_AUTO_REPLY, /* text of the automatic reply; "" = none */
+    OPT_OLDER_TO,     /* addresses that get what has become old */
+    OPT_OLDER_DAYS,   /* older than that; 0 = nothing */
+    OPT_OLDER_DELETE, /* is deleted then */
+    OPT_AUTO_REPLY,   /* text of the automatic reply; "" = none */
     OPT_AUTO_REPLY_SUBJECT,
     OPT_AUTO_REPLY_FROM, /* first and last day, "2026-03-12"; "" = open */
     OPT_AUTO_REPLY_UNTIL,

@@ -242,8 +242,8 @@ static int delete_in(struct change *ch, void *arg)
         "DELETE FROM account_option WHERE account_id = ?",
         "DELETE FROM list_member WHERE list_id = ?",
         "DELETE FROM mail_filter WHERE level = 4 AND owner_id = ?",
-        "DELETE FROM remote_seen WHERE remote_id IN"
-        " (SELECT id FROM remote_account WHERE account_id = ?)",
+        ("DELETE FROM remote_seen WHERE remote_id IN"
+         " (SELECT id FROM remote_account WHERE account_id = ?)"),
         "DELETE FROM remote_account WHERE account_id = ?",
         "DELETE FROM account WHERE id = ?",
     };

@@ -259,7 +259,12 @@ static const char collect_v11[] =
     " id {TEXT_KEY} NOT NULL,"
     " seen_ms BIGINT NOT NULL,"
     " gone_ms BIGINT NOT NULL);"
-    "CREATE UNIQUE INDEX remote_seen_key ON remote_seen (remote_id, id)";
+    "CREATE UNIQUE INDEX remote_seen_key ON remote_seen (remote_id, id);"
+
+    /* What is done once a day: jobs.h. */
+    "CREATE TABLE job ("
+    " name {TEXT_KEY} NOT NULL PRIMARY KEY,"
+    " done_ms BIGINT NOT NULL)";
 
 const struct db_migration account_migrations[] = {
     { 1, "domains, accounts, credentials, audit, settings", accounts_v1 },
@@ -272,6 +277,6 @@ const struct db_migration account_migrations[] = {
     { 8, "counts of TLS with other servers", tls_counts_v8 },
     { 9, "rules of content filters", filters_v9 },
     { 10, "named patterns", patterns_v10 },
-    { 11, "backup domains, remote accounts", collect_v11 },
+    { 11, "backup domains, remote accounts, daily jobs", collect_v11 },
 };
 const size_t account_migrations_count = ARRAY_LEN(account_migrations);

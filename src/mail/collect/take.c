@@ -41,15 +41,6 @@ static void find_sender(struct message *m, struct sv content)
     message_set(&m->sender, line);
 }
 
-static unsigned count_hops(struct sv content)
-{
-    struct sv header = sv_take(content, mime_header_length(content));
-    unsigned n = 0;
-    while (header.n)
-        n += sv_istarts(sv_split(&header, '\n'), SV("Received:"));
-    return n;
-}
-
 /* The header, or as much of it as fits into memory, is there. */
 static int begin_content(struct sink *s, struct errinfo *ei)
 {
@@ -59,7 +50,7 @@ static int begin_content(struct sink *s, struct errinfo *ei)
     struct buf whole;
     s->begun = true;
     find_sender(s->m, content);
-    s->m->hops = count_hops(content) + 1;
+    s->m->hops = mime_count_received(content) + 1;
     s->circles = s->m->hops > (unsigned)x->cf->smtp.max_hops;
     if (*x->cf->system.hostname)
         sv_copy(host, sizeof(host), sv_c(x->cf->system.hostname));
