@@ -52,7 +52,10 @@ enum tool_print {
     PRINT_ROUTES,
     PRINT_TLS_COUNTS,
     PRINT_FILTERS,
-    PRINT_FILTER_TEST
+    PRINT_FILTER_TEST,
+    PRINT_ARCHIVE,
+    PRINT_ARCHIVED,
+    PRINT_PIECES
 };
 
 struct tool_cmd {

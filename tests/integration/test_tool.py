@@ -223,7 +223,7 @@ def test_the_manual_has_every_command(offline):
             "trace": "message.trace", "why": "message.why", "create token": "token.create", "dns name": "dns.lookup", "service start": "service.start", "service stop": "service.stop",
             "queue hold": "queue.hold", "queue pause": "queue.pause", "events": "event.list", "dns test": "dns.test", "route create": "route.create",
             "create pattern": "pattern.set", "change pattern": "pattern.set",
-
+            "archive list": "archive.list",
             **{f"filter {verb}": f"filter.{verb}" for verb in ("show", "put", "delete", "move", "test")}}
     for words, op in keys.items():
         entry, = (t for s, t in pages.items() if s.startswith(words + " "))

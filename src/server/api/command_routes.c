@@ -106,6 +106,9 @@ static const struct command {
     { "route.delete", SCOPE_SETTINGS_WRITE, FOR_ALL, NULL },
     { "tlsrpt.list", SCOPE_MESSAGES_READ, FOR_ALL, NULL },
     { "tlsrpt.send", SCOPE_QUEUE_WRITE, FOR_ALL, NULL },
+    { "archive.list", SCOPE_MESSAGES_READ, FOR_ALL, "address" },
+    { "archive.show", SCOPE_MESSAGES_READ, FOR_ALL, "name" },
+    { "archive.export", SCOPE_MESSAGES_CONTENT, FOR_ALL, "name" },
     { "server.reload", SCOPE_SERVICES_WRITE, FOR_ALL, NULL },
     { "operations", SCOPE_SELF, FOR_ALL, NULL },
 };
