@@ -424,6 +424,13 @@ static const struct column tls_count_cols[] = {
     { "reason", "REASON", COL_TEXT },
     { 0 },
 };
+static const struct column sender_cols[] = {
+    { "sender", "SENDER", COL_TEXT },
+    { "verdict", "VERDICT", COL_TEXT },
+    { "changed_ms", "SINCE", COL_TIME_MS },
+    { "admin", "BY", COL_TEXT },
+    { 0 },
+};
 static const struct column archive_cols[] = {
     { "name", "NAME", COL_TEXT },
     { "size", "SIZE", COL_BYTES },
@@ -523,6 +530,9 @@ void tool_print(const struct tool_cmd *cmd, json_t *reply)
         break;
     case PRINT_QUEUE:
         table(rows, queue_cols, "the queue is empty");
+        break;
+    case PRINT_SENDERS:
+        table(rows, sender_cols, "no sender is on the list");
         break;
     case PRINT_ARCHIVE:
         table(rows, archive_cols, "the archive has no such message");

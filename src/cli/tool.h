@@ -55,7 +55,8 @@ enum tool_print {
     PRINT_FILTER_TEST,
     PRINT_ARCHIVE,
     PRINT_ARCHIVED,
-    PRINT_PIECES
+    PRINT_PIECES,
+    PRINT_SENDERS
 };
 
 struct tool_cmd {

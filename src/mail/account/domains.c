@@ -223,6 +223,7 @@ static int delete_accounts(struct change *ch, int64_t domain_id)
         ("DELETE FROM mail_filter WHERE level = 4 AND owner_id IN"
          " (SELECT id FROM account WHERE domain_id = ?)"),
         "DELETE FROM mail_filter WHERE level = 2 AND owner_id = ?",
+        "DELETE FROM sender_list WHERE domain_id = ?",
         "DELETE FROM account WHERE domain_id = ?",
         "DELETE FROM domain WHERE id = ?",
     };

@@ -225,6 +225,17 @@ static const char patterns_v10[] =
     " item {TEXT} NOT NULL);"
     "CREATE UNIQUE INDEX pattern_item_key ON pattern_item (name, place)";
 
+static const char senders_v12[] =
+    /* Senders that are kept out or let in: sender_list.h. domain_id: 0 = the server. sender:
+     * address or domain, canonical. */
+    "CREATE TABLE sender_list ("
+    " domain_id BIGINT NOT NULL,"
+    " sender {TEXT_KEY} NOT NULL,"
+    " allow INTEGER NOT NULL,"
+    " changed_ms BIGINT NOT NULL,"
+    " admin {TEXT} NOT NULL);"
+    "CREATE UNIQUE INDEX sender_list_key ON sender_list (domain_id, sender)";
+
 const struct db_migration account_migrations[] = {
     { 1, "domains, accounts, credentials, audit, settings", accounts_v1 },
     { 2, "administrators, signed-in consoles, tokens", admins_v2 },
@@ -236,5 +247,6 @@ const struct db_migration account_migrations[] = {
     { 8, "counts of TLS with other servers", tls_counts_v8 },
     { 9, "rules of content filters", filters_v9 },
     { 10, "named patterns", patterns_v10 },
+    { 12, "lists of senders", senders_v12 },
 };
 const size_t account_migrations_count = ARRAY_LEN(account_migrations);
