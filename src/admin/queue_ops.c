@@ -49,8 +49,7 @@ static bool read_age(const char *text, json_t *filter, json_t **ret_error)
     return true;
 }
 
-/* NULL: *ret_error says why. level: `priority` is what they shall have, not what they have. */
-static json_t *filter_of(const struct admin_call *c, bool level, json_t **ret_error)
+json_t *admin_queue_filter(const struct admin_call *c, bool level, json_t **ret_error)
 {
     static const char *const texts[] = { "id",          "q",     "sender", "recipient",
                                          "destination", "state", "answer" };
@@ -135,7 +134,7 @@ static json_t *steer_with(const struct admin_call *c, const char *action, const 
 
 static json_t *steer(const struct admin_call *c, const char *action)
 {
-    json_t *error = NULL, *filter = filter_of(c, false, &error);
+    json_t *error = NULL, *filter = admin_queue_filter(c, false, &error);
 
     return filter ? steer_with(c, action, NULL, filter) : error;
 }
@@ -170,7 +169,7 @@ static json_t *retry(const struct admin_call *c)
 
 static json_t *priority(const struct admin_call *c)
 {
-    json_t *error = NULL, *filter = filter_of(c, true, &error);
+    json_t *error = NULL, *filter = admin_queue_filter(c, true, &error);
 
     return filter ? steer_with(c, "priority", admin_arg(c, "priority"), filter) : error;
 }

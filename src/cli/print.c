@@ -440,6 +440,22 @@ static const struct column tls_count_cols[] = {
     { "reason", "REASON", COL_TEXT },
     { 0 },
 };
+static const struct column sender_cols[] = {
+    { "sender", "SENDER", COL_TEXT },
+    { "verdict", "VERDICT", COL_TEXT },
+    { "changed_ms", "SINCE", COL_TIME_MS },
+    { "admin", "BY", COL_TEXT },
+    { 0 },
+};
+static const struct column archive_cols[] = {
+    { "name", "NAME", COL_TEXT },
+    { "size", "SIZE", COL_BYTES },
+    { "sender", "FROM", COL_TEXT },
+    { "recipient", "TO", COL_TEXT },
+    { "n_recipients", "RECIPIENTS", COL_NUMBER },
+    { "subject", "SUBJECT", COL_TEXT },
+    { 0 },
+};
 static const struct column operation_cols[] = {
     { "op", "OPERATION", COL_TEXT },
     { "args", "ARGUMENTS", COL_TEXT },
@@ -530,6 +546,19 @@ void tool_print(const struct tool_cmd *cmd, json_t *reply)
         break;
     case PRINT_QUEUE:
         table(rows, queue_cols, "the queue is empty");
+        break;
+    case PRINT_SENDERS:
+        table(rows, sender_cols, "no sender is on the list");
+        break;
+    case PRINT_ARCHIVE:
+        table(rows, archive_cols, "the archive has no such message");
+        if (*print_text(reply, "next"))
+            printf("(there may be more: before=%s)\n", print_text(reply, "next"));
+        break;
+    case PRINT_ARCHIVED:
+        print_archived(reply);
+        break;
+    case PRINT_PIECES: /* tool.c */
         break;
     case PRINT_PATTERNS:
         table(rows, pattern_cols,

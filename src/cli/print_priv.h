@@ -15,3 +15,7 @@ void print_dns_test(json_t *reply);
 void print_events(json_t *rows);
 void print_trace(json_t *reply); /* a message with its events, or several messages */
 void print_transcript(json_t *reply);
+
+/* print_archive.c */
+void print_archived(json_t *m);
+size_t print_piece(json_t *m); /* the bytes of a piece of a message, as they are; their number */

@@ -131,6 +131,33 @@ static const char *error_text(json_t *reply)
     return s ? s : "the answer has no result";
 }
 
+/* A message that comes in pieces: writes all of them. */
+static int print_pieces(struct tool *t, json_t *request, json_t *reply, struct errinfo *ei)
+{
+    json_int_t size = json_integer_value(json_object_get(reply, "size")), at = 0;
+    json_t *piece = json_incref(reply);
+    char offset[24];
+    int r = 0;
+
+    for (;;) {
+        size_t n = print_piece(piece);
+
+        at += (json_int_t)n;
+        json_decref(piece);
+        if (at >= size || n == 0)
+            break;
+        snprintf(offset, sizeof(offset), "%" JSON_INTEGER_FORMAT, at);
+        json_object_set_new(json_object_get(request, "args"), "offset", json_string(offset));
+        piece = tool_call(t, request);
+        if (json_is_true(json_object_get(piece, "ok")))
+            continue;
+        r = err_set(ei, TOOL_REFUSED, "%s", error_text(piece));
+        json_decref(piece);
+        return r;
+    }
+    return at < size ? err_set(ei, TOOL_REFUSED, "the message ends early") : 0;
+}
+
 int tool_run(struct tool *t, int argc, char *const *argv, unsigned flags, struct errinfo *ei)
 {
     const struct tool_cmd *cmd = NULL;
@@ -152,7 +179,6 @@ int tool_run(struct tool *t, int argc, char *const *argv, unsigned flags, struct
         return r;
     }
     reply = tool_call(t, request);
-    json_decref(request);
     failure = json_incref(json_object_get(json_object_get(reply, "error"), "failure"));
     json_object_del(json_object_get(reply, "error"), "failure"); /* it is the exit status */
     if (flags & TOOL_JSON) {
@@ -162,10 +188,13 @@ int tool_run(struct tool *t, int argc, char *const *argv, unsigned flags, struct
     if (!json_is_true(json_object_get(reply, "ok")))
         r = err_set(ei, failure ? (int)json_integer_value(failure) : TOOL_REFUSED, "%s",
                     error_text(reply));
+    else if (!(flags & TOOL_JSON) && cmd->print == PRINT_PIECES)
+        r = print_pieces(t, request, reply, ei);
     else if (!(flags & TOOL_JSON))
         tool_print(cmd, reply);
     json_decref(failure);
     json_decref(reply);
+    json_decref(request);
     return r;
 }
 

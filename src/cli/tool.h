@@ -54,7 +54,11 @@ enum tool_print {
     PRINT_ROUTES,
     PRINT_TLS_COUNTS,
     PRINT_FILTERS,
-    PRINT_FILTER_TEST
+    PRINT_FILTER_TEST,
+    PRINT_ARCHIVE,
+    PRINT_ARCHIVED,
+    PRINT_PIECES,
+    PRINT_SENDERS
 };
 
 struct tool_cmd {

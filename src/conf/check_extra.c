@@ -182,6 +182,13 @@ static bool is_mailbox_name(struct sv v)
     return sv_find(v, '@') <= 0 || sv_rfind(v, '@') + 1 < (ssize_t)v.n;
 }
 
+/* user@domain or domain */
+static bool is_account_or_domain(struct sv v)
+{
+    ssize_t at = sv_rfind(v, '@');
+    return at != 0 && is_host(sv_skip(v, (size_t)(at + 1)));
+}
+
 /* https://name[:port], nothing behind it. */
 static bool is_https_origin(struct sv v)
 {
@@ -210,6 +217,9 @@ static const struct {
     bool needed;
     const char *allowed;
 } checks[] = {
+    { "archive.except", is_account_or_domain, false, "accounts and domains, separated by ;" },
+    { "archive.only", is_account_or_domain, false, "accounts and domains, separated by ;" },
+    { "archive.path", is_path, false, "an absolute path" },
     { "deliver.bounce_from", is_mailbox_name, true, "a local part or an address" },
     { "deliver.ca_file", is_path, false, "an absolute path" },
     { "deliver.client_certificate", is_path, false, "an absolute path" },

@@ -49,7 +49,9 @@ struct setting {
     X(log)                                                                                         \
     X(events)                                                                                      \
     X(auth)                                                                                        \
-    X(smtp) X(queue) X(deliver) X(mailbox) X(sieve) X(managesieve) X(pop3) X(imap) X(dns) X(web)
+    X(smtp)                                                                                        \
+    X(archive)                                                                                     \
+    X(queue) X(deliver) X(mailbox) X(sieve) X(managesieve) X(pop3) X(imap) X(dns) X(web)
 /* conf_structs.h declares struct conf_<room> from each .def, and: */
 #include "conf/conf_structs.h"
 

@@ -50,6 +50,9 @@ struct conf_dns {
 struct conf_web {
 #include "conf/defs/web.def"
 };
+struct conf_archive {
+#include "conf/defs/archive.def"
+};
 #undef SETTING
 
 struct conf {
@@ -68,6 +71,7 @@ struct conf {
     struct conf_imap imap;
     struct conf_dns dns;
     struct conf_web web;
+    struct conf_archive archive;
     struct conf_routes *routes;   /* NULL = none */
     struct conf_backups *backups; /* the same */
 };

@@ -18,6 +18,7 @@
       .offset = offsetof(struct conf, rm.nm),                                                      \
       .api_var = api },
 static struct setting table[] = {
+#include "conf/defs/archive.def"
 #include "conf/defs/auth.def"
 #include "conf/defs/deliver.def"
 #include "conf/defs/dns.def"

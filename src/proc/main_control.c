@@ -64,7 +64,7 @@ static enum question kind_of(const char *op)
 {
     static const char *const looks[] = { "module.status", "events.flush", "queue.page",
                                          "queue.list",    "queue.pauses", "queue.destinations",
-                                         "route.trouble" };
+                                         "route.trouble", "queue.senders" };
 
     for (size_t i = 0; i < ARRAY_LEN(looks); i++)
         if (!strcmp(op, looks[i]))

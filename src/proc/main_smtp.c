@@ -3,6 +3,7 @@
 
 #include "admin/admin.h"
 #include "log/log.h"
+#include "mail/archive/archive.h"
 #include "mail/collect/collect.h"
 #include "mail/deliver/deliver.h"
 #include "mail/deliver/route.h"
@@ -20,6 +21,7 @@
 struct smtp_module {
     struct queue *queue;
     struct mailstore *store;
+    struct archive *archive;
     struct deliver *deliver;
     struct collect *collect;
     struct smtp_server mx, submission;
@@ -47,7 +49,8 @@ static int open_stores(struct module_ctx *m, struct smtp_module *s, struct errin
     _cleanup_(freep) char *mail = boot_mail_path(&m->boot, c), *temp = boot_temp_path(&m->boot, c);
     _cleanup_(freep) char *temp_dir = xasprintf("%s/SMTP", temp),
                           *dir = xasprintf("%s/_outgoing", mail);
-    _cleanup_(freep) char *ids = boot_path(&m->boot, "status/message-ids");
+    _cleanup_(freep) char *ids = boot_path(&m->boot, "status/message-ids"),
+                          *archive = boot_path(&m->boot, "archive");
     struct mailstore_opts so = { mail, temp_dir, (int)c->system.alpha_prefix,
                                  (int)c->system.alpha_group };
     struct queue_opts qo = { dir, temp_dir, mail, c->system.server_id, route_key };
@@ -57,6 +60,8 @@ static int open_stores(struct module_ctx *m, struct smtp_module *s, struct errin
         r = mailstore_open(&so, &s->store, ei);
     if (r == 0)
         r = queue_open(&qo, &s->queue, ei);
+    if (r == 0)
+        r = archive_open(archive, &s->archive, ei);
     return r;
 }
 
@@ -71,7 +76,7 @@ static int start(struct module_ctx *m, struct errinfo *ei)
     r = open_stores(m, s, ei);
     if (r == 0) {
         _cleanup_(freep) char *policies = boot_path(&m->boot, "status/mta-sts");
-        struct deliver_opts o = { s->queue, s->store, m->accounts, policies };
+        struct deliver_opts o = { s->queue, s->store, m->accounts, policies, s->archive };
 
         r = deliver_start(&o, &s->deliver, ei);
     }
@@ -112,6 +117,7 @@ static void stop(struct module_ctx *m, int64_t deadline_ms)
     collect_stop(s->collect);
     deliver_stop(s->deliver, deadline_ms / 2);
     queue_close(s->queue);
+    archive_close(s->archive);
     mailstore_close(s->store);
     sent_free(s->sent);
     etrn_free(s->etrn);

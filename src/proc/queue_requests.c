@@ -212,6 +212,57 @@ static json_t *steer(struct queue *q, const atomic_bool *cancel, json_t *args)
     return reply;
 }
 
+/* --- senders --- */
+
+enum { MAX_SENDERS = 20000 };
+
+struct senders {
+    struct queue_filter filter;
+    struct map *seen;
+    size_t messages;
+};
+
+/* Notices have no sender. */
+static bool add_sender(const struct queue_info *i, void *arg)
+{
+    struct senders *s = arg;
+
+    if (!queue_filter_matches(&s->filter, i))
+        return true;
+    s->messages++;
+    if (*i->sender)
+        map_put(s->seen, sv_c(i->sender), s);
+    return map_count(s->seen) <= MAX_SENDERS;
+}
+
+static bool list_sender(struct sv sender, void *value _unused_, void *list)
+{
+    json_t *text = json_stringn(sender.p, sender.n);
+
+    if (text) /* what is no UTF-8 is no address that a list could hold */
+        json_array_append_new(list, text);
+    return true;
+}
+
+/* {"filter", "domains"} -> {"senders", "messages"}: those of the messages meant, each once. */
+static json_t *senders(struct queue *q, json_t *args)
+{
+    struct senders s = { .seen = map_new() };
+    json_t *list = json_array();
+
+    queue_filter_read(&s.filter, args);
+    queue_each(q, add_sender, &s);
+    queue_filter_done(&s.filter);
+    map_each(s.seen, list_sender, list);
+    map_free(s.seen, NULL);
+    if (json_array_size(list) <= MAX_SENDERS)
+        return json_pack("{s:b, s:o, s:I}", "ok", 1, "senders", list, "messages",
+                         (json_int_t)s.messages);
+    json_decref(list);
+    return reply_error(E_LIMIT, "the messages have more than %d senders; narrow the filter",
+                       MAX_SENDERS);
+}
+
 static const char *const pause_names[] = {
     [PAUSE_ALL] = "all", [PAUSE_DESTINATION] = "destination", [PAUSE_SENDER] = "sender"
 };
@@ -272,6 +323,8 @@ json_t *queue_request(struct queue *q, const atomic_bool *cancel, const char *op
         return queue_page(q, args);
     if (!strcmp(op, "queue.steer"))
         return steer(q, cancel, args);
+    if (!strcmp(op, "queue.senders"))
+        return senders(q, args);
     if (!strcmp(op, "queue.pause"))
         return set_pause(q, args);
     if (!strcmp(op, "queue.pauses"))

@@ -1,5 +1,5 @@
 /* The queue's answers to the administrator: queue.list, queue.page, queue.view, queue.steer,
- * queue.pause, queue.pauses. */
+ * queue.senders, queue.pause, queue.pauses. */
 #pragma once
 
 #include <jansson.h>

@@ -22,7 +22,7 @@ class World:
 
     def __init__(self, make):
         s = self.server = make(start=False, settings={"auth.failure_delay": "0s", "queue.retry_schedule": "1h", "sieve.max_scripts": "1000", "web.console_path": "/nonexistent",
-                                                      "deliver.relay_host": "127.0.0.1:1"})
+                                                      "deliver.relay_host": "127.0.0.1:1", "archive.enabled": "yes"})
         setup = s.dir / "more.txt"
         setup.write_text(f"""create domain other.test
 create account {ADMIN} password={{PLAIN}}{PASSWORD} role=system-admin
@@ -75,6 +75,9 @@ create account {USER} password={{PLAIN}}{PASSWORD}
             c.rcpt("far@away.test")
             msgid = accepted_id(c.data(BODY)[1])
         return wait_for("the attempt", lambda: [m["id"] for m in self.admin.rows("/queue/outgoing/messages") if m["id"] == msgid and m["state"] == "waiting"])[0]
+
+    def archived(self):
+        return next(m["name"] for m in self.admin.rows("/archive/messages") if m["id"] == self.msgid)
 
     def operation(self):
         return self.admin.call("POST", "/queue/outgoing/messages/actions", {"action": "send_now", "ids": [self.queued], "undo_seconds": 300}).json()["id"]
@@ -173,6 +176,8 @@ EXAMPLES = {
     "getQueueMessage": (lambda w: {**QUEUE, "id": w.queued}, None, None),
     "getQueueMessageContent": (lambda w: {**QUEUE, "id": w.queued}, None, None),
     "getQueue": (lambda w: QUEUE, None, None),
+    "getArchivedMessage": (lambda w: {"name": w.archived()}, None, None),
+    "getArchivedMessageContent": (lambda w: {"name": w.archived()}, None, {"offset": 3}),
     "getOperation": (lambda w: {"id": w.operation()}, None, None),
     "undoOperation": (lambda w: {"id": w.operation()}, None, None),
     "actOnSessions": (None, lambda w: {"action": "end", "filter": {"account": "nobody@example.test"}}, None),

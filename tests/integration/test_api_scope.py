@@ -37,7 +37,7 @@ class World:
         self.views = {"a": ["aaa.test"], "bc": ["bbb.test", "ccc.test"]}
         s = self.server = make(start=False, domain="root.test", users=(), hostname="mail.root.test",
                                settings={"auth.failure_delay": "0s", "deliver.relay_host": "127.0.0.1:1", "queue.retry_schedule": "1h",
-                                         "web.console_path": "/nonexistent"})
+                                         "web.console_path": "/nonexistent", "archive.enabled": "yes"})
         lines = [f"create account {ROOT} password={{PLAIN}}{PASSWORD} role=system-admin"]
         self.aliases, self.labels, self.scripts, self.filters, self.remotes = [], [], [], [], []
         for d, accounts in self.domains.items():
@@ -127,6 +127,9 @@ class World:
             self.tokens[key] = self.tokens.get(m["id"], {v for v, d in self.views.items() if {a.partition("@")[2] for a in [m["sender"], *m["recipients"]]} & set(d)})
         self.queue = self.root.rows("/queue/outgoing/messages", limit=2000)
         assert self.queue and len(self.keys) > 40
+        # What waits behind a destination that is away was not tried yet, and is not archived yet.
+        self.archived = [r["name"] for r in self.root.rows("/archive/messages")]
+        assert len(self.archived) > 20
 
     def imap(self, source):
         class Bound(imaplib.IMAP4):
@@ -195,6 +198,8 @@ def ids_of(w):
 
 def paths_of(w, op):
     values, ids = ids_of(w)
+    if op.path.startswith("/archive/"):
+        values["name"] = w.archived
     if op.path.startswith("/settings/"):
         values["name"] = ["smtp.max_errors"]
     out = [{}]

@@ -223,7 +223,8 @@ def test_the_manual_has_every_command(offline):
             "trace": "message.trace", "why": "message.why", "create token": "token.create", "dns name": "dns.lookup", "service start": "service.start", "service stop": "service.stop",
             "queue hold": "queue.hold", "queue pause": "queue.pause", "events": "event.list", "dns test": "dns.test", "route create": "route.create",
             "create pattern": "pattern.set", "change pattern": "pattern.set",
-
+            "archive list": "archive.list",
+            **{f"senders {verb}": f"sender.{verb}" for verb in ("deny", "allow", "remove")},
             **{f"filter {verb}": f"filter.{verb}" for verb in ("show", "put", "enable", "delete", "move", "test")}}
     for words, op in keys.items():
         entry, = (t for s, t in pages.items() if s.startswith(words + " "))
@@ -232,7 +233,7 @@ def test_the_manual_has_every_command(offline):
     same = {s for s in commands if s.endswith("[key=value ...]") and not any(s.startswith(w + " ") for w in keys)}
     assert same == {"remote change address id [key=value ...]", "route change pattern [key=value ...]", "change domain domain [key=value ...]", "change account address [key=value ...]", "queue resume [key=value ...]",
                     "queue priority priority [id] [key=value ...]",
-                    *(f"queue {verb} [id] [key=value ...]" for verb in ("release", "retry", "bounce", "delete"))}
+                    *(f"queue {verb} [id] [key=value ...]" for verb in ("release", "retry", "bounce", "delete", "allow-sender", "deny-sender"))}
     assert all("The same keys" in pages[s] for s in same)
     for page in (TOP / "packaging/man").glob("*.8"):
         lint = subprocess.run(["mandoc", "-T", "lint", "-W", "warning", page], capture_output=True, text=True)

@@ -22,6 +22,7 @@ enum {
     KEY_PATTERN = 'P',         /* name -> its items */
     KEY_PATTERN_ALIASES = 'A', /* domain -> addresses of its aliases that are patterns */
     KEY_FILTERS = 'F',         /* level and owner, 16 bytes -> rules */
+    KEY_SENDERS = 'L',         /* domain's id, 8 bytes; 0 = the server -> struct senders_obj */
     KEY_NAMED_SCRIPT = 'N',    /* 8 bytes and name -> struct script_obj */
     KEY_SCRIPT = 'S',          /* 8 bytes -> struct script_obj: the active one */
 };

@@ -302,6 +302,7 @@ static int delete_accounts(struct change *ch, int64_t domain_id)
         " WHERE account_id IN (SELECT id FROM account WHERE domain_id = ?))",
         "DELETE FROM remote_account WHERE account_id IN"
         " (SELECT id FROM account WHERE domain_id = ?)",
+        "DELETE FROM sender_list WHERE domain_id = ?",
         "DELETE FROM account WHERE domain_id = ?",
         "DELETE FROM domain WHERE id = ?",
     };

@@ -266,6 +266,17 @@ static const char collect_v11[] =
     " name {TEXT_KEY} NOT NULL PRIMARY KEY,"
     " done_ms BIGINT NOT NULL)";
 
+static const char senders_v12[] =
+    /* Senders that are kept out or let in: sender_list.h. domain_id: 0 = the server. sender:
+     * address or domain, canonical. */
+    "CREATE TABLE sender_list ("
+    " domain_id BIGINT NOT NULL,"
+    " sender {TEXT_KEY} NOT NULL,"
+    " allow INTEGER NOT NULL,"
+    " changed_ms BIGINT NOT NULL,"
+    " admin {TEXT} NOT NULL);"
+    "CREATE UNIQUE INDEX sender_list_key ON sender_list (domain_id, sender)";
+
 const struct db_migration account_migrations[] = {
     { 1, "domains, accounts, credentials, audit, settings", accounts_v1 },
     { 2, "administrators, signed-in consoles, tokens", admins_v2 },
@@ -278,5 +289,6 @@ const struct db_migration account_migrations[] = {
     { 9, "rules of content filters", filters_v9 },
     { 10, "named patterns", patterns_v10 },
     { 11, "backup domains, remote accounts, daily jobs", collect_v11 },
+    { 12, "lists of senders", senders_v12 },
 };
 const size_t account_migrations_count = ARRAY_LEN(account_migrations);

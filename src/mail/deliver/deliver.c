@@ -141,6 +141,7 @@ int deliver_start(const struct deliver_opts *o, struct deliver **ret, struct err
     d->queue = o->queue;
     d->store = o->store;
     d->accounts = o->accounts;
+    d->archive = o->archive;
     d->policy_dir = o->policy_dir ? xstrdup(o->policy_dir) : NULL;
     d->threads = xcalloc(local + remote, sizeof(*d->threads));
     list_init(&d->sessions);

@@ -6,13 +6,15 @@
 #include "mail/mailbox/mailbox.h"
 #include "mail/queue/queue.h"
 
+struct archive;
 struct deliver;
 
 struct deliver_opts {
     struct queue *queue;
     struct mailstore *store;
     struct accounts *accounts;
-    const char *policy_dir; /* where policies of MTA-STS are kept; NULL: they are not asked */
+    const char *policy_dir;  /* where policies of MTA-STS are kept; NULL: they are not asked */
+    struct archive *archive; /* NULL: there is none */
 };
 int deliver_start(const struct deliver_opts *o, struct deliver **ret, struct errinfo *ei);
 /* Stops the queue's hand-out (queue_stop), lets deliveries in progress end, cancels remote sessions

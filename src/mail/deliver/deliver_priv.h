@@ -15,6 +15,7 @@ struct deliver {
     struct queue *queue;
     struct mailstore *store;
     struct accounts *accounts;
+    struct archive *archive;
     char *policy_dir; /* NULL: none */
     struct tlsrpt *tlsrpt;
     struct older *older;

@@ -2,6 +2,7 @@
  * messages in one transaction. The first mailbox writes the message's file, the others link to it.
  * Nothing is synced here: the queue's journal covers it until a checkpoint. */
 #include "base/clock.h"
+#include "mail/archive/archive.h"
 #include "mail/deliver/local_priv.h"
 #include "os/proc.h"
 
@@ -24,7 +25,11 @@ static void fill(struct batch *b)
         size_t before = b->n_puts;
         for (size_t k = 0; k < m->n_rcpts; k++) {
             struct rcpt *r = &m->rcpts[k];
-            if (r->kind == RCPT_LOCAL && r->state == RCPT_WAITING)
+            if (r->kind != RCPT_LOCAL || r->state != RCPT_WAITING)
+                continue;
+            if (b->waits[i])
+                local_answer(&(struct put){ m, r, i, NULL }, RCPT_WAITING, ARCHIVE_ANSWER);
+            else
                 b->puts[b->n_puts++] = (struct put){ m, r, i, NULL };
         }
         buf_init(&b->stored[i], 8192);
@@ -87,6 +92,7 @@ static void expire(struct deliver *d, struct message *m)
 static void deliver_batch(struct batch *b)
 {
     log_each(b, "Begin");
+    archive_keep(b->d->archive, b->m, b->n, b->waits);
     fill(b);
     local_deliver_accounts(b);
     for (size_t i = 0; i < b->n; i++) {

@@ -19,6 +19,7 @@ struct batch {
     size_t n;
     struct mailbox_parsed *parsed[LOCAL_BATCH]; /* of messages to several recipients */
     struct buf stored[LOCAL_BATCH];             /* path of the file that a mailbox has already */
+    bool waits[LOCAL_BATCH];                    /* for the archive */
     struct put *puts;
     size_t n_puts;
     bool many; /* mailboxes: indexes that are closed stay so */

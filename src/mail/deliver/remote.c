@@ -3,6 +3,7 @@
  * decides who comes next and how many may be at one destination; it is told what the other side
  * did. */
 #include "base/clock.h"
+#include "mail/archive/archive.h"
 #include "mail/deliver/smtp_client.h"
 #include "os/proc.h"
 #include "stats/shm.h"
@@ -295,6 +296,17 @@ static bool too_many_hops(struct job *j, const struct conf *cf)
     return true;
 }
 
+/* False: there must be a copy first, and there is none; the message waits. */
+static bool is_archived(struct session *x, struct job *j, const char *key)
+{
+    static const struct failure why = { .answer = ARCHIVE_ANSWER };
+    bool wait;
+    archive_keep(x->d->archive, &j->m, 1, &wait);
+    if (wait)
+        fail_group(x->cf, j, key, &why);
+    return !wait;
+}
+
 /* A message of many destinations is recorded when all were visited that are free: a record holds
  * all recipients. */
 static bool go_on(struct session *x, struct job *j)
@@ -325,7 +337,8 @@ static struct message *serve(struct session *x, struct message *m)
 {
     struct job j = job_new(m);
     char key[300];
-    bool placed = queue_where(x->d->queue, m, key) && !too_many_hops(&j, x->cf);
+    bool placed =
+        queue_where(x->d->queue, m, key) && !too_many_hops(&j, x->cf) && is_archived(x, &j, key);
     while (placed && !atomic_load(&x->d->stopping)) {
         if (strcmp(x->key, key) != 0)
             begin_destination(x, key);

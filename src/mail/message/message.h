@@ -82,6 +82,8 @@ struct message {
     int64_t next_try_ms; /* wall clock */
     bool delay_told;
     void *queue_data;
+
+    atomic_bool archived; /* the mail archive's: there is a copy (not stored) */
 };
 
 struct message *message_new(void); /* refs = 1, new key; strings "" */

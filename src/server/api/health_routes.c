@@ -2,6 +2,7 @@
 #include <sys/statvfs.h>
 
 #include "base/clock.h"
+#include "conf/conf.h"
 #include "samples/query.h"
 #include "server/api/api_priv.h"
 #include "server/api/page.h"
@@ -87,29 +88,35 @@ static void check_modules(struct api_call *c, json_t *items)
     }
 }
 
-static void check_disk(struct api_call *c, json_t *items)
+/* k: its figures are filled in. */
+static void check_volume(json_t *items, struct check *k, const char *dir)
 {
-    struct check k = {
-        "disk", "Disk space", "Free space, or move the mail directory to a larger volume.", NULL, 0,
-        0
-    };
     struct statvfs v;
     unsigned percent;
+
+    if (!dir || statvfs(dir, &v) < 0 || !v.f_blocks)
+        return;
+    percent = (unsigned)(100 * (uint64_t)v.f_bavail / v.f_blocks);
+    k->value = 100 - percent;
+    k->bytes_free = (uint64_t)v.f_bavail * v.f_frsize;
+    put(items,
+        percent < DISK_BAD    ? BAD
+        : percent < DISK_WARN ? WARN
+                              : OK,
+        k, "%u %% of the volume is free (%" PRIu64 " MiB)", percent, k->bytes_free / MiB);
+}
+
+static void check_disk(struct api_call *c, json_t *items)
+{
+    struct check k = { .id = "disk",
+                       .title = "Disk space",
+                       .remedy = "Free space, or move the mail directory to a larger volume." };
     char *dir;
 
     pthread_mutex_lock(&c->api->lock);
     dir = c->api->log_dir ? xstrdup(c->api->log_dir) : NULL;
     pthread_mutex_unlock(&c->api->lock);
-    if (dir && statvfs(dir, &v) == 0 && v.f_blocks) {
-        percent = (unsigned)(100 * (uint64_t)v.f_bavail / v.f_blocks);
-        k.value = 100 - percent;
-        k.bytes_free = (uint64_t)v.f_bavail * v.f_frsize;
-        put(items,
-            percent < DISK_BAD    ? BAD
-            : percent < DISK_WARN ? WARN
-                                  : OK,
-            &k, "%u %% of the volume is free (%" PRIu64 " MiB)", percent, k.bytes_free / MiB);
-    }
+    check_volume(items, &k, dir);
     free(dir);
 }
 
@@ -120,6 +127,28 @@ static void check_counter(struct api_call *c, json_t *items, enum counter counte
 
     put(items, n ? WARN : OK, &(struct check){ id, title, remedy, NULL, (int64_t)n, 0 },
         "%" PRIu64 " since the start", n);
+}
+
+/* The archive, when it is used. */
+static void check_archive(struct api_call *c, json_t *items)
+{
+    struct check k = { .id = "archive.disk",
+                       .title = "Disk space of the mail archive",
+                       .remedy = "Free space, let the archive delete sooner (archive.keep), or "
+                                 "move it to a larger volume (archive.path)." };
+    const struct conf *cf = conf_pin();
+    char *dir = *cf->archive.path ? xstrdup(cf->archive.path)
+                                  : xasprintf("%s/archive", api_admin_of(c)->data_dir);
+    bool enabled = cf->archive.enabled;
+
+    conf_unref(cf);
+    if (enabled) {
+        check_volume(items, &k, dir);
+        check_counter(c, items, CTR_archive_failed, "archive.failed", "Messages not archived",
+                      "The volume of the archive was full or not writable; the events "
+                      "archive.failed say why, and what became of the messages.");
+    }
+    free(dir);
 }
 
 /* A destination that does not take what waits for it. */
@@ -259,6 +288,7 @@ static void list(struct api_call *c)
     certs.items = items = json_array();
     check_modules(c, items);
     check_disk(c, items);
+    check_archive(c, items);
     check_queue(c, items);
     check_routes(c, items);
     http_certs_each(check_certificate, &certs);

@@ -3,6 +3,7 @@
  * database here. */
 #include "mail/account/address.h"
 #include "mail/account/members.h"
+#include "mail/account/sender_list.h"
 #include "proto/srs.h"
 #include "server/smtp/smtp_priv.h"
 
@@ -219,6 +220,25 @@ static bool find_returned(struct smtp_session *s, struct sv *address, struct buf
     return r == 0 || (r != E_TEMP && !s->cf->smtp.srs_verify);
 }
 
+/* Senders that the recipient's domain or the server keeps out. Who has logged in is known here. */
+static bool is_sender_let_in(struct smtp_session *s, struct sv address)
+{
+    struct accounts *accounts = s->srv->accounts;
+    enum sender_verdict verdict = SENDER_UNKNOWN;
+    int64_t domain = 0;
+    ssize_t at = sv_rfind(address, '@');
+    if (s->account)
+        return true;
+    int r = at < 0 ? 0 : account_domain_id(accounts, sv_skip(address, (size_t)at + 1), &domain);
+    if (r == 0)
+        r = account_sender_verdict(accounts, domain, sv_c(s->tx->m->sender), &verdict);
+    if (r < 0)
+        smtp_reply_lit(s, "451 4.3.0 Temporary failure, try again later");
+    else if (verdict == SENDER_DENY)
+        smtp_reply_lit(s, "550 5.7.1 This sender is not accepted here");
+    return r == 0 && verdict != SENDER_DENY;
+}
+
 static bool take_rcpt(struct smtp_session *s, const struct smtp_rcpt_args *a, bool *ret_remote)
 {
     _cleanup_(buf_done) struct buf returned = { 0 };
@@ -247,7 +267,7 @@ static bool take_rcpt(struct smtp_session *s, const struct smtp_rcpt_args *a, bo
     }
     bool ok = s->tx->m->n_rcpts + res.n + res.n_forward < MAX_TARGETS;
     if (ok)
-        ok = take_targets(s, a, address, &res);
+        ok = is_sender_let_in(s, address) && take_targets(s, a, address, &res);
     else
         smtp_reply_lit(s, "452 4.5.3 Too many recipients");
     *ret_remote = res.kind == RESOLVE_REMOTE;

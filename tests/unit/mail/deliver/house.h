@@ -13,6 +13,7 @@
 #include "conf/conf.h"
 #include "db/db.h"
 #include "log/log.h"
+#include "mail/archive/archive.h"
 #include "mail/deliver/deliver_priv.h"
 #include "mail/deliver/route.h"
 #include "net/dns.h"
@@ -30,6 +31,7 @@ struct house {
     struct accounts *accounts;
     struct mailstore *store;
     struct queue *queue;
+    struct archive *archive; /* of tests that want one */
     struct deliver *deliver;
     struct buf log;
 };
@@ -133,7 +135,7 @@ static inline void open_queue(void)
 
 static inline void house_start(void)
 {
-    struct deliver_opts o = { house.queue, house.store, house.accounts, NULL };
+    struct deliver_opts o = { house.queue, house.store, house.accounts, NULL, house.archive };
     OK(deliver_start(&o, &house.deliver, &ei));
 }
 
@@ -172,6 +174,7 @@ static inline void house_close(void)
         house_stop();
     if (house.queue)
         queue_close(house.queue);
+    archive_close(house.archive);
     mailstore_close(house.store);
     accounts_close(house.accounts);
     db_close(house.db);

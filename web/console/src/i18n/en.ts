@@ -456,6 +456,8 @@ export const en = {
   "logs.wrap": "Wrap lines",
 
   // Statistics
+  "counter.archive_failed": "Not archived",
+  "counter.archive_stored": "Copied to the archive",
   "counter.auth_failed": "Sign-ins refused",
   "counter.auth_ok": "Sign-ins accepted",
   "counter.bytes_in": "Data in",

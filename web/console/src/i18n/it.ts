@@ -442,6 +442,8 @@ export const it: Catalogue = {
   "logs.to": "a",
   "logs.wrap": "A capo",
 
+  "counter.archive_failed": "Non archiviati",
+  "counter.archive_stored": "Copiati nell'archivio",
   "counter.auth_failed": "Accessi rifiutati",
   "counter.auth_ok": "Accessi accettati",
   "counter.bytes_in": "Dati in entrata",
