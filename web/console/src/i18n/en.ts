@@ -232,6 +232,8 @@ export const en = {
   "overview.unmute": "Show all again",
   "overview.used": "% used",
   "overview.waiting": "Waiting in queue",
+  "check.events.share": "An address has left more events than are kept.",
+  "check.route": "The relay of {of} refuses our login.",
   "check.syslog.lost": "Lines were lost on the way to syslog.",
   "overview.checked": "Last check {at}.",
   "overview.checking": "Checking",
