@@ -76,7 +76,7 @@ const struct api_schema api_message_schema = { "Message", "A message and what be
                                                message_fields };
 
 #define EXPLANATION_FIELDS                                                                         \
-    { "cause", API_TEXT, API_REQUIRED | API_NULL, 0, 0, NULL, NULL, NULL },                    \
+    { "cause", API_TEXT, API_REQUIRED | API_NULL, 0, 0, NULL, NULL, NULL },                        \
         { "remedy", API_TEXT, API_REQUIRED | API_NULL, 0, 0, NULL, NULL, NULL },                   \
         { "setting", API_TEXT, API_REQUIRED | API_NULL, 0, 0, NULL, NULL, "That decides." },       \
     {                                                                                              \

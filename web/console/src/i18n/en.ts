@@ -171,7 +171,7 @@ export const en = {
   "login.busy": "Signing in",
   "login.ended": "Your session has ended. Sign in again to go on where you were.",
   "login.out.failed": "You are still signed in: the server could not be reached.",
-  "login.say": "Mail, calendars, messages and calls. One server, one console.",
+  "login.say": "Mail, mailboxes and mailing lists.\nOne server, one console.",
   "login.wrong": "Address or password is wrong.",
 
   // Lists and forms

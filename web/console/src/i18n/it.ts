@@ -163,7 +163,7 @@ export const it: Catalogue = {
   "login.busy": "Accesso in corso",
   "login.ended": "La sessione è terminata. Dopo un nuovo accesso si continua dallo stesso punto.",
   "login.out.failed": "L’accesso è ancora aperto: il server non risponde.",
-  "login.say": "Posta, calendari, messaggi e chiamate. Un server, una console.",
+  "login.say": "Posta, caselle e mailing list.\nUn server, una console.",
   "login.wrong": "Indirizzo o password errati.",
 
   conflict: "Anche qualcun altro ha modificato questo",
