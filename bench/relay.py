@@ -12,74 +12,15 @@ import json
 import os
 import pathlib
 import re
-import signal
 import statistics
 import subprocess
 import tempfile
 import time
 
+from peers import Postfix, answers, tree_cpu, wait_for
+
 HERE = pathlib.Path(__file__).resolve().parent
 SINK, OURS, THEIRS = 12900, 12000, 12825
-MAIN_CF = """compatibility_level = 3.7
-queue_directory = {d}/spool
-data_directory = {d}/data
-maillog_file = {d}/log
-maillog_file_prefixes = {d}
-mail_owner = postfix
-setgid_group = postdrop
-meta_directory = /etc/postfix
-inet_interfaces = loopback-only
-inet_protocols = ipv4
-myhostname = mx.bench.test
-mydestination =
-local_recipient_maps =
-alias_maps =
-mynetworks = 127.0.0.0/8
-relayhost = [127.0.0.1]:{sink}
-smtpd_tls_security_level = none
-smtp_tls_security_level = none
-smtpd_client_connection_count_limit = 0
-in_flow_delay = 0
-"""
-MASTER_CF = """{port} inet n - n - - smtpd
-pickup unix n - n 60 1 pickup
-cleanup unix n - n - 0 cleanup
-qmgr unix n - n 300 1 qmgr
-tlsmgr unix - - n 1000? 1 tlsmgr
-rewrite unix - - n - - trivial-rewrite
-bounce unix - - n - 0 bounce
-defer unix - - n - 0 bounce
-trace unix - - n - 0 bounce
-verify unix - - n - 1 verify
-flush unix n - n 1000? 0 flush
-proxymap unix - - n - - proxymap
-smtp unix - - n - - smtp
-relay unix - - n - - smtp
-showq unix n - n - - showq
-error unix - - n - - error
-retry unix - - n - - error
-discard unix - - n - - discard
-anvil unix - - n - 1 anvil
-scache unix - - n - 1 scache
-postlog unix-dgram n - n - 1 postlogd
-"""
-
-
-def wait_for(what, seconds=60):
-    end = time.monotonic() + seconds
-    while not what():
-        if time.monotonic() > end:
-            raise SystemExit("waited in vain")
-        time.sleep(0.02)
-
-
-def answers(port):
-    import socket
-    try:
-        with socket.create_connection(("127.0.0.1", port), timeout=5) as s:
-            return s.recv(1) != b""
-    except OSError:
-        return False
 
 
 class Sink:
@@ -103,24 +44,6 @@ class Sink:
         self.proc.wait()
 
 
-def tree_cpu(root):
-    """Seconds of CPU that a process and all below it have used, ended children included."""
-    stats, kids = {}, {}
-    for p in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            f = open(f"/proc/{p}/stat").read().rsplit(")", 1)[1].split()
-        except OSError:
-            continue
-        stats[int(p)] = sum(map(int, f[11:15]))
-        kids.setdefault(int(f[1]), []).append(int(p))
-    todo, total = [root], 0
-    while todo:
-        p = todo.pop()
-        total += stats.get(p, 0)
-        todo += kids.get(p, [])
-    return total / os.sysconf("SC_CLK_TCK")
-
-
 def posthorn(d, binary):
     env = {**os.environ, "POSTHORN_BIN": binary, "RELAY": f"127.0.0.1:{SINK}", "USERS": "1"}
     t = json.loads(subprocess.run([HERE / "posthorn.sh", "start", d, str(OURS)], env=env, check=True, capture_output=True).stdout)
@@ -128,17 +51,8 @@ def posthorn(d, binary):
 
 
 def postfix(d, _binary):
-    d = pathlib.Path(d)
-    d.chmod(0o755)
-    for sub in ("conf", "spool", "data"):
-        (d / sub).mkdir(exist_ok=True)
-    subprocess.run(["chown", "postfix", d / "data"], check=True)
-    (d / "conf/main.cf").write_text(MAIN_CF.format(d=d, sink=SINK))
-    (d / "conf/master.cf").write_text(MASTER_CF.format(port=THEIRS))
-    subprocess.run(["postfix", "-c", d / "conf", "start"], check=True, capture_output=True)
-    wait_for(lambda: answers(THEIRS))
-    pid = int((d / "spool/pid/master.pid").read_text())
-    return THEIRS, pid, lambda: os.kill(pid, signal.SIGTERM)
+    p = Postfix(d, THEIRS, f"relayhost = [127.0.0.1]:{SINK}\n")
+    return THEIRS, p.pid, p.stop
 
 
 def run(start, binary, args):

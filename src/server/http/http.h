@@ -1,6 +1,7 @@
 /* The HTTP/1.1 server of module control: listeners, TLS, limits, files of the console; everything
- * below /api/, and /unsubscribe, goes to a handler. Sole user of libmicrohttpd. Connections are served by one thread
- * per listener, which never waits; the handler runs on workers and may block. */
+ * below /api/, and /unsubscribe, goes to a handler. Sole user of libmicrohttpd. Connections are
+ * served by one thread per listener, which never waits; the handler runs on workers and may block.
+ */
 #pragma once
 
 #include "base/buf.h"
