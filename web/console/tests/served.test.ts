@@ -52,7 +52,7 @@ describe("what the server says", () => {
     expect(say("found.queue.overdue", { value: 1 })).toBe("1 messaggio attende da più di 4 ore");
   });
   test("keeps the names of settings, commands and fields", () => {
-    const names = (text: string) => [...text.matchAll(/`[^`]*`|\b[a-z]+_[a-z_]+\b|\b(?:milter|auth)\.[a-z]+\b/g)].map((m) => m[0]).sort();
+    const names = (text: string) => [...text.matchAll(/`[^`]*`|\b[a-z]+_[a-z_]+\b|\b(?:milter|auth|filter)\.[a-z]+\b/g)].map((m) => m[0]).sort();
     for (const e of explanations) expect([e.id, ...names(served[`remedy.${e.id}`] ?? "")]).toEqual([e.id, ...names(e.remedy)]);
     for (const c of checks) expect([c.id, ...names(served[`do.${c.id}`] ?? "")]).toEqual([c.id, ...names(c.remedy)]);
   });
