@@ -151,25 +151,30 @@ static void check_modules(struct api_call *c, json_t *items)
     }
 }
 
-static void check_disk(struct api_call *c, json_t *items)
+static void check_volume(json_t *items, enum check check, const char *dir)
 {
     struct statvfs v;
     unsigned percent;
+
+    if (!dir || statvfs(dir, &v) < 0 || !v.f_blocks)
+        return;
+    percent = (unsigned)(100 * (uint64_t)v.f_bavail / v.f_blocks);
+    put(items,
+        percent < DISK_BAD    ? BAD
+        : percent < DISK_WARN ? WARN
+                              : OK,
+        check,
+        &(struct facts){ .value = 100 - percent, .bytes_free = (uint64_t)v.f_bavail * v.f_frsize });
+}
+
+static void check_disk(struct api_call *c, json_t *items)
+{
     char *dir;
 
     pthread_mutex_lock(&c->api->lock);
     dir = c->api->log_dir ? xstrdup(c->api->log_dir) : NULL;
     pthread_mutex_unlock(&c->api->lock);
-    if (dir && statvfs(dir, &v) == 0 && v.f_blocks) {
-        percent = (unsigned)(100 * (uint64_t)v.f_bavail / v.f_blocks);
-        put(items,
-            percent < DISK_BAD    ? BAD
-            : percent < DISK_WARN ? WARN
-                                  : OK,
-            CHECK_DISK,
-            &(struct facts){ .value = 100 - percent,
-                             .bytes_free = (uint64_t)v.f_bavail * v.f_frsize });
-    }
+    check_volume(items, CHECK_DISK, dir);
     free(dir);
 }
 
