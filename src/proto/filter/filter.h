@@ -21,6 +21,7 @@ enum {
     FILTER_MAX_DEPTH = 30,
     FILTER_MAX_VALUES = 2000, /* of all conditions of a rule */
     FILTER_MAX_ACTIONS = 20,
+    FILTER_MAX_TARPIT = 60, /* seconds */
 };
 
 /* Who owns a rule; a bit each. */
@@ -100,6 +101,8 @@ enum filter_action_kind {
     FILTER_COPY,
     FILTER_MOVE,    /* text: folder */
     FILTER_RESPOND, /* text */
+    FILTER_MILTER,  /* text: name of a milter */
+    FILTER_TARPIT,  /* number: seconds */
 };
 const char *filter_action_name(enum filter_action_kind k);
 
@@ -132,5 +135,10 @@ struct filter_rules {
 /* Any number of rules. E_PARSE, E_LIMIT: ei says line, column and why, and ret is empty. */
 int filter_parse(struct sv text, struct filter_rules *ret, struct errinfo *ei);
 void filter_rules_done(struct filter_rules *r);
-/* May the rule be one of this level? E_CONFLICT names the word that is not for it. */
+/* The text of the rule, asked or not (`off` behind its name), into ret. E_PARSE: it is no rule. */
+struct buf;
+int filter_turn(struct sv text, bool off, struct buf *ret);
+/* Its actions for people: "set-header X-Spam 'yes', stop"; cut to the room. */
+void filter_describe(const struct filter_rule *r, char *ret, size_t cap);
+/* May the rule be one of this level? E_CONFLICT names what is not for it. */
 int filter_check_level(const struct filter_rule *r, enum filter_level level, struct errinfo *ei);

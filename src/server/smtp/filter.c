@@ -29,6 +29,7 @@ struct filtering {
     /* What is done to the message: of rules that live in the owners' lists. */
     const struct filter_action **actions;
     size_t n_actions;
+    int64_t tarpit_s; /* the client waits so long for its answer */
 };
 
 /* --- whose rules --- */
@@ -236,14 +237,8 @@ static void add(struct filtering *f, const struct owner *o, struct sv address, b
 
 static void tell(struct filtering *f, const struct owner *o, const struct filter_rule *rule)
 {
-    char what[400] = "";
-    size_t n = 0;
-    for (size_t i = 0; i < rule->n_actions && n < sizeof(what) - 120; i++) {
-        struct sv text = sv_take(rule->actions[i].text, 80);
-        n += (size_t)snprintf(what + n, sizeof(what) - n, "%s%s%s" SV_FMT "%s", i ? ", " : "",
-                              filter_action_name(rule->actions[i].kind), text.n ? " '" : "",
-                              SV_ARG(text), text.n ? "'" : "");
-    }
+    char what[400];
+    filter_describe(rule, what, sizeof(what));
     event(filter_hit, &f->s->log, F_STR(rule, rule->name), F_STR(owner, o->list->name),
           F_STR(what, what));
     for (size_t i = 0; i < o->list->rules.n; i++)
@@ -274,10 +269,14 @@ static void act(struct filtering *f, const struct owner *o, const struct filter_
     case FILTER_COPY:
         add(f, o, a->text, a->kind == FILTER_FORWARD);
         return;
+    case FILTER_TARPIT:
+        f->tarpit_s = MAX(f->tarpit_s, a->number);
+        return;
     case FILTER_ADD_HEADER:
     case FILTER_SET_HEADER:
     case FILTER_REMOVE_HEADER:
     case FILTER_TAG_SUBJECT:
+    case FILTER_MILTER:
         keep_action(f, a);
         return;
     case FILTER_ACCEPT:
@@ -347,9 +346,11 @@ bool smtp_filter_message(struct smtp_session *s)
     }
     state_facts(&f);
     f.view = filter_view_new(&f.facts);
-    if (!ask_all(&f))
-        return false;
+    bool ok = ask_all(&f);
+    conn_delay(s->c, f.tarpit_s * 1000);
     filter_view_free(take_ptr(f.view)); /* before the content is written anew */
-    return f.n_actions == 0 || s->tx->m->n_rcpts == 0 ||
-           smtp_filter_change(s, f.actions, f.n_actions);
+    if (!ok || f.n_actions == 0 || s->tx->m->n_rcpts == 0)
+        return ok;
+    return smtp_filter_change(s, f.actions, f.n_actions) &&
+           smtp_filter_milters(s, f.actions, f.n_actions);
 }
