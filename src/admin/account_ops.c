@@ -31,7 +31,8 @@ static struct account_spec account_spec_of(const struct admin_call *c)
     "[list_one_click] "                                                                            \
     "[max_messages_hour] [max_recipients_day] [auto_reply] [auto_reply_subject] "                  \
     "[auto_reply_from] "                                                                           \
-    "[auto_reply_until] [auto_reply_days]"
+    "[auto_reply_until] [auto_reply_days] [forward_older_to] [forward_older_days] "                \
+    "[forward_older_delete]"
 
 bool admin_add_address(const struct account *acc, void *buf)
 {

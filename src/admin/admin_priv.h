@@ -21,7 +21,8 @@ struct admin_op {
 extern const struct admin_op admin_domain_ops[], admin_account_ops[], admin_alias_ops[],
     admin_mailbox_ops[], admin_setting_ops[], admin_server_ops[], admin_token_ops[],
     admin_event_ops[], admin_service_ops[], admin_dns_ops[], admin_sieve_ops[], admin_queue_ops[],
-    admin_route_ops[], admin_member_ops[], admin_tlsrpt_ops[], admin_filter_ops[];
+    admin_route_ops[], admin_member_ops[], admin_tlsrpt_ops[], admin_filter_ops[],
+    admin_remote_ops[];
 
 /* The settings as they are stored, and the defaults. */
 struct conf;
@@ -50,3 +51,6 @@ json_t *admin_rows(int r, json_t *rows, const struct errinfo *ei);
 bool admin_add_address(const struct account *acc, void *buf);
 json_t *admin_ok(void);
 json_t *admin_result(int r, const struct errinfo *ei); /* ok or error */
+/* The same for a change of what is part of the snapshot of settings: this process takes it over at
+ * once, and the others are waited for. */
+json_t *admin_took_over(const struct admin_call *c, int r, const struct errinfo *ei);

@@ -19,17 +19,20 @@ static struct domain_spec spec_of(const struct admin_call *c, const char *name)
         .unknown_to = admin_arg(c, "unknown_to"),
         .quota = admin_arg(c, "quota"),
         .max_message = admin_arg(c, "max_message"),
+        .type = admin_arg(c, "type"),
+        .backup_host = admin_arg(c, "backup_host"),
     };
 }
 
-#define DOMAIN_ARGS "domain [enabled] [primary] [unknown] [unknown_to] [quota] [max_message]"
+#define DOMAIN_ARGS                                                                                \
+    "domain [enabled] [primary] [unknown] [unknown_to] [quota] [max_message] [type] [backup_host]"
 
 static json_t *create(const struct admin_call *c)
 {
     struct domain_spec s = spec_of(c, admin_arg(c, "domain"));
     struct errinfo ei = { 0 };
 
-    return admin_result(domain_create(c->a->accounts, c->who, &s, &ei), &ei);
+    return admin_took_over(c, domain_create(c->a->accounts, c->who, &s, &ei), &ei);
 }
 
 static json_t *update(const struct admin_call *c)
@@ -38,15 +41,16 @@ static json_t *update(const struct admin_call *c)
     struct sv name = sv_c(admin_arg(c, "domain"));
     struct errinfo ei = { 0 };
 
-    return admin_result(domain_update(c->a->accounts, c->who, name, &s, &ei), &ei);
+    return admin_took_over(c, domain_update(c->a->accounts, c->who, name, &s, &ei), &ei);
 }
 
 json_t *admin_domain_row(const struct domain *d)
 {
-    return json_pack("{s:o, s:b, s:b, s:s, s:o, s:I, s:I}", "domain", admin_text(d->name),
+    return json_pack("{s:o, s:b, s:b, s:s, s:o, s:I, s:I, s:s, s:o}", "domain", admin_text(d->name),
                      "enabled", (int)d->enabled, "primary", (int)d->primary, "unknown",
                      unknown_names[d->unknown], "unknown_to", admin_text(d->unknown_to), "quota",
-                     (json_int_t)d->quota_bytes, "max_message", (json_int_t)d->max_message_bytes);
+                     (json_int_t)d->quota_bytes, "max_message", (json_int_t)d->max_message_bytes,
+                     "type", domain_type_names[d->type], "backup_host", admin_text(d->backup_host));
 }
 
 static bool add_domain(const struct domain *d, void *arg)
@@ -92,7 +96,7 @@ static json_t *drop(const struct admin_call *c)
         }
     }
     buf_done(&addresses);
-    return admin_result(first < 0 ? first : r, &ei);
+    return admin_took_over(c, first < 0 ? first : r, &ei);
 }
 
 const struct admin_op admin_domain_ops[] = {

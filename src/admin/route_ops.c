@@ -5,20 +5,6 @@
 #include "mail/account/route_store.h"
 #include "mail/account/settings_store.h"
 
-/* This process takes the change over at once, and the others are waited for. */
-static json_t *take_over(const struct admin_call *c, int r, const struct errinfo *ei)
-{
-    struct conf *now = NULL;
-    struct errinfo late = { 0 };
-
-    if (r < 0 || c->a->dry_run)
-        return admin_result(r, ei);
-    if (settings_load(c->a->db, &now, NULL) >= 0)
-        conf_publish(now);
-    r = c->a->changed ? c->a->changed(c->a->arg, &late) : 0;
-    return r < 0 ? admin_error(r, "the change is stored, but %s", late.text) : admin_ok();
-}
-
 static struct route_spec spec_of(const struct admin_call *c)
 {
     return (struct route_spec){
@@ -37,7 +23,7 @@ static json_t *create(const struct admin_call *c)
     struct route_spec s = spec_of(c);
     struct errinfo ei = { 0 };
 
-    return take_over(
+    return admin_took_over(
         c, route_create(c->a->accounts, c->who, sv_c(admin_arg(c, "pattern")), &s, &ei), &ei);
 }
 
@@ -46,7 +32,7 @@ static json_t *update(const struct admin_call *c)
     struct route_spec s = spec_of(c);
     struct errinfo ei = { 0 };
 
-    return take_over(
+    return admin_took_over(
         c, route_update(c->a->accounts, c->who, sv_c(admin_arg(c, "pattern")), &s, &ei), &ei);
 }
 
@@ -54,8 +40,8 @@ static json_t *drop(const struct admin_call *c)
 {
     struct errinfo ei = { 0 };
 
-    return take_over(c, route_delete(c->a->accounts, c->who, sv_c(admin_arg(c, "pattern")), &ei),
-                     &ei);
+    return admin_took_over(
+        c, route_delete(c->a->accounts, c->who, sv_c(admin_arg(c, "pattern")), &ei), &ei);
 }
 
 static json_t *row(const struct conf_route *r, size_t i)
@@ -100,6 +86,14 @@ static json_t *list(const struct admin_call *c)
     return admin_rows(r, rows, &ei);
 }
 
+/* Counted from 0; that of a backup domain's host is before all. */
+static size_t position_of(const struct conf *cf, const struct conf_route *found, struct sv domain)
+{
+    const struct conf_backup *b = conf_backup_find(cf, domain);
+
+    return b && found == &b->route ? SIZE_MAX : (size_t)(found - cf->routes->v);
+}
+
 /* By the stored routes: what the next message would take. */
 static json_t *find(const struct admin_call *c)
 {
@@ -119,7 +113,7 @@ static json_t *find(const struct admin_call *c)
         const struct conf_route *found = conf_route_find(cf, sv_n(domain, n));
 
         if (found)
-            json_array_append_new(rows, row(found, (size_t)(found - cf->routes->v)));
+            json_array_append_new(rows, row(found, position_of(cf, found, sv_n(domain, n))));
         conf_unref(cf);
     }
     return admin_rows(r, rows, &ei);

@@ -114,6 +114,19 @@ static json_t *foretell(const struct admin_call *c, const struct wanteds *w)
     return json_pack("{s:b, s:o}", "ok", 1, "effect", effect);
 }
 
+json_t *admin_took_over(const struct admin_call *c, int r, const struct errinfo *ei)
+{
+    struct conf *now = NULL;
+    struct errinfo late = { 0 };
+
+    if (r < 0 || c->a->dry_run)
+        return admin_result(r, ei);
+    if (settings_load(c->a->db, &now, NULL) >= 0)
+        conf_publish(now);
+    r = c->a->changed ? c->a->changed(c->a->arg, &late) : 0;
+    return r < 0 ? admin_error(r, "the change is stored, but %s", late.text) : admin_ok();
+}
+
 /* Stored is stored: what does not work afterwards is told. */
 static json_t *find_faults(const struct admin_call *c, const struct wanteds *w)
 {

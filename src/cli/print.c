@@ -378,6 +378,22 @@ static const struct column script_cols[] = {
     { "changed_s", "CHANGED", COL_TIME_S },
     { 0 },
 };
+static const struct column remote_cols[] = {
+    { "id", "ID", COL_TEXT },
+    { "address", "ACCOUNT", COL_TEXT },
+    { "protocol", "BY", COL_TEXT },
+    { "host", "HOST", COL_TEXT },
+    { "port", "PORT", COL_NUMBER },
+    { "tls", "TLS", COL_TEXT },
+    { "user", "USER", COL_TEXT },
+    { "leave", "LEAVE", COL_TEXT },
+    { "enabled", "ON", COL_YESNO },
+    { "last_ms", "LAST", COL_TIME_MS },
+    { "last_count", "MESSAGES", COL_NUMBER },
+    { "last_result", "RESULT", COL_TEXT },
+    { "next_ms", "NEXT", COL_TIME_MS },
+    { 0 },
+};
 static const struct column route_cols[] = {
     { "position", "#", COL_NUMBER },
     { "pattern", "DOMAIN", COL_TEXT },
@@ -551,6 +567,12 @@ void tool_print(const struct tool_cmd *cmd, json_t *reply)
         break;
     case PRINT_APP_PASSWORDS:
         table(rows, app_password_cols, "no app passwords");
+        break;
+    case PRINT_REMOTES:
+        table(rows, remote_cols, "no remote accounts; `posthorn tool remote create` makes one");
+        break;
+    case PRINT_ID:
+        puts(print_text(reply, "id"));
         break;
     case PRINT_SCRIPTS:
         table(rows, script_cols, "no scripts; `posthorn tool sieve put` stores one");

@@ -42,6 +42,8 @@ enum tool_print {
     PRINT_EVENTS,
     PRINT_TRACE,
     PRINT_SCRIPTS,
+    PRINT_REMOTES,
+    PRINT_ID,
     PRINT_TRANSCRIPT,
     PRINT_SERVICES,
     PRINT_DNS,

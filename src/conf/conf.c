@@ -46,6 +46,7 @@ static void snapshot_free(struct snapshot *s)
         free(s->strings[i]);
     free(s->strings);
     conf_routes_free(s->c.routes);
+    conf_backups_free(s->c.backups);
     free(s);
 }
 
@@ -53,6 +54,12 @@ void conf_set_routes(struct conf *c, struct conf_routes *routes)
 {
     conf_routes_free(c->routes);
     c->routes = routes;
+}
+
+void conf_set_backups(struct conf *c, struct conf_backups *backups)
+{
+    conf_backups_free(c->backups);
+    c->backups = backups;
 }
 
 void conf_unref(const struct conf *c)

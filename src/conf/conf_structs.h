@@ -2,6 +2,7 @@
 #pragma once
 
 struct conf_routes;
+struct conf_backups;
 
 #define SETTING(room, name, type, ...) SET_CTYPE_##type name;
 struct conf_system {
@@ -67,5 +68,6 @@ struct conf {
     struct conf_imap imap;
     struct conf_dns dns;
     struct conf_web web;
-    struct conf_routes *routes; /* NULL = none */
+    struct conf_routes *routes;   /* NULL = none */
+    struct conf_backups *backups; /* the same */
 };

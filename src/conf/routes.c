@@ -16,20 +16,70 @@ int conf_choice(const char *const *names, struct sv text)
     return -1;
 }
 
+static void route_done(struct conf_route *r)
+{
+    free(r->pattern);
+    free(r->host);
+    free(r->user);
+    if (r->password)
+        explicit_bzero(r->password, strlen(r->password));
+    free(r->password);
+    free(r->source_ip);
+}
+
 void conf_routes_free(struct conf_routes *r)
 {
-    for (size_t i = 0; r && i < r->n; i++) {
-        free(r->v[i].pattern);
-        free(r->v[i].host);
-        free(r->v[i].user);
-        if (r->v[i].password)
-            explicit_bzero(r->v[i].password, strlen(r->v[i].password));
-        free(r->v[i].password);
-        free(r->v[i].source_ip);
-    }
+    for (size_t i = 0; r && i < r->n; i++)
+        route_done(&r->v[i]);
     if (r)
         free(r->v);
     free(r);
+}
+
+void conf_backups_add(struct conf_backups *l, struct sv name, struct sv host)
+{
+    l->v = xrealloc(l->v, (l->n + 1) * sizeof(*l->v));
+    l->v[l->n++] = (struct conf_backup){
+        .name = sv_dup(name),
+        .route = { .pattern = sv_dup(name),
+                   .host = sv_dup(host),
+                   .user = xstrdup(""),
+                   .password = xstrdup(""),
+                   .source_ip = xstrdup("") },
+    };
+}
+
+void conf_backups_free(struct conf_backups *l)
+{
+    for (size_t i = 0; l && i < l->n; i++) {
+        free(l->v[i].name);
+        route_done(&l->v[i].route);
+    }
+    if (l)
+        free(l->v);
+    free(l);
+}
+
+const struct conf_backup *conf_backup_find(const struct conf *c, struct sv domain)
+{
+    char name[256];
+    size_t from = 0, to = c->backups ? c->backups->n : 0;
+    if (to == 0 || domain.n >= sizeof(name))
+        return NULL;
+    for (size_t i = 0; i < domain.n; i++)
+        name[i] = ascii_lower(domain.p[i]);
+    name[domain.n] = '\0';
+    while (from < to) {
+        size_t mid = (from + to) / 2;
+        int order = strcmp(name, c->backups->v[mid].name);
+        if (order == 0)
+            return &c->backups->v[mid];
+        if (order < 0)
+            to = mid;
+        else
+            from = mid + 1;
+    }
+    return NULL;
 }
 
 bool conf_pattern_fits(struct sv pattern, struct sv name)
@@ -43,6 +93,9 @@ bool conf_pattern_fits(struct sv pattern, struct sv name)
 
 const struct conf_route *conf_route_find(const struct conf *c, struct sv domain)
 {
+    const struct conf_backup *backup = conf_backup_find(c, domain);
+    if (backup && *backup->route.host)
+        return &backup->route;
     for (size_t i = 0; c->routes && i < c->routes->n; i++)
         if (conf_pattern_fits(sv_c(c->routes->v[i].pattern), domain))
             return &c->routes->v[i];

@@ -42,11 +42,29 @@ struct conf_routes {
     struct conf_route *v;
 };
 
+/* Domains that mail is accepted for and passed on to their own server (acc.backupdomain), sorted by
+ * name. host: before all routes; "" = by routes and MX like other mail. */
+struct conf_backup {
+    char *name; /* lower case, A-labels */
+    struct conf_route route;
+};
+struct conf_backups {
+    size_t n;
+    struct conf_backup *v;
+};
+
 struct conf;
 /* Makes the list part of a snapshot that is not published yet; takes it. */
 void conf_set_routes(struct conf *c, struct conf_routes *routes);
 void conf_routes_free(struct conf_routes *r); /* may be NULL */
-/* The first that fits; NULL: none. domain: with A-labels. Lives as long as the snapshot. */
+/* The same for backup domains. host: as conf_parse_relay takes it. */
+void conf_set_backups(struct conf *c, struct conf_backups *backups);
+void conf_backups_add(struct conf_backups *l, struct sv name, struct sv host);
+void conf_backups_free(struct conf_backups *l); /* may be NULL */
+/* domain: with A-labels, any case. NULL: it is none. */
+const struct conf_backup *conf_backup_find(const struct conf *c, struct sv domain);
+/* That of a backup domain's host, or the first that fits; NULL: none. domain: with A-labels. Lives
+ * as long as the snapshot. */
 const struct conf_route *conf_route_find(const struct conf *c, struct sv domain);
 
 /* "name", "*.suffix" (what is below it), "*" (all). Any case. */

@@ -3,6 +3,7 @@
 
 #include "admin/admin.h"
 #include "log/log.h"
+#include "mail/collect/collect.h"
 #include "mail/deliver/deliver.h"
 #include "mail/deliver/route.h"
 #include "mail/mailbox/mailbox.h"
@@ -12,6 +13,7 @@
 #include "os/file.h"
 #include "proc/module.h"
 #include "proc/queue_requests.h"
+#include "server/smtp/etrn.h"
 #include "server/smtp/sent.h"
 #include "server/smtp/smtp_server.h"
 
@@ -19,8 +21,10 @@ struct smtp_module {
     struct queue *queue;
     struct mailstore *store;
     struct deliver *deliver;
+    struct collect *collect;
     struct smtp_server mx, submission;
     struct sent *sent;
+    struct etrn *etrn;
     atomic_bool stopping;
 };
 
@@ -72,12 +76,17 @@ static int start(struct module_ctx *m, struct errinfo *ei)
         r = deliver_start(&o, &s->deliver, ei);
     }
     if (r == 0)
+        r = collect_start(&(struct collect_opts){ s->queue, s->store, m->accounts }, &s->collect,
+                          ei);
+    if (r == 0)
         r = net_start(&m->net, ei);
     if (r < 0)
         return r;
     s->sent = sent_new();
+    s->etrn = etrn_new();
     s->mx = (struct smtp_server){
         .sent = s->sent,
+        .etrn = s->etrn,
         .accounts = m->accounts,
         .queue = s->queue,
         .store = s->store,
@@ -100,10 +109,12 @@ static void stop(struct module_ctx *m, int64_t deadline_ms)
 
     atomic_store(&s->stopping, true); /* nobody waits for milters any more */
     net_stop(m->net, deadline_ms / 2);
+    collect_stop(s->collect);
     deliver_stop(s->deliver, deadline_ms / 2);
     queue_close(s->queue);
     mailstore_close(s->store);
     sent_free(s->sent);
+    etrn_free(s->etrn);
     free(s);
 }
 
@@ -140,6 +151,10 @@ static json_t *request(struct module_ctx *m, const char *op, json_t *args)
         return deliver_kill_session(s->deliver, (uint32_t)id) ? json_pack("{s:b}", "ok", 1) : NULL;
     if (!strcmp(op, "route.trouble"))
         return troubles(s);
+    if (!strcmp(op, "remote.wake")) {
+        collect_wake(s->collect);
+        return json_pack("{s:b}", "ok", 1);
+    }
     if (!strcmp(op, "tlsrpt.send"))
         return reports(s, args);
     return queue_request(s->queue, &m->ending, op, args);

@@ -38,6 +38,8 @@ const struct mime_header *mime_header_get(const struct mime_part *p, struct sv n
 /* Cuts the header block of any message, without parsing MIME: length up to and with the empty line.
  */
 size_t mime_header_length(struct sv msg);
+/* Received fields of a message: how often it was sent on. */
+unsigned mime_count_received(struct sv msg);
 /* A message, or its header block, without the Return-Path at its front. */
 struct sv mime_without_return_path(struct sv block);
 

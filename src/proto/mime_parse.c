@@ -351,3 +351,12 @@ const struct mime_header *mime_header_get(const struct mime_part *p, struct sv n
             return &p->headers[i];
     return NULL;
 }
+
+unsigned mime_count_received(struct sv msg)
+{
+    struct sv header = sv_take(msg, mime_header_length(msg));
+    unsigned n = 0;
+    while (header.n)
+        n += sv_istarts(sv_split(&header, '\n'), SV("Received:"));
+    return n;
+}

@@ -130,6 +130,14 @@ create account {USER} password={{PLAIN}}{PASSWORD}
         assert self.admin.call("POST", "/filters", {"owner": ALICE, "text": f'rule "{name}" if size over 1M then stop'}).status == 200
         return {"owner": ALICE, "rule": name}
 
+    def remote(self, enabled=False):
+        body = {"host": "127.0.0.9", "user": "u", "password": "p", "enabled": enabled}
+        who = self.account()["account"]
+        return {"account": who, "remote": self.admin.call("POST", f"/accounts/{who}/remote-accounts", body).json()["id"]}
+
+    def remote_on(self):
+        return self.remote(True)
+
     def made(self, path, body):
         return {"id": self.admin.call("POST", path, body).json()["id"]}
 
@@ -209,6 +217,12 @@ EXAMPLES = {
     "putFilter": (World.filter, lambda w: {"text": f'# new\nrule "{w.fresh()}" off then stop'}, None),
     "updateFilter": (World.filter, lambda w: {"enabled": False}, None),
     "deleteFilter": (World.filter, None, None),
+    "listRemoteAccounts": (lambda w: {"account": ALICE}, None, None),
+    "createRemoteAccount": (World.account, lambda w: {"host": "127.0.0.9", "user": "u", "password": "p", "protocol": "imap", "tls": "starttls", "leave": "14", "interval": 300, "enabled": False}, None),
+    "getRemoteAccount": (World.remote, None, None),
+    "updateRemoteAccount": (World.remote, lambda w: {"port": 1110, "verify": False, "leave": "forever"}, None),
+    "deleteRemoteAccount": (World.remote, None, None),
+    "collectRemoteAccount": (World.remote_on, None, None),
     "listAppPasswords": (lambda w: {"account": ALICE}, None, None),
     "createAppPassword": (World.account, lambda w: {"label": w.fresh()}, None),
     "deleteAppPassword": (World.app_password, None, None),

@@ -218,7 +218,7 @@ def test_the_manual_has_every_command(offline):
     assert len(commands) > 30
     assert commands | {"help"} == set(pages)
     operations = {r["op"]: r["args"] for r in offline.tool_json("list", "operations")["rows"]}
-    keys = {"create domain": "domain.create", "delete domain": "domain.delete", "create account": "account.create",
+    keys = {"create domain": "domain.create", "remote create": "remote.create", "delete domain": "domain.delete", "create account": "account.create",
             "delete account": "account.delete", "create alias": "alias.set", "change alias": "alias.set", "change members": "member.change", "import members": "member.set", "verify mailbox": "mailbox.verify",
             "trace": "message.trace", "why": "message.why", "create token": "token.create", "dns name": "dns.lookup", "service start": "service.start", "service stop": "service.stop",
             "queue hold": "queue.hold", "queue pause": "queue.pause", "events": "event.list", "dns test": "dns.test", "route create": "route.create",
@@ -230,7 +230,7 @@ def test_the_manual_has_every_command(offline):
         for key in operations[op].split()[1:]:
             assert re.search(rf"\b{key.strip('[]')}\b", entry), (words, key)
     same = {s for s in commands if s.endswith("[key=value ...]") and not any(s.startswith(w + " ") for w in keys)}
-    assert same == {"route change pattern [key=value ...]", "change domain domain [key=value ...]", "change account address [key=value ...]", "queue resume [key=value ...]",
+    assert same == {"remote change address id [key=value ...]", "route change pattern [key=value ...]", "change domain domain [key=value ...]", "change account address [key=value ...]", "queue resume [key=value ...]",
                     "queue priority priority [id] [key=value ...]",
                     *(f"queue {verb} [id] [key=value ...]" for verb in ("release", "retry", "bounce", "delete"))}
     assert all("The same keys" in pages[s] for s in same)

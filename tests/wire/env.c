@@ -176,6 +176,7 @@ static void add_domain(struct wire_env *e, struct sv rest)
         { "enabled", &s.enabled }, { "primary", &s.primary },
         { "unknown", &s.unknown }, { "unknown_to", &s.unknown_to },
         { "quota", &s.quota },     { "max_message", &s.max_message },
+        { "type", &s.type },       { "backup_host", &s.backup_host },
     };
     fill_spec(rest, rows, ARRAY_LEN(rows));
     _cleanup_(freep) char *copy = sv_dup(name);

@@ -19,6 +19,11 @@ extern const size_t account_migrations_count;
 
 enum unknown_action { UNKNOWN_REJECT, UNKNOWN_FORWARD, UNKNOWN_DELETE };
 
+/* A backup domain has no accounts: mail for any address of it is accepted, queued, and passed on to
+ * the domain's own server. */
+enum domain_type { DOMAIN_LOCAL, DOMAIN_BACKUP };
+extern const char *const domain_type_names[]; /* "local", "backup"; ended by NULL */
+
 struct domain {
     int64_t id;
     char *name; /* "example.org" */
@@ -27,6 +32,8 @@ struct domain {
     char *unknown_to;          /* catch-all: address for UNKNOWN_FORWARD, else "" */
     int64_t quota_bytes;       /* default for accounts; 0 = none */
     int64_t max_message_bytes; /* 0 = none */
+    enum domain_type type;
+    char *backup_host; /* that takes a backup domain's mail, "host[:port]"; "" = by routes and MX */
 };
 
 /* What an account may administer; each includes what stands before it. */
@@ -48,7 +55,10 @@ enum account_option {
     OPT_LIST_ONE_CLICK,    /* members elsewhere get a URL that ends their membership */
     OPT_MAX_MESSAGES_HOUR, /* that it may send; 0 = any number */
     OPT_MAX_RECIPIENTS_DAY,
-    OPT_AUTO_REPLY, /* text of the automatic reply; "" = none */
+    OPT_OLDER_TO,     /* addresses that get what has become old */
+    OPT_OLDER_DAYS,   /* older than that; 0 = nothing */
+    OPT_OLDER_DELETE, /* is deleted then */
+    OPT_AUTO_REPLY,   /* text of the automatic reply; "" = none */
     OPT_AUTO_REPLY_SUBJECT,
     OPT_AUTO_REPLY_FROM, /* first and last day, "2026-03-12"; "" = open */
     OPT_AUTO_REPLY_UNTIL,
@@ -97,7 +107,9 @@ DEFINE_CLEANUP(const struct account, account_unref)
 
 /* --- lookups; hot, cached, any thread --- */
 
-bool account_domain_is_local(struct accounts *a, struct sv domain); /* exists and enabled */
+/* Exists, enabled, mail for it stays here. */
+bool account_domain_is_local(struct accounts *a, struct sv domain);
+bool account_domain_is_backup(struct accounts *a, struct sv domain); /* and enabled */
 /* Its id, enabled or not; 0: it is none of ours. E_TEMP. */
 int account_domain_id(struct accounts *a, struct sv domain, int64_t *ret);
 /* Login name or address -> account. Applies auth.login_policy and the primary domain. E_NOTFOUND.
@@ -109,7 +121,7 @@ int account_find_address(struct accounts *a, struct sv address, const struct acc
 int account_find_id(struct accounts *a, int64_t id, const struct account **ret, struct errinfo *ei);
 
 enum resolve_kind {
-    RESOLVE_REMOTE,   /* the domain is not ours */
+    RESOLVE_REMOTE,   /* the domain is not ours, or a backup domain: `backup` */
     RESOLVE_LOCAL,    /* targets are local accounts */
     RESOLVE_FORWARD,  /* alias or catch-all to addresses, maybe remote: targets hold them */
     RESOLVE_DISCARD,  /* accepted and dropped (unknown-account action delete) */
@@ -118,6 +130,7 @@ enum resolve_kind {
 };
 struct resolved {
     enum resolve_kind kind;
+    bool backup;                     /* anybody may send to it */
     size_t n;                        /* local accounts */
     const struct account **accounts; /* counted */
     size_t n_forward;
@@ -163,6 +176,7 @@ int account_signed(struct accounts *a, const char *purpose, struct sv text, stru
 struct domain_spec {
     const char *name; /* NULL members = unchanged on update / default on create */
     const char *enabled, *primary, *unknown, *unknown_to, *quota, *max_message;
+    const char *type, *backup_host;
 };
 int domain_create(struct accounts *a, const char *admin, const struct domain_spec *s,
                   struct errinfo *ei);

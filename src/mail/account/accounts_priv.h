@@ -129,7 +129,10 @@ int pattern_aliases(struct view *v, const struct addr *a,
                     int (*fn)(const struct addr *alias, void *arg), void *arg, struct errinfo *ei);
 /* pattern.c: 0, or E_NOTFOUND and why. name: without brackets. */
 int pattern_exists(struct change *ch, struct sv name);
-void domain_from_row(struct db_stmt *s, struct domain *d);
+#define DOMAIN_COLUMNS                                                                             \
+    "SELECT id, name, enabled, is_primary, unknown_action, unknown_to, quota_bytes,"               \
+    " max_message_bytes, kind, backup_host FROM domain"
+void domain_from_row(struct db_stmt *s, struct domain *d); /* of DOMAIN_COLUMNS */
 void domain_fields_free(struct domain *d);
 /* Limits of the domain hold where the account has none. */
 #define ACCOUNT_COLUMNS                                                                            \
@@ -197,6 +200,9 @@ int options_load(struct view *v, struct account *acc, struct errinfo *ei);
 void options_free(struct account *acc);
 int options_write(struct change *ch, int64_t account_id, const struct addr *self,
                   const struct account_spec *s);
+
+/* domains.c: E_CONFLICT for a backup domain: nobody is in it. */
+int domain_must_be_local(struct change *ch, int64_t domain_id);
 
 /* role.c: the domains of a domain admin, inside its account's change. list: ;-separated. */
 int value_role(const char *text, enum account_role *ret, struct errinfo *ei);

@@ -25,6 +25,8 @@ static int check_source(struct change *ch, const struct addr *a, int64_t *ret_do
         return err_set(ch->ei, E_NOTFOUND, "alias '%.120s': domain '" SV_FMT "' does not exist",
                        a->text, SV_ARG(sv_take(domain, 80)));
     if (r == 0)
+        r = domain_must_be_local(ch, *ret_domain);
+    if (r == 0)
         r = db_value(ch->c, &n, ch->ei, "SELECT COUNT(*) FROM account WHERE address = ?", "s",
                      a->text);
     if (r == 0 && n)

@@ -3,23 +3,25 @@
 #include "mail/account/accounts_priv.h"
 
 #include "base/clock.h"
+#include "conf/routes.h"
 #include "mail/account/audit.h"
+#include "stats/shm.h"
 
 static const char *const unknown_names[] = { "reject", "forward", "delete" };
+const char *const domain_type_names[] = { "local", "backup", NULL };
 
 struct domain_change {
     char name[ADDR_DOMAIN_MAX + 1];
     const struct domain_spec *spec;
     bool with_accounts;
+    bool
+        routing; /* a backup domain came, went or changed: it is part of the snapshot of settings */
 };
 
 static int read_domain(struct change *ch, const char *name, struct domain *ret)
 {
     _cleanup_(db_resetp) struct db_stmt *s = NULL;
-    int r = db_query(ch->c, &s, ch->ei,
-                     "SELECT id, name, enabled, is_primary, unknown_action, unknown_to,"
-                     " quota_bytes, max_message_bytes FROM domain WHERE name = ?",
-                     "s", name);
+    int r = db_query(ch->c, &s, ch->ei, DOMAIN_COLUMNS " WHERE name = ?", "s", name);
     if (r == 0)
         r = db_step(s, ch->ei);
     if (r < 0)
@@ -62,6 +64,59 @@ static int check_unknown_to(struct change *ch, const struct domain *d, const cha
     return r;
 }
 
+/* What is in a domain would get no mail any more. */
+static int check_backup(struct change *ch, const struct domain *d)
+{
+    int64_t n = 0;
+    int r = db_value(ch->c, &n, ch->ei,
+                     "SELECT (SELECT COUNT(*) FROM account WHERE domain_id = ?)"
+                     " + (SELECT COUNT(*) FROM alias WHERE domain_id = ?)",
+                     "ii", d->id, d->id);
+    if (r == 0 && n)
+        return err_set(ch->ei, E_CONFLICT,
+                       "type: domain '%s' has accounts or aliases, a backup domain has none; "
+                       "delete them first",
+                       d->name);
+    return r;
+}
+
+int domain_must_be_local(struct change *ch, int64_t domain_id)
+{
+    int64_t kind = 0;
+    int r = db_value(ch->c, &kind, ch->ei, "SELECT kind FROM domain WHERE id = ?", "i", domain_id);
+    if (r == 0 && kind == DOMAIN_BACKUP)
+        return err_set(ch->ei, E_CONFLICT,
+                       "the domain is a backup domain: mail for it goes to its own server; change "
+                       "its type first");
+    return r;
+}
+
+static int apply_type(struct change *ch, const struct domain_spec *s, struct domain *d)
+{
+    struct sv host;
+    uint16_t port;
+    if (s->type) {
+        int type = conf_choice(domain_type_names, sv_trim(sv_c(s->type)));
+        if (type < 0)
+            return err_set(ch->ei, E_PARSE, "type: '%.60s' is not a type; allowed: local, backup",
+                           s->type);
+        d->type = (enum domain_type)type;
+    }
+    if (s->backup_host) {
+        free(d->backup_host);
+        d->backup_host = sv_dup(sv_trim(sv_c(s->backup_host)));
+    }
+    if (*d->backup_host && d->type != DOMAIN_BACKUP)
+        return err_set(ch->ei, E_CONFLICT, "backup_host: is for domains of type backup only");
+    if (*d->backup_host &&
+        (strlen(d->backup_host) > 255 || !conf_parse_relay(sv_c(d->backup_host), &host, &port)))
+        return err_set(ch->ei, E_PARSE,
+                       "backup_host: '%.100s' is not valid; allowed: host, host:port, address or "
+                       "[IPv6]:port; empty: by MX",
+                       d->backup_host);
+    return d->type == DOMAIN_BACKUP && s->type ? check_backup(ch, d) : 0;
+}
+
 static int apply_limits(const struct domain_spec *s, struct domain *d, struct errinfo *ei)
 {
     int r = 0;
@@ -83,6 +138,8 @@ static int apply_spec(struct change *ch, const struct domain_spec *s, struct dom
         r = parse_unknown(s->unknown, &d->unknown, ch->ei);
     if (r == 0)
         r = apply_limits(s, d, ch->ei);
+    if (r == 0)
+        r = apply_type(ch, s, d);
     if (r < 0)
         return r;
     if (s->unknown_to) {
@@ -99,6 +156,11 @@ static int apply_spec(struct change *ch, const struct domain_spec *s, struct dom
 /* Exactly one domain is primary once there is any. */
 static int take_primary(struct change *ch, const struct domain *was, const struct domain *is)
 {
+    if (is->primary && is->type == DOMAIN_BACKUP)
+        return err_set(ch->ei, E_CONFLICT,
+                       "type: the primary domain '%s' cannot be a backup domain; make a local one "
+                       "first",
+                       is->name);
     if (was->primary && !is->primary)
         return err_set(ch->ei, E_CONFLICT,
                        "domain '%s' is the primary one; make another domain primary instead",
@@ -134,6 +196,10 @@ static int note_differences(struct change *ch, const struct domain *was, const s
         r = change_note_int(ch, "quota", was->quota_bytes, is->quota_bytes);
     if (r == 0)
         r = change_note_int(ch, "max_message", was->max_message_bytes, is->max_message_bytes);
+    if (r == 0)
+        r = change_note(ch, "type", domain_type_names[was->type], domain_type_names[is->type]);
+    if (r == 0)
+        r = change_note(ch, "backup_host", was->backup_host, is->backup_host);
     return r;
 }
 
@@ -144,16 +210,17 @@ static int insert_domain(struct change *ch, struct domain *d)
         return r;
     r = db_run(ch->c, ch->ei,
                "INSERT INTO domain (id, name, enabled, is_primary, unknown_action, unknown_to,"
-               " quota_bytes, max_message_bytes, created_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-               "isiiisiii", d->id, d->name, (int64_t)d->enabled, (int64_t)d->primary,
+               " quota_bytes, max_message_bytes, created_ms, kind, backup_host)"
+               " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+               "isiiisiiiis", d->id, d->name, (int64_t)d->enabled, (int64_t)d->primary,
                (int64_t)d->unknown, d->unknown_to, d->quota_bytes, d->max_message_bytes,
-               clock_wall_ms());
+               clock_wall_ms(), (int64_t)d->type, d->backup_host);
     return r == E_CONFLICT ? E_TEMP : r; /* another node was faster: the next try says so */
 }
 
 static int create_in(struct change *ch, void *arg)
 {
-    const struct domain_change *dc = arg;
+    struct domain_change *dc = arg;
     int64_t n = 0, same = 0;
     int r = db_value(ch->c, &n, ch->ei, "SELECT COUNT(*) FROM domain", "");
     if (r == 0)
@@ -163,15 +230,19 @@ static int create_in(struct change *ch, void *arg)
         return r;
     if (same)
         return err_set(ch->ei, E_EXISTS, "domain '%s' exists already", dc->name);
-    struct domain blank = { .enabled = true, .unknown_to = xstrdup("") };
+    struct domain blank = { .enabled = true,
+                            .unknown_to = xstrdup(""),
+                            .backup_host = xstrdup("") };
     struct domain d = { .name = xstrdup(dc->name),
                         .enabled = true,
                         .primary = n == 0, /* the first one */
-                        .unknown_to = xstrdup("") };
+                        .unknown_to = xstrdup(""),
+                        .backup_host = xstrdup("") };
     r = apply_spec(ch, dc->spec, &d);
-    if (r == 0 && n > 0)
-        r = take_primary(ch, &blank, &d);
+    dc->routing = d.type == DOMAIN_BACKUP;
     d.primary = d.primary || n == 0;
+    if (r == 0)
+        r = take_primary(ch, &blank, &d);
     if (r == 0)
         r = insert_domain(ch, &d);
     if (r == 0)
@@ -185,7 +256,7 @@ static int create_in(struct change *ch, void *arg)
 
 static int update_in(struct change *ch, void *arg)
 {
-    const struct domain_change *dc = arg;
+    struct domain_change *dc = arg;
     struct domain was = { 0 }, is = { 0 };
     int r = read_domain(ch, dc->name, &was);
     if (r < 0)
@@ -193,15 +264,19 @@ static int update_in(struct change *ch, void *arg)
     is = was;
     is.name = xstrdup(was.name);
     is.unknown_to = xstrdup(was.unknown_to);
+    is.backup_host = xstrdup(was.backup_host);
     r = apply_spec(ch, dc->spec, &is);
+    dc->routing = was.type == DOMAIN_BACKUP || is.type == DOMAIN_BACKUP;
     if (r == 0)
         r = take_primary(ch, &was, &is);
     if (r == 0)
         r = db_run(ch->c, ch->ei,
                    "UPDATE domain SET enabled = ?, is_primary = ?, unknown_action = ?,"
-                   " unknown_to = ?, quota_bytes = ?, max_message_bytes = ? WHERE id = ?",
-                   "iiisiii", (int64_t)is.enabled, (int64_t)is.primary, (int64_t)is.unknown,
-                   is.unknown_to, is.quota_bytes, is.max_message_bytes, is.id);
+                   " unknown_to = ?, quota_bytes = ?, max_message_bytes = ?, kind = ?,"
+                   " backup_host = ? WHERE id = ?",
+                   "iiisiiisi", (int64_t)is.enabled, (int64_t)is.primary, (int64_t)is.unknown,
+                   is.unknown_to, is.quota_bytes, is.max_message_bytes, (int64_t)is.type,
+                   is.backup_host, is.id);
     if (r == 0)
         r = note_differences(ch, &was, &is);
     domain_fields_free(&was);
@@ -225,12 +300,13 @@ static int delete_rows(struct change *ch, int64_t domain_id)
 
 static int delete_in(struct change *ch, void *arg)
 {
-    const struct domain_change *dc = arg;
+    struct domain_change *dc = arg;
     struct domain d = { 0 };
     int64_t accounts = 0, others = 0;
     int r = read_domain(ch, dc->name, &d);
     if (r < 0)
         return r;
+    dc->routing = d.type == DOMAIN_BACKUP;
     r = db_value(ch->c, &accounts, ch->ei, "SELECT COUNT(*) FROM account WHERE domain_id = ?", "i",
                  d.id);
     if (r == 0)
@@ -259,6 +335,15 @@ static int prepare(struct domain_change *dc, struct sv name, struct errinfo *ei)
     return addr_parse_domain(sv_trim(name), dc->name, &n, ei);
 }
 
+static int run(struct accounts *a, const char *admin, struct domain_change *dc,
+               int (*fn)(struct change *, void *), struct errinfo *ei)
+{
+    int r = change_run(a, admin, "domain", sv_c(dc->name), fn, dc, ei);
+    if (r == 0 && dc->routing && !account_dry_run())
+        epoch_bump(EPOCH_SETTINGS);
+    return r;
+}
+
 int domain_create(struct accounts *a, const char *admin, const struct domain_spec *s,
                   struct errinfo *ei)
 {
@@ -266,7 +351,7 @@ int domain_create(struct accounts *a, const char *admin, const struct domain_spe
     int r = prepare(&dc, sv_c(s->name), ei);
     if (r == 0)
         r = addr_check_new_domain(sv_c(dc.name), ei);
-    return r < 0 ? r : change_run(a, admin, "domain", sv_c(dc.name), create_in, &dc, ei);
+    return r < 0 ? r : run(a, admin, &dc, create_in, ei);
 }
 
 int domain_update(struct accounts *a, const char *admin, struct sv name,
@@ -284,7 +369,7 @@ int domain_update(struct accounts *a, const char *admin, struct sv name,
                         "accounts",
                         dc.name, other);
     }
-    return r < 0 ? r : change_run(a, admin, "domain", sv_c(dc.name), update_in, &dc, ei);
+    return r < 0 ? r : run(a, admin, &dc, update_in, ei);
 }
 
 int domain_delete(struct accounts *a, const char *admin, struct sv name, bool with_accounts,
@@ -292,7 +377,7 @@ int domain_delete(struct accounts *a, const char *admin, struct sv name, bool wi
 {
     struct domain_change dc = { .with_accounts = with_accounts };
     int r = prepare(&dc, name, ei);
-    return r < 0 ? r : change_run(a, admin, "domain", sv_c(dc.name), delete_in, &dc, ei);
+    return r < 0 ? r : run(a, admin, &dc, delete_in, ei);
 }
 
 /* fn may call this room again: the connection is back before it runs. */
@@ -307,10 +392,7 @@ int domain_each(struct accounts *a, bool (*fn)(const struct domain *, void *arg)
         _cleanup_(db_resetp) struct db_stmt *s = NULL;
         r = db_get(a->db, &c, ei);
         if (r == 0)
-            r = db_query(c, &s, ei,
-                         "SELECT id, name, enabled, is_primary, unknown_action, unknown_to,"
-                         " quota_bytes, max_message_bytes FROM domain ORDER BY name",
-                         "");
+            r = db_query(c, &s, ei, DOMAIN_COLUMNS " ORDER BY name", "");
         while (r == 0 && (r = db_step(s, ei)) == 1) {
             all = xrealloc(all, (n + 1) * sizeof(*all));
             domain_from_row(s, &all[n++]);

@@ -139,6 +139,8 @@ static int check_new(struct change *ch, const struct addr *a, int64_t *ret_domai
         return err_set(ch->ei, E_NOTFOUND, "domain '" SV_FMT "' does not exist; create it first",
                        SV_ARG(domain));
     if (r == 0)
+        r = domain_must_be_local(ch, *ret_domain);
+    if (r == 0)
         r = db_value(ch->c, &accounts, ch->ei, "SELECT COUNT(*) FROM account WHERE address = ?",
                      "s", a->text);
     if (r == 0)

@@ -22,6 +22,8 @@ static const struct {
     OF_ACCOUNT("sieve_seen", "account_id", ""),
     OF_ACCOUNT("account_option", "account_id", ""),
     OF_ACCOUNT("list_member", "list_id", ""),
+    OF_ACCOUNT("remote_seen", "remote_id IN (SELECT id FROM remote_account WHERE account_id", ")"),
+    OF_ACCOUNT("remote_account", "account_id", ""),          /* after what refers to it */
     OF_ACCOUNT("mail_filter", "owner_id", " AND level = 4"), /* FILTER_ACCOUNT */
 };
 

@@ -37,10 +37,6 @@ int view_error(int r, struct errinfo *ei)
 
 /* --- domains --- */
 
-#define DOMAIN_COLUMNS                                                                             \
-    "SELECT id, name, enabled, is_primary, unknown_action, unknown_to, quota_bytes,"               \
-    " max_message_bytes FROM domain"
-
 void domain_from_row(struct db_stmt *s, struct domain *d)
 {
     int64_t action = db_col_int(s, 4);
@@ -54,12 +50,15 @@ void domain_from_row(struct db_stmt *s, struct domain *d)
     d->unknown_to = sv_dup(db_col_text(s, 5));
     d->quota_bytes = db_col_int(s, 6);
     d->max_message_bytes = db_col_int(s, 7);
+    d->type = db_col_int(s, 8) == DOMAIN_BACKUP ? DOMAIN_BACKUP : DOMAIN_LOCAL;
+    d->backup_host = sv_dup(db_col_text(s, 9));
 }
 
 void domain_fields_free(struct domain *d)
 {
     free(d->name);
     free(d->unknown_to);
+    free(d->backup_host);
 }
 
 static void domain_obj_free(struct obj *o)

@@ -2,7 +2,7 @@
  * touches no database. Rows acc.loginpolicy, acc.primary. */
 #include "mail/account/accounts_priv.h"
 
-bool account_domain_is_local(struct accounts *a, struct sv domain)
+static bool domain_is(struct accounts *a, struct sv domain, enum domain_type type)
 {
     char name[ADDR_DOMAIN_MAX + 1];
     size_t n = 0;
@@ -11,7 +11,17 @@ bool account_domain_is_local(struct accounts *a, struct sv domain)
     _cleanup_(view_done) struct view v;
     view_init(&v, a);
     _cleanup_(domain_objp) struct domain_obj *d = NULL;
-    return load_domain(&v, sv_n(name, n), &d, NULL) == 0 && d->d.enabled;
+    return load_domain(&v, sv_n(name, n), &d, NULL) == 0 && d->d.enabled && d->d.type == type;
+}
+
+bool account_domain_is_local(struct accounts *a, struct sv domain)
+{
+    return domain_is(a, domain, DOMAIN_LOCAL);
+}
+
+bool account_domain_is_backup(struct accounts *a, struct sv domain)
+{
+    return domain_is(a, domain, DOMAIN_BACKUP);
 }
 
 int account_domain_id(struct accounts *a, struct sv domain, int64_t *ret)

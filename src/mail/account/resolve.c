@@ -211,7 +211,9 @@ static int expand(struct work *w, struct sv address, unsigned depth, struct erri
         return 0;
     _cleanup_(domain_objp) struct domain_obj *d = NULL;
     int r = load_domain(w->v, addr_domain(&a), &d, ei);
-    if (r == E_NOTFOUND) {
+    bool backup = r == 0 && d->d.enabled && d->d.type == DOMAIN_BACKUP;
+    if (r == E_NOTFOUND || backup) {
+        w->out->r.backup = depth == 0 && backup;
         if (depth == 0)
             w->remote = true;
         else

@@ -225,6 +225,47 @@ static const char patterns_v10[] =
     " item {TEXT} NOT NULL);"
     "CREATE UNIQUE INDEX pattern_item_key ON pattern_item (name, place)";
 
+static const char collect_v11[] =
+    "ALTER TABLE domain ADD COLUMN kind INTEGER NOT NULL DEFAULT 0;" /* enum domain_type */
+    "ALTER TABLE domain ADD COLUMN backup_host {TEXT_KEY} NOT NULL DEFAULT '';"
+
+    /* Accounts elsewhere whose mail is collected: remote_store.h. */
+    "CREATE TABLE remote_account ("
+    " id {BIGINT_PK},"
+    " account_id BIGINT NOT NULL,"
+    " protocol INTEGER NOT NULL,"
+    " host {TEXT} NOT NULL,"
+    " port INTEGER NOT NULL,"
+    " tls INTEGER NOT NULL,"
+    " verify INTEGER NOT NULL,"
+    " login_user {TEXT} NOT NULL,"
+    " login_password {TEXT} NOT NULL,"
+    " leave_days BIGINT NOT NULL,"
+    " interval_s BIGINT NOT NULL,"
+    " enabled INTEGER NOT NULL,"
+    " next_ms BIGINT NOT NULL,"
+    " last_ms BIGINT NOT NULL,"
+    " last_result {TEXT} NOT NULL,"
+    " last_count BIGINT NOT NULL,"
+    " failures BIGINT NOT NULL);"
+    "CREATE INDEX remote_account_account ON remote_account (account_id);"
+    "CREATE INDEX remote_account_next ON remote_account (next_ms);"
+    "INSERT INTO id_sequence (name, last_id) VALUES ('remote_account', 0);"
+
+    /* Messages there that were taken. id: hex of SHA-256. gone_ms: since when the server does not
+     * list it any more; 0 = it does. */
+    "CREATE TABLE remote_seen ("
+    " remote_id BIGINT NOT NULL,"
+    " id {TEXT_KEY} NOT NULL,"
+    " seen_ms BIGINT NOT NULL,"
+    " gone_ms BIGINT NOT NULL);"
+    "CREATE UNIQUE INDEX remote_seen_key ON remote_seen (remote_id, id);"
+
+    /* What is done once a day: jobs.h. */
+    "CREATE TABLE job ("
+    " name {TEXT_KEY} NOT NULL PRIMARY KEY,"
+    " done_ms BIGINT NOT NULL)";
+
 const struct db_migration account_migrations[] = {
     { 1, "domains, accounts, credentials, audit, settings", accounts_v1 },
     { 2, "administrators, signed-in consoles, tokens", admins_v2 },
@@ -236,5 +277,6 @@ const struct db_migration account_migrations[] = {
     { 8, "counts of TLS with other servers", tls_counts_v8 },
     { 9, "rules of content filters", filters_v9 },
     { 10, "named patterns", patterns_v10 },
+    { 11, "backup domains, remote accounts, daily jobs", collect_v11 },
 };
 const size_t account_migrations_count = ARRAY_LEN(account_migrations);

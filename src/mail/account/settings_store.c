@@ -47,6 +47,33 @@ static void keep_row(struct rows *rows, struct sv name, struct sv value, struct 
     rows->n++;
 }
 
+/* Sorted here: databases do not agree on the order of texts. */
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(((const struct conf_backup *)a)->name, ((const struct conf_backup *)b)->name);
+}
+
+static int read_backups(struct dbc *c, struct conf_backups **ret, struct errinfo *ei)
+{
+    struct conf_backups *l = xcalloc(1, sizeof(*l));
+    _cleanup_(db_resetp) struct db_stmt *s = NULL;
+    int r =
+        db_query(c, &s, ei, "SELECT name, backup_host FROM domain WHERE kind = ? AND enabled = 1",
+                 "i", (int64_t)DOMAIN_BACKUP);
+    while (r == 0 && (r = db_step(s, ei)) == 1) {
+        conf_backups_add(l, db_col_text(s, 0), db_col_text(s, 1));
+        r = 0;
+    }
+    if (r < 0) {
+        conf_backups_free(l);
+        return r;
+    }
+    if (l->n)
+        qsort(l->v, l->n, sizeof(*l->v), by_name);
+    *ret = l;
+    return 0;
+}
+
 int settings_load_warn(struct db *db, struct conf **ret, struct buf *warnings, struct errinfo *ei)
 {
     _cleanup_(db_putp) struct dbc *c = NULL;
@@ -64,13 +91,19 @@ int settings_load_warn(struct db *db, struct conf **ret, struct buf *warnings, s
         return r;
     db_reset(take_ptr(s)); /* a further statement of the connection begins */
     struct conf_routes *routes = NULL;
+    struct conf_backups *backups = NULL;
     r = routes_read_from(c, &routes, ei);
     if (r == 0)
+        r = read_backups(c, &backups, ei);
+    if (r == 0)
         r = conf_build(rows.pairs, rows.n, ret, ei);
-    if (r < 0)
+    if (r < 0) {
         conf_routes_free(routes);
-    else
-        conf_set_routes(*ret, routes);
+        conf_backups_free(backups);
+        return r;
+    }
+    conf_set_routes(*ret, routes);
+    conf_set_backups(*ret, backups);
     return r;
 }
 

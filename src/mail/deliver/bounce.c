@@ -71,7 +71,7 @@ static int send_dsn(struct deliver *d, struct message *m, const char *kind)
         .hostname = host,
         .from = cf->deliver.bounce_from,
         .max_content = (uint64_t)cf->deliver.bounce_max_content,
-        .retry_until_ms = m->received_ms + cf->queue.lifetime,
+        .retry_until_ms = m->received_ms + queue_lifetime(cf, m, NULL),
     };
     _cleanup_(message_unrefp) struct message *dsn = dsn_make(m, &o, &ei);
     if (!dsn)

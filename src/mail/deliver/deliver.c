@@ -1,6 +1,7 @@
 /* Starting and stopping the delivery threads; the list of outgoing connections. */
 #include "base/clock.h"
 #include "mail/deliver/deliver_priv.h"
+#include "mail/deliver/older.h"
 #include "mail/deliver/tlsrpt.h"
 #include "mail/deliver/trouble.h"
 #include "os/proc.h"
@@ -149,6 +150,8 @@ int deliver_start(const struct deliver_opts *o, struct deliver **ret, struct err
     cond_init(&d->connection_free);
     int r = tlsrpt_start(d, ei);
     if (r >= 0)
+        r = older_start(d, ei);
+    if (r >= 0)
         r = start_threads(d, local, local_run, ei);
     if (r >= 0)
         r = start_threads(d, remote, remote_run, ei);
@@ -182,6 +185,7 @@ void deliver_stop(struct deliver *d, int64_t deadline_ms)
     pthread_mutex_lock(&d->lock);
     pthread_cond_broadcast(&d->connection_free);
     pthread_mutex_unlock(&d->lock);
+    older_stop(d);
     wait_for_threads(d, deadline_ms);
     cancel_all(d);
     for (size_t i = 0; i < d->n_threads; i++)

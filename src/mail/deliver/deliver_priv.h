@@ -17,6 +17,7 @@ struct deliver {
     struct accounts *accounts;
     char *policy_dir; /* NULL: none */
     struct tlsrpt *tlsrpt;
+    struct older *older;
     pthread_t *threads;
     size_t n_threads, n_running;
     pthread_cond_t ended; /* a thread ended */

@@ -385,7 +385,7 @@ struct message *deliver_make_dsn(const struct message *m, const char *kind, cons
         .hostname = hostname,
         .from = cf->deliver.bounce_from,
         .max_content = (uint64_t)cf->deliver.bounce_max_content,
-        .retry_until_ms = m->received_ms + cf->queue.lifetime,
+        .retry_until_ms = m->received_ms + queue_lifetime(cf, m, NULL),
     };
     return dsn_make(m, &o, ei);
 }

@@ -99,13 +99,12 @@ int forward_plan(struct deliver *d, const struct message *m, const struct rcpt *
     return 0;
 }
 
-static int fill(struct deliver *d, const struct conf *cf, const struct account *acc,
-                struct forward_plan *p, struct errinfo *ei)
+int forward_fill(struct deliver *d, const struct conf *cf, const struct account *acc,
+                 struct message *m, struct sv content, struct errinfo *ei)
 {
     _cleanup_(buf_done) struct buf head = { 0 };
-    struct sv rest = mime_without_return_path(p->content.bytes);
+    struct sv rest = mime_without_return_path(content);
     char host[256], date[40];
-    struct message *m = p->m;
     deliver_hostname(cf, host);
     clock_rfc5322(m->received_ms / 1000, date);
     buf_init(&head, rest.n + 8 * KiB);
@@ -143,7 +142,7 @@ int forward_send(struct deliver *d, struct message *m, const struct rcpt *r,
     p->m->smtputf8 = m->smtputf8;
     p->m->requiretls = m->requiretls;
     p->m->tls_optional = m->tls_optional;
-    int e = fill(d, cf, acc, p, ei);
+    int e = forward_fill(d, cf, acc, p->m, p->content.bytes, ei);
     if (e >= 0)
         e = send_accept(d, m, p->m, ei);
     if (e < 0)

@@ -18,4 +18,8 @@ int forward_plan(struct deliver *d, const struct message *m, const struct rcpt *
  */
 int forward_send(struct deliver *d, struct message *m, const struct rcpt *r,
                  const struct account *acc, struct forward_plan *p, struct errinfo *ei);
+/* Content of a forwarded message: trace fields and what stands behind the old Return-Path; sender
+ * and ids are set. */
+int forward_fill(struct deliver *d, const struct conf *cf, const struct account *acc,
+                 struct message *m, struct sv content, struct errinfo *ei);
 void forward_done(struct forward_plan *p);

@@ -75,7 +75,7 @@ static void log_each(const struct batch *b, const char *what)
 
 static void expire(struct deliver *d, struct message *m)
 {
-    if (!queue_expired(d->queue, m) || m->moderation == MODERATION_WAITS)
+    if (!queue_expired(d->queue, m, NULL) || m->moderation == MODERATION_WAITS)
         return;
     for (size_t i = 0; i < m->n_rcpts; i++) {
         struct rcpt *r = &m->rcpts[i];

@@ -145,10 +145,10 @@ static struct message *finish(struct deliver *d, struct job *j, bool more)
         m->rcpts[i].skipped = open_rcpt(j, i);
     if (m->returning)
         give_back(m);
-    if (queue_expired(d->queue, m))
-        for (size_t i = 0; i < m->n_rcpts; i++)
-            if (m->rcpts[i].kind == RCPT_REMOTE && m->rcpts[i].state == RCPT_WAITING)
-                expire(&m->rcpts[i]);
+    for (size_t i = 0; i < m->n_rcpts; i++)
+        if (m->rcpts[i].kind == RCPT_REMOTE && m->rcpts[i].state == RCPT_WAITING &&
+            queue_expired(d->queue, m, &m->rcpts[i]))
+            expire(&m->rcpts[i]);
     bounce_notify(d, m);
     free(j->tried);
     if (more && !stopping)

@@ -30,7 +30,7 @@ struct sv route_domain(struct sv address)
 const struct conf_route *route_rule(const struct conf *cf, struct sv domain)
 {
     char text[256], ascii[256];
-    if (!cf->routes || !cf->routes->n)
+    if ((!cf->routes || !cf->routes->n) && !cf->backups)
         return NULL;
     if (sv_has_8bit(domain) && sv_copy(text, sizeof(text), domain) && dns_to_ascii(text, ascii))
         return conf_route_find(cf, sv_c(ascii));

@@ -80,7 +80,10 @@ void queue_tell(struct queue *q, struct message *m, enum queue_peer what, const 
 /* Goes on with a taken message at the destination of a recipient that is not tried, when one is
  * free at once. False: settle it. The place that it had is left in any case. */
 bool queue_go_on(struct queue *q, struct message *m, const bool *tried);
-bool queue_expired(struct queue *q, const struct message *m); /* older than queue.lifetime */
+/* How long it is tried for the recipient: queue.lifetime, bounce_lifetime, or backup_lifetime; ms.
+ * rcpt NULL: for the first that is given up among those that wait. */
+int64_t queue_lifetime(const struct conf *cf, const struct message *m, const struct rcpt *rcpt);
+bool queue_expired(struct queue *q, const struct message *m, const struct rcpt *rcpt);
 
 /* What the administrator sees and does. Times of what waits for a destination that rests: its next
  * probe. */
@@ -103,6 +106,8 @@ extern const char *const queue_priority_names[PRIORITIES];
 /* In order of arrival; what comes or goes meanwhile may be left out. fn: with the queue locked. */
 void queue_each(struct queue *q, bool (*fn)(const struct queue_info *, void *arg), void *arg);
 size_t queue_count(struct queue *q);
+/* Which of the messages of these keys are in the queue: one walk through it. */
+void queue_find_keys(struct queue *q, const uint64_t *keys, size_t n, bool *ret);
 /* Actions on all messages that `want` chooses. Each is an event of its message. */
 enum queue_action {
     QUEUE_HOLD,

@@ -170,16 +170,11 @@ static void add_later(struct queue *q, struct item *it, enum rcpt_kind kind, int
     pthread_cond_signal(&q->take[kind]);
 }
 
-static int64_t lifetime(const struct conf *cf, const struct message *m)
-{
-    return m->bounce ? cf->queue.bounce_lifetime : cf->queue.lifetime;
-}
-
 /* When somebody has to be told although no attempt is due. */
 static void add_deadline(struct queue *q, const struct conf *cf, struct item *it)
 {
     const struct message *m = it->m;
-    int64_t when = m->received_ms + lifetime(cf, m);
+    int64_t when = m->received_ms + queue_lifetime(cf, m, NULL);
     bool warn = cf->queue.delay_warning && !m->delay_told && !m->bounce && *m->sender;
     if (warn)
         when = MIN(when, m->received_ms + cf->queue.delay_warning);
@@ -307,7 +302,7 @@ void sched_tell_untold(struct queue *q)
 static void on_deadline(struct queue *q, const struct conf *cf, struct item *it, int64_t now)
 {
     struct dest_info d = { .state = DEST_RESTS };
-    bool over = now - it->m->received_ms >= lifetime(cf, it->m);
+    bool over = now - it->m->received_ms >= queue_lifetime(cf, it->m, NULL);
     it->quiet_until = now + QUIET_MS;
     if (it->place == PLACE_DEST)
         dests_of(&it->wait, &d);

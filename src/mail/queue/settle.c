@@ -1,6 +1,7 @@
 /* The deliverers' side: taking what is due, recording what became of it. */
 #include "base/clock.h"
 #include "conf/conf.h"
+#include "conf/routes.h"
 #include "event/event.h"
 #include "mail/queue/queue_priv.h"
 
@@ -400,12 +401,34 @@ struct message *queue_settle_next(struct queue *q, struct message *m)
     return next;
 }
 
-bool queue_expired(struct queue *q, const struct message *m)
+static int64_t lifetime_for(const struct conf *cf, const struct rcpt *r)
+{
+    ssize_t at = sv_rfind(sv_c(r->address), '@');
+    bool backup = r->kind == RCPT_REMOTE && at >= 0 &&
+                  conf_backup_find(cf, sv_skip(sv_c(r->address), (size_t)at + 1));
+    return backup ? cf->queue.backup_lifetime : cf->queue.lifetime;
+}
+
+int64_t queue_lifetime(const struct conf *cf, const struct message *m, const struct rcpt *rcpt)
+{
+    int64_t first = INT64_MAX;
+    if (m->bounce)
+        return cf->queue.bounce_lifetime;
+    if (rcpt)
+        return lifetime_for(cf, rcpt);
+    if (!cf->backups || !cf->backups->n)
+        return cf->queue.lifetime;
+    for (size_t i = 0; i < m->n_rcpts && first > cf->queue.lifetime; i++)
+        if (m->rcpts[i].state == RCPT_WAITING && m->rcpts[i].kind != RCPT_DISCARD)
+            first = MIN(first, lifetime_for(cf, &m->rcpts[i]));
+    return first == INT64_MAX ? cf->queue.lifetime : first;
+}
+
+bool queue_expired(struct queue *q, const struct message *m, const struct rcpt *rcpt)
 {
     (void)q;
     _cleanup_(conf_unrefp) const struct conf *cf = conf_pin();
-    int64_t life = m->bounce ? cf->queue.bounce_lifetime : cf->queue.lifetime;
-    return clock_wall_ms() - m->received_ms >= life;
+    return clock_wall_ms() - m->received_ms >= queue_lifetime(cf, m, rcpt);
 }
 
 void queue_idle_wait(struct queue *q)

@@ -2,6 +2,7 @@
  * record that is durable before he is answered: the envelope says that a message is held, returned,
  * or of what priority. A message in a deliverer's hands is left alone. */
 #include "base/clock.h"
+#include "base/hash.h"
 #include "event/event.h"
 #include "mail/queue/queue_priv.h"
 
@@ -114,6 +115,25 @@ void queue_each(struct queue *q, bool (*fn)(const struct queue_info *, void *arg
     pthread_mutex_lock(&q->lock);
     walk(q, each_one, &e);
     pthread_mutex_unlock(&q->lock);
+}
+
+void queue_find_keys(struct queue *q, const uint64_t *keys, size_t n, bool *ret)
+{
+    struct map *wanted = map_new();
+    memset(ret, 0, n * sizeof(*ret));
+    for (size_t i = 0; i < n; i++)
+        map_put(wanted, sv_n(&keys[i], sizeof(keys[i])), &ret[i]);
+    pthread_mutex_lock(&q->lock);
+    list_for_each(l, &q->items)
+    {
+        const struct item *it = container_of(l, struct item, link);
+        /* The mark of somebody who walks has no message. */
+        bool *found = it->m ? map_get(wanted, sv_n(&it->m->key, sizeof(it->m->key))) : NULL;
+        if (found)
+            *found = true;
+    }
+    pthread_mutex_unlock(&q->lock);
+    map_free(wanted, NULL);
 }
 
 struct choosing {

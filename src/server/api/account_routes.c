@@ -34,6 +34,16 @@
         { "forward_to", API_TEXTS, 0, 0, 1000, NULL, NULL, "Addresses that get all mail." },          \
         { "keep_copy", API_BOOL, 0, 0, 0, NULL, NULL, "Forwarded mail stays in the mailbox too." },   \
         { "copy_incoming", API_TEXTS, 0, 0, 1000, NULL, NULL, "Get copies of what arrives." },        \
+        { "forward_older_to",                                                                         \
+          API_TEXTS,                                                                                  \
+          0,                                                                                          \
+          0,                                                                                          \
+          1000,                                                                                       \
+          NULL,                                                                                       \
+          NULL,                                                                                       \
+          "Addresses that get what has become old." },                                                \
+        { "forward_older_days", API_INT, 0, 0, 36500, NULL, NULL, "Older than that; 0 = off." },      \
+        { "forward_older_delete", API_BOOL, 0, 0, 0, NULL, NULL, "It is deleted then." },             \
         { "copy_outgoing", API_TEXTS, 0, 0, 1000, NULL, NULL, "Get copies of what is sent." },        \
         { "null_mailbox",                                                                             \
           API_BOOL,                                                                                   \
@@ -114,6 +124,9 @@ static const struct api_field account_fields[] = {
     { "keep_copy", API_BOOL, API_REQUIRED, 0, 0, NULL, NULL, NULL },
     { "copy_incoming", API_TEXTS, API_REQUIRED, 0, 0, NULL, NULL, NULL },
     { "copy_outgoing", API_TEXTS, API_REQUIRED, 0, 0, NULL, NULL, NULL },
+    { "forward_older_to", API_TEXTS, API_REQUIRED, 0, 0, NULL, NULL, NULL },
+    { "forward_older_days", API_INT, API_REQUIRED, 0, 0, NULL, NULL, NULL },
+    { "forward_older_delete", API_BOOL, API_REQUIRED, 0, 0, NULL, NULL, NULL },
     { "null_mailbox", API_BOOL, API_REQUIRED, 0, 0, NULL, NULL, NULL },
     { "kind", API_ENUM, API_REQUIRED, 0, 0, KINDS, NULL, NULL },
     { "list_post", API_ENUM, API_REQUIRED, 0, 0, POSTERS, NULL, NULL },

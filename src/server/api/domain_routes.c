@@ -17,6 +17,12 @@
         { "quota",   API_INT, 0,    0,                                                             \
           INT64_MAX, NULL,    NULL, "Bytes; for accounts without their own. 0 = none." },          \
         { "max_message", API_INT, 0, 0, INT64_MAX, NULL, NULL, "Bytes; 0 = the server's limit." }, \
+        { "type", API_ENUM,                                                                        \
+          0,      0,                                                                               \
+          0,      "local|backup",                                                                  \
+          NULL,   "backup: mail for it is stored and passed on to its own server." },              \
+        { "backup_host", API_TEXT, 0,    0,                                                        \
+          255,           NULL,     NULL, "host[:port] of that server; empty: by routes and MX." }, \
     {                                                                                              \
         0                                                                                          \
     }
@@ -35,6 +41,9 @@ static const struct api_field domain_fields[] = {
     { "unknown_to", API_TEXT, API_REQUIRED, 0, 0, NULL, NULL, NULL },
     { "quota", API_INT, API_REQUIRED, 0, 0, NULL, NULL, "Bytes; 0 = none." },
     { "max_message", API_INT, API_REQUIRED, 0, 0, NULL, NULL, "Bytes; 0 = the server's limit." },
+    { "type", API_ENUM, API_REQUIRED, 0, 0, "local|backup", NULL, NULL },
+    { "backup_host", API_TEXT, API_REQUIRED, 0, 0, NULL, NULL,
+      "Of a backup domain; may be empty." },
     { "actions", API_TEXTS, API_REQUIRED, 0, 0, NULL, NULL, "What the caller may do." },
     { 0 },
 };

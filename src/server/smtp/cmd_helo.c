@@ -80,6 +80,8 @@ void smtp_cmd_ehlo(struct smtp_session *s, struct sv args)
         buf_add_str(&b, "250-VRFY\r\n");
     if (s->cf->smtp.expn)
         buf_add_str(&b, "250-EXPN\r\n");
+    if (s->cf->smtp.etrn != SMTP_ETRN_NO)
+        buf_add_str(&b, "250-ETRN\r\n");
     add_auth_line(s, &b);
     if (!conn_is_tls(s->c) && conn_can_tls(s->c))
         buf_add_str(&b, "250-STARTTLS\r\n");

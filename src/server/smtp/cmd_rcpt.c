@@ -1,6 +1,7 @@
 /* RCPT: what becomes of an address, and whether this peer may have it. RFC 5321 4.1.1.3, 3.6.2
  * (relaying), RFC 3461 (NOTIFY, ORCPT). Resolved addresses come from the account room's cache: no
  * database here. */
+#include "mail/account/address.h"
 #include "mail/account/members.h"
 #include "proto/srs.h"
 #include "server/smtp/smtp_priv.h"
@@ -117,6 +118,23 @@ static bool may_relay(struct smtp_session *s)
     return true;
 }
 
+/* Routes and the queue know a backup domain by its A-labels. */
+static void add_remote(struct smtp_session *s, struct sv address, const struct resolved *res,
+                       const struct smtp_rcpt_args *a)
+{
+    char domain[ADDR_DOMAIN_MAX + 1], text[ADDR_MAX + 1];
+    size_t n = 0;
+    ssize_t at = sv_rfind(address, '@');
+    if (res->backup && at > 0 &&
+        addr_parse_domain(sv_skip(address, (size_t)at + 1), domain, &n, NULL) == 0 &&
+        (size_t)at + 1 + n < sizeof(text)) {
+        memcpy(text, address.p, (size_t)at + 1);
+        memcpy(text + at + 1, domain, n);
+        address = sv_n(text, (size_t)at + 1 + n);
+    }
+    add_target(s->tx, address, RCPT_REMOTE, 0, a);
+}
+
 /* Adds what the address stands for, or refuses it. Who returns mail to an address of ours need not
  * have a right to relay. */
 static bool take_targets(struct smtp_session *s, const struct smtp_rcpt_args *a, struct sv address,
@@ -125,9 +143,9 @@ static bool take_targets(struct smtp_session *s, const struct smtp_rcpt_args *a,
     bool returned = address.p != a->to.address.p;
     switch (res->kind) {
     case RESOLVE_REMOTE:
-        if (!returned && !may_relay(s))
+        if (!returned && !res->backup && !may_relay(s))
             return false;
-        add_target(s->tx, address, RCPT_REMOTE, 0, a);
+        add_remote(s, address, res, a);
         return true;
     case RESOLVE_LOCAL:
     case RESOLVE_FORWARD:
@@ -253,7 +271,7 @@ static void add_unasked(struct smtp_session *s, struct sv address, const struct 
         return;
     if (s->tx->m->n_rcpts + to.n + to.n_forward < MAX_TARGETS) {
         if (to.kind == RESOLVE_REMOTE && remote)
-            add_target(s->tx, address, RCPT_REMOTE, 0, a);
+            add_remote(s, address, &to, a);
         for (size_t i = 0; i < to.n; i++)
             add_target(s->tx, sv_c(to.accounts[i]->address), RCPT_LOCAL, to.accounts[i]->id, a);
         for (size_t i = 0; i < to.n_forward && remote; i++)

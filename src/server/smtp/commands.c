@@ -18,6 +18,11 @@ static bool expn_on(const struct smtp_session *s)
     return s->cf->smtp.expn;
 }
 
+static bool etrn_on(const struct smtp_session *s)
+{
+    return s->cf->smtp.etrn != SMTP_ETRN_NO;
+}
+
 static bool tls_on(const struct smtp_session *s)
 {
     return conn_can_tls(s->c);
@@ -68,7 +73,7 @@ const struct smtp_cmd smtp_cmds[] = {
     { "HELP", ST_ANY, 0, POOL_FAST, 0, 1, smtp_cmd_help, 0, NULL, "HELP [command]" },
     { "VRFY", ST_ANY, F_LOGIN, POOL_FAST, 1, 99, smtp_cmd_vrfy, 0, vrfy_on, "VRFY address" },
     { "EXPN", ST_ANY, F_LOGIN, POOL_FAST, 1, 99, smtp_cmd_expn, 0, expn_on, "EXPN list" },
-    { "ETRN", ST_ANY, 0, POOL_FAST, 0, 99, NULL, 0, never, NULL },
+    { "ETRN", ST_IDLE, F_TX, POOL_SLOW, 1, 1, smtp_cmd_etrn, 0, etrn_on, "ETRN domain|@domain" },
     { "ATRN", ST_ANY, 0, POOL_FAST, 0, 99, NULL, 0, never, NULL },
 };
 const size_t smtp_cmds_count = ARRAY_LEN(smtp_cmds);

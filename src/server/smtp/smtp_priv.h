@@ -83,6 +83,9 @@ struct smtp_auth { /* one AUTH exchange */
     const struct account *done; /* success, to be told after the client's empty answer */
 };
 
+/* Indexes of smtp.etrn. */
+enum { SMTP_ETRN_NO, SMTP_ETRN_TRUSTED, SMTP_ETRN_ANYONE };
+
 enum rdns { RDNS_UNASKED, RDNS_NONE, RDNS_FOUND, RDNS_FAILED };
 
 struct smtp_session {
@@ -170,6 +173,7 @@ void smtp_cmd_auth(struct smtp_session *s, struct sv args);
 void smtp_cmd_starttls(struct smtp_session *s, struct sv args);
 void smtp_cmd_vrfy(struct smtp_session *s, struct sv args);
 void smtp_cmd_expn(struct smtp_session *s, struct sv args);
+void smtp_cmd_etrn(struct smtp_session *s, struct sv args);
 void smtp_cmd_help(struct smtp_session *s, struct sv args);
 
 /* --- cmd_rcpt.c --- */

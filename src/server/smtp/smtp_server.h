@@ -20,6 +20,7 @@ struct smtp_dns {
     void (*answer_free)(struct dns_answer *a);
 };
 
+struct etrn;
 struct sent;
 struct smtp_server {
     struct accounts *accounts;
@@ -28,6 +29,7 @@ struct smtp_server {
     struct smtp_dns dns;
     const struct milter_net *milter_net; /* how to reach milters; NULL = there are none */
     const atomic_bool *stopping;         /* ends waits for milters; may be NULL */
+    struct etrn *etrn;                   /* may be NULL: each wish looks through the queue */
     struct sent *sent; /* for the send limits of accounts; NULL = there are none */
     bool submission;   /* login needed; sender and headers are completed and checked */
 };

@@ -73,7 +73,7 @@ static inline void suite_clean(void)
         "app_password", "audit",          "setting",     "auth_secret",  "admin_domain",
         "web_session",  "api_token",      "annotation",  "sieve_script", "sieve_seen",
         "mail_route",   "account_option", "list_member", "tls_count",    "mail_filter",
-        "pattern_item", "schema_version"
+        "pattern_item", "remote_account", "remote_seen", "job",          "schema_version"
     };
     if (strncmp(suite_dsn, "sqlite:", 7) == 0) {
         suite_drop_file();

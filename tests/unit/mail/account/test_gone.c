@@ -3,6 +3,7 @@
 #include "account_suite.h"
 #include "mail/account/filter_store.h"
 #include "mail/account/members.h"
+#include "mail/account/remote_store.h"
 #include "mail/account/script.h"
 #include "mail/account/web_auth.h"
 
@@ -13,11 +14,13 @@ struct tables {
     size_t n;
 };
 
-/* Columns that hold an account's id. */
+/* Columns that hold an account's id, or that of a remote account, which belongs to one. */
 static bool of_accounts(struct sv columns)
 {
     return sv_find_sv(columns, SV(" account_id ")) >= 0 ||
-           sv_find_sv(columns, SV(" list_id ")) >= 0 || sv_find_sv(columns, SV(" owner_id ")) >= 0;
+           sv_find_sv(columns, SV(" list_id ")) >= 0 ||
+           sv_find_sv(columns, SV(" owner_id ")) >= 0 ||
+           sv_find_sv(columns, SV(" remote_id ")) >= 0;
 }
 
 static void find_tables(struct tables *t)
@@ -83,6 +86,11 @@ static void fill(const char *domain)
     OK(account_script_put(acc, "t", sv_c(user), SV("s"), SV("keep;"), EI));
     OK(account_script_remember(acc, id, 'v', SV("x"), 1, clock_wall_ms() + 60000, false, EI));
     OK(filters_put(acc, "t", sv_c(user), SV("rule \"a\" then stop"), false, EI));
+    OK(remote_create(acc, "t", sv_c(user),
+                     &(struct remote_spec){
+                         .protocol = "pop3", .host = "pop.test", .user = "u", .password = "p" },
+                     &id, EI));
+    OK(remote_seen_add(acc, id, "x", clock_wall_ms(), EI));
 }
 
 static void assert_filled(const struct tables *t)

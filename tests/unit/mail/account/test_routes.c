@@ -134,6 +134,66 @@ static void found(void **state)
     conf_unref(c);
 }
 
+static int make_backup(const char *name, const char *host)
+{
+    return domain_create(
+        acc, "r", &(struct domain_spec){ .name = name, .type = "backup", .backup_host = host }, EI);
+}
+
+static void backup_domains(void **state)
+{
+    (void)state;
+    struct conf *c = NULL;
+    struct resolved to;
+    OK(domain_create(acc, "r", &(struct domain_spec){ .name = "home.test" }, EI));
+    create("*", relay("all"));
+    uint64_t before = epoch_get(EPOCH_SETTINGS);
+    OK(make_backup("old.test", "primary.test:26"));
+    assert_true(epoch_get(EPOCH_SETTINGS) > before);
+    OK(make_backup("another.test", ""));
+    BAD(E_PARSE, "backup_host: 'a b' is not valid", make_backup("third.test", "a b"));
+    OK(settings_load(suite_db, &c, EI));
+    assert_string_equal(host_of(c, "Old.Test"), "primary.test:26");
+    assert_string_equal(host_of(c, "another.test"), "all");
+    assert_string_equal(host_of(c, "sub.old.test"), "all");
+    assert_non_null(conf_backup_find(c, SV("another.TEST")));
+    assert_null(conf_backup_find(c, SV("home.test")));
+    conf_unref(c);
+
+    assert_false(account_domain_is_local(acc, SV("old.test")));
+    assert_true(account_domain_is_backup(acc, SV("old.test")));
+    assert_false(account_domain_is_backup(acc, SV("home.test")));
+    OK(account_resolve(acc, SV("anybody@old.test"), &to, EI));
+    assert_true(to.kind == RESOLVE_REMOTE && to.backup);
+    resolved_done(&to);
+    OK(account_resolve(acc, SV("anybody@far.test"), &to, EI));
+    assert_true(to.kind == RESOLVE_REMOTE && !to.backup);
+    resolved_done(&to);
+
+    BAD(E_CONFLICT, "backup domain",
+        account_create(acc, "r", SV("a@old.test"), &(struct account_spec){ 0 }, EI));
+    BAD(E_CONFLICT, "backup domain", alias_set(acc, "r", SV("a@old.test"), "b@far.test", EI));
+    BAD(E_CONFLICT, "primary",
+        domain_update(acc, "r", SV("old.test"), &(struct domain_spec){ .primary = "yes" }, EI));
+    OK(account_create(acc, "r", SV("a@home.test"), &(struct account_spec){ 0 }, EI));
+    OK(domain_update(acc, "r", SV("old.test"),
+                     &(struct domain_spec){ .type = "local", .backup_host = "" }, EI));
+    OK(domain_update(acc, "r", SV("old.test"), &(struct domain_spec){ .primary = "yes" }, EI));
+    BAD(E_CONFLICT, "has accounts or aliases",
+        domain_update(acc, "r", SV("home.test"), &(struct domain_spec){ .type = "backup" }, EI));
+    BAD(E_CONFLICT, "backup_host: is for domains of type backup",
+        domain_update(acc, "r", SV("home.test"), &(struct domain_spec){ .backup_host = "x" }, EI));
+    before = epoch_get(EPOCH_SETTINGS);
+    OK(domain_update(acc, "r", SV("another.test"), &(struct domain_spec){ .enabled = "no" }, EI));
+    assert_true(epoch_get(EPOCH_SETTINGS) > before);
+    OK(account_resolve(acc, SV("anybody@another.test"), &to, EI));
+    assert_int_equal(to.kind, RESOLVE_DISABLED);
+    resolved_done(&to);
+    OK(settings_load(suite_db, &c, EI));
+    assert_null(conf_backup_find(c, SV("another.test")));
+    conf_unref(c);
+}
+
 static void noted(void *arg, const char *object, const char *field, const char *old_value,
                   const char *new_value)
 {
@@ -158,10 +218,7 @@ static void epochs_and_dry_runs(void **state)
 }
 
 static const struct CMUnitTest tests[] = {
-    SUITE_TEST(order),
-    SUITE_TEST(checks),
-    SUITE_TEST(secrets),
-    SUITE_TEST(found),
-    SUITE_TEST(epochs_and_dry_runs),
+    SUITE_TEST(order), SUITE_TEST(checks),         SUITE_TEST(secrets),
+    SUITE_TEST(found), SUITE_TEST(backup_domains), SUITE_TEST(epochs_and_dry_runs),
 };
 SUITE_MAIN("routes")

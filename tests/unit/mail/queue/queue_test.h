@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/rand.h"
 #include "conf/conf.h"
+#include "conf/routes.h"
 #include "mail/queue/queue_priv.h"
 #include "os/file.h"
 

@@ -140,9 +140,32 @@ static void test_defer_and_admin(void **state)
     assert_int_equal(queue_delete(e.q, sv_c(m->id), &ei), 0);
     assert_int_equal(queue_count(e.q), 0);
     assert_int_equal(queue_delete(e.q, sv_c(m->id), &ei), E_NOTFOUND);
-    assert_false(queue_expired(e.q, m));
+    assert_false(queue_expired(e.q, m, NULL));
     clock_test_advance(5ll * 86400000);
-    assert_true(queue_expired(e.q, m));
+    assert_true(queue_expired(e.q, m, NULL));
+}
+
+/* Each recipient has its own end; the message's is the first of them. */
+static void test_backup_lifetime(void **state)
+{
+    (void)state;
+    const struct conf_pair pairs[] = { { "queue.lifetime", "4d" },
+                                       { "queue.backup_lifetime", "20d" } };
+    struct conf *c = NULL;
+    struct conf_backups *l = xcalloc(1, sizeof(*l));
+    _cleanup_(message_unrefp) struct message *m = make_message(500, 0, 1);
+    message_add_rcpt(m, SV("x@Backup.test"), RCPT_REMOTE);
+    assert_int_equal(conf_build(pairs, ARRAY_LEN(pairs), &c, NULL), 0);
+    conf_backups_add(l, SV("backup.test"), SV(""));
+    conf_set_backups(c, l);
+    assert_true(queue_lifetime(c, m, &m->rcpts[0]) == 4ll * 86400000);
+    assert_true(queue_lifetime(c, m, &m->rcpts[1]) == 20ll * 86400000);
+    assert_true(queue_lifetime(c, m, NULL) == 4ll * 86400000);
+    m->rcpts[0].state = RCPT_FAILED;
+    assert_true(queue_lifetime(c, m, NULL) == 20ll * 86400000);
+    m->bounce = true;
+    assert_true(queue_lifetime(c, m, NULL) == c->queue.bounce_lifetime);
+    conf_unref(c);
 }
 
 static struct message *stream_message(size_t size)
@@ -370,6 +393,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_discard, setup, teardown),
         cmocka_unit_test_setup_teardown(test_defer_and_admin, setup, teardown),
         cmocka_unit_test_setup_teardown(test_large, setup, teardown),
+        cmocka_unit_test(test_backup_lifetime),
         cmocka_unit_test_setup_teardown(test_refused_leaves_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(test_memory_bound, setup, teardown),
         cmocka_unit_test_setup_teardown(test_recycling, setup, teardown),

@@ -363,7 +363,7 @@ static void test_deadlines(void **state)
         assert_int_equal(keep->attempts, 0);
         message_unref(keep);
     }
-    assert_true(queue_expired(e.q, got));
+    assert_true(queue_expired(e.q, got, NULL));
     settle_as(e.q, got, RCPT_REMOTE, RCPT_FAILED, "554 away");
     assert_int_equal(queue_count(e.q), 1);
 }
