@@ -16,6 +16,7 @@ test("sign in by keyboard, go by letters, skip to the content", async () => {
   const b = await open({ signIn: false });
   await b.page.goto(process.env.CONSOLE_URL + "/");
   await b.page.locator("input[name=username]").waitFor();
+  assert.equal(await b.page.locator("html[data-keys]").count(), 0, "no keys are listened to where one signs in");
   await b.page.keyboard.type(process.env.CONSOLE_ADMIN);
   await b.page.keyboard.press("Tab");
   await b.page.keyboard.type(process.env.CONSOLE_PASSWORD);

@@ -20,6 +20,19 @@ test("a wrong password is refused, the right one leads to the overview", async (
   await b.close();
 });
 
+test("language and theme are chosen before signing in, on the phone too", async () => {
+  const b = await open({ signIn: false, width: 390 });
+  await b.page.goto(base + "/");
+  await b.page.getByRole("button", { name: "Switch between light and dark" }).click();
+  await b.page.locator("html[data-theme=dark]").waitFor({ state: "attached" });
+  await b.page.getByLabel("Language").selectOption("it");
+  await b.page.getByRole("heading", { name: "Accedi" }).waitFor();
+  await b.page.getByRole("button", { name: "Passa da chiaro a scuro e viceversa" }).click();
+  await b.page.locator("html[data-theme=light]").waitFor({ state: "attached" });
+  b.calm();
+  await b.close();
+});
+
 test("the cookie is not for scripts, and signing out ends the session", async () => {
   const b = await open();
   const cookie = (await b.context.cookies()).find((c) => c.name === "posthorn");

@@ -1,7 +1,7 @@
 // The pseudo language: text without its brackets was not taken from a catalogue.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { base, go, open, quit, settled } from "./browser.mjs";
+import { base, go, open, quit, read, settled } from "./browser.mjs";
 import { prepare, release } from "./prepare.mjs";
 import { pathOf, routes } from "./routes.mjs";
 
@@ -135,6 +135,28 @@ test("Italian is Italian", async () => {
   assert.equal(await b.page.evaluate(() => document.documentElement.lang), "it");
   await b.page.getByRole("link", { name: "Impostazioni" }).click();
   await b.page.getByRole("heading", { name: "Impostazioni", exact: true }).waitFor();
+  b.calm();
+  await b.close();
+});
+
+test("Italian screens say in Italian what the server says", async () => {
+  const b = await open({ language: "it" });
+  const p = b.page;
+  const { items: [refused] } = await read(p, "/messages?recipient=nobody@demo.example&status=refused&limit=1");
+  await go(p, `/messages/${refused.key}`);
+  const verdict = p.locator(".verdicts");
+  for (const text of ["rifiutato; il messaggio è rimasto al server che lo inviava", "Qualcuno dei nostri ha scritto a un nostro indirizzo che non esiste.", "Correggere l’indirizzo."])
+    await verdict.getByText(text).first().waitFor();
+  assert.equal(await verdict.locator("[lang=en]").count(), 0);
+  await go(p, `/status/sessions/${refused.session}`);
+  await p.locator(".code", { hasText: "550" }).first().click();
+  await p.locator(".code-in").getByText("Correggere l’indirizzo.").waitFor();
+  assert.equal(await p.locator(".code-in [lang=en]").count(), 0);
+  await p.keyboard.press("Escape");
+  await go(p, "/overview");
+  const needs = p.locator(".find-list");
+  await needs.getByText("Mettere quello nuovo nella cartella dei certificati").first().waitFor();
+  assert.equal(await needs.locator("[lang=en]").count(), 0);
   b.calm();
   await b.close();
 });

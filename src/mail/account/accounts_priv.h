@@ -187,6 +187,10 @@ int change_note_other(struct change *ch, const char *object, const char *field,
 int change_note_int(struct change *ch, const char *field, int64_t old_value, int64_t new_value);
 int change_note_bool(struct change *ch, const char *field, bool old_value, bool new_value);
 
+/* gone.c: an account, or all accounts of a domain, with everything that belongs to them. */
+int account_rows_delete(struct change *ch, int64_t account_id);
+int domain_accounts_delete(struct change *ch, int64_t domain_id);
+
 /* value.c: texts of the specs. Errors name field and value. */
 int value_bool(const char *field, const char *text, bool *ret, struct errinfo *ei);
 int value_size(const char *field, const char *text, int64_t *ret, struct errinfo *ei);

@@ -284,29 +284,16 @@ static int update_in(struct change *ch, void *arg)
     return r;
 }
 
-static int delete_accounts(struct change *ch, int64_t domain_id)
+static int delete_rows(struct change *ch, int64_t domain_id)
 {
     static const char *const sql[] = {
-        "DELETE FROM password WHERE account_id IN (SELECT id FROM account WHERE domain_id = ?)",
-        "DELETE FROM app_password WHERE account_id IN (SELECT id FROM account WHERE domain_id = ?)",
-        "DELETE FROM alias WHERE account_id IN (SELECT id FROM account WHERE domain_id = ?)",
         "DELETE FROM alias WHERE domain_id = ?",
-        "DELETE FROM admin_domain WHERE account_id IN (SELECT id FROM account WHERE domain_id = ?)",
-        "DELETE FROM web_session WHERE account_id IN (SELECT id FROM account WHERE domain_id = ?)",
-        "DELETE FROM api_token WHERE account_id IN (SELECT id FROM account WHERE domain_id = ?)",
         "DELETE FROM admin_domain WHERE domain_id = ?",
-        ("DELETE FROM mail_filter WHERE level = 4 AND owner_id IN"
-         " (SELECT id FROM account WHERE domain_id = ?)"),
-        "DELETE FROM mail_filter WHERE level = 2 AND owner_id = ?",
-        "DELETE FROM remote_seen WHERE remote_id IN (SELECT id FROM remote_account"
-        " WHERE account_id IN (SELECT id FROM account WHERE domain_id = ?))",
-        "DELETE FROM remote_account WHERE account_id IN"
-        " (SELECT id FROM account WHERE domain_id = ?)",
+        "DELETE FROM mail_filter WHERE level = 2 AND owner_id = ?", /* FILTER_DOMAIN */
         "DELETE FROM sender_list WHERE domain_id = ?",
-        "DELETE FROM account WHERE domain_id = ?",
         "DELETE FROM domain WHERE id = ?",
     };
-    int r = 0;
+    int r = domain_accounts_delete(ch, domain_id);
     for (size_t i = 0; r == 0 && i < ARRAY_LEN(sql); i++)
         r = db_run(ch->c, ch->ei, sql[i], "i", domain_id);
     return r;
@@ -334,7 +321,7 @@ static int delete_in(struct change *ch, void *arg)
         r = err_set(ch->ei, E_CONFLICT,
                     "domain '%s' is the primary one; make another domain primary first", dc->name);
     if (r == 0)
-        r = delete_accounts(ch, d.id);
+        r = delete_rows(ch, d.id);
     if (r == 0)
         r = change_note(ch, "domain", "existed", NULL);
     if (r == 0 && accounts)

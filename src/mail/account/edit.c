@@ -230,29 +230,12 @@ static int update_in(struct change *ch, void *arg)
 
 static int delete_in(struct change *ch, void *arg)
 {
-    static const char *const sql[] = {
-        "DELETE FROM password WHERE account_id = ?",
-        "DELETE FROM app_password WHERE account_id = ?",
-        "DELETE FROM alias WHERE account_id = ?",
-        "DELETE FROM admin_domain WHERE account_id = ?",
-        "DELETE FROM web_session WHERE account_id = ?",
-        "DELETE FROM api_token WHERE account_id = ?",
-        "DELETE FROM sieve_script WHERE account_id = ?",
-        "DELETE FROM sieve_seen WHERE account_id = ?",
-        "DELETE FROM account_option WHERE account_id = ?",
-        "DELETE FROM list_member WHERE list_id = ?",
-        "DELETE FROM mail_filter WHERE level = 4 AND owner_id = ?",
-        ("DELETE FROM remote_seen WHERE remote_id IN"
-         " (SELECT id FROM remote_account WHERE account_id = ?)"),
-        "DELETE FROM remote_account WHERE account_id = ?",
-        "DELETE FROM account WHERE id = ?",
-    };
     struct account_change *ac = arg;
     struct account_row row = { 0 };
     int r = read_row(ch, &ac->addr, &row);
     free(row.name);
-    for (size_t i = 0; r == 0 && i < ARRAY_LEN(sql); i++)
-        r = db_run(ch->c, ch->ei, sql[i], "i", row.id);
+    if (r == 0)
+        r = account_rows_delete(ch, row.id);
     /* Aliases that name it as their target would be dead ends. */
     if (r == 0)
         r = db_run(ch->c, ch->ei, "DELETE FROM alias WHERE target = ?", "s", ac->addr.text);

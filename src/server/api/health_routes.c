@@ -1,6 +1,7 @@
 /* Is everything well: one verdict a row, with what to do. */
 #include <sys/statvfs.h>
 
+#include "admin/event_json.h"
 #include "base/clock.h"
 #include "conf/conf.h"
 #include "samples/query.h"
@@ -32,64 +33,126 @@ static const struct api_field check_fields[] = {
     { "detail", API_TEXT, API_REQUIRED, 0, 0, NULL, NULL, "What was found." },
     { "remedy", API_TEXT, API_REQUIRED | API_NULL, 0, 0, NULL, NULL, NULL },
     { "object", API_TEXT, API_REQUIRED | API_NULL, 0, 0, NULL, NULL,
-      "What it is about, where there are several: a destination, a certificate's name." },
+      "What it is about, where there are several: a destination, a certificate's name. The id then "
+      "is "
+      "its kind, a dot and this." },
     { "value", API_INT, API_REQUIRED | API_NULL, 0, 0, NULL, NULL,
       "The figure in it: percent of the disk in use, messages, days, how often." },
     { "bytes_free", API_INT, API_REQUIRED | API_NULL, 0, 0, NULL, NULL, "Of a disk." },
+    { "answer", API_TEXT, API_REQUIRED | API_NULL, 0, 0, NULL, NULL,
+      "The last one of a destination or a relay." },
+    { "at", API_TIME, API_REQUIRED | API_NULL, 0, 0, NULL, NULL,
+      "The moment in it: since when the oldest waits, the end of a certificate." },
     { 0 },
 };
 static const struct api_schema check_schema = { "HealthCheck", "A verdict.", check_fields };
 
 enum verdict { OK, WARN, BAD };
 
-struct check {
-    const char *id, *title, *remedy;
-    const char *object;  /* NULL = there is one of its kind */
+enum check {
+#define HEALTH(symbol, id, title, well, detail, remedy) CHECK_##symbol,
+#include "server/api/health.def"
+#undef HEALTH
+    CHECK_COUNT
+};
+static const struct check_row {
+    const char *id, *title, *well, *detail, *remedy;
+} rows[CHECK_COUNT] = {
+#define HEALTH(symbol, id, title, well, detail, remedy) { id, title, well, detail, remedy },
+#include "server/api/health.def"
+#undef HEALTH
+};
+
+/* What was found; the fields of the answer. */
+struct facts {
+    const char *object; /* NULL = there is one of its kind */
+    const char *answer;
     int64_t value;       /* NO_VALUE = no figure */
+    int64_t at_s;        /* 0 = no moment */
     uint64_t bytes_free; /* 0 = not about a disk, or full */
 };
 #define NO_VALUE INT64_MIN
 
-static void put(json_t *items, enum verdict v, const struct check *k, const char *fmt, ...)
-    _printf_(4, 5);
-static void put(json_t *items, enum verdict v, const struct check *k, const char *fmt, ...)
+static void add_time(struct buf *out, int64_t at_s)
+{
+    char date[32];
+    struct tm tm;
+
+    if (gmtime_r(&(time_t){ (time_t)at_s }, &tm) &&
+        strftime(date, sizeof(date), "%Y-%m-%d %H:%M UTC", &tm))
+        buf_add_str(out, date);
+}
+
+/* The fact that a template names. */
+static void add_fact(struct buf *out, struct sv name, const struct facts *f)
+{
+    if (sv_eq(name, SV("value")))
+        buf_addf(out, "%" PRId64, f->value);
+    else if (sv_eq(name, SV("bytes_free")))
+        buf_addf(out, "%" PRIu64 " MiB", f->bytes_free / MiB);
+    else if (sv_eq(name, SV("answer")))
+        buf_add_str(out, f->answer);
+    else if (sv_eq(name, SV("at")))
+        add_time(out, f->at_s);
+}
+
+static json_t *detail_json(const char *template, const struct facts *f)
+{
+    struct sv rest = sv_c(template);
+    struct buf out;
+    json_t *text;
+
+    buf_init(&out, 8 * KiB);
+    for (ssize_t at; (at = sv_find(rest, '{')) >= 0;) {
+        ssize_t end = sv_find(rest, '}');
+
+        buf_add(&out, rest.p, (size_t)at);
+        add_fact(&out, sv_skip(sv_take(rest, (size_t)end), (size_t)at + 1), f);
+        rest = sv_skip(rest, (size_t)end + 1);
+    }
+    buf_add(&out, rest.p, rest.n);
+    text = event_text_json(buf_sv(&out));
+    buf_done(&out);
+    return text;
+}
+
+static void put(json_t *items, enum verdict v, enum check check, const struct facts *f)
 {
     static const char *const names[] = { "ok", "warn", "bad" };
-    char text[600];
-    va_list ap;
+    const struct check_row *row = &rows[check];
+    char id[300];
 
-    va_start(ap, fmt);
-    vsnprintf(text, sizeof(text), fmt, ap);
-    va_end(ap);
+    snprintf(id, sizeof(id), "%s%s%s", row->id, f->object ? "." : "", f->object ? f->object : "");
     json_array_append_new(
-        items, json_pack("{s:o, s:s, s:s, s:o, s:s?, s:o, s:o, s:o}", "id", api_text(k->id),
-                         "state", names[v], "title", k->title, "detail", api_text(text), "remedy",
-                         v == OK ? NULL : k->remedy, "object",
-                         k->object ? api_text(k->object) : json_null(), "value",
-                         k->value == NO_VALUE ? json_null() : json_integer(k->value), "bytes_free",
-                         k->bytes_free ? json_integer((json_int_t)k->bytes_free) : json_null()));
+        items, json_pack("{s:o, s:s, s:s, s:o, s:s?, s:o, s:o, s:o, s:o, s:o}", "id", api_text(id),
+                         "state", names[v], "title", row->title, "detail",
+                         detail_json(v == OK && *row->well ? row->well : row->detail, f), "remedy",
+                         v == OK ? NULL : row->remedy, "object",
+                         f->object ? api_text(f->object) : json_null(), "value",
+                         f->value == NO_VALUE ? json_null() : json_integer(f->value), "bytes_free",
+                         f->bytes_free ? json_integer((json_int_t)f->bytes_free) : json_null(),
+                         "answer", f->answer ? api_text(f->answer) : json_null(), "at",
+                         f->at_s ? event_time_json(f->at_s * 1000000) : json_null()));
 }
 
 static void check_modules(struct api_call *c, json_t *items)
 {
-    static const enum module modules[] = { MOD_SMTP, MOD_ACCESS, MOD_CONTROL };
+    static const struct {
+        enum module module;
+        enum check check;
+    } modules[] = { { MOD_SMTP, CHECK_MODULE_SMTP },
+                    { MOD_ACCESS, CHECK_MODULE_ACCESS },
+                    { MOD_CONTROL, CHECK_MODULE_CONTROL } };
 
     for (size_t i = 0; i < ARRAY_LEN(modules); i++) {
-        json_t *st = api_module_status(c->api, modules[i]);
-        char id[40], title[60];
+        json_t *st = api_module_status(c->api, modules[i].module);
 
-        snprintf(id, sizeof(id), "module.%s", module_names[modules[i]]);
-        snprintf(title, sizeof(title), "Module %s", module_names[modules[i]]);
-        put(items, st ? OK : BAD,
-            &(struct check){ id, title, "The error log says why; restart it under Services.", NULL,
-                             NO_VALUE, 0 },
-            "%s", st ? "answers" : "does not answer");
+        put(items, st ? OK : BAD, modules[i].check, &(struct facts){ .value = NO_VALUE });
         json_decref(st);
     }
 }
 
-/* k: its figures are filled in. */
-static void check_volume(json_t *items, struct check *k, const char *dir)
+static void check_volume(json_t *items, enum check check, const char *dir)
 {
     struct statvfs v;
     unsigned percent;
@@ -97,45 +160,35 @@ static void check_volume(json_t *items, struct check *k, const char *dir)
     if (!dir || statvfs(dir, &v) < 0 || !v.f_blocks)
         return;
     percent = (unsigned)(100 * (uint64_t)v.f_bavail / v.f_blocks);
-    k->value = 100 - percent;
-    k->bytes_free = (uint64_t)v.f_bavail * v.f_frsize;
     put(items,
         percent < DISK_BAD    ? BAD
         : percent < DISK_WARN ? WARN
                               : OK,
-        k, "%u %% of the volume is free (%" PRIu64 " MiB)", percent, k->bytes_free / MiB);
+        check,
+        &(struct facts){ .value = 100 - percent, .bytes_free = (uint64_t)v.f_bavail * v.f_frsize });
 }
 
 static void check_disk(struct api_call *c, json_t *items)
 {
-    struct check k = { .id = "disk",
-                       .title = "Disk space",
-                       .remedy = "Free space, or move the mail directory to a larger volume." };
     char *dir;
 
     pthread_mutex_lock(&c->api->lock);
     dir = c->api->log_dir ? xstrdup(c->api->log_dir) : NULL;
     pthread_mutex_unlock(&c->api->lock);
-    check_volume(items, &k, dir);
+    check_volume(items, CHECK_DISK, dir);
     free(dir);
 }
 
-static void check_counter(struct api_call *c, json_t *items, enum counter counter, const char *id,
-                          const char *title, const char *remedy)
+static void check_counter(struct api_call *c, json_t *items, enum counter counter, enum check check)
 {
     uint64_t n = ctr_get(api_admin_of(c)->shm, counter);
 
-    put(items, n ? WARN : OK, &(struct check){ id, title, remedy, NULL, (int64_t)n, 0 },
-        "%" PRIu64 " since the start", n);
+    put(items, n ? WARN : OK, check, &(struct facts){ .value = (int64_t)n });
 }
 
 /* The archive, when it is used. */
 static void check_archive(struct api_call *c, json_t *items)
 {
-    struct check k = { .id = "archive.disk",
-                       .title = "Disk space of the mail archive",
-                       .remedy = "Free space, let the archive delete sooner (archive.keep), or "
-                                 "move it to a larger volume (archive.path)." };
     const struct conf *cf = conf_pin();
     char *dir = *cf->archive.path ? xstrdup(cf->archive.path)
                                   : xasprintf("%s/archive", api_admin_of(c)->data_dir);
@@ -143,10 +196,8 @@ static void check_archive(struct api_call *c, json_t *items)
 
     conf_unref(cf);
     if (enabled) {
-        check_volume(items, &k, dir);
-        check_counter(c, items, CTR_archive_failed, "archive.failed", "Messages not archived",
-                      "The volume of the archive was full or not writable; the events "
-                      "archive.failed say why, and what became of the messages.");
+        check_volume(items, CHECK_ARCHIVE_DISK, dir);
+        check_counter(c, items, CTR_archive_failed, CHECK_ARCHIVE_FAILED);
     }
     free(dir);
 }
@@ -157,18 +208,13 @@ static void check_destination(json_t *items, const json_t *d, int64_t now_ms)
     const char *domain = json_string_value(json_object_get(d, "domain"));
     const char *answer = json_string_value(json_object_get(d, "answer"));
     json_int_t n = json_integer_value(json_object_get(d, "messages"));
-    int64_t age_s = (now_ms - json_integer_value(json_object_get(d, "oldest_ms"))) / 1000;
-    char id[300];
+    int64_t since_s = json_integer_value(json_object_get(d, "oldest_ms")) / 1000;
+    int64_t age_s = now_ms / 1000 - since_s;
 
     if (!answer || !*answer || (n < DEST_MESSAGES && age_s < DEST_AGE_S))
         return;
-    snprintf(id, sizeof(id), "destination.%s", domain);
-    put(items, age_s >= DEST_BAD_S ? BAD : WARN,
-        &(struct check){ id, "Messages wait for one destination",
-                         "Its last answer and the sessions with it say what is wrong there.",
-                         domain, n, 0 },
-        "The oldest has waited for %" PRId64 " minutes; the last answer was: %s", age_s / 60,
-        answer);
+    put(items, age_s >= DEST_BAD_S ? BAD : WARN, CHECK_DESTINATION,
+        &(struct facts){ .object = domain, .answer = answer, .value = n, .at_s = since_s });
 }
 
 static void check_queue(struct api_call *c, json_t *items)
@@ -183,11 +229,7 @@ static void check_queue(struct api_call *c, json_t *items)
 
     json_decref(args);
     if (json_object_get(reply, "ok")) {
-        put(items, overdue ? WARN : OK,
-            &(struct check){ "queue.overdue", "Overdue messages",
-                             "Look at the destinations' last answers in the queue.", NULL, overdue,
-                             0 },
-            "%" JSON_INTEGER_FORMAT " messages have waited for more than 4 hours", overdue);
+        put(items, overdue ? WARN : OK, CHECK_QUEUE_OVERDUE, &(struct facts){ .value = overdue });
         json_array_foreach(json_object_get(reply, "destinations"), i, d)
         {
             if (i < DEST_MAX)
@@ -206,17 +248,14 @@ static void check_routes(struct api_call *c, json_t *items)
 
     json_array_foreach(json_object_get(reply, "rows"), i, t)
     {
-        const char *pattern = json_string_value(json_object_get(t, "pattern"));
-        char id[300];
+        const char *answer = json_string_value(json_object_get(t, "answer"));
 
         if (i >= DEST_MAX)
             break;
-        snprintf(id, sizeof(id), "route.%s", pattern);
-        put(items, BAD,
-            &(struct check){ id, "A relay refuses our login",
-                             "Change user and password of the route; its mail waits until then.",
-                             pattern, NO_VALUE, 0 },
-            "%s", json_string_value(json_object_get(t, "answer")));
+        put(items, BAD, CHECK_ROUTE,
+            &(struct facts){ .object = json_string_value(json_object_get(t, "pattern")),
+                             .answer = answer ? answer : "",
+                             .value = NO_VALUE });
     }
     json_decref(reply);
 }
@@ -230,24 +269,14 @@ static void check_certificate(const char *name, int64_t ends_s, void *arg)
 {
     struct certs *k = arg;
     int64_t now_s = clock_wall_ms() / 1000, days = (ends_s - now_s) / DAY_S;
-    char id[300], date[32];
-    struct tm tm;
 
     if (k->n++ >= CERT_MAX)
-        return;
-    snprintf(id, sizeof(id), "certificate.%s", name);
-    if (!gmtime_r(&(time_t){ (time_t)ends_s }, &tm) ||
-        !strftime(date, sizeof(date), "%Y-%m-%d %H:%M", &tm))
         return;
     put(k->items,
         ends_s <= now_s    ? BAD
         : days < CERT_WARN ? WARN
                            : OK,
-        &(struct check){ id, "Certificate",
-                         "Put the new one into the directory of certificates, then run "
-                         "posthorn tool reload.",
-                         name, days, 0 },
-        "Its last moment is %s UTC", date);
+        CHECK_CERTIFICATE, &(struct facts){ .object = name, .value = days, .at_s = ends_s });
 }
 
 /* Somebody is guessing passwords. */
@@ -267,11 +296,8 @@ static void check_logins(struct api_call *c, json_t *items)
     if (samples_read(api_admin_of(c)->data_dir, &q, &s, &ei) == 0) {
         for (size_t i = 0; i < s.points; i++)
             n += s.v[i];
-        put(items, n >= LOGINS_WARN ? WARN : OK,
-            &(struct check){ "logins.refused", "Refused sign-ins",
-                             "The log of sign-ins names the addresses they come from.", NULL,
-                             (int64_t)n, 0 },
-            "%" PRIu64 " in the last hour", n);
+        put(items, n >= LOGINS_WARN ? WARN : OK, CHECK_LOGINS,
+            &(struct facts){ .value = (int64_t)n });
     }
     samples_done(&s);
 }
@@ -293,22 +319,13 @@ static void list(struct api_call *c)
     check_routes(c, items);
     http_certs_each(check_certificate, &certs);
     check_logins(c, items);
-    check_counter(c, items, CTR_deliver_local_failed, "delivery.local", "Failed local deliveries",
-                  "The messages wait in the queue; the error log says why.");
-    check_counter(c, items, CTR_log_lines_lost, "log.lost", "Lost log lines",
-                  "The log volume was full or slow; the error log says since when.");
-    check_counter(c, items, CTR_events_lost, "events.lost", "Lost events",
-                  "The volume of events was full or slow; the error log says since when.");
-    check_counter(c, items, CTR_transcript_lines_lost, "transcripts.lost",
-                  "Lost lines of transcripts",
-                  "The volume of events was full or slow; the error log says since when.");
-    check_counter(c, items, CTR_events_over_share, "events.share", "Events of strangers not kept",
-                  "An address has left as much as one may in a day (events.peer_share); "
-                  "/event-log?name=events.capped says which.");
-    check_counter(c, items, CTR_syslog_lines_lost, "syslog.lost", "Lines lost for syslog",
-                  "Look at log.syslog and log.syslog_server; the error log may say why.");
-    check_counter(c, items, CTR_db_errors, "db.errors", "Failed database statements",
-                  "The error log names them.");
+    check_counter(c, items, CTR_deliver_local_failed, CHECK_DELIVERY_LOCAL);
+    check_counter(c, items, CTR_log_lines_lost, CHECK_LOG_LOST);
+    check_counter(c, items, CTR_events_lost, CHECK_EVENTS_LOST);
+    check_counter(c, items, CTR_transcript_lines_lost, CHECK_TRANSCRIPTS_LOST);
+    check_counter(c, items, CTR_events_over_share, CHECK_EVENTS_SHARE);
+    check_counter(c, items, CTR_syslog_lines_lost, CHECK_SYSLOG_LOST);
+    check_counter(c, items, CTR_db_errors, CHECK_DB_ERRORS);
     api_page_of(c, items, "id", true);
 }
 

@@ -20,9 +20,9 @@ json_t *api_message_event_json(const struct api_caller *who, const struct trace 
 /* The same of an event that is of no message: seen by who sees the account, or the name under which
  * somebody tried to log in. */
 json_t *api_account_event_json(const struct api_caller *who, const struct event_view *e);
-/* Adds cause, remedy, setting and, with its id, explanation of a reply; null where nothing is
+/* Adds explanation (the row's id), cause, remedy and setting of a reply; null where nothing is
  * known. */
-void api_add_explanation(json_t *o, struct sv reply, struct sv host, bool with_id);
+void api_add_explanation(json_t *o, struct sv reply, struct sv host);
 
 /* Answer GET /messages and /messages/{id} as c->caller sees them. */
 void api_messages_list(struct api_call *c);

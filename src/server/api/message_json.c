@@ -144,7 +144,7 @@ json_t *api_account_event_json(const struct api_caller *who, const struct event_
     return event_json(&own);
 }
 
-void api_add_explanation(json_t *o, struct sv reply, struct sv host, bool with_id)
+void api_add_explanation(json_t *o, struct sv reply, struct sv host)
 {
     const struct explanation *e = reply.n ? explain_reply(reply, host.n > 0) : NULL;
     uint64_t code = 0;
@@ -155,6 +155,5 @@ void api_add_explanation(json_t *o, struct sv reply, struct sv host, bool with_i
     json_object_set_new(o, "cause", cause ? json_string(cause) : json_null());
     json_object_set_new(o, "remedy", e ? json_string(e->remedy) : json_null());
     json_object_set_new(o, "setting", e && *e->setting ? json_string(e->setting) : json_null());
-    if (with_id)
-        json_object_set_new(o, "explanation", e ? json_string(e->id) : json_null());
+    json_object_set_new(o, "explanation", e ? json_string(e->id) : json_null());
 }

@@ -133,7 +133,7 @@ static json_t *verdict_json(struct api_call *c, const struct trace *t)
     v = json_pack("{s:s, s:o, s:o, s:o}", "status", trace_statuses[t->status], "text",
                   event_text_json(buf_sv(&text)), "line", line_json(c, t), "next_try_at",
                   t->next_try_ms ? event_time_json(t->next_try_ms * 1000) : json_null());
-    api_add_explanation(v, t->answer, t->answer_host, true);
+    api_add_explanation(v, t->answer, t->answer_host);
     buf_done(&text);
     return v;
 }
@@ -153,7 +153,7 @@ static json_t *lanes_json(const struct trace *t)
             waits && t->next_try_ms ? event_time_json(t->next_try_ms * 1000) : json_null(),
             "ended_at", open ? json_null() : event_time_json(r->at_us));
 
-        api_add_explanation(o, r->reply, r->host, false);
+        api_add_explanation(o, r->reply, r->host);
         json_array_append_new(list, o);
     }
     return list;

@@ -78,16 +78,16 @@ const struct api_schema api_message_schema = { "Message", "A message and what be
 #define EXPLANATION_FIELDS                                                                         \
     { "cause", API_TEXT, API_REQUIRED | API_NULL, 0, 0, NULL, NULL, NULL },                        \
         { "remedy", API_TEXT, API_REQUIRED | API_NULL, 0, 0, NULL, NULL, NULL },                   \
+        { "setting", API_TEXT, API_REQUIRED | API_NULL, 0, 0, NULL, NULL, "That decides." },       \
     {                                                                                              \
-        "setting", API_TEXT, API_REQUIRED | API_NULL, 0, 0, NULL, NULL, "That decides."            \
+        "explanation", API_TEXT, API_REQUIRED | API_NULL, 0, 0, NULL, NULL,                        \
+            "Row of /reference/reply-codes."                                                       \
     }
 
 static const struct api_field verdict_fields[] = {
     { "status", API_ENUM, API_REQUIRED, 0, 0, STATUSES, NULL, NULL },
     { "text", API_TEXT, API_REQUIRED, 0, 0, NULL, NULL, "In words." },
     { "line", API_TEXT, API_REQUIRED, 0, 0, NULL, NULL, "The line that decided." },
-    { "explanation", API_TEXT, API_REQUIRED | API_NULL, 0, 0, NULL, NULL,
-      "Row of /reference/reply-codes." },
     EXPLANATION_FIELDS,
     { "next_try_at", API_TIME, API_REQUIRED | API_NULL, 0, 0, NULL, NULL, NULL },
     { 0 },

@@ -59,7 +59,7 @@ describe("lanes", () => {
 });
 
 describe("troubles", () => {
-  const lane = (recipient: string, status: string, answer: string) => ({ recipient, status, answer, cause: null, remedy: null, setting: null, next_try_at: null });
+  const lane = (recipient: string, status: string, answer: string) => ({ recipient, status, answer, cause: null, remedy: null, explanation: null, setting: null, next_try_at: null });
   test("are told once for the same answer, without what the verdict tells", () => {
     const found = troubles([lane("a@x", "delivered", "250"), lane("b@x", "waiting", "451"), lane("c@x", "waiting", "451"), lane("d@x", "bounced", "550")], "550");
     expect(found.map((f) => [f.answer, f.recipients])).toEqual([["451", ["b@x", "c@x"]]]);

@@ -93,7 +93,7 @@ export function Frame({ children }: { children: ReactNode }) {
           <div className="sp" />
           <Clock />
           <button type="button" className="ib deskonly" aria-label={t("keys")} title={t("keys")} onClick={() => { setHelp(true); }}><Icon name="info" /></button>
-          <ThemeButton />
+          <ThemeButton className="deskonly" />
           <UserMenu onKeys={() => { setHelp(true); }} />
         </header>
         <main className="main" id="main" tabIndex={-1}>{children}</main>

@@ -25,11 +25,11 @@ function isDark(): boolean {
   return document.documentElement.dataset["theme"] === "dark";
 }
 
-export function ThemeButton() {
+export function ThemeButton({ className = "" }: { className?: string }) {
   const t = useText();
   const [, set] = usePreference("theme");
   return (
-    <button type="button" className="ib deskonly" aria-label={t("theme.switch")} title={t("theme.switch")} onClick={() => { set(isDark() ? "light" : "dark"); }}>
+    <button type="button" className={`ib ${className}`} aria-label={t("theme.switch")} title={t("theme.switch")} onClick={() => { set(isDark() ? "light" : "dark"); }}>
       <span className="if-light"><Icon name="moon" /></span>
       <span className="if-dark"><Icon name="sun" /></span>
     </button>

@@ -171,7 +171,7 @@ export const en = {
   "login.busy": "Signing in",
   "login.ended": "Your session has ended. Sign in again to go on where you were.",
   "login.out.failed": "You are still signed in: the server could not be reached.",
-  "login.say": "Mail, calendars, messages and calls. One server, one console.",
+  "login.say": "Mail, mailboxes and mailing lists.\nOne server, one console.",
   "login.wrong": "Address or password is wrong.",
 
   // Lists and forms
@@ -232,6 +232,8 @@ export const en = {
   "overview.unmute": "Show all again",
   "overview.used": "% used",
   "overview.waiting": "Waiting in queue",
+  "check.events.share": "An address has left more events than are kept.",
+  "check.route": "The relay of {of} refuses our login.",
   "check.syslog.lost": "Lines were lost on the way to syslog.",
   "overview.checked": "Last check {at}.",
   "overview.checking": "Checking",

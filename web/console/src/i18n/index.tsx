@@ -15,6 +15,8 @@ export interface Translation {
   /** For Intl. */
   locale: string;
   catalogue: Catalogue;
+  /** The server's texts by its keys; absent: as the server says them, in English. */
+  served?: Readonly<Record<string, string>>;
 }
 
 type Values = Readonly<Record<string, ReactNode>>;
@@ -28,7 +30,10 @@ function nodesOf(source: string): Node[] {
 
 /** Italian comes when it is asked for: most readers never load it. */
 export async function loadLanguage(language: Language): Promise<Translation> {
-  if (language === "it") return { language, locale: "it", catalogue: (await import("./it")).it };
+  if (language === "it") {
+    const [{ it }, { served }] = await Promise.all([import("./it"), import("./served.it")]);
+    return { language, locale: "it", catalogue: it, served };
+  }
   return { language, locale: "en-GB", catalogue: en };
 }
 
@@ -43,15 +48,22 @@ export interface Text {
   language: Language;
   /** Whether the catalogue has a text of this key: for names that come from the server. */
   has(key: string): key is Key;
+  /** A text of the server in this language; undefined: there is none, the server's own words are to be shown. */
+  served(key: string, values?: Values): ReactNode;
 }
 
-export function textOf({ catalogue, locale, language }: Translation): Text {
+export function textOf({ catalogue, locale, language, served = {} }: Translation): Text {
   const literal = language === "pseudo" ? pseudo : undefined;
   const t = (key: Key, values: Readonly<Record<string, string | number>> = {}) =>
     visible(formatMessage(nodesOf(catalogue[key]), values, locale, literal).join(""));
+  const rich = (source: string, values: Values) =>
+    formatMessage(nodesOf(source), values, locale, literal).map((p, i) => <Fragment key={i}>{p}</Fragment>);
   return Object.assign(t, {
-    rich: (key: Key, values: Values) =>
-      formatMessage(nodesOf(catalogue[key]), values, locale, literal).map((p, i) => <Fragment key={i}>{p}</Fragment>),
+    rich: (key: Key, values: Values) => rich(catalogue[key], values),
+    served: (key: string, values: Values = {}) => {
+      const source = served[key];
+      return source === undefined ? undefined : rich(source, values);
+    },
     locale,
     language,
     has: (key: string): key is Key => Object.hasOwn(catalogue, key),

@@ -44,6 +44,17 @@ function onKey(e: KeyboardEvent): void {
   if (single && e.key === "g") leader = e.timeStamp;
 }
 
+/** Binds or unbinds the one listener; html[data-keys=ready] tells those who press keys by machine that there is one. */
+function listen(on: boolean): void {
+  if (on) {
+    document.addEventListener("keydown", onKey);
+    document.documentElement.dataset.keys = "ready";
+  } else {
+    document.removeEventListener("keydown", onKey);
+    delete document.documentElement.dataset.keys;
+  }
+}
+
 /** Registers handlers while the component is mounted. */
 export function useKeys(handlers: Handlers, active = true): void {
   const ref = useRef(handlers);
@@ -52,11 +63,11 @@ export function useKeys(handlers: Handlers, active = true): void {
   });
   useEffect(() => {
     if (!active) return;
-    if (stack.length === 0) document.addEventListener("keydown", onKey);
+    if (stack.length === 0) listen(true);
     stack.push(ref);
     return () => {
       stack.splice(stack.indexOf(ref), 1);
-      if (stack.length === 0) document.removeEventListener("keydown", onKey);
+      if (stack.length === 0) listen(false);
     };
   }, [active]);
 }

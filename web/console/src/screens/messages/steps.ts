@@ -230,6 +230,7 @@ export interface Trouble {
   answer: string;
   cause: string | null;
   remedy: string | null;
+  explanation: string | null;
   setting: string | null;
   next: string | null;
   recipients: string[];
@@ -239,6 +240,7 @@ export interface TroubledLane extends LaneOf {
   answer: string;
   cause: string | null;
   remedy: string | null;
+  explanation: string | null;
   setting: string | null;
   next_try_at: string | null;
 }
@@ -251,7 +253,7 @@ export function troubles(lanes: readonly TroubledLane[], told: string, most = 5)
     const key = `${l.status} ${l.answer}`;
     const known = found.get(key);
     if (known) known.recipients.push(l.recipient);
-    else found.set(key, { status: l.status, answer: l.answer, cause: l.cause, remedy: l.remedy, setting: l.setting, next: l.next_try_at, recipients: [l.recipient] });
+    else found.set(key, { status: l.status, answer: l.answer, cause: l.cause, remedy: l.remedy, explanation: l.explanation, setting: l.setting, next: l.next_try_at, recipients: [l.recipient] });
   }
   return [...found.values()].filter((x) => x.answer !== told).slice(0, most);
 }

@@ -1,13 +1,14 @@
 import { useState } from "react";
 import type { HealthCheck } from "../../api/schema";
 import { useText, type Text } from "../../i18n";
-import { formatTime } from "../../lib/format";
+import { formatBytes, formatMoment, formatTime } from "../../lib/format";
 import { useMuted } from "../../lib/muted";
 import type { Resource } from "../../lib/resource";
 import { Link } from "../../lib/router";
 import { Icon } from "../../ui/Icon";
 import type { IconName } from "../../ui/icons";
 import { Raw } from "../../ui/Raw";
+import { Served } from "../../ui/Served";
 import { ErrorNote } from "../../ui/States";
 import { kindOf, placesOf } from "./places";
 
@@ -18,6 +19,16 @@ function Title({ check, t }: { check: HealthCheck; t: Text }) {
   const key = kind === "certificate" && check.state === "bad" ? "check.certificate.ended" : `check.${kind}`;
   if (!t.has(key)) return <Raw>{check.title}</Raw>;
   return t.rich(key, { n: check.value ?? 0, of: <Raw>{check.object ?? ""}</Raw> });
+}
+
+function Found({ check, t }: { check: HealthCheck; t: Text }) {
+  const values = {
+    value: check.value,
+    bytes_free: formatBytes(check.bytes_free ?? 0, t.locale),
+    answer: <Raw>{check.answer ?? ""}</Raw>,
+    at: check.at && formatMoment(check.at, t.locale),
+  };
+  return <Served name={`found.${kindOf(check)}`} values={values}>{check.detail}</Served>;
 }
 
 function iconOf(check: HealthCheck): IconName {
@@ -48,7 +59,7 @@ export function Needs({ checks }: { checks: Omit<Resource<{ items: HealthCheck[]
           <li key={c.id}>
             <Icon name={iconOf(c)} className={c.state} />
             <div>
-              <b className="strong"><Title check={c} t={t} /></b> <span className="t2" lang="en" translate="no">{c.detail}. {c.remedy}</span>
+              <b className="strong"><Title check={c} t={t} /></b> <span className="t2"><Found check={c} t={t} />. {c.remedy && <Served name={`do.${kindOf(c)}`}>{c.remedy}</Served>}</span>
             </div>
             <div className="row go">
               {placesOf(c).map((p, i) => <Link key={p.to} className={`btn sm ${i ? "ghost deskonly" : ""}`} to={p.to}>{t(p.label)}</Link>)}

@@ -7,6 +7,7 @@ import { eventsAddress, settingAddress } from "../../lib/places";
 import { useResource } from "../../lib/resource";
 import { Link } from "../../lib/router";
 import { Raw } from "../../ui/Raw";
+import { Served } from "../../ui/Served";
 
 type Class = "2" | "3" | "4" | "5";
 
@@ -22,8 +23,8 @@ function Meaning({ code, reply, peer }: { code: string; reply: string; peer: str
       <p className="t2">{t(`code.${code.charAt(0) as Class}`)}</p>
       {row && (
         <>
-          <p translate="no" lang="en">{row.cause}</p>
-          {row.remedy && <p translate="no" lang="en">{row.remedy}</p>}
+          <p><Served name={`cause.${row.id}`}>{row.cause}</Served></p>
+          <p><Served name={`remedy.${row.id}`}>{row.remedy}</Served></p>
           {row.setting && maySettings && <p><Link to={settingAddress(row.setting)}><Raw mono>{row.setting}</Raw></Link></p>}
         </>
       )}
