@@ -49,6 +49,8 @@ static struct sv literal(struct sv s, char *out, size_t cap)
         }
         out[n++] = *s.p;
     }
+    if (n && out[n - 1] == ' ') /* a word of the session's follows */
+        out[n++] = 'x';
     return sv_n(out, n);
 }
 
