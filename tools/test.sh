@@ -18,7 +18,7 @@ stage() { # name, command...
     local name=$1 t=$SECONDS
     shift
     echo "=== $name"
-    if "$@"; then
+    if "$@" > >(tee "$scratch/$name.log") 2>&1; then
         echo "=== $name: ok, $((SECONDS - t)) s"
     else
         echo "=== $name: FAILED after $((SECONDS - t)) s"
@@ -102,6 +102,10 @@ asan | tsan)
 *) echo "usage: $0 all|lint|unit|integration|console|slow|clang|asan|tsan" >&2; exit 2 ;;
 esac
 if [ ${#failed[@]} -gt 0 ]; then
+    for s in "${failed[@]}"; do # again at the end, where it is found: what a stage says last is what failed in it
+        echo "=== what $s said last"
+        tail -n 80 "$scratch/$s.log"
+    done
     echo "FAILED: ${failed[*]} ($((SECONDS - began)) s)"
     exit 1
 fi

@@ -72,6 +72,7 @@ export async function login(page, account = process.env.CONSOLE_ADMIN, password 
   await page.locator("form button[type=submit]").click();
   await page.locator("main h1").first().waitFor();
   await page.locator("input[name=password]").waitFor({ state: "detached" });
+  await listens(page);
 }
 
 /** Waits until the page listens to keys: those that come before are lost. */
