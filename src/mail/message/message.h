@@ -87,6 +87,8 @@ struct message {
 };
 
 struct message *message_new(void); /* refs = 1, new key; strings "" */
+/* The same without a key of its own: for an envelope that is read. */
+struct message *message_new_without_key(void);
 struct message *message_ref(struct message *m);
 void message_unref(struct message *m);
 DEFINE_CLEANUP(struct message, message_unref)

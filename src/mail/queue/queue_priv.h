@@ -183,6 +183,8 @@ int spool_write_env(struct queue *q, const char *item, uint64_t key, uint32_t ve
 /* Reads a .tm$. */
 int spool_read_env(struct queue *q, const char *name, struct message *m, uint32_t *ret_version,
                    struct errinfo *ei);
+/* All of it is in its file. */
+bool spool_has_content(const struct queue *q, const struct message *m);
 
 /* checkpoint.c */
 int checkpoint_start(struct queue *q, struct errinfo *ei);
