@@ -3,8 +3,10 @@
  *
  * A message is an item. Where it is kept:
  *   content: in memory while it is fresh; always also in the journal record `content`, or in the
- * file <item>.tms state:   in the newest of the records `content` and `state`, or in the file
- * <item>.tm$ A segment is given back only when no item needs a record in it. */
+ *            file <item>.tms
+ *   state:   in the newest of the records `content` and `state`, or in the file <item>.tm$
+ * A segment is given back only when no item needs a record in it. What has waited for some time is
+ * in files only: it has no struct records, as there may be a million of such items. */
 #pragma once
 
 #include <pthread.h>
@@ -25,25 +27,38 @@ enum item_place {
     PLACE_PAUSED, /* for an administrator, by a pause */
 };
 
+struct item;
+
+struct records { /* an item's, in the journal */
+    struct jent content;
+    uint32_t content_at; /* length of the envelope before the content in its record */
+    unsigned cur;        /* state[cur] is the newest; the other one is being written */
+    struct jent state[2];
+    struct jent done; /* what ended it */
+
+    /* The checkpoint's. */
+    struct item *saved_next;
+    bool saving; /* from collect to the end: keeps what could not be saved */
+    bool saved_content, saved_state;
+    uint32_t saved_version;
+    uint64_t finished_epoch; /* queue.sync_epoch when it was over */
+};
+
 struct item {
     struct list link; /* in queue.items */
     unsigned refs;
-    struct message *m; /* recipients' state belongs to the deliverer while active */
-    struct jent content;
-    uint32_t content_at;  /* length of the envelope before the content in its record */
-    struct jent state[2]; /* [cur] is the newest; the other one is being written */
-    struct jent done;     /* what ended it */
-    unsigned cur;
-    uint32_t version; /* of the newest state */
-    bool in_file;     /* the content is in .tms */
-    bool has_env;     /* a .tm$ is there */
+    uint32_t version;        /* of the newest state */
+    struct message *m;       /* recipients' state belongs to the deliverer while active */
+    struct records *records; /* NULL: none, and none is being written */
+    bool in_file;            /* the content is in .tms */
+    bool has_env;            /* a .tm$ is there */
     bool committed, active, finished;
     bool revived;   /* by recovery: its new state is to be recorded */
     bool has_local; /* some recipient is local: files go only after a sync of the mail store */
     size_t counted; /* bytes in queue.mem_used */
     struct list children; /* children.c */
 
-    size_t waiting[KINDS];
+    uint32_t waiting[KINDS];
     enum item_place place;
     struct list ready;             /* in queue.ready or queue.notices */
     struct waiter wait;            /* in queue.dests */
@@ -57,17 +72,10 @@ struct item {
     struct place at;               /* of its deliverer */
 
     /* What queue_each shows, because the message is the deliverer's while active. */
-    size_t first_waiting;
-    char *answer;
+    uint32_t first_waiting;
     unsigned attempts;
     int64_t next_try_ms;
-
-    /* The checkpoint's. */
-    struct item *saved_next;
-    bool saving; /* from collect to the end: keeps what could not be saved */
-    uint32_t saved_version;
-    bool saved_content, saved_state;
-    uint64_t finished_epoch; /* queue.sync_epoch then */
+    char *answer; /* of the first waiting one, while active; NULL = none */
 };
 
 struct doomed { /* spool files to remove after the next sync of the mail store */
@@ -130,7 +138,18 @@ struct queue {
 struct item *item_new(struct message *m); /* takes a reference of m */
 void item_ref(struct item *it);
 void item_unref(struct item *it);
-/* Recomputes waiting, first_waiting and answer from the message. */
+/* Made when there are none. Before a record is written: with the lock, and the item active or not
+ * committed until that is over. */
+struct records *item_records(struct item *it);
+/* Frees them when nothing of the item is in the journal; it is not in use. */
+void item_trim(struct item *it);
+bool item_content_in_journal(const struct item *it);
+bool item_state_in_journal(const struct item *it);
+bool item_saving(const struct item *it);
+/* The message is a deliverer's from now on: what is shown of it is kept beside. */
+void item_lend(struct item *it);
+void item_got_back(struct item *it);
+/* Recomputes waiting, first_waiting, attempts and next_try_ms from the message. */
 void item_refresh(struct item *it);
 void item_drop_content(struct queue *q, struct item *it); /* frees memory; the item is not in use */
 /* Takes it out of everything; its records stay needed while a checkpoint works on it. */

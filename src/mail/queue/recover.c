@@ -155,8 +155,9 @@ static void on_message(struct recovery *rc, struct jseg *s, const struct rec *re
     }
     struct item *it = f->it;
     if (rec->type == REC_MSG) {
-        link_entry(&it->content, s, rec);
-        it->content_at = rec->aux;
+        struct records *own = item_records(it);
+        link_entry(&own->content, s, rec);
+        own->content_at = rec->aux;
         it->in_file = false; /* files that may be there, too, are written again */
         return;
     }
@@ -170,7 +171,8 @@ static void on_message(struct recovery *rc, struct jseg *s, const struct rec *re
         it->version = rec->aux;
         f->done = false; /* brought back to life after a power cut */
     }
-    link_entry(&it->state[it->cur], s, rec);
+    struct records *own = item_records(it);
+    link_entry(&own->state[own->cur], s, rec);
 }
 
 static void on_done(struct recovery *rc, struct jseg *s, const struct rec *rec, bool foreign)
@@ -288,6 +290,7 @@ static void adopt_children(struct recovery *rc)
 static int record_revived(struct queue *q, struct item *it, struct errinfo *ei)
 {
     struct journal *j = &q->journal;
+    struct records *own = item_records(it);
     struct buf env;
     buf_init(&env, 64 * MiB);
     int r = message_envelope_encode(it->m, &env);
@@ -295,7 +298,7 @@ static int record_revived(struct queue *q, struct item *it, struct errinfo *ei)
                         .key = it->m->key,
                         .aux = it->version + 1,
                         .payload = { buf_sv(&env), SV_NULL },
-                        .ent = &it->state[it->cur ^ 1] };
+                        .ent = &own->state[own->cur ^ 1] };
     struct jwrite *list[] = { &w };
     jwrite_prepare(&w);
     bool room = j->active && j->active->size - j->active->tail >= rec_size(w.length);
@@ -305,8 +308,8 @@ static int record_revived(struct queue *q, struct item *it, struct errinfo *ei)
     if (r >= 0)
         r = journal_write(j, list, 1);
     if (r >= 0) {
-        jent_drop(&it->state[it->cur]);
-        it->cur ^= 1;
+        jent_drop(&own->state[own->cur]);
+        own->cur ^= 1;
         it->version++;
     }
     pthread_mutex_unlock(&q->lock);
@@ -329,9 +332,9 @@ static int record_all_revived(struct queue *q, struct errinfo *ei)
 
 static bool content_is_there(struct queue *q, struct found *f)
 {
-    if (!f->content_file && !f->it->content.seg)
+    if (!f->content_file && !item_content_in_journal(f->it))
         f->content_file = spool_has_content(q, f->it->m);
-    return f->it->content.seg || f->content_file;
+    return f->content_file || item_content_in_journal(f->it);
 }
 
 static void give_up(struct queue *q, struct item *it)

@@ -43,7 +43,9 @@ static void info_of(const struct item *it, struct queue_info *ret)
         .sender = m->sender,
         .rcpt = m->n_rcpts ? m->rcpts[it->first_waiting].address : "",
         .original = m->n_rcpts ? m->rcpts[it->first_waiting].original : "",
-        .answer = it->answer ? it->answer : "",
+        .answer = it->active   ? it->answer ? it->answer : ""
+                  : m->n_rcpts ? m->rcpts[it->first_waiting].answer
+                               : "",
         .login = m->auth_user,
         .rcpts = it->active ? NULL : m->rcpts,
         .received_ms = m->received_ms,
@@ -252,7 +254,8 @@ static void begin(struct queue *q, const struct queue_steer *s, struct item *it,
                   bool *reach, bool all)
 {
     struct message *m = it->m;
-    it->active = true; /* nobody takes it while the record is written */
+    struct records *rec = item_records(it);
+    item_lend(it); /* nobody takes it while the record is written */
     sched_remove(q, it);
     c->it = it;
     buf_init(&c->bytes, MAX_STATE);
@@ -274,7 +277,7 @@ static void begin(struct queue *q, const struct queue_steer *s, struct item *it,
         .key = m->key,
         .aux = it->version + 1,
         .payload = { buf_sv(&c->bytes), SV_NULL },
-        .ent = c->over ? &it->done : &it->state[it->cur ^ 1],
+        .ent = c->over ? &rec->done : &rec->state[rec->cur ^ 1],
     };
     jwrite_prepare(&c->w);
 }
@@ -282,7 +285,7 @@ static void begin(struct queue *q, const struct queue_steer *s, struct item *it,
 static void end(struct queue *q, struct change *c, bool recorded)
 {
     struct item *it = c->it;
-    it->active = false;
+    item_got_back(it);
     buf_done(&c->bytes);
     if (!recorded) {
         it->m->held = c->held;
@@ -297,13 +300,15 @@ static void end(struct queue *q, struct change *c, bool recorded)
         item_forget(q, it);
         return;
     } else {
-        jent_drop(&it->state[it->cur]);
-        it->cur ^= 1;
+        struct records *rec = it->records;
+        jent_drop(&rec->state[rec->cur]);
+        rec->cur ^= 1;
         it->version++;
         item_refresh(it);
         for (size_t i = 0; it->m->moderation != c->moderation && i < it->m->n_rcpts; i++)
             it->m->rcpts[i].due_ms = 0;
     }
+    item_trim(it);
     sched_place(q, it);
 }
 

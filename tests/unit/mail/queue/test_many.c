@@ -122,6 +122,7 @@ static void test_all_come_back(void **state)
     struct seen s = { .ids = map_new() };
     queue_each(e.q, see, &s);
     map_free(s.ids, NULL);
+    list_for_each(l, &e.q->items) assert_null(container_of(l, struct item, link)->records);
     assert_int_equal(s.n, MANY - 3);
     assert_int_equal(s.large, 3);
     assert_int_equal(queue_count(e.q), MANY - 3);
@@ -143,6 +144,54 @@ static void test_orphan_alone(void **state)
     env_open(&e);
     assert_int_equal(files(".tms"), 1);
     check_view(m->item);
+}
+
+static bool see_answer(const struct queue_info *i, void *arg)
+{
+    snprintf(arg, 100, "%s", i->answer);
+    return true;
+}
+
+/* The only one. */
+static struct item *the_item(void)
+{
+    return container_of(e.q->items.next, struct item, link);
+}
+
+/* What is in files only keeps nothing for the journal, nor the path of its file; what is shown of
+ * it is the message's own, but for the time when that is a deliverer's. */
+static void test_what_waits_is_small(void **state)
+{
+    (void)state;
+    _cleanup_(message_unrefp) struct message *m = make_message(300, 0, 1);
+    struct message *got;
+    char answer[100] = "";
+    must_accept(e.q, m);
+    assert_non_null(the_item()->records);
+    assert_int_equal(queue_take(e.q, RCPT_REMOTE, &got, 1), 1);
+    settle_as(e.q, got, RCPT_REMOTE, RCPT_WAITING, "451 later");
+    assert_int_equal(queue_checkpoint(e.q), 0);
+    for (int i = 0; i < 2; i++) {
+        assert_null(the_item()->records);
+        assert_string_equal(the_item()->m->spool_path, "");
+        assert_null(the_item()->m->content.p);
+        queue_each(e.q, see_answer, answer);
+        assert_string_equal(answer, "451 later");
+        assert_int_equal(queue_retry(e.q, SV("")), 1);
+        assert_int_equal(queue_take(e.q, RCPT_REMOTE, &got, 1), 1);
+        check_content(got);
+        message_set(&got->rcpts[0].answer, SV("452 the deliverer's"));
+        queue_each(e.q, see_answer, answer);
+        assert_string_equal(answer, "451 later");
+        queue_give_back(e.q, got, RCPT_REMOTE);
+        message_set(&m->rcpts[0].answer, SV("451 later"));
+        if (i == 0) {
+            env_crash(&e);
+            env_open(&e);
+            message_unref(m);
+            m = message_ref(the_item()->m);
+        }
+    }
 }
 
 static void test_found_by_key(void **state)
@@ -167,6 +216,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_all_come_back, setup, teardown),
         cmocka_unit_test_setup_teardown(test_orphan_alone, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_what_waits_is_small, setup, teardown),
         cmocka_unit_test(test_found_by_key),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
