@@ -111,8 +111,7 @@ static int commit(struct queue *q, struct item *parent, struct message *m, struc
     };
     jwrite_prepare(&w);
     pthread_mutex_lock(&q->lock);
-    list_add_tail(&q->items, &it->link);
-    q->n_items++;
+    totals_add(q, it);
     int r = journal_commit(&q->journal, &w);
     if (r < 0) {
         revoke_record(q, m);

@@ -142,9 +142,8 @@ void item_forget(struct queue *q, struct item *it)
         item_drop_records(it);
     q->mem_used -= it->counted;
     it->counted = 0;
-    list_del(&it->link);
+    totals_remove(q, it);
     list_del(&it->untold);
-    q->n_items--;
     item_unref(it);
 }
 

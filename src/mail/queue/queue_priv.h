@@ -55,8 +55,10 @@ struct item {
     bool committed, active, finished;
     bool revived;   /* by recovery: its new state is to be recorded */
     bool has_local; /* some recipient is local: files go only after a sync of the mail store */
-    size_t counted; /* bytes in queue.mem_used */
-    struct list children; /* children.c */
+    bool overdue;
+    unsigned char counted_as; /* enum queue_state + 1; 0 = not counted */
+    size_t counted;           /* bytes in queue.mem_used */
+    struct list children;     /* children.c */
 
     uint32_t waiting[KINDS];
     enum item_place place;
@@ -91,14 +93,16 @@ struct queue {
     bool one_fs; /* spool and mail store are on the same file system */
     struct journal journal;
 
-    struct list items;
+    struct list items; /* by when they came */
     size_t n_items;
-    struct list ready;        /* for local delivery, in order of arrival */
-    struct dests *dests;      /* for remote delivery */
-    struct heap later[KINDS]; /* items by when a recipient is due */
-    struct heap deadlines;    /* items by when their senders are told */
-    struct list notices;      /* those due */
-    struct list untold;       /* items that wait for a destination that rests, since lately */
+    size_t n_in_state[QS_COUNT];
+    struct item *first_in_time; /* of items: what is before it is overdue. NULL: all are */
+    struct list ready;          /* for local delivery, in order of arrival */
+    struct dests *dests;        /* for remote delivery */
+    struct heap later[KINDS];   /* items by when a recipient is due */
+    struct heap deadlines;      /* items by when their senders are told */
+    struct list notices;        /* those due */
+    struct list untold;         /* items that wait for a destination that rests, since lately */
     struct pauses pauses;
     pthread_mutex_t pause_lock; /* whoever changes them; taken before lock */
     void (*destination)(const struct conf *, struct sv address, char ret[300]);
@@ -158,6 +162,11 @@ void item_drop_records(struct item *it);
 void item_remove_files(struct queue *q, struct item *it, bool after_sync);
 /* Needs no lock. names_dirty is the caller's. */
 void item_unlink(const struct queue *q, const char *item);
+
+/* totals.c. Locked. */
+void totals_add(struct queue *q, struct item *it); /* to queue.items, where it belongs */
+void totals_remove(struct queue *q, struct item *it);
+void totals_note(struct queue *q, struct item *it); /* something of it changed */
 
 /* children.c. Locked, except child_new. A child is the parent's with child_add. */
 struct child;

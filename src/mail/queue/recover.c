@@ -370,8 +370,7 @@ static void settle_found(struct recovery *rc, struct found *f)
 {
     struct queue *q = rc->q;
     struct item *it = f->it;
-    list_add_tail(&q->items, &it->link);
-    q->n_items++;
+    totals_add(q, it);
     if (f->revoked) {
         item_remove_files(q, it, false);
         item_forget(q, it);

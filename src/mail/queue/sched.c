@@ -221,9 +221,8 @@ static void place_returning(struct queue *q, struct item *it)
     pthread_cond_signal(&q->take[RCPT_REMOTE]);
 }
 
-void sched_place(struct queue *q, struct item *it)
+static void place(struct queue *q, struct item *it)
 {
-    sched_remove(q, it);
     if (it->active || it->finished || !it->committed)
         return;
     if (it->m->returning) {
@@ -248,6 +247,13 @@ void sched_place(struct queue *q, struct item *it)
     }
     _cleanup_(conf_unrefp) const struct conf *cf = conf_pin();
     place_remote(q, cf, it, now);
+}
+
+void sched_place(struct queue *q, struct item *it)
+{
+    sched_remove(q, it);
+    place(q, it);
+    totals_note(q, it);
 }
 
 static void one_rests(struct waiter *w, void *arg)

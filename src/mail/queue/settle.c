@@ -100,6 +100,7 @@ static bool take_one(struct queue *q, struct item *it, enum rcpt_kind kind)
 {
     sched_remove(q, it);
     item_lend(it);
+    totals_note(q, it);
     (void)item_records(it); /* for the result */
     it->urgent = false;
     q->n_active[kind]++;

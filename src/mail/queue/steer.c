@@ -72,30 +72,35 @@ static void info_of(const struct item *it, struct queue_info *ret)
         ret->answer = d.answer;
 }
 
-/* Committed items in order of arrival; now and then others get the lock. */
-static void walk(struct queue *q, bool (*fn)(struct item *, const struct queue_info *, void *),
-                 void *arg)
+static struct list *step(const struct list *l, bool back)
+{
+    return back ? l->prev : l->next;
+}
+
+/* Committed items in order of arrival, or the newest first; now and then others get the lock. */
+static void walk(struct queue *q, bool back,
+                 bool (*fn)(struct item *, const struct queue_info *, void *), void *arg)
 {
     struct item mark = { 0 }; /* is not committed: nobody else looks at it */
     struct queue_info info;
     size_t n = 0;
     bool go_on = true;
     list_init(&mark.link);
-    for (struct list *l = q->items.next; go_on && l != &q->items;) {
+    for (struct list *l = step(&q->items, back); go_on && l != &q->items;) {
         struct item *it = container_of(l, struct item, link);
         if (it->committed) {
             info_of(it, &info);
             go_on = fn(it, &info, arg);
         }
         if (++n % LOOKED_AT_ONCE == 0) {
-            list_add_head(l, &mark.link); /* behind it */
+            list_add_head(back ? l->prev : l, &mark.link); /* between it and the next one */
             pthread_mutex_unlock(&q->lock);
             sched_yield();
             pthread_mutex_lock(&q->lock);
-            l = mark.link.next;
+            l = step(&mark.link, back);
             list_del(&mark.link);
         } else {
-            l = l->next;
+            l = step(l, back);
         }
     }
 }
@@ -115,7 +120,15 @@ void queue_each(struct queue *q, bool (*fn)(const struct queue_info *, void *arg
 {
     struct each e = { fn, arg };
     pthread_mutex_lock(&q->lock);
-    walk(q, each_one, &e);
+    walk(q, false, each_one, &e);
+    pthread_mutex_unlock(&q->lock);
+}
+
+void queue_each_newest(struct queue *q, bool (*fn)(const struct queue_info *, void *arg), void *arg)
+{
+    struct each e = { fn, arg };
+    pthread_mutex_lock(&q->lock);
+    walk(q, true, each_one, &e);
     pthread_mutex_unlock(&q->lock);
 }
 
@@ -257,6 +270,7 @@ static void begin(struct queue *q, const struct queue_steer *s, struct item *it,
     struct records *rec = item_records(it);
     item_lend(it); /* nobody takes it while the record is written */
     sched_remove(q, it);
+    totals_note(q, it);
     c->it = it;
     buf_init(&c->bytes, MAX_STATE);
     set_fields(s, c);
@@ -454,7 +468,7 @@ int queue_steer(struct queue *q, const struct queue_steer *s, struct queue_steer
     int r = 0;
     *ret = (struct queue_steered){ 0 };
     pthread_mutex_lock(&q->lock);
-    walk(q, choose_one, &c);
+    walk(q, false, choose_one, &c);
     size_t i = 0;
     for (size_t n; i < c.found.n && r >= 0 && !is_cancelled(s); i += n) {
         n = MIN(c.found.n - i, (size_t)AT_ONCE);
