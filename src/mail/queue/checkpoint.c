@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "conf/conf.h"
 #include "log/log.h"
+#include "mail/queue/many.h"
 #include "mail/queue/queue_priv.h"
 #include "os/proc.h"
 
@@ -20,6 +21,7 @@ enum {
     FULL_TOLERATED = 1, /* full segments that do not start a checkpoint by themselves */
     SPARES = 1,         /* ready besides the active one */
     AFTER_ERROR_MS = 1000,
+    REMOVED_AT_ONCE = 1000,
 };
 
 /* --- (1) --- */
@@ -137,6 +139,7 @@ static bool name_file(struct queue *q, const char *item, const char *suffix)
     if (r < 0)
         log_error("Queue: cannot rename %s: %s", from, err_name(r));
     q->names_dirty = true;
+    q->n_named++;
     return r >= 0;
 }
 
@@ -216,18 +219,31 @@ static void release(struct item *chain)
     }
 }
 
+struct removing {
+    const struct queue *q;
+    struct doomed *v[REMOVED_AT_ONCE];
+};
+
+static void remove_one(void *arg, size_t i)
+{
+    const struct removing *r = arg;
+    item_unlink(r->q, r->v[i]->item);
+    free(r->v[i]);
+}
+
 /* Under the lock, which it gives up: there may be very many. */
 static void remove_doomed(struct queue *q, struct doomed *d)
 {
+    struct removing r = { .q = q };
     if (!d)
         return;
     q->names_dirty = true;
     pthread_mutex_unlock(&q->lock);
     while (d) {
-        struct doomed *next = d->next;
-        item_unlink(q, d->item);
-        free(d);
-        d = next;
+        size_t n = 0;
+        for (; d && n < ARRAY_LEN(r.v); d = d->next)
+            r.v[n++] = d;
+        many_do(n, remove_one, &r);
     }
     pthread_mutex_lock(&q->lock);
 }

@@ -124,6 +124,7 @@ struct queue {
     uint64_t unmarked;      /* local deliveries since the mail store was synced */
     int64_t unmarked_since; /* monotonic ms of the first of them */
     bool names_dirty;       /* spool files were removed, the directory not synced since */
+    uint64_t n_named;       /* spool files that got their names in checkpoints */
 
     /* Refused messages whose REC_REVOKE could not be written yet. More are not kept: their
      * records end soon, with the segment that failed. */

@@ -2,26 +2,15 @@
  */
 #include "mail/queue/scan.h"
 
+#include "mail/queue/many.h"
 #include "mail/queue/queue_priv.h"
 #include "os/file.h"
-#include "os/proc.h"
 
 #include <dirent.h>
 #include <fcntl.h>
 #include <unistd.h>
 
-enum {
-    THREADS = 8,      /* mostly they wait for the disk */
-    FEW = 1000,       /* files that one thread reads */
-    AT_ONCE = 64,     /* files that a thread takes */
-    LOOK = 32 * 1024, /* bytes: an envelope of some 300 recipients */
-};
-
-struct work {
-    const struct queue *q;
-    struct scan *scan;
-    atomic_size_t next;
-};
+enum { LOOK = 32 * 1024 }; /* bytes: an envelope of some 300 recipients */
 
 /* --- the listing --- */
 
@@ -65,9 +54,17 @@ static int by_inode(const void *a, const void *b)
 
 /* --- the files --- */
 
-static void read_one(const struct queue *q, struct spooled *s, char *look)
+struct reading {
+    const struct queue *q;
+    struct scan *scan;
+};
+
+static void read_one(void *arg, size_t i)
 {
-    _cleanup_(closep) int fd = openat(q->dir_fd, s->name, O_RDONLY | O_CLOEXEC);
+    const struct reading *r = arg;
+    struct spooled *s = &r->scan->v[i];
+    char look[LOOK];
+    _cleanup_(closep) int fd = openat(r->q->dir_fd, s->name, O_RDONLY | O_CLOEXEC);
     ssize_t n = fd < 0 ? -1 : pread(fd, look, LOOK, 0);
     struct rec rec;
     if (n < 0 || n == LOOK || !rec_at(sv_n(look, (size_t)n), 0, 0, &rec) || rec.type != REC_STATE)
@@ -79,41 +76,7 @@ static void read_one(const struct queue *q, struct spooled *s, char *look)
     }
     s->m = m;
     s->version = rec.aux;
-    s->content = spool_has_content(q, m);
-}
-
-static void *read_some(void *arg)
-{
-    struct work *w = arg;
-    char *look = xmalloc(LOOK);
-    for (;;) {
-        size_t i = atomic_fetch_add(&w->next, AT_ONCE);
-        if (i >= w->scan->n)
-            break;
-        for (size_t end = MIN(i + AT_ONCE, w->scan->n); i < end; i++)
-            read_one(w->q, &w->scan->v[i], look);
-    }
-    free(look);
-    return NULL;
-}
-
-static void *run(void *arg)
-{
-    os_thread_name("queue");
-    return read_some(arg);
-}
-
-/* The caller reads, too: so it works without any other thread. */
-static void read_all(const struct queue *q, struct scan *s)
-{
-    struct work w = { .q = q, .scan = s };
-    pthread_t threads[THREADS];
-    size_t n = 0;
-    while (s->n > FEW && n < THREADS - 1 && pthread_create(&threads[n], NULL, run, &w) == 0)
-        n++;
-    read_some(&w);
-    while (n)
-        pthread_join(threads[--n], NULL);
+    s->content = spool_has_content(r->q, m);
 }
 
 int scan_run(struct queue *q, struct scan *ret, struct errinfo *ei)
@@ -125,7 +88,7 @@ int scan_run(struct queue *q, struct scan *ret, struct errinfo *ei)
         return r;
     if (ret->n)
         qsort(ret->v, ret->n, sizeof(*ret->v), by_inode);
-    read_all(q, ret);
+    many_do(ret->n, read_one, &(struct reading){ q, ret });
     return 0;
 }
 

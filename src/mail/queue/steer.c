@@ -4,13 +4,14 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "event/event.h"
+#include "mail/queue/many.h"
 #include "mail/queue/queue_priv.h"
 
 #include <sched.h>
 
 const char *const queue_priority_names[] = { "high", "normal", "low" };
 
-enum { AT_ONCE = 256, LOOKED_AT_ONCE = 512, MAX_STATE = 64 * 1024 * 1024 };
+enum { AT_ONCE = 512, LOOKED_AT_ONCE = 512, MAX_STATE = 64 * 1024 * 1024 };
 
 struct chosen {
     struct item **v; /* counted */
@@ -22,7 +23,6 @@ struct change { /* of one item, while it is written */
     struct jwrite w;
     struct buf bytes;
     bool over;     /* nothing of it is left */
-    bool files;    /* that may go at once */
     bool *dropped; /* recipients of it that go, when others stay; NULL = none */
     /* before: */
     bool held, returning;
@@ -410,20 +410,38 @@ static bool steer_one(struct queue *q, const struct queue_steer *s, struct item 
     return r == STEER_DONE && !s->dry_run;
 }
 
-/* Without the lock, as the file system may take its time. What end() finds to remove is then at
- * most what a checkpoint has written meanwhile. */
+struct unlinking {
+    const struct queue *q;
+    struct item **v;
+};
+
+static void unlink_one(void *arg, size_t i)
+{
+    const struct unlinking *u = arg;
+    item_unlink(u->q, u->v[i]->m->item);
+}
+
+/* Without the lock, as the file system may take its time. end() has nothing left to remove then,
+ * unless a checkpoint has named files meanwhile. */
 static void unlink_those_over(struct queue *q, const struct batch *b)
 {
+    struct unlinking u = { q, xcalloc(b->n + 1, sizeof(struct item *)) };
+    uint64_t named = q->n_named;
+    size_t n = 0;
     for (size_t i = 0; i < b->n; i++) {
-        struct change *c = &b->c[i];
-        c->files =
-            c->over && c->w.result >= 0 && !c->it->has_local && (c->it->in_file || c->it->has_env);
+        const struct change *c = &b->c[i];
+        if (c->over && c->w.result >= 0 && !c->it->has_local && (c->it->in_file || c->it->has_env))
+            u.v[n++] = c->it;
     }
-    pthread_mutex_unlock(&q->lock);
-    for (size_t i = 0; i < b->n; i++)
-        if (b->c[i].files)
-            item_unlink(q, b->c[i].it->m->item);
-    pthread_mutex_lock(&q->lock);
+    if (n) {
+        pthread_mutex_unlock(&q->lock);
+        many_do(n, unlink_one, &u);
+        pthread_mutex_lock(&q->lock);
+        q->names_dirty = true;
+    }
+    for (size_t i = 0; i < n && q->n_named == named; i++)
+        u.v[i]->in_file = u.v[i]->has_env = false;
+    free(u.v);
 }
 
 static int steer_some(struct queue *q, const struct queue_steer *s, struct item **v, size_t n,
