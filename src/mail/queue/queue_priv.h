@@ -53,6 +53,7 @@ struct item {
     bool in_file;            /* the content is in .tms */
     bool has_env;            /* a .tm$ is there */
     bool committed, active, finished;
+    bool old;       /* was there at the start */
     bool revived;   /* by recovery: its new state is to be recorded */
     bool has_local; /* some recipient is local: files go only after a sync of the mail store */
     bool overdue;

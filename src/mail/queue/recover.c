@@ -392,10 +392,12 @@ static void settle_found(struct recovery *rc, struct found *f)
         item_forget(q, it);
         return;
     }
-    it->committed = true;
+    it->committed = it->old = true;
     rc->n_kept += f->content_file;
     set_due(q, it, f->done ? 0 : it->m->next_try_ms);
     sched_place(q, it);
+    if (it->wait.flow)
+        dests_backlog(q->dests, &it->wait);
 }
 
 static int by_age(const void *a, const void *b)

@@ -146,6 +146,32 @@ static void test_orphan_alone(void **state)
     check_view(m->item);
 }
 
+/* After a start not all deliverers go to destinations that old mail waits for. */
+static void test_new_mail_has_room(void **state)
+{
+    enum { OLD = 300 };
+    struct message *got[OLD];
+    char to[40];
+    (void)state;
+    for (int i = 0; i < OLD; i++) {
+        _cleanup_(message_unrefp) struct message *m = make_message(200, 0, 1);
+        snprintf(to, sizeof(to), "x@old%d.test", i);
+        message_set(&m->rcpts[0].address, sv_c(to));
+        put_in_files(m);
+    }
+    env_crash(&e);
+    env_open(&e);
+    size_t n = queue_take(e.q, RCPT_REMOTE, got, OLD);
+    assert_int_equal(n, 50); /* of 100 deliverers */
+    _cleanup_(message_unrefp) struct message *m = make_message(200, 0, 1);
+    message_set(&m->rcpts[0].address, SV("x@new.test"));
+    must_accept(e.q, m);
+    assert_int_equal(queue_take(e.q, RCPT_REMOTE, &got[n], OLD - n), 1);
+    assert_true(got[n]->key == m->key);
+    for (size_t i = 0; i <= n; i++)
+        queue_give_back(e.q, got[i], RCPT_REMOTE);
+}
+
 static bool see_answer(const struct queue_info *i, void *arg)
 {
     snprintf(arg, 100, "%s", i->answer);
@@ -216,6 +242,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_all_come_back, setup, teardown),
         cmocka_unit_test_setup_teardown(test_orphan_alone, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_new_mail_has_room, setup, teardown),
         cmocka_unit_test_setup_teardown(test_what_waits_is_small, setup, teardown),
         cmocka_unit_test(test_found_by_key),
     };
