@@ -569,14 +569,15 @@ void dests_distrust(struct dests *ds, struct sv key, const char *answer)
     settle(ds, d);
 }
 
-void dests_backlog(struct dests *ds, const struct waiter *w)
+bool dests_backlog(struct dests *ds, const struct waiter *w)
 {
     struct dest *d = w->flow->dest;
-    if (d->backlog || d->proven || d->failures)
-        return;
-    d->backlog = true;
-    ds->n_backlog++;
-    restart_flows(ds, d, true);
+    if (!d->backlog && !d->proven && !d->failures) {
+        d->backlog = true;
+        ds->n_backlog++;
+        restart_flows(ds, d, true);
+    }
+    return !d->failures;
 }
 
 void dests_news(struct dests *ds, struct sv key)

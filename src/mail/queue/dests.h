@@ -68,8 +68,9 @@ void dests_tell(struct dests *ds, const struct dest_policy *pol, int64_t now, st
 /* What messages that failed before say when the program starts: it rests, and is probed at once. */
 void dests_distrust(struct dests *ds, struct sv key, const char *answer);
 /* Who waits was there when the program started: thousands of such destinations must not hold what
- * is kept for those that new mail goes to. Until the destination is asked, or: */
-void dests_backlog(struct dests *ds, const struct waiter *w);
+ * is kept for those that new mail goes to. Ends when the destination is asked, or with dests_news.
+ * False: it rests. */
+bool dests_backlog(struct dests *ds, const struct waiter *w);
 void dests_news(struct dests *ds, struct sv key); /* new mail goes there */
 /* Everybody who waits for the destination of a place. */
 void dests_each_waiter(const struct place *at, void (*fn)(struct waiter *, void *arg), void *arg);

@@ -57,7 +57,6 @@ static void add_env(struct recovery *rc, const struct spooled *s)
     f->content_file = s->content;
     f->it->version = s->version;
     f->it->in_file = f->it->has_env = true;
-    f->it->told_behind = true; /* before it had a file */
 }
 
 /* A second look at what gave no envelope says why. */
@@ -366,6 +365,16 @@ static void set_due(struct queue *q, struct item *it, int64_t due)
     }
 }
 
+/* What rests now rested before the start, too: whoever waits behind it was told then, at the latest
+ * before the message had a file. Else each start told so of a million messages. */
+static void place(struct queue *q, struct item *it)
+{
+    it->told_behind = it->has_env;
+    sched_place(q, it);
+    if (it->wait.flow && dests_backlog(q->dests, &it->wait))
+        it->told_behind = false;
+}
+
 static void settle_found(struct recovery *rc, struct found *f)
 {
     struct queue *q = rc->q;
@@ -395,9 +404,7 @@ static void settle_found(struct recovery *rc, struct found *f)
     it->committed = it->old = true;
     rc->n_kept += f->content_file;
     set_due(q, it, f->done ? 0 : it->m->next_try_ms);
-    sched_place(q, it);
-    if (it->wait.flow)
-        dests_backlog(q->dests, &it->wait);
+    place(q, it);
 }
 
 static int by_age(const void *a, const void *b)
