@@ -58,6 +58,9 @@ struct item {
     bool has_local; /* some recipient is local: files go only after a sync of the mail store */
     bool overdue;
     unsigned char counted_as; /* enum queue_state + 1; 0 = not counted */
+    bool urgent;              /* an administrator wants an attempt now */
+    bool return_failed;       /* its notice could not be queued: not at once again */
+    bool told_behind;         /* that it waits for a destination that rests */
     size_t counted;           /* bytes in queue.mem_used */
     struct list children;     /* children.c */
 
@@ -68,9 +71,6 @@ struct item {
     struct heap_node later[KINDS]; /* in queue.later, perhaps besides a place of above */
     struct heap_node deadline;     /* in queue.deadlines */
     int64_t quiet_until;           /* no notice before */
-    bool urgent;                   /* an administrator wants an attempt now */
-    bool return_failed;            /* its notice could not be queued: not at once again */
-    bool told_behind;              /* that it waits for a destination that rests */
     struct list untold;            /* in queue.untold: to be told */
     struct place at;               /* of its deliverer */
 
