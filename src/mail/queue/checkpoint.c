@@ -22,6 +22,7 @@ enum {
     SPARES = 1,         /* ready besides the active one */
     AFTER_ERROR_MS = 1000,
     REMOVED_AT_ONCE = 1000,
+    ADOPTED_AT_ONCE = 64, /* while others wait for the lock */
 };
 
 /* --- (1) --- */
@@ -190,8 +191,20 @@ static void adopt_finished(struct queue *q, struct item *it)
         item_remove_files(q, it, true);
 }
 
+/* An unlock alone would give it to nobody: whoever waits has to wake up first. */
+static void let_others_in(struct queue *q)
+{
+    static const struct timespec moment = { .tv_nsec = 100000 };
+    pthread_mutex_unlock(&q->lock);
+    nanosleep(&moment, NULL);
+    pthread_mutex_lock(&q->lock);
+}
+
+/* Each is done under the lock, all together would hold it for seconds. What is settled meanwhile is
+ * as if it had been before, or after all of it. */
 static void adopt_all(struct queue *q, struct item *chain, bool synced)
 {
+    size_t n = 0;
     for (struct item *it = chain; it; it = it->records->saved_next) {
         if (!synced)
             remove_new(q, it->m->item);
@@ -199,6 +212,8 @@ static void adopt_all(struct queue *q, struct item *chain, bool synced)
             adopt_finished(q, it);
         else
             adopt_files(q, it);
+        if (++n % ADOPTED_AT_ONCE == 0)
+            let_others_in(q);
     }
 }
 
