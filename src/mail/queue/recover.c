@@ -371,8 +371,8 @@ static void place(struct queue *q, struct item *it)
 {
     it->told_behind = it->has_env;
     sched_place(q, it);
-    if (it->wait.flow && dests_backlog(q->dests, &it->wait))
-        it->told_behind = false;
+    bool rests = it->wait.flow && !dests_backlog(q->dests, &it->wait);
+    it->told_behind = it->told_behind && rests;
 }
 
 static void settle_found(struct recovery *rc, struct found *f)

@@ -172,6 +172,30 @@ static void test_new_mail_has_room(void **state)
         queue_give_back(e.q, got[i], RCPT_REMOTE);
 }
 
+/* Of a message that waits behind a destination that rests it is told once: before the start, but
+ * not when its mailboxes came first. */
+static void test_told_once(void **state)
+{
+    struct message *got[1];
+    (void)state;
+    _cleanup_(message_unrefp) struct message *tried = make_message(200, 0, 1);
+    _cleanup_(message_unrefp) struct message *waits = make_message(200, 0, 1);
+    _cleanup_(message_unrefp) struct message *local = make_message(200, 1, 1);
+    message_set(&tried->rcpts[0].answer, SV("no connection"));
+    tried->received_ms = 1700000000000;
+    put_in_files(tried);
+    put_in_files(waits);
+    put_in_files(local);
+    env_crash(&e);
+    env_open(&e);
+    assert_true(list_empty(&e.q->untold));
+    assert_int_equal(queue_take(e.q, RCPT_LOCAL, got, 1), 1);
+    settle_as(e.q, got[0], RCPT_LOCAL, RCPT_DELIVERED, "");
+    assert_false(list_empty(&e.q->untold));
+    assert_true(container_of(e.q->untold.next, struct item, untold)->m->key == local->key);
+    assert_ptr_equal(e.q->untold.next, e.q->untold.prev);
+}
+
 static bool see_answer(const struct queue_info *i, void *arg)
 {
     snprintf(arg, 100, "%s", i->answer);
@@ -243,6 +267,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_all_come_back, setup, teardown),
         cmocka_unit_test_setup_teardown(test_orphan_alone, setup, teardown),
         cmocka_unit_test_setup_teardown(test_new_mail_has_room, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_told_once, setup, teardown),
         cmocka_unit_test_setup_teardown(test_what_waits_is_small, setup, teardown),
         cmocka_unit_test(test_found_by_key),
     };
