@@ -148,6 +148,12 @@ class Server:
         status = open(f"/proc/{self.modules()['smtp']}/status").read()
         return int(status.split(f"{key}:")[1].split()[0]) / 1024
 
+    def memory_text(self, o):
+        """What a message takes: growth over the same module with an empty queue."""
+        now, most = self.memory_mb(), self.memory_mb("VmHWM")
+        each, each_most = ((mb - self.empty_mb) * 2**20 / o.messages for mb in (now, most))
+        return f"{now:.0f} MB, at most {most:.0f} MB: {each:.0f} bytes for each message, at most {each_most:.0f}"
+
     def ask(self, path, method="GET", body=None):
         c = http.client.HTTPConnection("127.0.0.1", BASE + 80, timeout=300)
         c.request(method, "/api/v1" + path, body and json.dumps(body),
@@ -221,13 +227,14 @@ def restart(server, o, how):
     up = time.monotonic() - begin
     wait_for(lambda: server.waiting() >= o.messages, 600)
     print(f"start after {how}: answers after {up:.1f} s, has all {o.messages} after {time.monotonic() - begin:.1f} s; module smtp"
-          f" {server.memory_mb():.0f} MB, at most {server.memory_mb('VmHWM'):.0f} MB", flush=True)
+          f" {server.memory_text(o)}", flush=True)
 
 
 def measure(server, sink, o):
     rate = live_rate(sink, o)
     print(f"live destination, empty queue: {rate:.0f} msg/s", flush=True)
-    print(f"filled at {fill(o):.0f} msg/s; module smtp {server.memory_mb():.0f} MB", flush=True)
+    server.empty_mb = server.memory_mb()
+    print(f"filled at {fill(o):.0f} msg/s; module smtp {server.memory_text(o)}", flush=True)
     look(server, o)
     beside = live_rate(sink, o)
     print(f"live destination beside {server.waiting()} that wait: {beside:.0f} msg/s ({beside / rate:.2f} of the empty queue)", flush=True)

@@ -3,8 +3,6 @@
 
 #include "base/clock.h"
 
-#define OVERDUE_MS (4 * 3600000)
-
 const char *const queue_state_names[QS_COUNT] = { "queued", "sending", "waiting",   "overdue",
                                                   "held",   "paused",  "moderation" };
 
@@ -14,21 +12,6 @@ struct sv queue_domain_of(const char *address)
     ssize_t at = sv_rfind(a, '@');
 
     return at < 0 ? SV_NULL : sv_skip(a, (size_t)at + 1);
-}
-
-enum queue_state queue_state_of(const struct queue_info *i, int64_t now_ms)
-{
-    if (i->active || i->returning)
-        return QS_SENDING;
-    if (i->held)
-        return QS_HELD;
-    if (i->moderated)
-        return QS_MODERATION;
-    if (i->paused)
-        return QS_PAUSED;
-    if (now_ms - i->received_ms > OVERDUE_MS)
-        return QS_OVERDUE;
-    return i->attempts ? QS_WAITING : QS_QUEUED;
 }
 
 static const char *text_of(json_t *o, const char *name)
@@ -186,4 +169,11 @@ bool queue_filter_matches(const struct queue_filter *f, const struct queue_info 
            (!f->priority || !strcmp(f->priority, queue_priority_names[i->priority])) &&
            f->now_ms - i->received_ms >= f->older_ms && (int64_t)i->size > f->larger &&
            matches_q(f->q, i);
+}
+
+bool queue_filter_is_all(const struct queue_filter *f)
+{
+    return !json_is_array(f->domains) && !f->q && !f->sender && !f->recipient && !f->destination &&
+           !f->state && !f->priority && !f->answer && !f->id && !f->queue && !f->ids &&
+           !f->moderated && !f->older_ms && f->larger < 0;
 }

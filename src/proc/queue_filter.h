@@ -7,16 +7,6 @@
 #include "base/hash.h"
 #include "mail/queue/queue.h"
 
-enum queue_state {
-    QS_QUEUED,
-    QS_SENDING,
-    QS_WAITING,
-    QS_OVERDUE,
-    QS_HELD,
-    QS_PAUSED,
-    QS_MODERATION,
-    QS_COUNT
-};
 extern const char *const queue_state_names[QS_COUNT];
 
 struct queue_filter {
@@ -38,5 +28,6 @@ void queue_filter_show(const struct queue_filter *f, const struct queue_info *wh
 bool queue_filter_reaches(const struct queue_filter *f, const struct queue_info *i,
                           const struct rcpt *r);
 bool queue_filter_matches(const struct queue_filter *f, const struct queue_info *i);
-enum queue_state queue_state_of(const struct queue_info *i, int64_t now_ms);
+bool queue_filter_is_all(
+    const struct queue_filter *f); /* it matches everything, for who sees all */
 struct sv queue_domain_of(const char *address);

@@ -1,5 +1,7 @@
 /* Pages of the queue: filtered, ordered and counted here, so that only the rows of one page travel
- * between the processes. The queue is locked while its items are looked at: rows are copied. */
+ * between the processes. The queue is locked while its items are looked at: rows are copied, but
+ * only those that may be of the page. Without a filter the queue knows the numbers itself, and a
+ * page by age ends with its last row. */
 #include "base/clock.h"
 #include "base/codec.h"
 #include "base/hash.h"
@@ -11,6 +13,12 @@
 #define MAX_IDS          100000
 #define MAX_DESTINATIONS 50000 /* looked at */
 #define MAX_LISTED       1000
+
+/* Where a row is in the order: its key, then the text, then the id. */
+struct position {
+    int64_t key;
+    const char *text, *id;
+};
 
 struct row {
     int64_t key;
@@ -30,10 +38,13 @@ struct destination {
     int64_t oldest_ms, next_try_ms;
 };
 
+enum order { BY_AGE, BY_SIZE, BY_ATTEMPTS, BY_NEXT_TRY, BY_SENDER, BY_RECIPIENT };
+
 struct page {
     struct queue_filter filter;
-    char sort[20];
-    bool down, from_cursor, by_text, summary;
+    enum order order;
+    bool down, from_cursor, summary;
+    bool counts; /* total, states and oldest_ms are counted here */
     struct row after;
     int64_t oldest_ms;
     json_int_t total, states[QS_COUNT];
@@ -69,75 +80,151 @@ static void count_destination(struct page *p, const struct queue_info *i)
 }
 
 /* Oldest first is "-age": the largest age comes first. */
-static void set_key(const struct page *p, const struct queue_info *i, struct row *r)
+static struct position position_of(const struct page *p, const struct queue_info *i)
 {
-    if (!strcmp(p->sort, "age"))
-        r->key = -i->received_ms;
-    else if (!strcmp(p->sort, "size"))
-        r->key = (int64_t)i->size;
-    else if (!strcmp(p->sort, "attempts"))
-        r->key = i->attempts;
-    else if (!strcmp(p->sort, "next_try"))
-        r->key = i->next_try_ms;
-    else
-        sv_copy(r->text, sizeof(r->text), sv_c(strcmp(p->sort, "sender") ? i->rcpt : i->sender));
+    struct position at = { .text = "", .id = i->id };
+
+    switch (p->order) {
+    case BY_AGE:
+        at.key = -i->received_ms;
+        break;
+    case BY_SIZE:
+        at.key = (int64_t)i->size;
+        break;
+    case BY_ATTEMPTS:
+        at.key = i->attempts;
+        break;
+    case BY_NEXT_TRY:
+        at.key = i->next_try_ms;
+        break;
+    case BY_SENDER:
+        at.text = i->sender;
+        break;
+    case BY_RECIPIENT:
+        at.text = i->rcpt;
+        break;
+    }
+    return at;
 }
 
-static int cmp_rows(const void *a, const void *b, const void *arg)
+/* A row has the beginning of the text. */
+static int cmp_positions(const struct page *p, const struct position *x, const struct position *y)
 {
-    const struct row *x = a, *y = b;
-    const struct page *p = arg;
     int r = x->key < y->key ? -1 : x->key > y->key;
 
     if (!r)
-        r = strcmp(x->text, y->text);
+        r = strncmp(x->text, y->text, sizeof(((struct row *)NULL)->text) - 1);
     if (!r)
         r = strcmp(x->id, y->id);
     return p->down ? -r : r;
 }
 
-static bool add(const struct queue_info *whole, void *arg)
+static struct position position_in(const struct row *r)
 {
-    struct page *p = arg;
-    struct row r = { 0 };
-    struct queue_info shown;
-    const struct queue_info *i = &shown;
+    return (struct position){ r->key, r->text, r->id };
+}
 
-    queue_filter_show(&p->filter, whole, &shown);
-    if (!queue_filter_matches(&p->filter, whole))
-        return true;
-    p->total++;
-    p->states[queue_state_of(i, p->filter.now_ms)]++;
-    if (!p->oldest_ms || i->received_ms < p->oldest_ms)
-        p->oldest_ms = i->received_ms;
-    if (p->found) {
-        p->incomplete = json_array_size(p->found) >= MAX_IDS;
-        if (!p->incomplete)
-            json_array_append_new(p->found, json_string(i->id));
-        return !p->incomplete;
-    }
-    if (p->summary) {
-        count_destination(p, i);
-        return true;
-    }
-    set_key(p, i, &r);
+static int cmp_rows(const void *a, const void *b, const void *arg)
+{
+    struct position x = position_in(a), y = position_in(b);
+
+    return cmp_positions(arg, &x, &y);
+}
+
+static void add_row(struct page *p, const struct queue_info *i, const struct position *at)
+{
+    struct row r = { .key = at->key,
+                     .received_ms = i->received_ms,
+                     .next_try_ms = i->next_try_ms,
+                     .size = i->size,
+                     .n_rcpts = i->n_rcpts,
+                     .n_waiting = i->n_waiting,
+                     .attempts = i->attempts,
+                     .state = queue_state_of(i, p->filter.now_ms),
+                     .priority = i->priority };
+
+    sv_copy(r.text, sizeof(r.text), sv_c(at->text));
     sv_copy(r.id, sizeof(r.id), sv_c(i->id));
-    if (p->from_cursor && cmp_rows(&r, &p->after, p) <= 0)
-        return true;
     sv_copy(r.item, sizeof(r.item), sv_c(i->item));
     sv_copy(r.sender, sizeof(r.sender), sv_c(i->sender));
     sv_copy(r.rcpt, sizeof(r.rcpt), sv_c(i->rcpt));
     sv_copy(r.answer, sizeof(r.answer), sv_c(i->answer));
-    r.received_ms = i->received_ms;
-    r.next_try_ms = i->next_try_ms;
-    r.size = i->size;
-    r.n_rcpts = i->n_rcpts;
-    r.n_waiting = i->n_waiting;
-    r.attempts = i->attempts;
-    r.state = queue_state_of(i, p->filter.now_ms);
-    r.priority = i->priority;
     top_add(&p->top, &r);
+}
+
+/* When it belongs to the page so far. False: nor does what follows, in an order by age. */
+static bool consider(struct page *p, const struct queue_info *i)
+{
+    struct position at = position_of(p, i), edge;
+
+    if (p->from_cursor) {
+        edge = position_in(&p->after);
+        if (cmp_positions(p, &at, &edge) <= 0)
+            return true;
+    }
+    if (p->top.n < p->top.max) {
+        add_row(p, i, &at);
+        return true;
+    }
+    if (!p->top.max)
+        return true;
+    edge = position_in(top_row(&p->top, 0)); /* the last one */
+    if (cmp_positions(p, &at, &edge) >= 0)
+        return at.key == edge.key;
+    add_row(p, i, &at);
     return true;
+}
+
+static bool add_id(struct page *p, const char *id)
+{
+    p->incomplete = json_array_size(p->found) >= MAX_IDS;
+    if (!p->incomplete)
+        json_array_append_new(p->found, json_string(id));
+    return !p->incomplete;
+}
+
+static bool add(const struct queue_info *whole, void *arg)
+{
+    struct page *p = arg;
+    struct queue_info shown;
+    const struct queue_info *i = &shown;
+    bool go_on;
+
+    queue_filter_show(&p->filter, whole, &shown);
+    if (p->counts) {
+        if (!queue_filter_matches(&p->filter, whole))
+            return true;
+        p->total++;
+        p->states[queue_state_of(i, p->filter.now_ms)]++;
+        if (!p->oldest_ms || i->received_ms < p->oldest_ms)
+            p->oldest_ms = i->received_ms;
+    }
+    if (p->found)
+        return add_id(p, i->id);
+    if (p->summary) {
+        count_destination(p, i);
+        return true;
+    }
+    go_on = consider(p, i);
+    return go_on || p->counts || p->order != BY_AGE;
+}
+
+static void look(struct queue *q, struct page *p)
+{
+    struct queue_totals t;
+
+    p->counts = p->found || !queue_filter_is_all(&p->filter);
+    if (!p->counts) {
+        queue_totals(q, p->filter.now_ms, &t);
+        p->total = (json_int_t)t.total;
+        p->oldest_ms = t.oldest_ms;
+        for (size_t i = 0; i < QS_COUNT; i++)
+            p->states[i] = (json_int_t)t.states[i];
+    }
+    if (p->order == BY_AGE && !p->down)
+        queue_each_newest(q, add, p);
+    else
+        queue_each(q, add, p);
 }
 
 /* What peers have sent may not be UTF-8, and a copy may have been cut within a character. */
@@ -186,15 +273,28 @@ static void read_cursor(struct page *p, const char *cursor)
                      sv_copy(p->after.text, sizeof(p->after.text), rest.p ? rest : SV(""));
 }
 
+/* What is no other order is by recipient. */
+static void read_order(struct page *p, const char *sort)
+{
+    static const char *const names[] = {
+        [BY_AGE] = "age",           [BY_SIZE] = "size",     [BY_ATTEMPTS] = "attempts",
+        [BY_NEXT_TRY] = "next_try", [BY_SENDER] = "sender",
+    };
+
+    p->down = *sort == '-';
+    p->order = BY_RECIPIENT;
+    for (size_t i = 0; i < ARRAY_LEN(names); i++)
+        if (!strcmp(sort + p->down, names[i]))
+            p->order = (enum order)i;
+}
+
 static void read_args(struct page *p, json_t *args, size_t *ret_limit)
 {
     const char *sort = text_of(args, "sort"), *after = text_of(args, "after");
     json_int_t limit = json_integer_value(json_object_get(args, "limit"));
 
     queue_filter_read(&p->filter, args);
-    sort = sort ? sort : "-age";
-    p->down = *sort == '-';
-    snprintf(p->sort, sizeof(p->sort), "%s", sort + p->down);
+    read_order(p, sort ? sort : "-age");
     if (after && *after)
         read_cursor(p, after);
     *ret_limit = (size_t)(limit < 0 ? 0 : MIN(limit, MAX_LIMIT));
@@ -263,7 +363,7 @@ json_t *queue_page(struct queue *q, json_t *args)
 
     read_args(&p, args, &limit);
     top_init(&p.top, sizeof(struct row), limit + 1, cmp_rows, &p);
-    queue_each(q, add, &p);
+    look(q, &p);
     top_sort(&p.top);
     for (size_t i = 0; i < MIN(p.top.n, limit); i++) {
         const struct row *r = top_row(&p.top, i);

@@ -18,15 +18,21 @@ static void drop_string(char **field)
     *field = empty;
 }
 
-struct message *message_new(void)
+struct message *message_new_without_key(void)
 {
     struct message *m = xcalloc(1, sizeof(*m));
     atomic_init(&m->refs, 1);
+    m->priority = PRIORITY_NORMAL;
+    m->sender = m->auth_user = m->envid = m->transid = m->spool_path = empty;
+    return m;
+}
+
+struct message *message_new(void)
+{
+    struct message *m = message_new_without_key();
     do
         m->key = rand_u64();
     while (m->key == 0);
-    m->priority = PRIORITY_NORMAL;
-    m->sender = m->auth_user = m->envid = m->transid = m->spool_path = empty;
     return m;
 }
 

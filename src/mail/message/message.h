@@ -22,47 +22,47 @@ enum moderation { MODERATION_NONE, MODERATION_WAITS, MODERATION_APPROVED, MODERA
 /* RFC 3461 NOTIFY; 0 = default (failure, delay). */
 enum rcpt_notify { NOTIFY_NEVER = 1, NOTIFY_SUCCESS = 2, NOTIFY_FAILURE = 4, NOTIFY_DELAY = 8 };
 
+/* Of these two there may be a million in the queue: fields are where they leave no holes. */
 struct rcpt {
     char *address;  /* final target "user@host" */
     char *orcpt;    /* ORCPT as given ("rfc822;x@y"), "" = none */
     char *original; /* the RCPT TO address before aliases */
     enum rcpt_kind kind;
+    bool told;    /* the sender was told of this state (not stored: settled states were told) */
+    bool skipped; /* the queue's, not stored: waits, but its deliverer made no attempt */
     int64_t account_id; /* RCPT_LOCAL */
     unsigned notify;
     enum rcpt_state state;
     char *answer;     /* last answer or reason, "" = none yet: "550 5.1.1 User unknown" */
     char *remote_mta; /* host that gave it, "" */
-    bool told;        /* the sender was told of this state (not stored: settled states were told) */
-    /* The queue's, not stored: */
-    bool skipped;   /* by its deliverer: waits, but no attempt was made */
-    int64_t due_ms; /* wall clock; 0 = now */
+    int64_t due_ms;   /* the queue's, not stored: wall clock; 0 = now */
 };
 
 struct message {
     atomic_uint refs;
+    uint32_t session_id;
     uint64_t key;  /* unique per installation: names the stored file, makes delivery idempotent */
     char id[12];   /* "OSA88513": in logs, in the 250 reply */
     char item[40]; /* "[server id]YYYYMMDDhhmmssNNNN": + ".tms" is the queue item's file name */
+    char original[12];   /* id of the message that this one was made from (a bounce), "" */
     int64_t received_ms; /* wall clock */
-    uint32_t session_id;
-    char original[12]; /* id of the message that this one was made from (a bounce), "" */
-    uint64_t parent;   /* key of the message whose delivery made this one, 0 = none */
+    uint64_t parent;     /* key of the message whose delivery made this one, 0 = none */
     /* Keys of what its own delivery has queued. The queue's: it guards them. */
     uint64_t *children;
-    size_t n_children, cap_children;
+    uint32_t n_children, cap_children;
     char peer_ip[46];
+    char ret; /* RFC 3461 RET: 'F', 'H' or 0 */
+    bool body_8bit, smtputf8;
+    bool requiretls;      /* RFC 8689: goes on by verified TLS only, to servers that know of it */
+    bool tls_optional;    /* RFC 8689, TLS-Required: No: policies of TLS are not for it */
+    bool bounce;          /* made by us: failure to deliver it drops it */
+    bool one_click;       /* of a list: each copy gets its recipient's URL when it is sent */
+    atomic_bool archived; /* the mail archive's: there is a copy (not stored) */
     char *sender;         /* reverse path without <>; "" = null sender */
     char *auth_user;      /* address of the authenticated account, "" */
     int64_t auth_account; /* its id, 0 */
     char *envid;          /* RFC 3461 ENVID, "" */
     char *transid;        /* TRANSID of the server that gave it to us, "" */
-    char ret;             /* RFC 3461 RET: 'F', 'H' or 0 */
-    bool body_8bit, smtputf8;
-    bool requiretls;   /* RFC 8689: goes on by verified TLS only, to servers that know of it */
-    bool tls_optional; /* RFC 8689, TLS-Required: No: policies of TLS are not for it */
-    bool bounce;       /* made by us: failure to deliver it drops it */
-    bool one_click;    /* of a list: each copy gets its recipient's URL when it is sent */
-    unsigned hops;     /* Received lines at acceptance */
     size_t n_rcpts, cap_rcpts;
     struct rcpt *rcpts;
 
@@ -76,17 +76,18 @@ struct message {
     /* The queue's own. */
     enum priority priority;
     enum moderation moderation;
+    int64_t next_try_ms; /* wall clock */
+    unsigned attempts;
+    unsigned hops;  /* Received lines at acceptance */
     bool held;      /* by an administrator: no attempts */
     bool returning; /* by an administrator: to its sender, as undeliverable */
-    unsigned attempts;
-    int64_t next_try_ms; /* wall clock */
     bool delay_told;
     void *queue_data;
-
-    atomic_bool archived; /* the mail archive's: there is a copy (not stored) */
 };
 
 struct message *message_new(void); /* refs = 1, new key; strings "" */
+/* The same without a key of its own: for an envelope that is read. */
+struct message *message_new_without_key(void);
 struct message *message_ref(struct message *m);
 void message_unref(struct message *m);
 DEFINE_CLEANUP(struct message, message_unref)

@@ -99,19 +99,19 @@ static int commit(struct queue *q, struct item *parent, struct message *m, struc
     struct item *it = item_new(m);
     struct child *child = parent ? child_new(parent, m->key) : NULL;
     it->in_file = *m->spool_path;
-    it->content_at = (uint32_t)envelope.n;
+    struct records *rec = item_records(it);
+    rec->content_at = (uint32_t)envelope.n;
     struct jwrite w = {
         .type = it->in_file ? REC_MSG_FILE : REC_MSG,
         .key = m->key,
         .aux = (uint32_t)envelope.n,
         .payload = { envelope, it->in_file ? SV_NULL : m->content },
-        .ent = it->in_file ? &it->state[0] : &it->content,
+        .ent = it->in_file ? &rec->state[0] : &rec->content,
         .also = child ? child_record(child) : NULL,
     };
     jwrite_prepare(&w);
     pthread_mutex_lock(&q->lock);
-    list_add_tail(&q->items, &it->link);
-    q->n_items++;
+    totals_add(q, it);
     int r = journal_commit(&q->journal, &w);
     if (r < 0) {
         revoke_record(q, m);

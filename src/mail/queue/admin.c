@@ -112,10 +112,11 @@ static int copy_message(struct queue *q, struct item *it, struct message *to)
         message_set(&to->spool_path, sv_c(path));
         return 0;
     }
-    size_t n = it->content.len - it->content_at;
+    const struct records *rec = it->records;
+    size_t n = rec->content.len - rec->content_at;
     to->content_mem = xmalloc(n + 1);
     to->content = sv_n(to->content_mem, n);
-    return journal_read(&q->journal, &it->content, it->content_at, to->content_mem, n);
+    return journal_read(&q->journal, &rec->content, rec->content_at, to->content_mem, n);
 }
 
 int queue_view(struct queue *q, struct sv item_or_id, struct message **ret)

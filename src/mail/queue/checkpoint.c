@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "conf/conf.h"
 #include "log/log.h"
+#include "mail/queue/many.h"
 #include "mail/queue/queue_priv.h"
 #include "os/proc.h"
 
@@ -20,6 +21,8 @@ enum {
     FULL_TOLERATED = 1, /* full segments that do not start a checkpoint by themselves */
     SPARES = 1,         /* ready besides the active one */
     AFTER_ERROR_MS = 1000,
+    REMOVED_AT_ONCE = 1000,
+    ADOPTED_AT_ONCE = 64, /* while others wait for the lock */
 };
 
 /* --- (1) --- */
@@ -29,12 +32,13 @@ static void collect_entries(struct list *entries, struct item **chain)
     list_for_each(l, entries)
     {
         struct item *it = container_of(l, struct jent, link)->owner;
-        if (it->saving)
+        struct records *rec = item_records(it); /* perhaps only a child has one here */
+        if (rec->saving)
             continue;
-        it->saving = true;
-        it->saved_content = it->saved_state = false;
+        rec->saving = true;
+        rec->saved_content = rec->saved_state = false;
         item_ref(it);
-        it->saved_next = *chain;
+        rec->saved_next = *chain;
         *chain = it;
     }
 }
@@ -61,40 +65,41 @@ static int save_content(struct queue *q, struct item *it, const struct rec *rec)
     pthread_mutex_unlock(&q->lock);
     int r = spool_write(q, it->m->item, ".tms.new", content, SV_NULL);
     pthread_mutex_lock(&q->lock);
-    it->saved_content = r >= 0;
+    it->records->saved_content = r >= 0;
     return r;
 }
 
 static int save_state(struct queue *q, struct item *it, struct sv env, uint32_t version)
 {
-    it->saved_version = version;
+    it->records->saved_version = version;
     pthread_mutex_unlock(&q->lock);
     int r = spool_write_env(q, it->m->item, it->m->key, version, env);
     pthread_mutex_lock(&q->lock);
-    it->saved_state = r >= 0;
+    it->records->saved_state = r >= 0;
     return r;
 }
 
 static int save_item(struct queue *q, struct item *it, struct buf *a, struct buf *b)
 {
+    struct records *own = it->records;
     struct rec rec, state;
     int r = 0;
     if (it->finished)
         return 0;
     /* The newest state may be in the content's own record. */
-    bool in_msg = !it->state[it->cur].seg && !it->has_env;
+    bool in_msg = !item_state_in_journal(it) && !it->has_env;
     uint32_t version = it->version;
-    if (it->content.seg) {
-        r = journal_read_record(&q->journal, &it->content, a, &rec);
+    if (own->content.seg) {
+        r = journal_read_record(&q->journal, &own->content, a, &rec);
         if (r >= 0)
             r = save_content(q, it, &rec);
-        if (r >= 0 && in_msg && !it->finished && !it->state[it->cur].seg)
+        if (r >= 0 && in_msg && !it->finished && !item_state_in_journal(it))
             return save_state(q, it, sv_take(rec.payload, rec.aux), version);
     }
-    if (r < 0 || it->finished || !it->state[it->cur].seg)
+    if (r < 0 || it->finished || !item_state_in_journal(it))
         return r;
     version = it->version;
-    r = journal_read_record(&q->journal, &it->state[it->cur], b, &state);
+    r = journal_read_record(&q->journal, &own->state[own->cur], b, &state);
     if (r < 0)
         return r;
     return save_state(q, it, sv_take(state.payload, state.type == REC_STATE ? SIZE_MAX : state.aux),
@@ -107,7 +112,7 @@ static int save_all(struct queue *q, struct item *chain)
     int result = 0;
     buf_init(&a, (size_t)q->journal.seg_size);
     buf_init(&b, (size_t)q->journal.seg_size);
-    for (struct item *it = chain; it; it = it->saved_next) {
+    for (struct item *it = chain; it; it = it->records->saved_next) {
         int r = save_item(q, it, &a, &b);
         if (r >= 0)
             continue;
@@ -135,6 +140,7 @@ static bool name_file(struct queue *q, const char *item, const char *suffix)
     if (r < 0)
         log_error("Queue: cannot rename %s: %s", from, err_name(r));
     q->names_dirty = true;
+    q->n_named++;
     return r >= 0;
 }
 
@@ -152,19 +158,20 @@ static void remove_new(struct queue *q, const char *item)
  * is kept until the envelope has a file, too: without one recovery would not know the item. */
 static void adopt_files(struct queue *q, struct item *it)
 {
-    if (it->saved_content && (it->saved_state || it->has_env))
-        it->saved_content = name_file(q, it->m->item, ".tms");
+    struct records *rec = it->records;
+    if (rec->saved_content && (rec->saved_state || it->has_env))
+        rec->saved_content = name_file(q, it->m->item, ".tms");
     else
-        it->saved_content = false;
-    if (it->saved_state && name_file(q, it->m->item, ".tm$")) {
+        rec->saved_content = false;
+    if (rec->saved_state && name_file(q, it->m->item, ".tm$")) {
         it->has_env = true;
-        if (it->saved_version == it->version)
-            jent_drop(&it->state[it->cur]);
+        if (rec->saved_version == it->version)
+            jent_drop(&rec->state[rec->cur]);
     }
-    if (it->saved_content) {
+    if (rec->saved_content) {
         it->in_file = true;
         if (it->has_env)
-            jent_drop(&it->content);
+            jent_drop(&rec->content);
     }
 }
 
@@ -172,7 +179,7 @@ static void adopt_files(struct queue *q, struct item *it)
  * vanish with its record. It keeps files until the next sync. */
 static void adopt_finished(struct queue *q, struct item *it)
 {
-    if (!it->has_local || it->finished_epoch < q->sync_epoch) {
+    if (!it->has_local || it->records->finished_epoch < q->sync_epoch) {
         remove_new(q, it->m->item);
         item_drop_records(it);
         return;
@@ -184,15 +191,29 @@ static void adopt_finished(struct queue *q, struct item *it)
         item_remove_files(q, it, true);
 }
 
+/* An unlock alone would give it to nobody: whoever waits has to wake up first. */
+static void let_others_in(struct queue *q)
+{
+    static const struct timespec moment = { .tv_nsec = 100000 };
+    pthread_mutex_unlock(&q->lock);
+    nanosleep(&moment, NULL);
+    pthread_mutex_lock(&q->lock);
+}
+
+/* Each is done under the lock, all together would hold it for seconds. What is settled meanwhile is
+ * as if it had been before, or after all of it. */
 static void adopt_all(struct queue *q, struct item *chain, bool synced)
 {
-    for (struct item *it = chain; it; it = it->saved_next) {
+    size_t n = 0;
+    for (struct item *it = chain; it; it = it->records->saved_next) {
         if (!synced)
             remove_new(q, it->m->item);
         else if (it->finished)
             adopt_finished(q, it);
         else
             adopt_files(q, it);
+        if (++n % ADOPTED_AT_ONCE == 0)
+            let_others_in(q);
     }
 }
 
@@ -202,28 +223,42 @@ static void release(struct item *chain)
 {
     while (chain) {
         struct item *it = chain;
-        chain = it->saved_next;
-        it->saving = false;
+        chain = it->records->saved_next;
+        it->records->saving = false;
         if (it->finished)
             item_drop_records(it);
         else
             children_drop(it, false);
+        item_trim(it);
         item_unref(it);
     }
+}
+
+struct removing {
+    const struct queue *q;
+    struct doomed *v[REMOVED_AT_ONCE];
+};
+
+static void remove_one(void *arg, size_t i)
+{
+    const struct removing *r = arg;
+    item_unlink(r->q, r->v[i]->item);
+    free(r->v[i]);
 }
 
 /* Under the lock, which it gives up: there may be very many. */
 static void remove_doomed(struct queue *q, struct doomed *d)
 {
+    struct removing r = { .q = q };
     if (!d)
         return;
     q->names_dirty = true;
     pthread_mutex_unlock(&q->lock);
     while (d) {
-        struct doomed *next = d->next;
-        item_unlink(q, d->item);
-        free(d);
-        d = next;
+        size_t n = 0;
+        for (; d && n < ARRAY_LEN(r.v); d = d->next)
+            r.v[n++] = d;
+        many_do(n, remove_one, &r);
     }
     pthread_mutex_lock(&q->lock);
 }

@@ -50,7 +50,7 @@ void children_drop(struct item *it, bool all)
 void children_recorded(struct item *it)
 {
     list_for_each(l, &it->children) container_of(l, struct child, link)->recorded = true;
-    if (!it->saving)
+    if (!item_saving(it))
         children_drop(it, false);
 }
 

@@ -11,7 +11,7 @@ enum {
     RANKS = 16,         /* of probes: by failures so far */
     LOW_TURN = 8,       /* each 8th turn begins with the lowest priority */
     PROBE_TURN = 4,     /* each 4th turn begins with a probe when there is none */
-    RINGS = DEST_PROBE, /* PROVEN, NEW */
+    RINGS = DEST_PROBE, /* PROVEN, NEW, BACKLOG */
 };
 
 struct sender {
@@ -38,7 +38,7 @@ struct dest {
     struct list aside[PRIORITIES];
     unsigned n_waiting, n_active, n_runs;
     double window;
-    bool proven;
+    bool proven, backlog;
     unsigned strikes, failures; /* in a row; rests that were in vain */
     int64_t next_probe;
     char *answer;
@@ -54,7 +54,7 @@ struct dests {
     struct list due[RANKS];
     unsigned n_due, n_runs;
     struct list idle; /* the longest first */
-    size_t n_idle;
+    size_t n_idle, n_backlog;
     unsigned active[DEST_CLASSES];
     unsigned turn, new_turn, takes;
 };
@@ -122,11 +122,23 @@ static void forget_idle(struct dests *ds)
     }
 }
 
+static enum dest_class class_of(const struct dest *d)
+{
+    return d->proven ? DEST_PROVEN : d->backlog ? DEST_BACKLOG : DEST_NEW;
+}
+
+static void end_backlog(struct dests *ds, struct dest *d)
+{
+    ds->n_backlog -= d->backlog;
+    d->backlog = false;
+}
+
 /* In the list of idle ones exactly when nothing concerns it. */
 static void note_use(struct dests *ds, struct dest *d)
 {
     bool idle = !d->n_waiting && !d->n_active, listed = !list_empty(&d->idle);
     if (idle && !listed) {
+        end_backlog(ds, d);
         list_add_tail(&ds->idle, &d->idle);
         ds->n_idle++;
         forget_idle(ds);
@@ -205,7 +217,7 @@ static void let_run(struct dests *ds, struct flow *f)
     struct sender *s = f->sender;
     list_del(&f->link);
     f->runs = true;
-    f->ring = f->dest->proven ? DEST_PROVEN : DEST_NEW;
+    f->ring = class_of(f->dest);
     f->dest->n_runs++;
     ds->n_runs++;
     if (list_empty(&s->flows[f->ring][f->priority]))
@@ -331,15 +343,16 @@ static struct waiter *first_of(struct dests *ds, struct flow *f)
 /* Room for one more that may not be there. */
 static bool has_room(const struct dests *ds, const struct dest_policy *pol, enum dest_class c)
 {
-    return ds->active[DEST_NEW] + ds->active[DEST_PROBE] < pol->limit[DEST_NEW] &&
-           ds->active[c] < pol->limit[c];
+    unsigned old = ds->active[DEST_BACKLOG] + ds->active[DEST_PROBE];
+    return c == DEST_PROVEN || (old + ds->active[DEST_NEW] < pol->limit[DEST_NEW] &&
+                                (c == DEST_NEW || old < pol->limit[c]));
 }
 
 /* Of a sender's new destinations the oldest and the newest take turns: thousands that are dead do
  * not keep the next one waiting. */
 static struct list *turn_in(struct dests *ds, const struct list *flows, unsigned c)
 {
-    return c == DEST_NEW && ++ds->new_turn % 2 == 0 ? flows->prev : flows->next;
+    return c != DEST_PROVEN && ++ds->new_turn % 2 == 0 ? flows->prev : flows->next;
 }
 
 /* The flow whose turn it is; those whose destinations are full by now are set aside. */
@@ -368,7 +381,7 @@ static struct flow *pick(struct dests *ds, const struct dest_policy *pol)
         unsigned p = low_first ? PRIORITIES - 1 - i : i;
         for (unsigned k = 0; k < RINGS; k++) {
             unsigned c = (k + ds->turn) % RINGS;
-            if (c == DEST_NEW && !has_room(ds, pol, c))
+            if (!has_room(ds, pol, (enum dest_class)c))
                 continue;
             struct flow *f = turn_of(ds, &ds->ring[c][p], c, p);
             if (f)
@@ -425,7 +438,7 @@ struct waiter *dests_take(struct dests *ds, const struct dest_policy *pol, int64
         return take(ds, f, DEST_PROBE, ret);
     f = pick(ds, pol);
     if (f)
-        return take(ds, f, f->dest->proven ? DEST_PROVEN : DEST_NEW, ret);
+        return take(ds, f, class_of(f->dest), ret);
     if (has_room(ds, pol, DEST_PROBE))
         f = pick_probe(ds);
     return f ? take(ds, f, DEST_PROBE, ret) : NULL;
@@ -452,9 +465,9 @@ struct waiter *dests_next(struct dests *ds, const struct place *at)
 bool dests_enter(struct dests *ds, const struct dest_policy *pol, struct sv key, struct place *ret)
 {
     struct dest *d = get(ds, sv_take(key, DEST_KEY - 1));
-    bool ok = is_open(d) && !d->n_waiting && (d->proven || has_room(ds, pol, DEST_NEW));
+    bool ok = is_open(d) && !d->n_waiting && has_room(ds, pol, class_of(d));
     if (ok) {
-        *ret = (struct place){ d, d->proven ? DEST_PROVEN : DEST_NEW };
+        *ret = (struct place){ d, class_of(d) };
         d->n_active++;
         ds->active[ret->counts]++;
     }
@@ -501,6 +514,7 @@ static void answered(struct dests *ds, const struct dest_policy *pol, struct des
     d->strikes = d->failures = 0;
     d->next_probe = 0;
     d->proven = true;
+    end_backlog(ds, d);
     if (fresh)
         d->window = pol->start;
     d->window = MIN(d->window + 1 / d->window, (double)pol->max);
@@ -518,6 +532,7 @@ static void rest(struct dests *ds, const struct dest_policy *pol, int64_t now, s
     d->strikes = 0;
     d->failures++;
     d->next_probe = now + pol->wait(pol->arg, d->failures);
+    end_backlog(ds, d);
     stop_probing(ds, d);
     restart_flows(ds, d, false);
 }
@@ -552,6 +567,26 @@ void dests_distrust(struct dests *ds, struct sv key, const char *answer)
         d->answer = xstrdup(answer);
     }
     settle(ds, d);
+}
+
+bool dests_backlog(struct dests *ds, const struct waiter *w)
+{
+    struct dest *d = w->flow->dest;
+    if (!d->backlog && !d->proven && !d->failures) {
+        d->backlog = true;
+        ds->n_backlog++;
+        restart_flows(ds, d, true);
+    }
+    return !d->failures;
+}
+
+void dests_news(struct dests *ds, struct sv key)
+{
+    struct dest *d = ds->n_backlog ? map_get(ds->by_key, sv_take(key, DEST_KEY - 1)) : NULL;
+    if (!d || !d->backlog)
+        return;
+    end_backlog(ds, d);
+    restart_flows(ds, d, true);
 }
 
 void dests_each_waiter(const struct place *at, void (*fn)(struct waiter *, void *arg), void *arg)
@@ -627,7 +662,7 @@ bool dests_rests(const struct place *at)
 
 bool dests_first_contact(const struct place *at)
 {
-    return at->dest && at->counts == DEST_NEW;
+    return at->dest && (at->counts == DEST_NEW || at->counts == DEST_BACKLOG);
 }
 
 const char *dests_key(const struct place *at)

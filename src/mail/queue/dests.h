@@ -8,7 +8,8 @@
  *
  * What waits is in flows, one for each destination, sender and priority, in order of arrival.
  * Senders take turns, and so do the destinations of a sender. Deliverers are kept for destinations
- * that have answered: only a part of them may be at new ones, a smaller one at those that rest. */
+ * that have answered: only a part of them may be at new ones, a smaller one at those that rest and
+ * at those that only a backlog from before the start waits for. */
 #pragma once
 
 #include "base/list.h"
@@ -21,7 +22,8 @@ struct dests;
 struct dest;
 struct flow;
 
-enum dest_class { DEST_PROVEN, DEST_NEW, DEST_PROBE, DEST_CLASSES };
+/* BACKLOG: new, and what waits for it is all from before the start. */
+enum dest_class { DEST_PROVEN, DEST_NEW, DEST_BACKLOG, DEST_PROBE, DEST_CLASSES };
 
 struct waiter {        /* embedded in what waits */
     struct list link;  /* in its flow */
@@ -36,8 +38,9 @@ struct place {         /* a deliverer's, at a destination */
 struct dest_policy {
     unsigned start, max; /* the window after the first answer; its limit */
     unsigned strikes;    /* failures in a row until a destination that answered rests */
-    /* Deliverers: of DEST_PROBE those that probe, of DEST_NEW those and the ones at new ones; of
-     * DEST_PROVEN not looked at. */
+    /* Deliverers: of DEST_PROBE those that probe, of DEST_BACKLOG those and the ones at
+     * destinations of a backlog, of DEST_NEW those two and the ones at new ones; of DEST_PROVEN not
+     * looked at. */
     unsigned limit[DEST_CLASSES];
     int64_t (*wait)(void *arg, unsigned failures); /* ms until the next probe */
     void *arg;
@@ -64,6 +67,11 @@ void dests_tell(struct dests *ds, const struct dest_policy *pol, int64_t now, st
                 enum peer what, const char *answer);
 /* What messages that failed before say when the program starts: it rests, and is probed at once. */
 void dests_distrust(struct dests *ds, struct sv key, const char *answer);
+/* Who waits was there when the program started: thousands of such destinations must not hold what
+ * is kept for those that new mail goes to. Ends when the destination is asked, or with dests_news.
+ * False: it rests. */
+bool dests_backlog(struct dests *ds, const struct waiter *w);
+void dests_news(struct dests *ds, struct sv key); /* new mail goes there */
 /* Everybody who waits for the destination of a place. */
 void dests_each_waiter(const struct place *at, void (*fn)(struct waiter *, void *arg), void *arg);
 void dests_probe_now(struct dests *ds, struct sv key);

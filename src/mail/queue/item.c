@@ -12,10 +12,6 @@ struct item *item_new(struct message *m)
     list_init(&it->wait.link);
     list_init(&it->untold);
     list_init(&it->children);
-    jent_init(&it->content, it);
-    jent_init(&it->state[0], it);
-    jent_init(&it->state[1], it);
-    jent_init(&it->done, it);
     for (size_t i = 0; i < m->n_rcpts; i++)
         it->has_local |= m->rcpts[i].kind == RCPT_LOCAL;
     item_refresh(it);
@@ -33,8 +29,77 @@ void item_unref(struct item *it)
     if (--it->refs)
         return;
     message_unref(it->m);
+    free(it->records);
     free(it->answer);
     free(it);
+}
+
+/* --- its records --- */
+
+struct records *item_records(struct item *it)
+{
+    if (it->records)
+        return it->records;
+    struct records *r = it->records = xcalloc(1, sizeof(*r));
+    jent_init(&r->content, it);
+    jent_init(&r->state[0], it);
+    jent_init(&r->state[1], it);
+    jent_init(&r->done, it);
+    return r;
+}
+
+void item_trim(struct item *it)
+{
+    const struct records *r = it->records;
+    if (!r || r->saving || it->active || !it->committed || r->content.seg || r->state[0].seg ||
+        r->state[1].seg || r->done.seg)
+        return;
+    free(it->records);
+    it->records = NULL;
+}
+
+bool item_content_in_journal(const struct item *it)
+{
+    return it->records && it->records->content.seg;
+}
+
+bool item_state_in_journal(const struct item *it)
+{
+    return it->records && it->records->state[it->records->cur].seg;
+}
+
+bool item_saving(const struct item *it)
+{
+    return it->records && it->records->saving;
+}
+
+void item_drop_records(struct item *it)
+{
+    struct records *r = it->records;
+    if (r) {
+        jent_drop(&r->content);
+        jent_drop(&r->state[0]);
+        jent_drop(&r->state[1]);
+        jent_drop(&r->done);
+    }
+    children_drop(it, true);
+}
+
+/* --- what is shown of it --- */
+
+void item_lend(struct item *it)
+{
+    const struct message *m = it->m;
+    const char *answer = m->n_rcpts ? m->rcpts[it->first_waiting].answer : "";
+    it->active = true;
+    it->answer = *answer ? xstrdup(answer) : NULL;
+}
+
+void item_got_back(struct item *it)
+{
+    it->active = false;
+    free(it->answer);
+    it->answer = NULL;
 }
 
 void item_refresh(struct item *it)
@@ -49,9 +114,7 @@ void item_refresh(struct item *it)
         it->waiting[r->kind]++;
         if (first) {
             first = false;
-            it->first_waiting = i;
-            free(it->answer);
-            it->answer = *r->answer ? xstrdup(r->answer) : NULL;
+            it->first_waiting = (uint32_t)i;
         }
     }
     it->attempts = m->attempts;
@@ -60,20 +123,11 @@ void item_refresh(struct item *it)
 
 void item_drop_content(struct queue *q, struct item *it)
 {
-    if (!it->m->content.p || (!it->in_file && !it->content.seg))
+    if (!it->m->content.p || (!it->in_file && !item_content_in_journal(it)))
         return;
     message_drop_content(it->m);
     q->mem_used -= it->counted;
     it->counted = 0;
-}
-
-void item_drop_records(struct item *it)
-{
-    jent_drop(&it->content);
-    jent_drop(&it->state[0]);
-    jent_drop(&it->state[1]);
-    jent_drop(&it->done);
-    children_drop(it, true);
 }
 
 void item_forget(struct queue *q, struct item *it)
@@ -81,15 +135,15 @@ void item_forget(struct queue *q, struct item *it)
     if (it->finished)
         return;
     it->finished = true;
-    it->finished_epoch = q->sync_epoch;
+    if (it->records)
+        it->records->finished_epoch = q->sync_epoch;
     sched_remove(q, it);
-    if (!it->saving)
+    if (!item_saving(it))
         item_drop_records(it);
     q->mem_used -= it->counted;
     it->counted = 0;
-    list_del(&it->link);
+    totals_remove(q, it);
     list_del(&it->untold);
-    q->n_items--;
     item_unref(it);
 }
 

@@ -105,6 +105,25 @@ struct queue_info {
 extern const char *const queue_priority_names[PRIORITIES];
 /* In order of arrival; what comes or goes meanwhile may be left out. fn: with the queue locked. */
 void queue_each(struct queue *q, bool (*fn)(const struct queue_info *, void *arg), void *arg);
+void queue_each_newest(struct queue *q, bool (*fn)(const struct queue_info *, void *arg),
+                       void *arg); /* the other way round */
+enum queue_state {
+    QS_QUEUED,
+    QS_SENDING,
+    QS_WAITING,
+    QS_OVERDUE, /* for more than 4 hours */
+    QS_HELD,
+    QS_PAUSED,
+    QS_MODERATION,
+    QS_COUNT
+};
+enum queue_state queue_state_of(const struct queue_info *i, int64_t now_ms);
+/* Of all messages: kept, not counted. */
+struct queue_totals {
+    size_t total, states[QS_COUNT];
+    int64_t oldest_ms; /* 0 = there is none */
+};
+void queue_totals(struct queue *q, int64_t now_ms, struct queue_totals *ret);
 size_t queue_count(struct queue *q);
 /* Which of the messages of these keys are in the queue: one walk through it. */
 void queue_find_keys(struct queue *q, const uint64_t *keys, size_t n, bool *ret);

@@ -3,8 +3,10 @@
  *
  * A message is an item. Where it is kept:
  *   content: in memory while it is fresh; always also in the journal record `content`, or in the
- * file <item>.tms state:   in the newest of the records `content` and `state`, or in the file
- * <item>.tm$ A segment is given back only when no item needs a record in it. */
+ *            file <item>.tms
+ *   state:   in the newest of the records `content` and `state`, or in the file <item>.tm$
+ * A segment is given back only when no item needs a record in it. What has waited for some time is
+ * in files only: it has no struct records, as there may be a million of such items. */
 #pragma once
 
 #include <pthread.h>
@@ -25,49 +27,58 @@ enum item_place {
     PLACE_PAUSED, /* for an administrator, by a pause */
 };
 
+struct item;
+
+struct records { /* an item's, in the journal */
+    struct jent content;
+    uint32_t content_at; /* length of the envelope before the content in its record */
+    unsigned cur;        /* state[cur] is the newest; the other one is being written */
+    struct jent state[2];
+    struct jent done; /* what ended it */
+
+    /* The checkpoint's. */
+    struct item *saved_next;
+    bool saving; /* from collect to the end: keeps what could not be saved */
+    bool saved_content, saved_state;
+    uint32_t saved_version;
+    uint64_t finished_epoch; /* queue.sync_epoch when it was over */
+};
+
 struct item {
     struct list link; /* in queue.items */
     unsigned refs;
-    struct message *m; /* recipients' state belongs to the deliverer while active */
-    struct jent content;
-    uint32_t content_at;  /* length of the envelope before the content in its record */
-    struct jent state[2]; /* [cur] is the newest; the other one is being written */
-    struct jent done;     /* what ended it */
-    unsigned cur;
-    uint32_t version; /* of the newest state */
-    bool in_file;     /* the content is in .tms */
-    bool has_env;     /* a .tm$ is there */
+    uint32_t version;        /* of the newest state */
+    struct message *m;       /* recipients' state belongs to the deliverer while active */
+    struct records *records; /* NULL: none, and none is being written */
+    bool in_file;            /* the content is in .tms */
+    bool has_env;            /* a .tm$ is there */
     bool committed, active, finished;
+    bool old;       /* was there at the start */
     bool revived;   /* by recovery: its new state is to be recorded */
     bool has_local; /* some recipient is local: files go only after a sync of the mail store */
-    size_t counted; /* bytes in queue.mem_used */
-    struct list children; /* children.c */
+    bool overdue;
+    unsigned char counted_as; /* enum queue_state + 1; 0 = not counted */
+    bool urgent;              /* an administrator wants an attempt now */
+    bool return_failed;       /* its notice could not be queued: not at once again */
+    bool told_behind;         /* that it waits for a destination that rests */
+    size_t counted;           /* bytes in queue.mem_used */
+    struct list children;     /* children.c */
 
-    size_t waiting[KINDS];
+    uint32_t waiting[KINDS];
     enum item_place place;
     struct list ready;             /* in queue.ready or queue.notices */
     struct waiter wait;            /* in queue.dests */
     struct heap_node later[KINDS]; /* in queue.later, perhaps besides a place of above */
     struct heap_node deadline;     /* in queue.deadlines */
     int64_t quiet_until;           /* no notice before */
-    bool urgent;                   /* an administrator wants an attempt now */
-    bool return_failed;            /* its notice could not be queued: not at once again */
-    bool told_behind;              /* that it waits for a destination that rests */
     struct list untold;            /* in queue.untold: to be told */
     struct place at;               /* of its deliverer */
 
     /* What queue_each shows, because the message is the deliverer's while active. */
-    size_t first_waiting;
-    char *answer;
+    uint32_t first_waiting;
     unsigned attempts;
     int64_t next_try_ms;
-
-    /* The checkpoint's. */
-    struct item *saved_next;
-    bool saving; /* from collect to the end: keeps what could not be saved */
-    uint32_t saved_version;
-    bool saved_content, saved_state;
-    uint64_t finished_epoch; /* queue.sync_epoch then */
+    char *answer; /* of the first waiting one, while active; NULL = none */
 };
 
 struct doomed { /* spool files to remove after the next sync of the mail store */
@@ -83,14 +94,16 @@ struct queue {
     bool one_fs; /* spool and mail store are on the same file system */
     struct journal journal;
 
-    struct list items;
+    struct list items; /* by when they came */
     size_t n_items;
-    struct list ready;        /* for local delivery, in order of arrival */
-    struct dests *dests;      /* for remote delivery */
-    struct heap later[KINDS]; /* items by when a recipient is due */
-    struct heap deadlines;    /* items by when their senders are told */
-    struct list notices;      /* those due */
-    struct list untold;       /* items that wait for a destination that rests, since lately */
+    size_t n_in_state[QS_COUNT];
+    struct item *first_in_time; /* of items: what is before it is overdue. NULL: all are */
+    struct list ready;          /* for local delivery, in order of arrival */
+    struct dests *dests;        /* for remote delivery */
+    struct heap later[KINDS];   /* items by when a recipient is due */
+    struct heap deadlines;      /* items by when their senders are told */
+    struct list notices;        /* those due */
+    struct list untold;         /* items that wait for a destination that rests, since lately */
     struct pauses pauses;
     pthread_mutex_t pause_lock; /* whoever changes them; taken before lock */
     void (*destination)(const struct conf *, struct sv address, char ret[300]);
@@ -112,6 +125,7 @@ struct queue {
     uint64_t unmarked;      /* local deliveries since the mail store was synced */
     int64_t unmarked_since; /* monotonic ms of the first of them */
     bool names_dirty;       /* spool files were removed, the directory not synced since */
+    uint64_t n_named;       /* spool files that got their names in checkpoints */
 
     /* Refused messages whose REC_REVOKE could not be written yet. More are not kept: their
      * records end soon, with the segment that failed. */
@@ -130,7 +144,18 @@ struct queue {
 struct item *item_new(struct message *m); /* takes a reference of m */
 void item_ref(struct item *it);
 void item_unref(struct item *it);
-/* Recomputes waiting, first_waiting and answer from the message. */
+/* Made when there are none. Before a record is written: with the lock, and the item active or not
+ * committed until that is over. */
+struct records *item_records(struct item *it);
+/* Frees them when nothing of the item is in the journal; it is not in use. */
+void item_trim(struct item *it);
+bool item_content_in_journal(const struct item *it);
+bool item_state_in_journal(const struct item *it);
+bool item_saving(const struct item *it);
+/* The message is a deliverer's from now on: what is shown of it is kept beside. */
+void item_lend(struct item *it);
+void item_got_back(struct item *it);
+/* Recomputes waiting, first_waiting, attempts and next_try_ms from the message. */
 void item_refresh(struct item *it);
 void item_drop_content(struct queue *q, struct item *it); /* frees memory; the item is not in use */
 /* Takes it out of everything; its records stay needed while a checkpoint works on it. */
@@ -139,6 +164,11 @@ void item_drop_records(struct item *it);
 void item_remove_files(struct queue *q, struct item *it, bool after_sync);
 /* Needs no lock. names_dirty is the caller's. */
 void item_unlink(const struct queue *q, const char *item);
+
+/* totals.c. Locked. */
+void totals_add(struct queue *q, struct item *it); /* to queue.items, where it belongs */
+void totals_remove(struct queue *q, struct item *it);
+void totals_note(struct queue *q, struct item *it); /* something of it changed */
 
 /* children.c. Locked, except child_new. A child is the parent's with child_add. */
 struct child;
@@ -183,6 +213,8 @@ int spool_write_env(struct queue *q, const char *item, uint64_t key, uint32_t ve
 /* Reads a .tm$. */
 int spool_read_env(struct queue *q, const char *name, struct message *m, uint32_t *ret_version,
                    struct errinfo *ei);
+/* All of it is in its file. */
+bool spool_has_content(const struct queue *q, const struct message *m);
 
 /* checkpoint.c */
 int checkpoint_start(struct queue *q, struct errinfo *ei);

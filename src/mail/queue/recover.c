@@ -8,46 +8,29 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "event/event.h"
+#include "mail/queue/found.h"
 #include "mail/queue/queue_priv.h"
+#include "mail/queue/scan.h"
 #include "os/file.h"
 
 #include <dirent.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-struct found { /* an item while the records are read */
-    struct item *it;
-    uint64_t gen, off; /* of the last record that changed its state */
-    bool foreign_boot; /* of that record's segment */
-    bool done, revoked, in_journal;
-    bool adopted; /* its envelope gained children */
-};
-
 struct recovery {
     struct queue *q;
-    struct map *by_key; /* struct found */
-    struct found **all; /* in order of appearance */
-    size_t n, cap;
+    struct founds found;
     uint64_t mark_gen, mark_off;
     uint64_t records, repeated;
+    size_t n_contents, n_unfinished; /* .tms and .new files that were there */
+    size_t n_kept;                   /* .tms files of messages that wait */
 };
-
-static struct sv key_sv(const uint64_t *key)
-{
-    return sv_n(key, sizeof(*key));
-}
 
 static struct found *add(struct recovery *rc, struct message *m)
 {
-    struct found *f = xcalloc(1, sizeof(*f));
+    struct found *f = founds_add(&rc->found, m->key);
     f->it = item_new(m);
     message_ids_above(m->item);
-    map_put(rc->by_key, key_sv(&m->key), f);
-    if (rc->n == rc->cap) {
-        rc->cap = rc->cap ? rc->cap * 2 : 256;
-        rc->all = xrealloc(rc->all, rc->cap * sizeof(*rc->all));
-    }
-    rc->all[rc->n++] = f;
     return f;
 }
 
@@ -62,38 +45,49 @@ static void set_aside(struct queue *q, const char *name, const char *why)
     log_error("Queue: %s: %s; it was renamed to %s.bad", from, why, name);
 }
 
-static void load_env(struct recovery *rc, const char *name)
+static void add_env(struct recovery *rc, const struct spooled *s)
 {
-    _cleanup_(message_unrefp) struct message *m = message_new();
-    struct errinfo ei = { 0 };
-    uint32_t version;
-    if (spool_read_env(rc->q, name, m, &version, &ei) < 0) {
-        set_aside(rc->q, name, ei.text);
+    const struct message *m = s->m;
+    struct sv stem = sv_take(sv_c(s->name), strlen(s->name) - 4);
+    if (!sv_eq(stem, sv_c(m->item)) || founds_get(&rc->found, m->key)) {
+        set_aside(rc->q, s->name, "the envelope belongs to another item");
         return;
     }
-    struct sv stem = sv_take(sv_c(name), strlen(name) - 4);
-    if (!sv_eq(stem, sv_c(m->item)) || map_get(rc->by_key, key_sv(&m->key))) {
-        set_aside(rc->q, name, "the envelope belongs to another item");
-        return;
-    }
-    struct found *f = add(rc, m);
-    f->it->version = version;
+    struct found *f = add(rc, s->m);
+    f->content_file = s->content;
+    f->it->version = s->version;
     f->it->in_file = f->it->has_env = true;
+}
+
+/* A second look at what gave no envelope says why. */
+static bool read_env(struct queue *q, struct spooled *s)
+{
+    struct errinfo ei = { 0 };
+    if (s->m)
+        return true;
+    s->m = message_new_without_key();
+    if (spool_read_env(q, s->name, s->m, &s->version, &ei) >= 0) {
+        s->content = spool_has_content(q, s->m);
+        return true;
+    }
+    set_aside(q, s->name, ei.text);
+    return false;
 }
 
 static int load_envs(struct recovery *rc, struct errinfo *ei)
 {
-    DIR *d = opendir(rc->q->dir);
-    if (!d)
-        return err_set_errno(ei, -errno, "cannot list %s", rc->q->dir);
-    struct dirent *e;
-    while ((e = readdir(d))) {
-        struct sv name = sv_c(e->d_name);
-        if (name.n > 4 && sv_iends(name, SV(".tm$")))
-            load_env(rc, e->d_name);
+    struct scan scan;
+    int r = scan_run(rc->q, &scan, ei);
+    for (size_t i = 0; i < scan.n && r >= 0; i++) {
+        if (read_env(rc->q, &scan.v[i]))
+            add_env(rc, &scan.v[i]);
+        message_unref(scan.v[i].m);
+        scan.v[i].m = NULL;
     }
-    closedir(d);
-    return 0;
+    rc->n_contents = scan.n_contents;
+    rc->n_unfinished = scan.n_unfinished;
+    scan_done(&scan);
+    return r;
 }
 
 /* --- the journal --- */
@@ -137,15 +131,15 @@ static void begin_again(struct found *f, struct message *m)
     item_drop_records(f->it);
     replace_message(f, m);
     f->it->version = 0;
-    f->it->has_env = false;
+    f->it->has_env = f->content_file = false;
     f->it->has_local |= message_waiting(m, RCPT_LOCAL) > 0;
     f->done = f->revoked = f->in_journal = false;
 }
 
 static void on_message(struct recovery *rc, struct jseg *s, const struct rec *rec, bool foreign)
 {
-    struct found *f = map_get(rc->by_key, key_sv(&rec->key));
-    _cleanup_(message_unrefp) struct message *m = message_new();
+    struct found *f = founds_get(&rc->found, rec->key);
+    _cleanup_(message_unrefp) struct message *m = message_new_without_key();
     struct errinfo ei;
     if (message_envelope_decode(envelope_of(rec), m, &ei) < 0 || m->key != rec->key) {
         log_error("Queue: a record of the journal cannot be used: %s", ei.text);
@@ -160,8 +154,9 @@ static void on_message(struct recovery *rc, struct jseg *s, const struct rec *re
     }
     struct item *it = f->it;
     if (rec->type == REC_MSG) {
-        link_entry(&it->content, s, rec);
-        it->content_at = rec->aux;
+        struct records *own = item_records(it);
+        link_entry(&own->content, s, rec);
+        own->content_at = rec->aux;
         it->in_file = false; /* files that may be there, too, are written again */
         return;
     }
@@ -175,12 +170,13 @@ static void on_message(struct recovery *rc, struct jseg *s, const struct rec *re
         it->version = rec->aux;
         f->done = false; /* brought back to life after a power cut */
     }
-    link_entry(&it->state[it->cur], s, rec);
+    struct records *own = item_records(it);
+    link_entry(&own->state[own->cur], s, rec);
 }
 
 static void on_done(struct recovery *rc, struct jseg *s, const struct rec *rec, bool foreign)
 {
-    struct found *f = map_get(rc->by_key, key_sv(&rec->key));
+    struct found *f = founds_get(&rc->found, rec->key);
     /* A .tm$ file may be newer: of a message that was settled, then brought back to life by the
      * recovery from a power cut. The segment of this record was not given back yet. */
     if (!f || rec->aux <= f->it->version)
@@ -218,7 +214,7 @@ static void replay_record(struct recovery *rc, struct jseg *s, const struct rec 
         on_done(rc, s, rec, foreign);
         return;
     case REC_REVOKE: {
-        struct found *f = map_get(rc->by_key, key_sv(&rec->key));
+        struct found *f = founds_get(&rc->found, rec->key);
         bool other = rec->payload.n && f && !sv_eq(rec->payload, sv_c(f->it->m->item));
         if (f && !other)
             f->revoked = true;
@@ -277,10 +273,10 @@ static void distrust(struct recovery *rc, struct found *f)
  * message names it: now, as these records may go with the next checkpoint. */
 static void adopt_children(struct recovery *rc)
 {
-    for (size_t i = 0; i < rc->n; i++) {
-        const struct found *f = rc->all[i];
+    for (size_t i = 0; i < rc->found.n; i++) {
+        const struct found *f = founds_at(&rc->found, i);
         const struct message *m = f->it->m;
-        struct found *p = m->parent && !f->revoked ? map_get(rc->by_key, key_sv(&m->parent)) : NULL;
+        struct found *p = m->parent && !f->revoked ? founds_get(&rc->found, m->parent) : NULL;
         if (!p || p == f || message_has_child(p->it->m, m->key))
             continue;
         message_add_child(p->it->m, m->key);
@@ -293,6 +289,7 @@ static void adopt_children(struct recovery *rc)
 static int record_revived(struct queue *q, struct item *it, struct errinfo *ei)
 {
     struct journal *j = &q->journal;
+    struct records *own = item_records(it);
     struct buf env;
     buf_init(&env, 64 * MiB);
     int r = message_envelope_encode(it->m, &env);
@@ -300,7 +297,7 @@ static int record_revived(struct queue *q, struct item *it, struct errinfo *ei)
                         .key = it->m->key,
                         .aux = it->version + 1,
                         .payload = { buf_sv(&env), SV_NULL },
-                        .ent = &it->state[it->cur ^ 1] };
+                        .ent = &own->state[own->cur ^ 1] };
     struct jwrite *list[] = { &w };
     jwrite_prepare(&w);
     bool room = j->active && j->active->size - j->active->tail >= rec_size(w.length);
@@ -310,8 +307,8 @@ static int record_revived(struct queue *q, struct item *it, struct errinfo *ei)
     if (r >= 0)
         r = journal_write(j, list, 1);
     if (r >= 0) {
-        jent_drop(&it->state[it->cur]);
-        it->cur ^= 1;
+        jent_drop(&own->state[own->cur]);
+        own->cur ^= 1;
         it->version++;
     }
     pthread_mutex_unlock(&q->lock);
@@ -332,12 +329,11 @@ static int record_all_revived(struct queue *q, struct errinfo *ei)
     return r;
 }
 
-static bool content_is_there(struct queue *q, struct item *it)
+static bool content_is_there(struct queue *q, struct found *f)
 {
-    char path[4096];
-    struct stat st;
-    spool_path(q, it->m->item, ".tms", path);
-    return it->content.seg || (stat(path, &st) == 0 && (uint64_t)st.st_size == it->m->size);
+    if (!f->content_file && !item_content_in_journal(f->it))
+        f->content_file = spool_has_content(q, f->it->m);
+    return f->content_file || item_content_in_journal(f->it);
 }
 
 static void give_up(struct queue *q, struct item *it)
@@ -369,26 +365,35 @@ static void set_due(struct queue *q, struct item *it, int64_t due)
     }
 }
 
+/* What rests now rested before the start, too: whoever waits behind it was told then, at the latest
+ * before the message had a file. Else each start told so of a million messages. */
+static void place(struct queue *q, struct item *it)
+{
+    it->told_behind = it->has_env;
+    sched_place(q, it);
+    bool rests = it->wait.flow && !dests_backlog(q->dests, &it->wait);
+    it->told_behind = it->told_behind && rests;
+}
+
 static void settle_found(struct recovery *rc, struct found *f)
 {
     struct queue *q = rc->q;
     struct item *it = f->it;
-    list_add_tail(&q->items, &it->link);
-    q->n_items++;
+    totals_add(q, it);
     if (f->revoked) {
         item_remove_files(q, it, false);
         item_forget(q, it);
         return;
     }
     /* The content of a settled message is removed only after its deliveries were synced. */
-    if (!trusted(rc, f) && (!f->done || content_is_there(q, it)))
+    if (!trusted(rc, f) && (!f->done || content_is_there(q, f)))
         distrust(rc, f);
     it->revived |= f->adopted;
     item_refresh(it);
     bool waits = it->waiting[RCPT_LOCAL] || it->waiting[RCPT_REMOTE];
     if (!waits)
         item_remove_files(q, it, true);
-    if (waits && !content_is_there(q, it)) {
+    if (waits && !content_is_there(q, f)) {
         give_up(q, it);
         waits = false;
     }
@@ -396,18 +401,18 @@ static void settle_found(struct recovery *rc, struct found *f)
         item_forget(q, it);
         return;
     }
-    it->committed = true;
+    it->committed = it->old = true;
+    rc->n_kept += f->content_file;
     set_due(q, it, f->done ? 0 : it->m->next_try_ms);
-    sched_place(q, it);
+    place(q, it);
 }
 
 static int by_age(const void *a, const void *b)
 {
-    const struct message *x = (*(struct found *const *)a)->it->m;
-    const struct message *y = (*(struct found *const *)b)->it->m;
+    const struct found *x = *(struct found *const *)a, *y = *(struct found *const *)b;
     if (x->received_ms != y->received_ms)
         return x->received_ms < y->received_ms ? -1 : 1;
-    return strcmp(x->item, y->item);
+    return strcmp(x->it->m->item, y->it->m->item);
 }
 
 /* Files without an item: unfinished ones, and content whose acceptance did not complete. */
@@ -440,31 +445,47 @@ static void remove_orphans(struct queue *q)
     map_free(names, NULL);
 }
 
+/* Oldest first. Returns an array of the caller's. */
+static struct found **in_order(const struct founds *fs)
+{
+    struct found **v = xmalloc((fs->n + 1) * sizeof(*v));
+    for (size_t i = 0; i < fs->n; i++) {
+        v[i] = founds_at(fs, i);
+        v[i]->received_ms = v[i]->it->m->received_ms;
+    }
+    qsort(v, fs->n, sizeof(*v), by_age);
+    return v;
+}
+
+static int settle_all(struct recovery *rc, struct errinfo *ei)
+{
+    struct found **v = in_order(&rc->found);
+    adopt_children(rc);
+    for (size_t i = 0; i < rc->found.n; i++)
+        settle_found(rc, v[i]);
+    free(v);
+    int r = record_all_revived(rc->q, ei);
+    if (r >= 0 && (rc->n_unfinished || rc->n_contents != rc->n_kept))
+        remove_orphans(rc->q);
+    return r;
+}
+
 int recover_run(struct queue *q, struct errinfo *ei)
 {
-    struct recovery rc = { .q = q, .by_key = map_new() };
+    struct recovery rc = { .q = q };
     int r = load_envs(&rc, ei);
     if (r >= 0)
         r = journal_scan(&q->journal, replay_segment, &rc, ei);
-    if (r >= 0 && rc.n)
-        qsort(rc.all, rc.n, sizeof(*rc.all), by_age);
-    if (r >= 0)
-        adopt_children(&rc);
-    for (size_t i = 0; i < rc.n; i++) {
-        if (r >= 0)
-            settle_found(&rc, rc.all[i]);
-        else
-            item_unref(rc.all[i]->it);
-        free(rc.all[i]);
-    }
-    free(rc.all);
-    map_free(rc.by_key, NULL);
-    if (r < 0)
+    if (r < 0) {
+        for (size_t i = 0; i < rc.found.n; i++)
+            item_unref(founds_at(&rc.found, i)->it);
+        founds_done(&rc.found);
         return err_set_errno(ei, r, "cannot read the journal in %s", q->journal.dir);
-    r = record_all_revived(q, ei);
+    }
+    r = settle_all(&rc, ei);
+    founds_done(&rc.found);
     if (r < 0)
         return r;
-    remove_orphans(q);
     if (rc.records) { /* deliveries before the restart are not synced yet */
         q->unmarked = 1;
         q->unmarked_since = clock_mono_ms();

@@ -52,6 +52,7 @@ struct dest_policy sched_policy(const struct conf *cf)
         .strikes = 3,
         .limit = { [DEST_PROVEN] = workers,
                    [DEST_NEW] = MAX(workers * 3 / 4, 1u),
+                   [DEST_BACKLOG] = MAX(workers / 2, 1u),
                    [DEST_PROBE] = MAX(workers / 2, 1u) },
         .wait = probe_delay,
         .arg = (void *)cf,
@@ -197,6 +198,8 @@ static void place_remote(struct queue *q, const struct conf *cf, struct item *it
     if (!c.found && c.paused)
         it->place = PLACE_PAUSED;
     if (c.found) {
+        if (!it->old)
+            dests_news(q->dests, sv_c(c.key));
         if (it->urgent)
             dests_probe_now(q->dests, sv_c(c.key));
         dests_add(q->dests, sv_c(c.key), turn_of(it->m), it->m->priority, it->urgent, &it->wait);
@@ -221,9 +224,8 @@ static void place_returning(struct queue *q, struct item *it)
     pthread_cond_signal(&q->take[RCPT_REMOTE]);
 }
 
-void sched_place(struct queue *q, struct item *it)
+static void place(struct queue *q, struct item *it)
 {
-    sched_remove(q, it);
     if (it->active || it->finished || !it->committed)
         return;
     if (it->m->returning) {
@@ -248,6 +250,13 @@ void sched_place(struct queue *q, struct item *it)
     }
     _cleanup_(conf_unrefp) const struct conf *cf = conf_pin();
     place_remote(q, cf, it, now);
+}
+
+void sched_place(struct queue *q, struct item *it)
+{
+    sched_remove(q, it);
+    place(q, it);
+    totals_note(q, it);
 }
 
 static void one_rests(struct waiter *w, void *arg)

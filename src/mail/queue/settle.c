@@ -39,9 +39,10 @@ static int load(struct queue *q, struct item *it)
     struct message *m = it->m;
     if (m->content.p || it->in_file)
         return 0;
-    size_t n = it->content.len - it->content_at;
+    const struct records *rec = it->records;
+    size_t n = rec->content.len - rec->content_at;
     char *p = xmalloc(n + 1);
-    int r = journal_read(&q->journal, &it->content, it->content_at, p, n);
+    int r = journal_read(&q->journal, &rec->content, rec->content_at, p, n);
     if (r < 0) {
         free(p);
         return r;
@@ -85,10 +86,22 @@ static void give_reasons(const struct queue *q, struct message *m)
     }
 }
 
+/* Untouched. The path is as long as the rest of a message's names. */
+static void take_back(struct queue *q, struct item *it, enum rcpt_kind kind)
+{
+    item_got_back(it);
+    item_trim(it);
+    message_set(&it->m->spool_path, SV(""));
+    q->n_active[kind]--;
+    sched_leave(q, &it->at);
+}
+
 static bool take_one(struct queue *q, struct item *it, enum rcpt_kind kind)
 {
     sched_remove(q, it);
-    it->active = true;
+    item_lend(it);
+    totals_note(q, it);
+    (void)item_records(it); /* for the result */
     it->urgent = false;
     q->n_active[kind]++;
     use_file(q, it);
@@ -103,9 +116,7 @@ static bool take_one(struct queue *q, struct item *it, enum rcpt_kind kind)
         return true;
     }
     log_error("Queue: content of %s cannot be read back: %s", it->m->item, err_name(r));
-    it->active = false;
-    q->n_active[kind]--;
-    sched_leave(q, &it->at);
+    take_back(q, it, kind);
     put_off(it, kind, clock_wall_ms() + UNREADABLE_MS);
     sched_place(q, it);
     return false;
@@ -137,9 +148,7 @@ void queue_give_back(struct queue *q, struct message *m, enum rcpt_kind kind)
 {
     pthread_mutex_lock(&q->lock);
     struct item *it = m->queue_data;
-    it->active = false;
-    q->n_active[kind]--;
-    sched_leave(q, &it->at);
+    take_back(q, it, kind);
     sched_place(q, it);
     pthread_cond_broadcast(&q->idle);
     pthread_mutex_unlock(&q->lock);
@@ -253,6 +262,7 @@ static int64_t next_due(const struct message *m, enum rcpt_kind kind)
 static void prepare(struct settlement *s, struct message *m, enum rcpt_kind kind)
 {
     struct item *it = m->queue_data;
+    struct records *rec = it->records;
     s->it = it;
     s->done = !message_waiting(m, RCPT_LOCAL) && !message_waiting(m, RCPT_REMOTE);
     if (was_tried(m, kind)) { /* deferred */
@@ -274,7 +284,7 @@ static void prepare(struct settlement *s, struct message *m, enum rcpt_kind kind
         .key = m->key,
         .aux = it->version + 1,
         .payload = { buf_sv(&s->bytes), SV_NULL },
-        .ent = s->done ? &it->done : &it->state[it->cur ^ 1],
+        .ent = s->done ? &rec->done : &rec->state[rec->cur ^ 1],
     };
     jwrite_prepare(&s->w);
 }
@@ -323,7 +333,7 @@ static void apply(struct queue *q, struct settlement *s, enum rcpt_kind kind, st
     struct item *it = s->it;
     *ret_at = it->at;
     it->at.dest = NULL;
-    it->active = false;
+    item_got_back(it);
     q->n_active[kind]--;
     if (kind == RCPT_LOCAL && q->unmarked++ == 0) {
         q->unmarked_since = clock_mono_ms();
@@ -333,11 +343,14 @@ static void apply(struct queue *q, struct settlement *s, enum rcpt_kind kind, st
         finish(q, it);
         return;
     }
+    message_set(&it->m->spool_path, SV(""));
+    struct records *rec = it->records;
     if (s->w.ent->seg) {
-        jent_drop(&it->state[it->cur]);
-        it->cur ^= 1;
+        jent_drop(&rec->state[rec->cur]);
+        rec->cur ^= 1;
         children_recorded(it);
     }
+    item_trim(it);
     it->version++;
     item_refresh(it);
     if (it->waiting[kind])

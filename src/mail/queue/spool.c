@@ -56,6 +56,14 @@ int spool_read_env(struct queue *q, const char *name, struct message *m, uint32_
     return r < 0 ? r : 0;
 }
 
+bool spool_has_content(const struct queue *q, const struct message *m)
+{
+    char name[64];
+    struct stat st;
+    snprintf(name, sizeof(name), "%s.tms", m->item);
+    return fstatat(q->dir_fd, name, &st, 0) == 0 && (uint64_t)st.st_size == m->size;
+}
+
 /* A name that is taken belongs to a message that waits: never overwrite it. */
 static int must_be_free(const char *path, struct errinfo *ei)
 {

@@ -4,13 +4,14 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "event/event.h"
+#include "mail/queue/many.h"
 #include "mail/queue/queue_priv.h"
 
 #include <sched.h>
 
 const char *const queue_priority_names[] = { "high", "normal", "low" };
 
-enum { AT_ONCE = 256, LOOKED_AT_ONCE = 512, MAX_STATE = 64 * 1024 * 1024 };
+enum { AT_ONCE = 512, LOOKED_AT_ONCE = 512, MAX_STATE = 64 * 1024 * 1024 };
 
 struct chosen {
     struct item **v; /* counted */
@@ -22,7 +23,6 @@ struct change { /* of one item, while it is written */
     struct jwrite w;
     struct buf bytes;
     bool over;     /* nothing of it is left */
-    bool files;    /* that may go at once */
     bool *dropped; /* recipients of it that go, when others stay; NULL = none */
     /* before: */
     bool held, returning;
@@ -43,7 +43,9 @@ static void info_of(const struct item *it, struct queue_info *ret)
         .sender = m->sender,
         .rcpt = m->n_rcpts ? m->rcpts[it->first_waiting].address : "",
         .original = m->n_rcpts ? m->rcpts[it->first_waiting].original : "",
-        .answer = it->answer ? it->answer : "",
+        .answer = it->active   ? it->answer ? it->answer : ""
+                  : m->n_rcpts ? m->rcpts[it->first_waiting].answer
+                               : "",
         .login = m->auth_user,
         .rcpts = it->active ? NULL : m->rcpts,
         .received_ms = m->received_ms,
@@ -70,30 +72,35 @@ static void info_of(const struct item *it, struct queue_info *ret)
         ret->answer = d.answer;
 }
 
-/* Committed items in order of arrival; now and then others get the lock. */
-static void walk(struct queue *q, bool (*fn)(struct item *, const struct queue_info *, void *),
-                 void *arg)
+static struct list *step(const struct list *l, bool back)
+{
+    return back ? l->prev : l->next;
+}
+
+/* Committed items in order of arrival, or the newest first; now and then others get the lock. */
+static void walk(struct queue *q, bool back,
+                 bool (*fn)(struct item *, const struct queue_info *, void *), void *arg)
 {
     struct item mark = { 0 }; /* is not committed: nobody else looks at it */
     struct queue_info info;
     size_t n = 0;
     bool go_on = true;
     list_init(&mark.link);
-    for (struct list *l = q->items.next; go_on && l != &q->items;) {
+    for (struct list *l = step(&q->items, back); go_on && l != &q->items;) {
         struct item *it = container_of(l, struct item, link);
         if (it->committed) {
             info_of(it, &info);
             go_on = fn(it, &info, arg);
         }
         if (++n % LOOKED_AT_ONCE == 0) {
-            list_add_head(l, &mark.link); /* behind it */
+            list_add_head(back ? l->prev : l, &mark.link); /* between it and the next one */
             pthread_mutex_unlock(&q->lock);
             sched_yield();
             pthread_mutex_lock(&q->lock);
-            l = mark.link.next;
+            l = step(&mark.link, back);
             list_del(&mark.link);
         } else {
-            l = l->next;
+            l = step(l, back);
         }
     }
 }
@@ -113,7 +120,15 @@ void queue_each(struct queue *q, bool (*fn)(const struct queue_info *, void *arg
 {
     struct each e = { fn, arg };
     pthread_mutex_lock(&q->lock);
-    walk(q, each_one, &e);
+    walk(q, false, each_one, &e);
+    pthread_mutex_unlock(&q->lock);
+}
+
+void queue_each_newest(struct queue *q, bool (*fn)(const struct queue_info *, void *arg), void *arg)
+{
+    struct each e = { fn, arg };
+    pthread_mutex_lock(&q->lock);
+    walk(q, true, each_one, &e);
     pthread_mutex_unlock(&q->lock);
 }
 
@@ -252,8 +267,10 @@ static void begin(struct queue *q, const struct queue_steer *s, struct item *it,
                   bool *reach, bool all)
 {
     struct message *m = it->m;
-    it->active = true; /* nobody takes it while the record is written */
+    struct records *rec = item_records(it);
+    item_lend(it); /* nobody takes it while the record is written */
     sched_remove(q, it);
+    totals_note(q, it);
     c->it = it;
     buf_init(&c->bytes, MAX_STATE);
     set_fields(s, c);
@@ -274,7 +291,7 @@ static void begin(struct queue *q, const struct queue_steer *s, struct item *it,
         .key = m->key,
         .aux = it->version + 1,
         .payload = { buf_sv(&c->bytes), SV_NULL },
-        .ent = c->over ? &it->done : &it->state[it->cur ^ 1],
+        .ent = c->over ? &rec->done : &rec->state[rec->cur ^ 1],
     };
     jwrite_prepare(&c->w);
 }
@@ -282,7 +299,7 @@ static void begin(struct queue *q, const struct queue_steer *s, struct item *it,
 static void end(struct queue *q, struct change *c, bool recorded)
 {
     struct item *it = c->it;
-    it->active = false;
+    item_got_back(it);
     buf_done(&c->bytes);
     if (!recorded) {
         it->m->held = c->held;
@@ -297,13 +314,15 @@ static void end(struct queue *q, struct change *c, bool recorded)
         item_forget(q, it);
         return;
     } else {
-        jent_drop(&it->state[it->cur]);
-        it->cur ^= 1;
+        struct records *rec = it->records;
+        jent_drop(&rec->state[rec->cur]);
+        rec->cur ^= 1;
         it->version++;
         item_refresh(it);
         for (size_t i = 0; it->m->moderation != c->moderation && i < it->m->n_rcpts; i++)
             it->m->rcpts[i].due_ms = 0;
     }
+    item_trim(it);
     sched_place(q, it);
 }
 
@@ -391,20 +410,38 @@ static bool steer_one(struct queue *q, const struct queue_steer *s, struct item 
     return r == STEER_DONE && !s->dry_run;
 }
 
-/* Without the lock, as the file system may take its time. What end() finds to remove is then at
- * most what a checkpoint has written meanwhile. */
+struct unlinking {
+    const struct queue *q;
+    struct item **v;
+};
+
+static void unlink_one(void *arg, size_t i)
+{
+    const struct unlinking *u = arg;
+    item_unlink(u->q, u->v[i]->m->item);
+}
+
+/* Without the lock, as the file system may take its time. end() has nothing left to remove then,
+ * unless a checkpoint has named files meanwhile. */
 static void unlink_those_over(struct queue *q, const struct batch *b)
 {
+    struct unlinking u = { q, xcalloc(b->n + 1, sizeof(struct item *)) };
+    uint64_t named = q->n_named;
+    size_t n = 0;
     for (size_t i = 0; i < b->n; i++) {
-        struct change *c = &b->c[i];
-        c->files =
-            c->over && c->w.result >= 0 && !c->it->has_local && (c->it->in_file || c->it->has_env);
+        const struct change *c = &b->c[i];
+        if (c->over && c->w.result >= 0 && !c->it->has_local && (c->it->in_file || c->it->has_env))
+            u.v[n++] = c->it;
     }
-    pthread_mutex_unlock(&q->lock);
-    for (size_t i = 0; i < b->n; i++)
-        if (b->c[i].files)
-            item_unlink(q, b->c[i].it->m->item);
-    pthread_mutex_lock(&q->lock);
+    if (n) {
+        pthread_mutex_unlock(&q->lock);
+        many_do(n, unlink_one, &u);
+        pthread_mutex_lock(&q->lock);
+        q->names_dirty = true;
+    }
+    for (size_t i = 0; i < n && q->n_named == named; i++)
+        u.v[i]->in_file = u.v[i]->has_env = false;
+    free(u.v);
 }
 
 static int steer_some(struct queue *q, const struct queue_steer *s, struct item **v, size_t n,
@@ -449,7 +486,7 @@ int queue_steer(struct queue *q, const struct queue_steer *s, struct queue_steer
     int r = 0;
     *ret = (struct queue_steered){ 0 };
     pthread_mutex_lock(&q->lock);
-    walk(q, choose_one, &c);
+    walk(q, false, choose_one, &c);
     size_t i = 0;
     for (size_t n; i < c.found.n && r >= 0 && !is_cancelled(s); i += n) {
         n = MIN(c.found.n - i, (size_t)AT_ONCE);

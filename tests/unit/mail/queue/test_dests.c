@@ -33,7 +33,7 @@ static const struct dest_policy policy = {
     .start = 2,
     .max = 5,
     .strikes = 3,
-    .limit = { [DEST_PROVEN] = 8, [DEST_NEW] = 6, [DEST_PROBE] = 4 },
+    .limit = { [DEST_PROVEN] = 8, [DEST_NEW] = 6, [DEST_BACKLOG] = 4, [DEST_PROBE] = 4 },
     .wait = wait_of,
 };
 
@@ -365,6 +365,43 @@ static void test_the_newest_is_tried_soon(void **state)
     drain();
 }
 
+/* Destinations that mail from before the start waits for, and that say nothing, leave room for one
+ * that new mail goes to, and for one of theirs as soon as new mail goes there. */
+static void test_backlog_leaves_room(void **state)
+{
+    struct place at[8];
+    char name[20];
+    size_t n = 0;
+    (void)state;
+    for (int i = 0; i < 20; i++) {
+        snprintf(name, sizeof(name), "old%d", i);
+        dests_backlog(ds, &add_as(name, "a", PRIORITY_NORMAL)->w);
+    }
+    for (struct thing *t; (t = take(&at[n])); n++) {
+        assert_int_equal(strncmp(t->to, "old", 3), 0);
+        assert_true(dests_first_contact(&at[n]));
+        drop(t);
+    }
+    assert_int_equal(n, policy.limit[DEST_BACKLOG]);
+    add("new", 1);
+    assert_true(take_for(&at[n], "new"));
+    assert_true(dests_first_contact(&at[n]));
+    tell(&at[n], PEER_ANSWERED);
+    dests_leave(ds, &at[n]);
+    dests_news(ds, SV("old7"));
+    assert_true(take_for(&at[n], "old7"));
+    tell(&at[n], PEER_ANSWERED);
+    dests_leave(ds, &at[n]);
+    assert_null(take(&at[n])); /* the others still hold theirs */
+    tell(&at[0], PEER_FAILED); /* when one was asked, the next one's turn has come */
+    dests_leave(ds, &at[0]);
+    struct thing *t = take(&at[0]);
+    assert_non_null(t);
+    drop(t);
+    while (n)
+        dests_leave(ds, &at[--n]);
+}
+
 /* 100,000 messages for 5,000 dead destinations: each step stays cheap, a live one is served at
  * once. */
 static void test_many_dead(void **state)
@@ -491,6 +528,7 @@ int main(void)
         TEST(test_next),
         TEST(test_new_ones_leave_room),
         TEST(test_the_newest_is_tried_soon),
+        TEST(test_backlog_leaves_room),
         TEST(test_many_dead),
         TEST(test_removal),
         TEST(test_distrust),

@@ -1,0 +1,27 @@
+/* What the spool directory holds at start: one listing of it, then the envelopes, read by several
+ * threads in order of their inodes, as a disk with a million of them has to be asked for many at a
+ * time and in its own order. Nothing is changed. */
+#pragma once
+
+#include "base/arena.h"
+#include "mail/message/message.h"
+
+struct queue;
+
+struct spooled { /* a .tm$ file */
+    const char *name;
+    uint64_t inode;
+    struct message *m; /* counted; NULL: cannot be read, or is too large for a first look */
+    uint32_t version;
+    bool content; /* the .tms is there, with all of the content */
+};
+
+struct scan {
+    struct spooled *v;
+    size_t n, cap;
+    size_t n_contents, n_unfinished; /* .tms and .new files that were listed */
+    struct arena names;
+};
+
+int scan_run(struct queue *q, struct scan *ret, struct errinfo *ei);
+void scan_done(struct scan *s); /* messages that were not taken (m = NULL) go, too */
