@@ -13,15 +13,15 @@ static struct sv arg_sv(const struct admin_call *c, const char *name)
     return text ? sv_c(text) : SV("");
 }
 
-/* Rules of accounts are not asked: what users want of their mail is in their Sieve scripts. */
-static int find_owner(const struct admin_call *c, struct sv *ret, struct errinfo *ei)
+/* What is wrong with a text of rules, as an error of that argument. */
+static int as_field(const char *name, int r, struct errinfo *ei)
 {
-    *ret = arg_sv(c, "owner");
-    if (sv_find(*ret, '@') < 0)
-        return 0;
-    return err_set(ei, E_UNSUPPORTED,
-                   "owner: rules are of the server and of domains; accounts have Sieve scripts "
-                   "(posthorn tool sieve)");
+    char text[sizeof(ei->text)];
+
+    if (r != E_PARSE && r != E_LIMIT && r != E_CONFLICT)
+        return r;
+    memcpy(text, ei->text, sizeof(text));
+    return err_set(ei, E_PARSE, "%s: %s", name, text);
 }
 
 static bool add_row(const struct filter_info *i, void *rows)
@@ -38,13 +38,9 @@ static json_t *list(const struct admin_call *c)
 {
     json_t *rows = json_array();
     struct errinfo ei = { 0 };
-    struct sv owner;
-    int r = find_owner(c, &owner, &ei);
 
-    if (r == 0)
-        r = filters_each(c->a->accounts, owner, add_row, rows, &ei);
-
-    return admin_rows(r, rows, &ei);
+    return admin_rows(filters_each(c->a->accounts, arg_sv(c, "owner"), add_row, rows, &ei), rows,
+                      &ei);
 }
 
 struct wanted {
@@ -71,13 +67,11 @@ static json_t *show(const struct admin_call *c)
 {
     struct wanted w = { .name = arg_sv(c, "name") };
     struct errinfo ei = { 0 };
-    struct sv owner;
     json_t *reply;
-    int r = find_owner(c, &owner, &ei);
+    int r;
 
     buf_init(&w.text, FILTER_MAX_RULES * (FILTER_MAX_TEXT + 2));
-    if (r == 0)
-        r = filters_each(c->a->accounts, owner, add_text, &w, &ei);
+    r = filters_each(c->a->accounts, arg_sv(c, "owner"), add_text, &w, &ei);
     if (r == 0 && w.name.n && !w.found)
         r = err_set(&ei, E_NOTFOUND, "there is no rule '%.100s'", w.name.p);
     if (r == 0)
@@ -92,75 +86,57 @@ static json_t *put(const struct admin_call *c)
 {
     struct errinfo ei = { 0 };
     json_t *error = NULL;
-    struct sv owner;
     bool all;
-    int r = find_owner(c, &owner, &ei);
+    int r;
 
     if (!admin_switch(c, "all", &all, &error))
         return error;
-    if (r == 0)
-        r = filters_put(c->a->accounts, c->who, owner, arg_sv(c, "text"), all, &ei);
-    return admin_result(r, &ei);
+    r = filters_put(c->a->accounts, c->who, arg_sv(c, "owner"), arg_sv(c, "text"), all, &ei);
+    return admin_result(as_field("text", r, &ei), &ei);
+}
+
+static json_t *replace(const struct admin_call *c)
+{
+    struct errinfo ei = { 0 };
+    int r = filters_replace(c->a->accounts, c->who, arg_sv(c, "owner"), arg_sv(c, "name"),
+                            arg_sv(c, "text"), &ei);
+
+    return admin_result(as_field("text", r, &ei), &ei);
+}
+
+static json_t *turn(const struct admin_call *c)
+{
+    struct errinfo ei = { 0 };
+    json_t *error = NULL;
+    bool on;
+
+    if (!admin_switch(c, "enabled", &on, &error))
+        return error;
+    return admin_result(
+        filters_turn(c->a->accounts, c->who, arg_sv(c, "owner"), arg_sv(c, "name"), on, &ei), &ei);
 }
 
 static json_t *drop(const struct admin_call *c)
 {
     struct errinfo ei = { 0 };
-    struct sv owner;
-    int r = find_owner(c, &owner, &ei);
 
-    if (r == 0)
-        r = filters_delete(c->a->accounts, c->who, owner, arg_sv(c, "name"), &ei);
-    return admin_result(r, &ei);
+    return admin_result(
+        filters_delete(c->a->accounts, c->who, arg_sv(c, "owner"), arg_sv(c, "name"), &ei), &ei);
 }
 
 static json_t *move(const struct admin_call *c)
 {
     struct errinfo ei = { 0 };
-    struct sv owner;
     uint32_t n;
-    int r = find_owner(c, &owner, &ei);
 
-    if (r == 0 && sv_to_u32(sv_trim(arg_sv(c, "position")), &n) < 0)
-        r = err_set(&ei, E_PARSE, "position: '%.40s' is not a number; 1 is the first",
-                    admin_arg(c, "position"));
-    if (r == 0)
-        r = filters_move(c->a->accounts, c->who, owner, arg_sv(c, "name"), n, &ei);
-    return admin_result(r, &ei);
+    if (sv_to_u32(sv_trim(arg_sv(c, "position")), &n) < 0)
+        return admin_error(E_PARSE, "position: '%.40s' is not a number; 1 is the first",
+                           admin_arg(c, "position"));
+    return admin_result(
+        filters_move(c->a->accounts, c->who, arg_sv(c, "owner"), arg_sv(c, "name"), n, &ei), &ei);
 }
 
 /* --- trying a message --- */
-
-static json_t *actions_of(const struct filter_rule *rule)
-{
-    json_t *list_of = json_array();
-
-    for (size_t i = 0; i < rule->n_actions; i++) {
-        const struct filter_action *a = &rule->actions[i];
-        _cleanup_(freep) char *text = sv_dup(a->text), *name = sv_dup(a->name);
-        _cleanup_(freep) char *shown = xasprintf("%s%s%s%s%s", filter_action_name(a->kind),
-                                                 *name ? " " : "", name, *text ? " " : "", text);
-
-        json_array_append_new(list_of, admin_text(shown));
-    }
-    return list_of;
-}
-
-static json_t *join(json_t *texts)
-{
-    _cleanup_(buf_done) struct buf b = { 0 };
-    json_t *t;
-    size_t i;
-
-    buf_init(&b, 64 * KiB);
-    json_array_foreach(texts, i, t)
-    {
-        (void)buf_add_str(&b, i ? ", " : "");
-        (void)buf_add_str(&b, json_string_value(t));
-    }
-    json_decref(texts);
-    return buf_terminate(&b) < 0 ? json_string("...") : admin_text(b.p);
-}
 
 static json_t *verdict(const struct filter_result *res, const struct filter_view *v, int r,
                        const struct errinfo *ei)
@@ -170,9 +146,11 @@ static json_t *verdict(const struct filter_result *res, const struct filter_view
 
     for (size_t i = 0; i < res->n; i++) {
         _cleanup_(freep) char *name = sv_dup(res->hits[i]->name);
+        char actions[2000];
 
+        filter_describe(res->hits[i], actions, sizeof(actions));
         json_array_append_new(rows, json_pack("{s:o, s:o}", "rule", admin_text(name), "actions",
-                                              join(actions_of(res->hits[i]))));
+                                              admin_text(actions)));
     }
     return json_pack("{s:b, s:o, s:s, s:f, s:o}", "ok", 1, "rows", rows, "outcome",
                      r < 0 ? "failed" : ends[res->end], "score",
@@ -198,7 +176,34 @@ static bool facts_of(const struct admin_call *c, struct filter_facts *f, struct 
            admin_switch(c, "outgoing", &f->outgoing, ret_error);
 }
 
-/* The owner's stored rules over a message; nothing is counted or done. */
+/* Rules that are not stored yet. */
+static int parse_rules(const struct admin_call *c, enum filter_level level,
+                       struct filter_rules *ret, struct errinfo *ei)
+{
+    int r = filter_parse(arg_sv(c, "rules"), ret, ei);
+
+    for (size_t i = 0; i < ret->n && r == 0; i++)
+        r = filter_check_level(ret->v[i], level, ei);
+    if (r < 0)
+        filter_rules_done(ret);
+    return r;
+}
+
+static int find_rules(const struct admin_call *c, struct filter_rules *ret, struct errinfo *ei)
+{
+    enum filter_level level;
+    int64_t id;
+    int r;
+
+    if (!admin_arg(c, "rules"))
+        return filters_load(c->a->accounts, arg_sv(c, "owner"), &level, ret, ei);
+    r = filters_owner(c->a->accounts, arg_sv(c, "owner"), &level, &id, ei);
+    if (r == 0)
+        r = as_field("rules", parse_rules(c, level, ret, ei), ei);
+    return r;
+}
+
+/* The owner's rules over a message; nothing is counted or done. */
 static json_t *test(const struct admin_call *c)
 {
     _cleanup_(buf_done) struct buf data = { 0 };
@@ -206,9 +211,8 @@ static json_t *test(const struct admin_call *c)
     struct filter_result res = { 0 };
     struct filter_rules rules;
     struct errinfo ei = { 0 };
-    enum filter_level level;
     json_t *reply = NULL;
-    struct sv rcpt, owner;
+    struct sv rcpt;
     int r = 0;
 
     f.message = arg_sv(c, "text");
@@ -221,9 +225,7 @@ static json_t *test(const struct admin_call *c)
         return admin_error(E_PARSE, "data: is not base64");
     if (!facts_of(c, &f, &rcpt, &reply))
         return reply;
-    r = find_owner(c, &owner, &ei);
-    if (r == 0)
-        r = filters_load(c->a->accounts, owner, &level, &rules, &ei);
+    r = find_rules(c, &rules, &ei);
     if (r < 0)
         return admin_result(r, &ei);
     struct filter_view *v = filter_view_new(&f);
@@ -237,17 +239,24 @@ static json_t *test(const struct admin_call *c)
 
 const struct admin_op admin_filter_ops[] = {
     { "filter.list", "[owner]",
-      "Rules of content filters in their order. owner: a domain; absent: the server.", list },
+      "Rules of content filters in their order. owner: a domain or an account; absent: the server.",
+      list },
     { "filter.show", "[name] [owner]", "Text of a rule, or of all: what filter.put takes.", show },
-    { "filter.put", "text [owner] [all]",
+    { "filter.put", "[owner] text [all]",
       "Stores rules, each in place of the one of its name, or behind the others; all=yes: in place "
       "of all.",
       put },
+    { "filter.replace", "[owner] name text",
+      "Stores one rule in place of another, whose place and counters it keeps.", replace },
+    { "filter.enable", "name enabled [owner]", "Asks a rule or does not: enabled=yes|no.", turn },
     { "filter.delete", "name [owner]", "Deletes a rule.", drop },
     { "filter.move", "name position [owner]", "Moves a rule; 1 is asked first.", move },
     { "filter.test",
-      "[data] [text] [owner] [sender] [recipient] [ip] [helo] [host] [user] [tls] [trusted] "
+      "[data] [text] [rules] [owner] [sender] [recipient] [ip] [helo] [host] [user] [tls] "
+      "[trusted] "
       "[outgoing]",
-      "What the rules would do with a message (text, or data in base64).", test },
+      "What the rules would do with a message (text, or data in base64). rules: a text of rules to "
+      "try in place of the stored ones.",
+      test },
     { 0 },
 };

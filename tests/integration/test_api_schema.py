@@ -125,6 +125,11 @@ create account {USER} password={{PLAIN}}{PASSWORD}
         assert self.admin.call("PUT", f"/accounts/{ALICE}/sieve/{name}", {"text": "keep;"}).status == 200
         return {"account": ALICE, "script": name}
 
+    def filter(self):
+        name = self.fresh()
+        assert self.admin.call("POST", "/filters", {"owner": ALICE, "text": f'rule "{name}" if size over 1M then stop'}).status == 200
+        return {"owner": ALICE, "rule": name}
+
     def made(self, path, body):
         return {"id": self.admin.call("POST", path, body).json()["id"]}
 
@@ -196,6 +201,14 @@ EXAMPLES = {
     "putSieveScript": (World.sieve_script, lambda w: {"text": "discard;"}, None),
     "deleteSieveScript": (World.sieve_script, None, None),
     "actOnSieveScript": (World.sieve_script, lambda w: {"action": "deactivate"}, None),
+    "addFilters": (None, lambda w: {"owner": "example.test", "text": f'rule "{w.fresh()}" if size over 1M then stop'}, None),
+    "testFilters": (None, lambda w: {"owner": "server", "text": "Subject: x\r\n\r\n", "rules": 'rule "a" then score 1', "tls": True}, None),
+    "getFilters": (lambda w: {"owner": "example.test"}, None, None),
+    "putFilters": (lambda w: {"owner": "bob@example.test"}, lambda w: {"text": f'rule "{w.fresh()}" then stop'}, None),
+    "getFilter": (World.filter, None, None),
+    "putFilter": (World.filter, lambda w: {"text": f'# new\nrule "{w.fresh()}" off then stop'}, None),
+    "updateFilter": (World.filter, lambda w: {"enabled": False}, None),
+    "deleteFilter": (World.filter, None, None),
     "listAppPasswords": (lambda w: {"account": ALICE}, None, None),
     "createAppPassword": (World.account, lambda w: {"label": w.fresh()}, None),
     "deleteAppPassword": (World.app_password, None, None),

@@ -39,7 +39,7 @@ class World:
                                settings={"auth.failure_delay": "0s", "deliver.relay_host": "127.0.0.1:1", "queue.retry_schedule": "1h",
                                          "web.console_path": "/nonexistent"})
         lines = [f"create account {ROOT} password={{PLAIN}}{PASSWORD} role=system-admin"]
-        self.aliases, self.labels, self.scripts = [], [], []
+        self.aliases, self.labels, self.scripts, self.filters = [], [], [], []
         for d, accounts in self.domains.items():
             lines.append(f"create domain {d}")
             for _ in range(self.rnd.randint(2, 5)):
@@ -98,6 +98,10 @@ class World:
             script = self.token({d})
             assert self.root.call("PUT", f"/accounts/{account}/sieve/{script}", {"text": f"# {script}"}).status == 200
             self.scripts.append((account, script))
+            for owner in (d, account):
+                rule = self.token({d})
+                assert self.root.call("POST", "/filters", {"owner": owner, "text": f'rule "{rule}" if size over 1G then stop'}).status == 200
+                self.filters.append((owner, rule))
         self.messages = [self.send() for _ in range(60)]
         for l in self.domains.values():
             for account in l:
@@ -180,7 +184,7 @@ def ids_of(w):
     """Values for the parts of paths, by the operation's path."""
     accounts = [a for l in w.domains.values() for a in l] + [ROOT, "nobody@aaa.test", "nobody@bbb.test"]
     values = {"account": accounts, "address": w.aliases + accounts, "domain": [*w.domains, "root.test", "nowhere.test"], "name": ["outgoing"],
-              "service": ["smtp", "imap"], "label": [l for _, l in w.labels], "script": [n for _, n in w.scripts], "pattern": ["relayed.test"], "command": ["account.show", "account.list", "domain.delete", "queue.list", "message.why"]}
+              "service": ["smtp", "imap"], "label": [l for _, l in w.labels], "script": [n for _, n in w.scripts], "owner": [*accounts[:-2], *w.domains, "nowhere.test", "server"], "rule": [n for _, n in w.filters], "pattern": ["relayed.test"], "command": ["account.show", "account.list", "domain.delete", "queue.list", "message.why"]}
     ids = {"/self/consoles": ["0" * 16], "/self/sessions": w.sessions, "/self/messages": [*w.keys, *w.messages], "/queue": [m["id"] for m in w.queue], "/messages": [*w.keys, *w.messages], "/sessions": [*w.sessions, *(i[-4:] for i in w.sessions)],
            "/operations": w.operations, "/audit": ["1", "2"], "/tokens": [t["id"] for t in w.root.rows("/tokens")], "/annotations": ["1"]}
     return values, ids
@@ -345,6 +349,7 @@ def state_of(w):
     rows["accounts"] = [w.root.get(f"/accounts/{a['address']}").json() for a in rows["/accounts"]]
     rows["labels"] = {a: w.root.rows(f"/accounts/{a}/app-passwords") for a, _ in w.labels}
     rows["scripts"] = {a: w.root.rows(f"/accounts/{a}/sieve") for a, _ in w.scripts}
+    rows["filters"] = [{k: v for k, v in r.items() if "hit" not in k} for r in w.root.rows("/filters", limit=2000)]
     rows["queue"] = sorted(m["id"] for m in w.root.rows("/queue/outgoing/messages", limit=2000))
     rows["tokens"] = sorted(t["id"] for t in w.root.rows("/tokens"))
     rows["operations"] = [(i, w.root.get(f"/operations/{i}").json()["state"]) for i in w.operations]
@@ -354,7 +359,8 @@ def state_of(w):
 BODIES = {"actOnTokens": {"action": "withdraw", "ids": ["ID"]}, "actOnQueueMessages": {"action": "delete", "ids": ["ID"]}, "actOnSessions": {"action": "end", "filter": {"account": "ID"}},
           "createDomain": {"domain": "new.test"}, "updateDomain": {"enabled": False}, "putAlias": {"targets": [ROOT]},
           "putMembers": {"members": [ROOT]}, "patchMembers": {"add": [ROOT]},
-          "updateAccount": {"name": "taken", "password": "taken-over"}, "createAppPassword": {"label": "x"}, "putSieveScript": {"text": "discard;"}, "actOnSieveScript": {"action": "activate"}, "updateSettings": {"values": {"smtp.vrfy": "yes"}},
+          "updateAccount": {"name": "taken", "password": "taken-over"}, "createAppPassword": {"label": "x"}, "putSieveScript": {"text": "discard;"}, "addFilters": {"owner": "server", "text": "rule \"x\" then delete"}, "testFilters": {"owner": "server", "text": "x"}, "putFilters": {"text": ""},
+          "putFilter": {"text": "rule \"x\" then delete"}, "updateFilter": {"enabled": False}, "actOnSieveScript": {"action": "activate"}, "updateSettings": {"values": {"smtp.vrfy": "yes"}},
           "updateSetting": {"value": "1"}, "actOnService": {"action": "restart"}, "createAnnotation": {"text": "x"}, "setOwnPassword": {"old": PASSWORD, "new": "taken-over"}, "createOwnAppPassword": {"label": "x"}}
 
 
@@ -520,6 +526,7 @@ def test_a_user_sees_himself(world, operations):
     w = world
     account = w.domains["aaa.test"][0]
     who = sign_in(w.server, account, PASSWORD)
+    rules = [name for owner, name in w.filters if owner == account]
     his = {account, *(a["address"] for a in w.root.rows("/aliases") if account in a["targets"])}
     for op in w.doc.operations:
         if op.is_write or op.id in ("getOpenapi", "streamEvents"):
@@ -528,6 +535,9 @@ def test_a_user_sees_himself(world, operations):
             a = w.doc.check(op, who.call(op.method, op.url(path, {"q": account} if op.id == "search" else None), ...))
             text = text_of(a).replace(account, "")
             assert a.status in (200, 400, 403, 404)
+            if op.path.startswith("/filters"):
+                for name in rules:
+                    text = text.replace(name, "")
             if op.path.startswith("/self"):  # his own row, and the mail that he has sent or was to receive
                 mail = a.json().get("items", [a.json()]) if a.status == 200 and "Message" in op.id else []
                 assert all(his & {m["sender"], *m["recipients"]} for m in mail), (op, path, a.body)

@@ -128,6 +128,27 @@ def test_domains(make_server, tmp_path):
     c.logout()
 
 
+def test_accounts(make_server, tmp_path):
+    """An account's rules are about its own copy, are counted, and go with the account."""
+    s = make_server()
+    bob = "owner=bob@example.test"
+    put(s, 'rule "gone" if header "Subject" is "gone" then delete\nrule "sorted" if header "Subject" is "first" then move "Sorted", tag-subject "[s]"\n'
+           'rule "no" if header "Subject" is "no" then reject "bob does not want it"\n', tmp_path, bob)
+    for subject in (b"gone", b"first", b"no", b"other"):
+        send(s, BODY.replace(b"first", subject), to=("bob", "alice"), sender=s.address("alice"))
+    wait_for("all deliveries", lambda: json.loads(s.tool("--json", "queue", "list").stdout)["rows"] == [])
+    assert count(s, "alice") == 5 and count(s, "bob") == 1  # four and a notice; the other
+    c = Imap(s.port["imap"], s.address("bob"))
+    assert c.select("Sorted", command="EXAMINE") == 1
+    c.logout()
+    wait_for("the hits", lambda: [(r["name"], r["hits"]) for r in rows(s, s.address("bob"))] == [("gone", 1), ("sorted", 1), ("no", 1)])
+    out = s.tool("filter", "list", s.address("bob")).stdout
+    assert "sorted" in out
+    s.tool("delete", "account", s.address("bob"))
+    s.tool("create", "account", s.address("bob"), f"password={PASSWORD}")
+    assert rows(s, s.address("bob")) == []
+
+
 def test_tool(make_server, tmp_path):
     s = make_server()
     text = '# why\nrule "a"\n  then score 1\n\nrule "b" off then stop'
@@ -146,5 +167,6 @@ def test_tool(make_server, tmp_path):
     bad.write_text('rule "x"\n if sendr is "a" then stop')
     r = s.tool("filter", "put", str(bad), check=False)
     assert r.returncode != 0 and "line 2, column 5: 'sendr' stands where a condition" in r.stderr
+    bad.write_text('rule "x" if helo is "a" then stop')
     r = s.tool("filter", "put", str(bad), "owner=bob@example.test", check=False)
-    assert r.returncode != 0 and "accounts have Sieve scripts" in r.stderr
+    assert r.returncode != 0 and "the condition 'helo' is not known any more" in r.stderr

@@ -224,7 +224,7 @@ def test_the_manual_has_every_command(offline):
             "queue hold": "queue.hold", "queue pause": "queue.pause", "events": "event.list", "dns test": "dns.test", "route create": "route.create",
             "create pattern": "pattern.set", "change pattern": "pattern.set",
 
-            **{f"filter {verb}": f"filter.{verb}" for verb in ("show", "put", "delete", "move", "test")}}
+            **{f"filter {verb}": f"filter.{verb}" for verb in ("show", "put", "enable", "delete", "move", "test")}}
     for words, op in keys.items():
         entry, = (t for s, t in pages.items() if s.startswith(words + " "))
         for key in operations[op].split()[1:]:

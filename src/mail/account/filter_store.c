@@ -143,6 +143,26 @@ int filters_each(struct accounts *a, struct sv owner,
     return MIN(r, 0);
 }
 
+int filters_owners(struct accounts *a,
+                   bool (*fn)(enum filter_level level, const char *owner, void *arg), void *arg,
+                   struct errinfo *ei)
+{
+    _cleanup_(db_putp) struct dbc *c = NULL;
+    _cleanup_(db_resetp) struct db_stmt *s = NULL;
+    int r = db_get(a->db, &c, ei);
+    if (r == 0)
+        r = db_query(c, &s, ei,
+                     "SELECT DISTINCT f.level, COALESCE(d.name, ac.address, '') FROM mail_filter f"
+                     " LEFT JOIN domain d ON f.level = 2 AND d.id = f.owner_id"
+                     " LEFT JOIN account ac ON f.level = 4 AND ac.id = f.owner_id ORDER BY 1, 2",
+                     "");
+    while (r == 0 && (r = db_step(s, ei)) == 1) {
+        _cleanup_(freep) char *owner = sv_dup(db_col_text(s, 1));
+        r = fn((enum filter_level)db_col_int(s, 0), owner, arg) ? 0 : 1;
+    }
+    return MIN(r, 0);
+}
+
 struct text_of {
     struct buf all;
 };
@@ -179,6 +199,7 @@ struct filter_change {
     bool all;
     struct sv name;
     int64_t position;
+    bool on;
 };
 
 static int read_rows(struct change *ch, const struct owner *o, struct filter_rows *ret)
@@ -309,37 +330,88 @@ static int put_in(struct change *ch, void *arg)
     return r < 0 ? r : write_rows(ch, &fc->owner, &l);
 }
 
+/* Its name and text change; all else stays. */
+static int rewrite(struct change *ch, struct filter_change *fc, const struct filter_row *f,
+                   const struct filter_rule *rule)
+{
+    _cleanup_(freep) char *name = sv_dup(rule->name), *text = sv_dup(rule->text);
+    int r = 0;
+    if (strcmp(f->name, name) != 0)
+        r = note(ch, f->name, "name of rule", f->name, name);
+    if (r == 0 && strcmp(f->text, text) != 0)
+        r = note(ch, name, "rule", f->text, text);
+    if (r == 0)
+        r = db_run(ch->c, ch->ei,
+                   "UPDATE mail_filter SET name = ?, content = ?, changed_ms = ?"
+                   " WHERE level = ? AND owner_id = ? AND name = ?",
+                   "sbiiis", name, rule->text, clock_wall_ms(), (int64_t)fc->owner.level,
+                   fc->owner.id, f->name);
+    return r == E_CONFLICT ? E_TEMP : r;
+}
+
 static int missing(struct change *ch, struct sv name)
 {
     return err_set(ch->ei, E_NOTFOUND, "there is no rule '" SV_FMT "'",
                    SV_ARG(sv_take(name, FILTER_MAX_NAME)));
 }
 
+/* The owner's rules, and the one that is meant. */
+static int find_in(struct change *ch, struct filter_change *fc, struct filter_rows *l, size_t *ret)
+{
+    int r = find_owner(ch->c, &fc->owner, ch->ei);
+    if (r == 0)
+        r = read_rows(ch, &fc->owner, l);
+    *ret = find_row(l, fc->name);
+    return r == 0 && *ret == l->n ? missing(ch, fc->name) : r;
+}
+
 static int delete_in(struct change *ch, void *arg)
 {
     struct filter_change *fc = arg;
     _cleanup_(rows_done) struct filter_rows l = { 0 };
-    int r = find_owner(ch->c, &fc->owner, ch->ei);
-    if (r == 0)
-        r = read_rows(ch, &fc->owner, &l);
-    size_t i = find_row(&l, fc->name);
-    if (r == 0 && i == l.n)
-        return missing(ch, fc->name);
+    size_t i;
+    int r = find_in(ch, fc, &l, &i);
     if (r == 0)
         r = delete_row(ch, &fc->owner, &l, i);
     return r < 0 ? r : write_rows(ch, &fc->owner, &l);
+}
+
+static int replace_in(struct change *ch, void *arg)
+{
+    struct filter_change *fc = arg;
+    _cleanup_(rows_done) struct filter_rows l = { 0 };
+    const struct filter_rule *rule = fc->rules.v[0];
+    size_t i, other;
+    int r = find_in(ch, fc, &l, &i);
+    if (r < 0)
+        return r;
+    other = find_row(&l, rule->name);
+    if (other != i && other != l.n)
+        return err_set(ch->ei, E_EXISTS, "there is another rule '" SV_FMT "'", SV_ARG(rule->name));
+    return rewrite(ch, fc, &l.v[i], rule);
+}
+
+static int turn_in(struct change *ch, void *arg)
+{
+    struct filter_change *fc = arg;
+    _cleanup_(rows_done) struct filter_rows l = { 0 };
+    _cleanup_(buf_done) struct buf text = { 0 };
+    size_t i;
+    int r = find_in(ch, fc, &l, &i);
+    buf_init(&text, FILTER_MAX_TEXT + 16);
+    if (r == 0)
+        r = filter_turn(sv_c(l.v[i].text), !fc->on, &text);
+    if (r == 0)
+        r = filter_parse(buf_sv(&text), &fc->rules, ch->ei);
+    return r < 0 ? r : rewrite(ch, fc, &l.v[i], fc->rules.v[0]);
 }
 
 static int move_in(struct change *ch, void *arg)
 {
     struct filter_change *fc = arg;
     _cleanup_(rows_done) struct filter_rows l = { 0 };
-    int r = find_owner(ch->c, &fc->owner, ch->ei);
-    if (r == 0)
-        r = read_rows(ch, &fc->owner, &l);
-    size_t i = find_row(&l, fc->name);
-    if (r == 0 && i == l.n)
-        return missing(ch, fc->name);
+    size_t i;
+    int r = find_in(ch, fc, &l, &i);
     if (r < 0)
         return r;
     size_t to = (size_t)MIN(fc->position, (int64_t)l.n) - 1;
@@ -378,6 +450,32 @@ int filters_put(struct accounts *a, const char *admin, struct sv owner, struct s
         r = filter_check_level(fc.rules.v[i], fc.owner.level, ei);
     if (r == 0)
         r = run(a, admin, owner, &fc, put_in, ei);
+    filter_rules_done(&fc.rules);
+    return r;
+}
+
+int filters_replace(struct accounts *a, const char *admin, struct sv owner, struct sv name,
+                    struct sv text, struct errinfo *ei)
+{
+    struct filter_change fc = { .name = name };
+    int r = parse_owner(owner, &fc.owner, ei);
+    if (r == 0)
+        r = filter_parse(text, &fc.rules, ei);
+    if (r == 0 && fc.rules.n != 1)
+        r = err_set(ei, E_PARSE, "the text has %zu rules, not one", fc.rules.n);
+    if (r == 0)
+        r = filter_check_level(fc.rules.v[0], fc.owner.level, ei);
+    if (r == 0)
+        r = run(a, admin, owner, &fc, replace_in, ei);
+    filter_rules_done(&fc.rules);
+    return r;
+}
+
+int filters_turn(struct accounts *a, const char *admin, struct sv owner, struct sv name, bool on,
+                 struct errinfo *ei)
+{
+    struct filter_change fc = { .name = name, .on = on };
+    int r = run(a, admin, owner, &fc, turn_in, ei);
     filter_rules_done(&fc.rules);
     return r;
 }

@@ -37,10 +37,22 @@ struct filter_info {
 /* In order; stops when fn returns false. E_NOTFOUND: no such owner. */
 int filters_each(struct accounts *a, struct sv owner,
                  bool (*fn)(const struct filter_info *, void *arg), void *arg, struct errinfo *ei);
+/* Who has rules: "" (the server), then domains, then accounts, by name. Stops when fn returns
+ * false. */
+int filters_owners(struct accounts *a,
+                   bool (*fn)(enum filter_level level, const char *owner, void *arg), void *arg,
+                   struct errinfo *ei);
 /* The rules of a text: each in place of the one of its name, or behind the others; with `all`, in
  * place of all. E_PARSE: ei says where; E_CONFLICT: a word that is not for this owner; E_LIMIT. */
 int filters_put(struct accounts *a, const char *admin, struct sv owner, struct sv text, bool all,
                 struct errinfo *ei);
+/* A rule in place of the one of that name, which may get another name; it keeps its place and what
+ * was counted. E_NOTFOUND; E_EXISTS: another rule has the name; E_PARSE, E_CONFLICT, E_LIMIT. */
+int filters_replace(struct accounts *a, const char *admin, struct sv owner, struct sv name,
+                    struct sv text, struct errinfo *ei);
+/* Asks the rule, or does not. */
+int filters_turn(struct accounts *a, const char *admin, struct sv owner, struct sv name, bool on,
+                 struct errinfo *ei);
 int filters_delete(struct accounts *a, const char *admin, struct sv owner, struct sv name,
                    struct errinfo *ei);
 /* position: 1 = the first; beyond the last = the last. */

@@ -48,31 +48,37 @@ struct logctx deliver_ctx(const struct message *m);
 void *local_run(void *arg);
 void *remote_run(void *arg);
 
-/* Scripts for an account's mail: the server's before, its own, the server's after; those that are
- * there, counted. */
+/* What decides about an account's mail: its rules of content filters; then the scripts, the
+ * server's before, its own, the server's after. Those that are there, counted. */
 enum { SCRIPTS_MAX = 3 };
 struct active_script;
+struct filter_list;
 struct script_chain {
+    const struct filter_list *rules; /* NULL: none */
     const struct active_script *v[SCRIPTS_MAX];
-    size_t n; /* 0: mail goes to the inbox */
+    size_t n;
 };
+/* False: mail goes to the inbox. */
+bool script_chain_any(const struct script_chain *c);
 /* script_chain.c. < 0: cannot tell now. One that cannot be read is left out, and logged. */
 int script_chain_find(struct deliver *d, const struct account *acc, struct script_chain *ret,
                       struct errinfo *ei);
 void script_chain_done(struct script_chain *c);
 
-/* script.c: delivers to an account with Sieve scripts. */
+/* script.c: delivers to an account with rules or Sieve scripts. */
 struct forward_plan;
 struct script_outcome {
     enum rcpt_state state;
     char text[600]; /* the answer */
     bool stored;    /* in a folder of the mailbox */
+    bool deleted;   /* by a rule: it is not answered either */
 };
 /* Not stored. */
 void outcome_set(struct script_outcome *ret, enum rcpt_state state, const char *text);
-/* Runs the scripts (n > 0) and carries out what they say, and the account's forwarding (NULL:
- * none). First what the mailbox recognises when it is repeated, then what leaves. -ESTALE: open the
- * mailbox again and repeat. Other errors, E_QUOTA too: nothing has left. */
+/* Asks the rules, runs the scripts and carries out what they say, and the account's forwarding
+ * (NULL: none). First what the mailbox recognises when it is repeated, then what leaves. mb: NULL
+ * when the forwarding keeps no copy. -ESTALE: open the mailbox again and repeat. Other errors,
+ * E_QUOTA too: nothing has left. */
 int script_deliver(struct deliver *d, struct message *m, struct rcpt *r, const struct account *acc,
                    const struct script_chain *scripts, struct forward_plan *forward,
                    struct mailbox *mb, struct script_outcome *ret, struct errinfo *ei);

@@ -1,5 +1,5 @@
 /* What an account does with its mail: most are added to the inbox together; those of lists, and of
- * accounts that forward, answer or have a Sieve script, are dealt with one at a time. */
+ * accounts that forward, answer, have rules or a Sieve script, are dealt with one at a time. */
 #include "mail/account/members.h"
 #include "mail/deliver/forward.h"
 #include "mail/deliver/list.h"
@@ -9,10 +9,12 @@ static int run_script(struct batch *b, const struct put *p, const struct account
                       const struct script_chain *scripts, struct forward_plan *forward,
                       struct script_outcome *ret, struct errinfo *ei)
 {
+    bool store = !forward || forward->store;
     int r = 0;
     for (int i = 0; i < 2; i++) {
         _cleanup_(mailbox_unrefp) struct mailbox *mb = NULL;
-        r = mailbox_open(b->d->store, acc->id, sv_c(acc->address), &mb, ei);
+        if (store)
+            r = mailbox_open(b->d->store, acc->id, sv_c(acc->address), &mb, ei);
         if (r >= 0)
             r = script_deliver(b->d, p->m, p->r, acc, scripts, forward, mb, ret, ei);
         if (r != -ESTALE) /* else the index was made anew meanwhile */
@@ -23,6 +25,7 @@ static int run_script(struct batch *b, const struct put *p, const struct account
 
 static void decide(struct script_outcome *out, enum rcpt_state state, bool stored, const char *text)
 {
+    out->deleted = false;
     out->state = state;
     out->stored = stored;
     sv_copy(out->text, sizeof(out->text), sv_c(text));
@@ -46,7 +49,7 @@ static int forward_one(struct batch *b, const struct put *p, const struct accoun
     int r = forward_plan(b->d, p->m, p->r, acc, &plan, ei);
     if (r >= 0 && *plan.refusal) {
         decide(out, RCPT_FAILED, false, plan.refusal);
-    } else if (r >= 0 && plan.store && scripts->n) {
+    } else if (r >= 0 && (scripts->rules || (plan.store && scripts->n))) {
         r = run_script(b, p, acc, scripts, &plan, out, ei);
     } else if (r >= 0) {
         r = plan.store ? local_store_one(b, p, acc, ei) : 0;
@@ -72,12 +75,12 @@ static void deliver_singly(struct batch *b, const struct put *puts, size_t n,
             r = list_deliver(b->d, puts[i].m, puts[i].r, acc, &out, &ei);
         else if (!again && forward_wanted(acc))
             r = forward_one(b, &puts[i], acc, scripts, &out, &ei);
-        else if (!again && scripts->n)
+        else if (!again && script_chain_any(scripts))
             r = run_script(b, &puts[i], acc, scripts, NULL, &out, &ei);
         else if (!again)
             r = keep_one(b, &puts[i], acc, &out, &ei);
-        if (!again && r >= 0 && out.state == RCPT_DELIVERED && account_kind(acc) == KIND_USER &&
-            auto_reply_wanted(acc))
+        if (!again && r >= 0 && out.state == RCPT_DELIVERED && !out.deleted &&
+            account_kind(acc) == KIND_USER && auto_reply_wanted(acc))
             auto_reply(b->d, puts[i].m, puts[i].r, acc);
         if (r < 0)
             local_answer_error(&puts[i], r, *ei.text ? ei.text : err_name(r));
@@ -90,7 +93,7 @@ static void deliver_singly(struct batch *b, const struct put *puts, size_t n,
 
 void local_deliver_account(struct batch *b, struct put *puts, size_t n)
 {
-    struct script_chain scripts = { .n = 0 };
+    struct script_chain scripts = { .rules = NULL };
     _cleanup_(account_unrefp) const struct account *acc = NULL;
     struct errinfo ei = { 0 };
     int64_t id = puts[0].r->account_id;
@@ -102,7 +105,7 @@ void local_deliver_account(struct batch *b, struct put *puts, size_t n)
     }
     if (r >= 0)
         r = script_chain_find(b->d, acc, &scripts, &ei);
-    if (r >= 0 && (scripts.n || forward_wanted(acc) || auto_reply_wanted(acc) ||
+    if (r >= 0 && (script_chain_any(&scripts) || forward_wanted(acc) || auto_reply_wanted(acc) ||
                    account_kind(acc) != KIND_USER)) {
         deliver_singly(b, puts, n, acc, &scripts);
         script_chain_done(&scripts);

@@ -1,4 +1,4 @@
-/* Delivery by the account's Sieve script.
+/* Delivery by the account's rules and Sieve scripts.
  *
  * Order: folders, then redirects, then replies, then what `duplicate` remembers. A delivery that is
  * repeated after a crash finds the message in its folders (the mailbox knows its key) and adds
@@ -46,6 +46,11 @@ static int include(void *arg, bool global, struct sv name, const struct sieve_sc
     return 0;
 }
 
+bool script_asks(const struct script_run *x, const struct sieve_action *a)
+{
+    return x->scripts && a->line;
+}
+
 const char *script_name(const struct script_run *x, unsigned index)
 {
     return x->scripts->v[MIN((size_t)index, x->scripts->n - 1)]->name;
@@ -74,13 +79,15 @@ static int find_folder(struct script_run *x, struct sv name, int64_t *ret, struc
 static int choose_folder(struct script_run *x, const struct sieve_action *a, int64_t *ret,
                          bool *ret_inbox, struct errinfo *ei)
 {
+    bool moved = a->kind == SIEVE_DO_KEEP && x->folder.n;
+    struct sv target = moved ? x->folder : a->target;
     *ret = mailbox_inbox_id(x->mb);
-    *ret_inbox = a->kind == SIEVE_DO_KEEP || sv_ieq(a->target, SV("INBOX"));
+    *ret_inbox = (a->kind == SIEVE_DO_KEEP && !moved) || sv_ieq(target, SV("INBOX"));
     if (*ret_inbox)
         return 0;
-    _cleanup_(freep) char *name = sv_dup(a->target);
+    _cleanup_(freep) char *name = sv_dup(target);
     int r = find_folder(x, sv_c(name), ret, ei);
-    if (r == E_NOTFOUND && (a->create || x->cf->sieve.create_folders)) {
+    if (r == E_NOTFOUND && (moved || a->create || x->cf->sieve.create_folders)) {
         r = mailbox_create_folder(x->mb, sv_c(name), "", ei);
         if (r >= 0)
             (void)mailbox_subscribe(x->mb, sv_c(name), true, NULL);
@@ -93,7 +100,10 @@ static int choose_folder(struct script_run *x, const struct sieve_action *a, int
     snprintf(why, sizeof(why),
              r == E_NOTFOUND ? "the folder '%s' does not exist" : "folder '%s': %s", name,
              ei->text);
-    failed(x, a->script, a->line, why);
+    if (moved)
+        rules_failed(x, why);
+    else
+        failed(x, a->script, a->line, why);
     *ret = mailbox_inbox_id(x->mb);
     *ret_inbox = true;
     return 0;
@@ -118,12 +128,9 @@ static uint64_t system_flag(struct sv f)
 }
 
 /* An edited form of the message is another message, and the same one when it is made again. */
-static uint64_t key_of(const struct script_run *x, const struct sieve_action *a)
+static uint64_t key_of(const struct script_run *x, struct sv header)
 {
-    uint64_t mix[2] = { x->m->key, 0 };
-    if (!a->header.p)
-        return x->m->key;
-    mix[1] = fnv1a64(a->header.p, a->header.n);
+    uint64_t mix[2] = { x->m->key, fnv1a64(header.p, header.n) };
     uint64_t k = fnv1a64(mix, sizeof(mix));
     return k ? k : 1;
 }
@@ -134,13 +141,14 @@ static int add(struct script_run *x, const struct sieve_action *a, int64_t folde
     _cleanup_(buf_done) struct buf edited = { 0 };
     char *keywords[MAX_FLAGS + 1] = { NULL };
     size_t n = 0;
-    struct mailbox_add add = { .key = key_of(x, a),
+    struct mailbox_add add = { .key = x->m->key,
                                .internal_date_s = x->m->received_ms / 1000,
                                .size = x->m->size,
                                .content = x->m->content };
-    if (a->header.p) {
+    if (a->header.p || x->changed.n) {
         struct sv header, body;
         sieve_content(&x->e, &x->res, a, &header, &body);
+        add.key = key_of(x, header);
         buf_init(&edited, header.n + body.n + 1);
         (void)buf_add_sv(&edited, header);
         (void)buf_add_sv(&edited, body);
@@ -196,7 +204,7 @@ static int store_all(struct script_run *x, struct errinfo *ei)
             r = store(x, a, ei);
     }
     struct sieve_action keep = { .kind = SIEVE_DO_KEEP, .target = SV("INBOX") };
-    return r >= 0 && lost && !any ? store(x, &keep, ei) : r;
+    return r >= 0 && lost && !any && x->mb ? store(x, &keep, ei) : r;
 }
 
 /* --- the answer --- */
@@ -233,6 +241,10 @@ static void answer(struct script_run *x, struct script_outcome *ret)
     sv_copy(ret->text, sizeof(ret->text), SV("250 2.1.5 Delivered to mailbox"));
     if (x->stored)
         return;
+    if (x->sent_on) {
+        sv_copy(ret->text, sizeof(ret->text), SV("250 2.1.5 Forwarded"));
+        return;
+    }
     if (reject)
         refuse(reject, ret);
     else
@@ -264,6 +276,18 @@ static void remember(struct script_run *x)
     }
 }
 
+/* What rules refuse or delete is seen by nothing else. False: there is no such thing. */
+static bool ended_by_rules(const struct script_run *x, struct script_outcome *ret)
+{
+    if (!x->refusal.n && !x->deleted)
+        return false;
+    ret->state = x->refusal.n ? RCPT_FAILED : RCPT_DELIVERED;
+    ret->deleted = x->deleted;
+    sv_copy(ret->text, sizeof(ret->text),
+            x->refusal.n ? x->refusal : SV("250 2.1.5 Deleted by a rule of the recipient"));
+    return true;
+}
+
 static int carry_out(struct script_run *x, struct script_outcome *ret, struct errinfo *ei)
 {
     x->dropped = xcalloc(x->res.n + 1, sizeof(*x->dropped));
@@ -279,6 +303,22 @@ static int carry_out(struct script_run *x, struct script_outcome *ret, struct er
     remember(x);
     answer(x, ret);
     return 0;
+}
+
+/* Of a message that is sent on, only its structure is read. */
+static int run_scripts(struct script_run *x, struct errinfo *ei)
+{
+    const struct sieve_script *all[SCRIPTS_MAX] = { NULL };
+    for (size_t i = 0; i < x->scripts->n; i++)
+        all[i] = &x->scripts->v[i]->script;
+    int e = sieve_run_all(all, x->sent_on ? 0 : x->scripts->n, &x->e, &x->res);
+    if (e < 0 && ei)
+        *ei = x->res.ei;
+    if (e >= 0 && x->sent_on)
+        x->res.n = 0; /* what would keep it */
+    if (e >= 0)
+        rules_add_actions(x);
+    return e;
 }
 
 int script_deliver(struct deliver *d, struct message *m, struct rcpt *r, const struct account *acc,
@@ -314,17 +354,16 @@ int script_deliver(struct deliver *d, struct message *m, struct rcpt *r, const s
     *ret = (struct script_outcome){ .state = RCPT_WAITING };
     int e = content_view_open(m, &x.content, ei);
     x.e.message = x.content.bytes;
-    if (e >= 0) {
-        const struct sieve_script *all[SCRIPTS_MAX];
-        for (size_t i = 0; i < scripts->n; i++)
-            all[i] = &scripts->v[i]->script;
-        e = sieve_run_all(all, scripts->n, &x.e, &x.res);
-        if (e < 0 && ei)
-            *ei = x.res.ei;
+    x.sent_on = forward && !forward->store;
+    if (e >= 0 && scripts->rules)
+        e = rules_ask(&x, ei);
+    if (e >= 0 && !ended_by_rules(&x, ret)) {
+        e = run_scripts(&x, ei);
         if (e >= 0)
             e = carry_out(&x, ret, ei);
         sieve_result_done(&x.res);
     }
+    rules_done(&x);
     for (size_t i = 0; i < x.n_included; i++)
         active_script_unref(x.included[i]);
     free(x.included);

@@ -1,4 +1,5 @@
-/* One run of an account's Sieve script at delivery, shared by script.c and script_send.c. */
+/* One delivery by an account's rules and Sieve scripts, shared by script.c, script_send.c and
+ * rules.c. */
 #pragma once
 
 #include "mail/account/script.h"
@@ -20,12 +21,21 @@ struct script_run {
     struct content_view content;
     bool *dropped; /* per action: a redirect that must not be sent */
     bool stored;
+    /* What rules have made of it: */
+    struct buf changed;    /* the message with other header fields; n == 0: as it came */
+    struct sv folder;      /* in place of the inbox; n == 0: the inbox */
+    struct sv refusal;     /* the reply, n == 0: none */
+    bool deleted, sent_on; /* neither goes to the mailbox, nor to the scripts */
+    const struct filter_action **asked; /* to be sent: forward, copy, respond */
+    size_t n_asked;
     const struct active_script **included; /* counted */
     size_t n_included;
     uint64_t quota;
     char host[256];
 };
 
+/* Is it the action of a script? Others are of rules, or the account's automatic reply. */
+bool script_asks(const struct script_run *x, const struct sieve_action *a);
 /* Name of one of the scripts, by its place. */
 const char *script_name(const struct script_run *x, unsigned index);
 /* A message that must not be sent: the action is dropped, and told. */
@@ -37,3 +47,12 @@ int script_vacation(struct script_run *x, const struct sieve_action *a, struct e
 int script_plan(struct script_run *x, struct errinfo *ei);
 /* Queues redirects, notifications and replies. */
 int script_send(struct script_run *x, struct errinfo *ei);
+
+/* --- rules.c --- */
+
+/* Asks the account's rules, and notes what they say; changes the message for what comes after. */
+int rules_ask(struct script_run *x, struct errinfo *ei);
+/* Adds what they send to the actions of the scripts. */
+void rules_add_actions(struct script_run *x);
+void rules_failed(struct script_run *x, const char *reason);
+void rules_done(struct script_run *x);

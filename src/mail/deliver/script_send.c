@@ -24,7 +24,7 @@ static struct sieve_facts facts_for(struct script_run *x, const struct message *
 void script_not_sent(struct script_run *x, const struct sieve_action *a, const char *what,
                      const char *reason)
 {
-    if (!x->scripts) {
+    if (!script_asks(x, a)) {
         event(account_not_sent, &x->log, F_ADDR(rcpt, x->r->address), F_STR(what, what),
               F_STR(reason, reason));
         return;
@@ -36,7 +36,7 @@ void script_not_sent(struct script_run *x, const struct sieve_action *a, const c
 static void tell_sent(struct script_run *x, const struct sieve_action *a, const char *what,
                       const struct message *m)
 {
-    if (!x->scripts) {
+    if (!script_asks(x, a)) {
         event(account_sent, &x->log, F_ADDR(rcpt, x->r->address), F_STR(what, what),
               F_ID(child, m->id), F_KEY(child_key, m->key));
         return;
@@ -183,10 +183,12 @@ int script_vacation(struct script_run *x, const struct sieve_action *a, struct e
     if (!why && r == E_EXISTS)
         why = "the sender has had this reply not long ago";
     if (why) {
-        script_not_sent(x, a, x->scripts ? "vacation" : "automatic reply", why);
+        script_not_sent(x, a, script_asks(x, a) ? "vacation" : "automatic reply", why);
         return 0;
     }
-    return r < 0 ? r : send_own(x, m, &b, a, x->scripts ? "vacation reply" : "automatic reply", ei);
+    return r < 0 ? r
+                 : send_own(x, m, &b, a, script_asks(x, a) ? "vacation reply" : "automatic reply",
+                            ei);
 }
 
 static int notify(struct script_run *x, const struct sieve_action *a, struct errinfo *ei)

@@ -132,5 +132,10 @@ struct filter_rules {
 /* Any number of rules. E_PARSE, E_LIMIT: ei says line, column and why, and ret is empty. */
 int filter_parse(struct sv text, struct filter_rules *ret, struct errinfo *ei);
 void filter_rules_done(struct filter_rules *r);
-/* May the rule be one of this level? E_CONFLICT names the word that is not for it. */
+/* The text of the rule, asked or not (`off` behind its name), into ret. E_PARSE: it is no rule. */
+struct buf;
+int filter_turn(struct sv text, bool off, struct buf *ret);
+/* Its actions for people: "set-header X-Spam 'yes', stop"; cut to the room. */
+void filter_describe(const struct filter_rule *r, char *ret, size_t cap);
+/* May the rule be one of this level? E_CONFLICT names what is not for it. */
 int filter_check_level(const struct filter_rule *r, enum filter_level level, struct errinfo *ei);

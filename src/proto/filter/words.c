@@ -1,6 +1,8 @@
 /* The words of conditions and actions, and whose rules may use them. */
 #include "proto/filter/filter_priv.h"
 
+#include <stdio.h>
+
 #define EARLY (FILTER_SERVER | FILTER_DOMAIN) /* known or possible before acceptance only */
 #define ALL   (EARLY | FILTER_ACCOUNT)
 
@@ -80,6 +82,32 @@ const char *filter_action_name(enum filter_action_kind k)
     return "?";
 }
 
+static size_t describe(const struct filter_action *a, char *ret, size_t cap)
+{
+    static const char *const priorities[] = { "high", "normal", "low" };
+    const char *word = filter_action_name(a->kind);
+    struct sv text = sv_take(a->text, 80);
+    int n;
+    if (a->kind == FILTER_ADD_SCORE)
+        n = snprintf(ret, cap, "%s %.2f", word, (double)a->number / 100.0);
+    else if (a->kind == FILTER_PRIORITY)
+        n = snprintf(ret, cap, "%s %s", word, priorities[a->number]);
+    else
+        n = snprintf(ret, cap, "%s%s" SV_FMT "%s" SV_FMT "%s", word, a->name.n ? " " : "",
+                     SV_ARG(a->name), text.n ? " '" : "", SV_ARG(text), text.n ? "'" : "");
+    return MIN((size_t)n, cap - 1);
+}
+
+void filter_describe(const struct filter_rule *r, char *ret, size_t cap)
+{
+    size_t n = 0;
+    *ret = '\0';
+    for (size_t i = 0; i < r->n_actions && n + 8 < cap; i++) {
+        n += (size_t)snprintf(ret + n, cap - n, "%s", i ? ", " : "");
+        n += describe(&r->actions[i], ret + n, cap - n);
+    }
+}
+
 static const char *foreign_fact(const struct filter_node *n, unsigned level)
 {
     if (!n)
@@ -109,6 +137,12 @@ int filter_check_level(const struct filter_rule *r, enum filter_level level, str
                                  "and of domains"
                                : "rule '" SV_FMT "': the action '%s' is for rules of an account",
                            SV_ARG(r->name), word);
+        if (level == FILTER_ACCOUNT && r->actions[i].kind == FILTER_REJECT &&
+            sv_starts(r->actions[i].text, SV("4")))
+            return err_set(ei, E_CONFLICT,
+                           "rule '" SV_FMT "': the mail of an account was accepted already, and "
+                           "cannot be refused for some time (" SV_FMT "); a code begins with 5",
+                           SV_ARG(r->name), SV_ARG(sv_take(r->actions[i].text, 3)));
     }
     return 0;
 }

@@ -5,6 +5,7 @@
 #include "server/api/access.h"
 #include "server/api/api_priv.h"
 #include "server/api/directory.h"
+#include "server/api/filters.h"
 #include "server/api/import.h"
 #include "server/api/tokens.h"
 
@@ -97,6 +98,8 @@ static const struct command {
     { "filter.show", SCOPE_DIRECTORY_READ, OF_OWNER_SEEN, NULL },
     { "filter.test", SCOPE_DIRECTORY_READ, OF_OWNER_SEEN, NULL },
     { "filter.put", SCOPE_DIRECTORY_WRITE, OF_OWNER, NULL },
+    { "filter.replace", SCOPE_DIRECTORY_WRITE, OF_OWNER, NULL },
+    { "filter.enable", SCOPE_DIRECTORY_WRITE, OF_OWNER, NULL },
     { "filter.delete", SCOPE_DIRECTORY_WRITE, OF_OWNER, NULL },
     { "filter.move", SCOPE_DIRECTORY_WRITE, OF_OWNER, NULL },
     { "route.list", SCOPE_SETTINGS_READ, FOR_ALL, NULL },
@@ -156,8 +159,7 @@ static bool is_account_his(struct api_call *c, const struct command *cmd, const 
     int r = strcmp(cmd->op, "account.create") != 0
                 ? account_find_address(api_admin_of(c)->accounts, addr_sv(a), &acc, &ei)
                 : 0;
-    bool may = !acc || cmd->rule == OF_SEEN || cmd->rule == OF_OWNER_SEEN ||
-               api_may_change(c->caller, acc);
+    bool may = !acc || cmd->rule == OF_SEEN || api_may_change(c->caller, acc);
 
     /* An alias leads to an account, maybe of another domain: what counts is where it is. */
     if (acc && !api_sees_address(c->caller, sv_c(acc->address)))
@@ -171,34 +173,6 @@ static bool is_account_his(struct api_call *c, const struct command *cmd, const 
         api_fail(c, 403, "not_allowed", "address", "address: %s may not change this account",
                  c->caller->who);
     return r >= 0 && may;
-}
-
-/* A domain's rules are its admin's, an account's are theirs who may change the account; those of
- * the server are for system admins. */
-static bool is_owner_his(struct api_call *c, const struct command *cmd)
-{
-    const char *owner = arg(c, "owner");
-    struct addr a;
-
-    if (!owner || !*owner) {
-        api_fail(c, 403, "not_allowed", "owner",
-                 "owner: the rules of the server are for system admins; name a domain or an "
-                 "account");
-        return false;
-    }
-    if (!strchr(owner, '@')) {
-        char domain[ADDR_DOMAIN_MAX + 1];
-        size_t n = 0;
-
-        if (addr_parse_domain(sv_c(owner), domain, &n, NULL) == 0 &&
-            api_sees_domain(c->caller, sv_n(domain, n)))
-            return true;
-        api_fail(c, 404, "not_found", "owner", "'%.150s' does not exist", owner);
-        return false;
-    }
-    if (addr_parse(sv_c(owner), &a, NULL) < 0 || !api_sees_address(c->caller, addr_sv(&a)))
-        return hidden(c, owner);
-    return is_account_his(c, cmd, &a);
 }
 
 /* False: answered. */
@@ -216,8 +190,13 @@ static bool check_rule(struct api_call *c, const struct command *cmd)
                  cmd->op, c->caller->who);
         return false;
     }
-    if (cmd->rule == OF_OWNER || cmd->rule == OF_OWNER_SEEN)
-        return is_owner_his(c, cmd);
+    if (cmd->rule == OF_OWNER || cmd->rule == OF_OWNER_SEEN) {
+        const char *owner = arg(c, "owner");
+        char name[ADDR_MAX + 1];
+
+        return api_filter_owner(c, owner && *owner ? owner : API_FILTER_SERVER,
+                                cmd->rule == OF_OWNER, name);
+    }
     if (!address || addr_parse(sv_c(address), &a, NULL) < 0 ||
         !api_sees_address(c->caller, addr_sv(&a)))
         return hidden(c, address);

@@ -236,14 +236,8 @@ static void add(struct filtering *f, const struct owner *o, struct sv address, b
 
 static void tell(struct filtering *f, const struct owner *o, const struct filter_rule *rule)
 {
-    char what[400] = "";
-    size_t n = 0;
-    for (size_t i = 0; i < rule->n_actions && n < sizeof(what) - 120; i++) {
-        struct sv text = sv_take(rule->actions[i].text, 80);
-        n += (size_t)snprintf(what + n, sizeof(what) - n, "%s%s%s" SV_FMT "%s", i ? ", " : "",
-                              filter_action_name(rule->actions[i].kind), text.n ? " '" : "",
-                              SV_ARG(text), text.n ? "'" : "");
-    }
+    char what[400];
+    filter_describe(rule, what, sizeof(what));
     event(filter_hit, &f->s->log, F_STR(rule, rule->name), F_STR(owner, o->list->name),
           F_STR(what, what));
     for (size_t i = 0; i < o->list->rules.n; i++)

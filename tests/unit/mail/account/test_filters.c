@@ -154,9 +154,58 @@ static void gone_with_owner(void **state _unused_)
     assert_int_equal(suite_number("SELECT COUNT(*) FROM mail_filter"), 1);
 }
 
+static void replaced(void **state _unused_)
+{
+    const struct filter_list *l = NULL;
+    put("", "rule \"a\" then stop\nrule \"b\" then stop\nrule \"c\" then stop");
+    OK(account_filters(acc, FILTER_SERVER, 0, &l, EI));
+    account_filter_hit(acc, l, 1);
+    filter_list_unref(l);
+    account_filter_hits_write(acc);
+    OK(filters_replace(acc, "t", SV(""), SV("b"), SV("rule \"B 2\" then score 1"), EI));
+    OK(filters_turn(acc, "t", SV(""), SV("B 2"), false, EI));
+    OK(account_filters(acc, FILTER_SERVER, 0, &l, EI));
+    assert_int_equal(l->rules.n, 3);
+    assert_true(l->rules.v[1]->off);
+    assert_true(sv_eq(l->rules.v[1]->text, SV("rule \"B 2\" off then score 1")));
+    filter_list_unref(l);
+    assert_int_equal(suite_number("SELECT hits FROM mail_filter WHERE name = 'B 2'"), 1);
+    assert_int_equal(filters_replace(acc, "t", SV(""), SV("a"), SV("rule \"c\" then stop"), EI),
+                     E_EXISTS);
+    assert_int_equal(filters_replace(acc, "t", SV(""), SV("x"), SV("rule \"x\" then stop"), EI),
+                     E_NOTFOUND);
+    assert_int_equal(filters_replace(acc, "t", SV(""), SV("a"), SV(""), EI), E_PARSE);
+    assert_int_equal(filters_turn(acc, "t", SV(""), SV("b"), false, EI), E_NOTFOUND);
+}
+
+static bool add_owner(enum filter_level level, const char *owner, void *arg)
+{
+    struct buf *b = arg;
+    OK(buf_addf(b, "%d %s;", level, owner));
+    return true;
+}
+
+static void owners(void **state _unused_)
+{
+    struct buf b;
+    mk_domain("b.test");
+    mk_domain("a.test");
+    mk_account("u@a.test", "password1");
+    put("u@a.test", "rule \"a\" then stop");
+    put("b.test", "rule \"a\" then stop\nrule \"b\" then stop");
+    put("a.test", "rule \"a\" then stop");
+    put("", "rule \"a\" then stop");
+    buf_init(&b, 1000);
+    OK(filters_owners(acc, add_owner, &b, EI));
+    OK(buf_terminate(&b));
+    assert_string_equal(b.p, "1 ;2 a.test;2 b.test;4 u@a.test;");
+    buf_done(&b);
+}
+
 int main(void);
 static const struct CMUnitTest tests[] = {
     SUITE_TEST(order),    SUITE_TEST(import),      SUITE_TEST(refused),
     SUITE_TEST(compiled), SUITE_TEST(hits_at_end), SUITE_TEST(gone_with_owner),
+    SUITE_TEST(replaced), SUITE_TEST(owners),
 };
 SUITE_MAIN("filters")

@@ -5,6 +5,7 @@
 #include <cmocka.h>
 #include <stdio.h>
 
+#include "base/buf.h"
 #include "proto/filter/filter.h"
 
 static void accepted(void **state _unused_)
@@ -225,6 +226,48 @@ static void limits(void **state _unused_)
     }
 }
 
+static void turned(void **state _unused_)
+{
+    static const struct {
+        const char *text, *off, *on;
+    } cases[] = {
+        { "rule \"a\" then stop", "rule \"a\" off then stop", "rule \"a\" then stop" },
+        { "# off\n rule  \"off\"\n  then stop # x", "# off\n rule  \"off\" off\n  then stop # x",
+          "# off\n rule  \"off\"\n  then stop # x" },
+        { "rule \"a\"\noff if tls then stop", "rule \"a\"\noff if tls then stop",
+          "rule \"a\"\n if tls then stop" },
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++)
+        for (int off = 0; off < 2; off++) {
+            struct buf b;
+            buf_init(&b, 1000);
+            assert_int_equal(filter_turn(sv_c(cases[i].text), off, &b), 0);
+            assert_int_equal(buf_terminate(&b), 0);
+            assert_string_equal(b.p, off ? cases[i].off : cases[i].on);
+            buf_done(&b);
+        }
+    struct buf b;
+    buf_init(&b, 1000);
+    assert_int_equal(filter_turn(SV("no rule"), true, &b), E_PARSE);
+    assert_int_equal(filter_turn(SV("rule off"), true, &b), E_PARSE);
+    buf_done(&b);
+}
+
+static void described(void **state _unused_)
+{
+    struct filter_rules r;
+    char text[200], small[12];
+    assert_int_equal(
+        filter_parse(SV("rule \"a\" then score -1.5, priority low, set-header \"X\" \"y\", stop"),
+                     &r, NULL),
+        0);
+    filter_describe(r.v[0], text, sizeof(text));
+    assert_string_equal(text, "score -1.50, priority low, set-header X 'y', stop");
+    filter_describe(r.v[0], small, sizeof(small));
+    assert_string_equal(small, "score -1.50");
+    filter_rules_done(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -237,6 +280,8 @@ int main(void)
         cmocka_unit_test(replies),
         cmocka_unit_test(levels),
         cmocka_unit_test(limits),
+        cmocka_unit_test(turned),
+        cmocka_unit_test(described),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
