@@ -1,6 +1,8 @@
 /* From events to what became of a message. */
 #include "admin/trace.h"
 
+#include "mail/account/address.h"
+
 const char *const trace_statuses[TRACE_STATUS_COUNT] = {
     [TRACE_ACCEPTED] = "accepted",     [TRACE_WAITING] = "waiting", [TRACE_DELIVERED] = "delivered",
     [TRACE_MIXED] = "mixed",           [TRACE_BOUNCED] = "bounced", [TRACE_REFUSED] = "refused",
@@ -242,8 +244,32 @@ static bool sees_recipient(const struct trace_scope *s, const struct record *r)
     return s->sees(s->arg, to) || (original.n && s->sees(s->arg, original));
 }
 
+/* What a recipient's own scripts and fields do with his mail: the sender's admin is not told. */
+static bool is_private(unsigned type)
+{
+    return type == EVT_sieve_filed || type == EVT_sieve_sent || type == EVT_sieve_discarded ||
+           type == EVT_sieve_not_sent || type == EVT_sieve_failed || type == EVT_account_sent ||
+           type == EVT_account_not_sent;
+}
+
+/* Rules of a domain or an account that is somebody else's. */
+static bool is_foreign_rule(const struct trace_scope *s, const struct record *r)
+{
+    char owner[ADDR_MAX + 2];
+    struct sv name = record_text(r, FIELD_owner);
+
+    if ((r->head.type != EVT_filter_hit && r->head.type != EVT_filter_failed) ||
+        sv_eq(name, SV("server")))
+        return false;
+    snprintf(owner, sizeof(owner), "%s" SV_FMT, sv_find(name, '@') < 0 ? "@" : "", SV_ARG(name));
+    return !s->sees(s->arg, sv_c(owner));
+}
+
 bool trace_shows(const struct trace *t, const struct trace_scope *scope, const struct record *r)
 {
+    if (scope &&
+        ((is_private(r->head.type) && !sees_recipient(scope, r)) || is_foreign_rule(scope, r)))
+        return false;
     if (t->whole)
         return true;
     if (r->head.message && r->head.message != t->key)

@@ -53,7 +53,7 @@ static bool parse_wait(struct sv v, int64_t *ret)
 
 static bool parse_field(struct sv name, struct sv v, struct conf_milter *ret)
 {
-    static const char *const services[] = { "smtp", "submission", NULL };
+    static const char *const services[] = { "smtp", "submission", "rules", NULL };
     static const char *const clients[] = { "authenticated", "trusted", NULL };
     unsigned bits;
     if (sv_ieq(name, SV("name"))) {

@@ -9,7 +9,8 @@
 enum milter_failure { MILTER_FAIL_TEMPFAIL, MILTER_FAIL_ACCEPT, MILTER_FAIL_REJECT };
 extern const char *const milter_failure_names[]; /* ended by NULL */
 
-enum { MILTER_FOR_SMTP = 1, MILTER_FOR_SUBMISSION = 2 };
+/* rules: asked only where a rule of the content filters says so */
+enum { MILTER_FOR_SMTP = 1, MILTER_FOR_SUBMISSION = 2, MILTER_FOR_RULES = 4 };
 
 struct conf_milter {   /* slices point into the item */
     struct sv address; /* as written: "inet:8891@127.0.0.1", "unix:/run/m.sock" */

@@ -53,8 +53,8 @@ test("a rule is moved, switched off, changed, deleted and brought back", async (
   await go(p, `/filters?q=owner:${owner}`);
   await p.getByRole("button", { name: "Ask two earlier" }).click();
   await p.getByText("“two” is number 1 now.").waitFor();
-  await p.getByRole("button", { name: "Switch off two" }).click();
-  await p.getByRole("button", { name: "Switch on two" }).waitFor();
+  await p.getByRole("button", { name: "Deactivate two" }).click();
+  await p.getByRole("button", { name: "Activate two" }).waitFor();
   assert.deepEqual((await rules(p)).map((r) => [r.name, r.enabled]), [["two", false], ["one", true]]);
   // Somebody else changes it while it is open: nothing is overwritten.
   await p.locator("tbody").getByRole("button", { name: "one", exact: true }).click();

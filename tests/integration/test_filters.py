@@ -3,10 +3,13 @@ import base64
 import email.header
 import io
 import json
+import time
 import zipfile
 
+import milter_peer as mp
 from conftest import wait_for
 from corpus import below_trace
+from milter_peer import Milter
 from test_milter import newest
 from wire import PASSWORD, Imap, Smtp, stuff
 
@@ -126,6 +129,50 @@ def test_domains(make_server, tmp_path):
     c = Imap(s.port["imap"], "carl@other.test")
     assert c.select(command="EXAMINE") == 1
     c.logout()
+
+
+def test_milter(make_server, tmp_path):
+    """A milter that only rules ask: it is told of the envelope, sees what rules have changed, and its word counts."""
+    m = Milter({"eom": [mp.add_header("X-Scan", "clean"), mp.CONTINUE]})
+    try:
+        s = make_server(settings={"smtp.milters": f"{m.address()}|name=scan|services=rules|except=trusted"})
+        put(s, 'rule "scan" if header "Subject" is "first" then milter "scan", tag-subject "[t]"\nrule "none" if header "Subject" is "none" then milter "other"\n', tmp_path)
+        send(s, BODY.replace(b"first", b"plain"))
+        wait_for("the plain one", lambda: count(s, "bob") == 1)
+        assert m.connections == 0
+        send(s, to=("bob", "alice"))
+        wait_for("the scanned one", lambda: count(s, "bob") == 2)
+        assert below_trace(newest(s)) == BODY.replace(b"first", b"[t] first").replace(b"\r\n\r\n", b"\r\nX-Scan: clean\r\n\r\n", 1)
+        assert m.data("mail")[0].split(b"\0")[0] == b"<someone@elsewhere.test>"
+        assert m.data("rcpt") == [b"<bob@example.test>\0", b"<alice@example.test>\0"]
+        assert b"Subject\0[t] first\0" in m.data("header")
+        for step, answer, code, text in (("eom", mp.reply("550 5.7.0 Spam"), 550, "5.7.0 Spam"), ("rcpt", mp.REJECT, 554, "5.7.1 Message cannot be accepted, rules rejection"),
+                                         ("mail", mp.TEMPFAIL, 451, None)):
+            m.answers = {step: answer}
+            reply = send(s, code=code)
+            assert text is None or reply == [text], (step, reply)
+        m.answers = {"eom": mp.DISCARD}
+        send(s)
+        logged(s, "DISCARDED")
+        assert send(s, BODY.replace(b"first", b"none"), code=451)
+        logged(s, "no milter 'other' with services=rules")
+        m.answers = {}
+        send(s, BODY.replace(b"first", b"last"))
+        wait_for("the last one, and no other", lambda: count(s, "bob") == 3)
+    finally:
+        m.stop()
+
+
+def test_tarpit(make_server, tmp_path):
+    s = make_server()
+    put(s, 'rule "slow" if header "Subject" is "first" then tarpit 2, reject "slowly"\n', tmp_path)
+    with Smtp(s.port["smtp"]) as c:
+        c.envelope("someone@elsewhere.test", s.address("bob"))
+        c.command("DATA", 354)
+        began = time.monotonic()
+        c.send(stuff(BODY) + b".\r\n")
+        assert c.expect(550) == ["5.7.1 slowly"] and time.monotonic() - began > 1.9
+        c.quit()
 
 
 def test_accounts(make_server, tmp_path):

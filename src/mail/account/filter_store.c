@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "mail/account/accounts_priv.h"
+#include "mail/account/members.h"
 
 struct filter_row {
     char *name, *text;
@@ -437,6 +438,24 @@ static int run(struct accounts *a, const char *admin, struct sv owner, struct fi
                       fc, ei);
 }
 
+/* May the rules be the owner's? */
+static int check_rules(struct accounts *a, const struct filter_change *fc, struct errinfo *ei)
+{
+    _cleanup_(account_unrefp) const struct account *acc = NULL;
+    int r = 0;
+    for (size_t i = 0; i < fc->rules.n && r == 0; i++)
+        r = filter_check_level(fc->rules.v[i], fc->owner.level, ei);
+    if (r < 0 || fc->owner.level != FILTER_ACCOUNT || !fc->rules.n ||
+        account_find_address(a, sv_c(fc->owner.text), &acc, NULL) < 0)
+        return r; /* that it does not exist is said where it is looked for */
+    return account_kind(acc) == KIND_USER
+               ? 0
+               : err_set(ei, E_CONFLICT,
+                         "'%s' is a list or group: its mail goes to the members, and rules are "
+                         "asked for theirs",
+                         acc->address);
+}
+
 int filters_put(struct accounts *a, const char *admin, struct sv owner, struct sv text, bool all,
                 struct errinfo *ei)
 {
@@ -446,8 +465,8 @@ int filters_put(struct accounts *a, const char *admin, struct sv owner, struct s
         r = filter_parse(text, &fc.rules, ei);
     if (r == 0 && fc.rules.n == 0 && !all)
         r = err_set(ei, E_PARSE, "the text has no rule");
-    for (size_t i = 0; i < fc.rules.n && r == 0; i++)
-        r = filter_check_level(fc.rules.v[i], fc.owner.level, ei);
+    if (r == 0)
+        r = check_rules(a, &fc, ei);
     if (r == 0)
         r = run(a, admin, owner, &fc, put_in, ei);
     filter_rules_done(&fc.rules);
@@ -464,7 +483,7 @@ int filters_replace(struct accounts *a, const char *admin, struct sv owner, stru
     if (r == 0 && fc.rules.n != 1)
         r = err_set(ei, E_PARSE, "the text has %zu rules, not one", fc.rules.n);
     if (r == 0)
-        r = filter_check_level(fc.rules.v[0], fc.owner.level, ei);
+        r = check_rules(a, &fc, ei);
     if (r == 0)
         r = run(a, admin, owner, &fc, replace_in, ei);
     filter_rules_done(&fc.rules);

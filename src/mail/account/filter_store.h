@@ -43,7 +43,8 @@ int filters_owners(struct accounts *a,
                    bool (*fn)(enum filter_level level, const char *owner, void *arg), void *arg,
                    struct errinfo *ei);
 /* The rules of a text: each in place of the one of its name, or behind the others; with `all`, in
- * place of all. E_PARSE: ei says where; E_CONFLICT: a word that is not for this owner; E_LIMIT. */
+ * place of all. E_PARSE: ei says where; E_CONFLICT: a word that is not for this owner,
+ * or a list, which has no mailbox; E_LIMIT. */
 int filters_put(struct accounts *a, const char *admin, struct sv owner, struct sv text, bool all,
                 struct errinfo *ei);
 /* A rule in place of the one of that name, which may get another name; it keeps its place and what

@@ -109,32 +109,37 @@ int rules_ask(struct script_run *x, struct errinfo *ei)
     struct errinfo why = { .text = "" };
     struct filter_view *v = filter_view_new(&f);
     int r = filter_run(v, &x->scripts->rules->rules, &res, &why);
-    if (r == 0)
+    if (r == 0) {
         r = carry_out(x, &res, ei);
-    else if (r == E_LIMIT || r == E_RANGE)
-        rules_failed(x, why.text), r = 0;
+    } else { /* E_LIMIT, E_RANGE */
+        rules_failed(x, why.text);
+        r = 0;
+    }
     filter_view_free(v);
     filter_result_done(&res);
-    return r == E_LIMIT || r == E_RANGE ? 0 : r;
+    return r;
 }
 
-static void add(struct script_run *x, const struct filter_action *f)
+static void add(struct script_run *x, enum sieve_action_kind kind, struct sv target, struct sv text)
 {
-    struct sieve_action a = { .kind =
-                                  f->kind == FILTER_RESPOND ? SIEVE_DO_VACATION : SIEVE_DO_REDIRECT,
-                              .seconds = -1 };
-    *(f->kind == FILTER_RESPOND ? &a.text : &a.target) = f->text;
     x->res.v = xrealloc(x->res.v, (x->res.n + 1) * sizeof(*x->res.v));
-    x->res.v[x->res.n++] = a;
+    x->res.v[x->res.n++] =
+        (struct sieve_action){ .kind = kind, .target = target, .text = text, .seconds = -1 };
 }
 
 void rules_add_actions(struct script_run *x)
 {
     size_t max = (size_t)x->cf->sieve.max_sent;
     for (size_t i = 0; i < x->n_asked && i < max; i++)
-        add(x, x->asked[i]);
-    if (x->n_asked > max)
-        rules_failed(x, "they send more than sieve.max_sent messages; the others are left out");
+        if (x->asked[i]->kind == FILTER_RESPOND)
+            add(x, SIEVE_DO_VACATION, SV_NULL, x->asked[i]->text);
+        else
+            add(x, SIEVE_DO_REDIRECT, x->asked[i]->text, SV_NULL);
+    if (x->n_asked <= max)
+        return;
+    rules_failed(x, "they send more than sieve.max_sent messages; the others are left out");
+    if (x->sent_on && x->mb) /* a forwarding may be among them: better here than nowhere */
+        add(x, SIEVE_DO_KEEP, SV("INBOX"), SV_NULL);
 }
 
 void rules_done(struct script_run *x)

@@ -23,7 +23,8 @@ struct milters;
 struct milters_opts {
     const struct milter_net *net;
     struct sv list;   /* smtp.milters; copied */
-    unsigned service; /* MILTER_FOR_SMTP or MILTER_FOR_SUBMISSION */
+    unsigned service; /* one of MILTER_FOR_* */
+    struct sv name;   /* n > 0: only the one of this name */
     bool trusted;     /* the client is in net.trusted_ips */
     const atomic_bool
         *cancel;              /* set: waits end, what they were about is refused for now; or NULL */

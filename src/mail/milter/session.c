@@ -34,7 +34,7 @@ struct milters *milters_new(const struct milters_opts *o)
     while (conf_list_next(&rest, &item)) {
         struct milter *m = &ms->m[ms->n];
         if (!conf_parse_milter(item, &m->conf) || !(m->conf.services & o->service) ||
-            (o->trusted && m->conf.not_trusted))
+            (o->trusted && m->conf.not_trusted) || (o->name.n && !sv_eq(m->conf.name, o->name)))
             continue;
         m->new_body = -1;
         ms->n++;

@@ -21,6 +21,7 @@ enum {
     FILTER_MAX_DEPTH = 30,
     FILTER_MAX_VALUES = 2000, /* of all conditions of a rule */
     FILTER_MAX_ACTIONS = 20,
+    FILTER_MAX_TARPIT = 60, /* seconds */
 };
 
 /* Who owns a rule; a bit each. */
@@ -100,6 +101,8 @@ enum filter_action_kind {
     FILTER_COPY,
     FILTER_MOVE,    /* text: folder */
     FILTER_RESPOND, /* text */
+    FILTER_MILTER,  /* text: name of a milter */
+    FILTER_TARPIT,  /* number: seconds */
 };
 const char *filter_action_name(enum filter_action_kind k);
 

@@ -345,7 +345,12 @@ static int check_text(struct parser *p, struct filter_action *a)
     case FILTER_ADD_SCORE:
     case FILTER_REMOVE_HEADER:
     case FILTER_PRIORITY:
+    case FILTER_TARPIT:
         break;
+    case FILTER_MILTER:
+        return a->text.n && a->text.n <= 60
+                   ? 0
+                   : filter_wrong(&p->x, E_PARSE, "the name of a milter has 1 to 60 bytes");
     }
     return 0;
 }
@@ -367,6 +372,18 @@ static int take_header_name(struct parser *p, struct filter_action *a)
     return r;
 }
 
+static int take_seconds(struct parser *p, int64_t *ret)
+{
+    char shown[60];
+    if (p->x.t.kind != FT_NUMBER)
+        return expected(p, "a number of seconds");
+    if (sv_to_i64(p->x.t.text, ret) < 0 || *ret < 1 || *ret > FILTER_MAX_TARPIT)
+        return filter_wrong(&p->x, E_PARSE, "'%s' is not a number of seconds from 1 to %d",
+                            filter_quote(p->x.t.text, shown), FILTER_MAX_TARPIT);
+    filter_lex(&p->x);
+    return p->x.error;
+}
+
 static int take_args(struct parser *p, struct filter_action *a, const char *args)
 {
     bool named = a->kind == FILTER_ADD_HEADER || a->kind == FILTER_SET_HEADER ||
@@ -377,6 +394,8 @@ static int take_args(struct parser *p, struct filter_action *a, const char *args
         return r;
     if (*args == 'P')
         return take_priority(p, &a->number);
+    if (*args == 'T')
+        return take_seconds(p, &a->number);
     if (*args == 'N') {
         if (p->x.t.kind != FT_NUMBER)
             return expected(p, "a number");
@@ -417,6 +436,7 @@ static int parse_action(struct parser *p)
                             filter_action_name(r->actions[r->n_actions - 1].kind));
     struct filter_action *a = &r->actions[r->n_actions++];
     a->kind = w->kind;
+    r->slow |= w->kind == FILTER_MILTER;
     filter_lex(&p->x);
     return take_args(p, a, w->args);
 }

@@ -1,6 +1,7 @@
 /* The words of conditions and actions, and whose rules may use them. */
 #include "proto/filter/filter_priv.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 
 #define EARLY (FILTER_SERVER | FILTER_DOMAIN) /* known or possible before acceptance only */
@@ -48,6 +49,8 @@ static const struct filter_action_word actions[] = {
     { "copy", FILTER_COPY, "S", ALL },
     { "move", FILTER_MOVE, "S", FILTER_ACCOUNT },
     { "respond", FILTER_RESPOND, "S", FILTER_ACCOUNT },
+    { "milter", FILTER_MILTER, "S", FILTER_SERVER },
+    { "tarpit", FILTER_TARPIT, "T", EARLY },
 };
 
 const struct filter_fact_word *filter_find_fact(struct sv word)
@@ -90,6 +93,8 @@ static size_t describe(const struct filter_action *a, char *ret, size_t cap)
     int n;
     if (a->kind == FILTER_ADD_SCORE)
         n = snprintf(ret, cap, "%s %.2f", word, (double)a->number / 100.0);
+    else if (a->kind == FILTER_TARPIT)
+        n = snprintf(ret, cap, "%s %" PRId64, word, a->number);
     else if (a->kind == FILTER_PRIORITY)
         n = snprintf(ret, cap, "%s %s", word, priorities[a->number]);
     else
@@ -135,6 +140,8 @@ int filter_check_level(const struct filter_rule *r, enum filter_level level, str
                            level == FILTER_ACCOUNT
                                ? "rule '" SV_FMT "': the action '%s' is for rules of the server "
                                  "and of domains"
+                           : r->actions[i].kind == FILTER_MILTER
+                               ? "rule '" SV_FMT "': the action '%s' is for rules of the server"
                                : "rule '" SV_FMT "': the action '%s' is for rules of an account",
                            SV_ARG(r->name), word);
         if (level == FILTER_ACCOUNT && r->actions[i].kind == FILTER_REJECT &&

@@ -29,6 +29,7 @@ struct filtering {
     /* What is done to the message: of rules that live in the owners' lists. */
     const struct filter_action **actions;
     size_t n_actions;
+    int64_t tarpit_s; /* the client waits so long for its answer */
 };
 
 /* --- whose rules --- */
@@ -268,10 +269,14 @@ static void act(struct filtering *f, const struct owner *o, const struct filter_
     case FILTER_COPY:
         add(f, o, a->text, a->kind == FILTER_FORWARD);
         return;
+    case FILTER_TARPIT:
+        f->tarpit_s = MAX(f->tarpit_s, a->number);
+        return;
     case FILTER_ADD_HEADER:
     case FILTER_SET_HEADER:
     case FILTER_REMOVE_HEADER:
     case FILTER_TAG_SUBJECT:
+    case FILTER_MILTER:
         keep_action(f, a);
         return;
     case FILTER_ACCEPT:
@@ -341,9 +346,11 @@ bool smtp_filter_message(struct smtp_session *s)
     }
     state_facts(&f);
     f.view = filter_view_new(&f.facts);
-    if (!ask_all(&f))
-        return false;
+    bool ok = ask_all(&f);
+    conn_delay(s->c, f.tarpit_s * 1000);
     filter_view_free(take_ptr(f.view)); /* before the content is written anew */
-    return f.n_actions == 0 || s->tx->m->n_rcpts == 0 ||
-           smtp_filter_change(s, f.actions, f.n_actions);
+    if (!ok || f.n_actions == 0 || s->tx->m->n_rcpts == 0)
+        return ok;
+    return smtp_filter_change(s, f.actions, f.n_actions) &&
+           smtp_filter_milters(s, f.actions, f.n_actions);
 }

@@ -141,17 +141,17 @@ static int resolve(void *arg, const char *name, bool ipv6, char ret[46], struct 
     return 0;
 }
 
-/* The setting of the session's begin holds until its end. */
-static void know_milters(struct smtp_session *s, const struct conf *cf)
+static struct milters *make(struct smtp_session *s, const struct conf *cf, unsigned service,
+                            bool trusted, struct sv only)
 {
-    s->milters_known = true;
     if (!s->srv->milter_net || !*cf->smtp.milters)
-        return;
+        return NULL;
     const struct milters_opts o = {
         .net = s->srv->milter_net,
         .list = sv_c(cf->smtp.milters),
-        .service = s->srv->submission ? MILTER_FOR_SUBMISSION : MILTER_FOR_SMTP,
-        .trusted = conn_peer_trusted(s->c),
+        .service = service,
+        .name = only,
+        .trusted = trusted,
         .cancel = s->srv->stopping,
         .log = &s->log,
         .macro = macro,
@@ -160,7 +160,21 @@ static void know_milters(struct smtp_session *s, const struct conf *cf)
         .peer_ip = conn_peer_ip(s->c),
         .peer_port = conn_peer_port(s->c),
     };
-    s->milters = milters_new(&o);
+    return milters_new(&o);
+}
+
+/* The setting of the session's begin holds until its end. */
+static void know_milters(struct smtp_session *s, const struct conf *cf)
+{
+    s->milters_known = true;
+    s->milters = make(s, cf, s->srv->submission ? MILTER_FOR_SUBMISSION : MILTER_FOR_SMTP,
+                      conn_peer_trusted(s->c), SV_NULL);
+}
+
+struct milters *smtp_milter_named(struct smtp_session *s, struct sv name)
+{
+    _cleanup_(conf_unrefp) const struct conf *cf = conf_pin();
+    return make(s, cf, MILTER_FOR_RULES, false, name);
 }
 
 bool smtp_may_ask_milters(struct smtp_session *s)

@@ -213,6 +213,9 @@ bool smtp_milter_helo(struct smtp_session *s, struct sv name);
 bool smtp_milter_mail(struct smtp_session *s, struct sv args, struct sv sender);
 bool smtp_milter_rcpt(struct smtp_session *s, struct sv args, struct sv rcpt);
 bool smtp_milter_data(struct smtp_session *s); /* a refusal ends the transaction */
+/* Only the milter of this name, of those that rules may ask, in the session as it is. NULL: there
+ * is none. */
+struct milters *smtp_milter_named(struct smtp_session *s, struct sv name);
 /* --- milter_content.c: the complete content; what milters change is changed when it returns --- */
 bool smtp_milter_message(struct smtp_session *s);
 /* The content as fields and body. False: the client has its answer. edit_done in any case. */
@@ -227,6 +230,9 @@ bool smtp_filters_slow(struct smtp_session *s);
  * without recipients; otherwise the client has its answer. */
 bool smtp_filter_message(struct smtp_session *s);
 /* --- filter_change.c: what rules change of the content. False: the client has its answer --- */
+/* Asks the milters that rules name, after those changes. */
+bool smtp_filter_milters(struct smtp_session *s, const struct filter_action *const *actions,
+                         size_t n);
 bool smtp_filter_change(struct smtp_session *s, const struct filter_action *const *actions,
                         size_t n);
 void smtp_milter_refuse(struct smtp_session *s, enum milter_verdict v,

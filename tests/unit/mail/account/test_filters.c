@@ -178,6 +178,17 @@ static void replaced(void **state _unused_)
     assert_int_equal(filters_turn(acc, "t", SV(""), SV("b"), false, EI), E_NOTFOUND);
 }
 
+static void not_of_lists(void **state _unused_)
+{
+    struct account_spec spec = { .option = { [OPT_KIND] = "list" } };
+    struct errinfo ei;
+    mk_domain("a.test");
+    OK(account_create(acc, "t", SV("l@a.test"), &spec, EI));
+    assert_int_equal(filters_put(acc, "t", SV("l@a.test"), SV("rule \"a\" then stop"), false, &ei),
+                     E_CONFLICT);
+    OK(filters_put(acc, "t", SV("l@a.test"), SV(""), true, EI));
+}
+
 static bool add_owner(enum filter_level level, const char *owner, void *arg)
 {
     struct buf *b = arg;
@@ -206,6 +217,6 @@ int main(void);
 static const struct CMUnitTest tests[] = {
     SUITE_TEST(order),    SUITE_TEST(import),      SUITE_TEST(refused),
     SUITE_TEST(compiled), SUITE_TEST(hits_at_end), SUITE_TEST(gone_with_owner),
-    SUITE_TEST(replaced), SUITE_TEST(owners),
+    SUITE_TEST(replaced), SUITE_TEST(owners),      SUITE_TEST(not_of_lists),
 };
 SUITE_MAIN("filters")

@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "base/arena.h"
 #include "base/clock.h"
 #include "conf/conf.h"
 #include "db/db.h"
@@ -286,6 +287,19 @@ static inline char *inbox_newest(const char *address, unsigned *ret_links)
     return p;
 }
 
+static inline uint32_t folder_count(const char *address, const char *name)
+{
+    _cleanup_(mailbox_unrefp) struct mailbox *mb = open_mailbox(address);
+    _cleanup_(snap_unrefp) const struct snap *s = NULL;
+    _cleanup_(arena_done) struct arena a;
+    struct folder f;
+    arena_init(&a, 64 * KiB);
+    if (mailbox_folder(mb, sv_c(name), &a, &f, NULL) < 0 || !f.exists)
+        return 0;
+    OK(mailbox_snapshot(mb, f.id, NULL, &s, &ei));
+    return s->n;
+}
+
 struct first_info {
     char answer[600], id[20];
     unsigned n, n_waiting, attempts;
@@ -322,4 +336,35 @@ static inline void assert_contains(const char *text, const char *part)
 {
     if (!text || !strstr(text, part))
         fail_msg("'%s' is not in:\n%s", part, text ? text : "(null)");
+}
+
+static inline void assert_log(const char *part)
+{
+    OK(buf_terminate(&house.log));
+    assert_contains(house.log.p, part);
+}
+
+static inline void deliver_to(const char *rcpt, const char *sender, const char *content)
+{
+    struct message *m = new_message(sender, content);
+    to_local(m, rcpt);
+    submit(m);
+    if (!house.deliver)
+        house_start();
+    WAIT_FOR(queue_count(house.queue) == 0);
+}
+
+/* A delivery to ann@home.test, made now. */
+static inline int run_once(struct message *m, struct script_outcome *out)
+{
+    _cleanup_(account_unrefp) const struct account *acc = NULL;
+    _cleanup_(mailbox_unrefp) struct mailbox *mb = open_mailbox("ann@home.test");
+    struct script_chain scripts;
+    struct errinfo why = { 0 };
+    struct deliver d = { .queue = house.queue, .store = house.store, .accounts = house.accounts };
+    OK(account_find_address(house.accounts, SV("ann@home.test"), &acc, &ei));
+    OK(script_chain_find(&d, acc, &scripts, &ei));
+    int r = script_deliver(&d, m, &m->rcpts[0], acc, &scripts, NULL, mb, out, &why);
+    script_chain_done(&scripts);
+    return r;
 }

@@ -28,12 +28,6 @@ static void deliver_content(const char *rcpt, const char *content)
     WAIT_FOR(queue_count(house.queue) == 0);
 }
 
-static void assert_log(const char *part)
-{
-    OK(buf_terminate(&house.log));
-    assert_contains(house.log.p, part);
-}
-
 static void test_forward_and_keep(void **state)
 {
     (void)state;

@@ -20,35 +20,6 @@ static void use_script(const char *address, const char *text)
     OK(account_script_activate(house.accounts, "test", sv_c(address), SV("main"), &ei));
 }
 
-static void deliver_to(const char *rcpt, const char *sender, const char *content)
-{
-    struct message *m = new_message(sender, content);
-    to_local(m, rcpt);
-    submit(m);
-    if (!house.deliver)
-        house_start();
-    WAIT_FOR(queue_count(house.queue) == 0);
-}
-
-static uint32_t folder_count(const char *address, const char *name)
-{
-    _cleanup_(mailbox_unrefp) struct mailbox *mb = open_mailbox(address);
-    _cleanup_(snap_unrefp) const struct snap *s = NULL;
-    _cleanup_(arena_done) struct arena a;
-    struct folder f;
-    arena_init(&a, 64 * KiB);
-    if (mailbox_folder(mb, sv_c(name), &a, &f, NULL) < 0 || !f.exists)
-        return 0;
-    OK(mailbox_snapshot(mb, f.id, NULL, &s, &ei));
-    return s->n;
-}
-
-static void assert_log(const char *part)
-{
-    OK(buf_terminate(&house.log));
-    assert_contains(house.log.p, part);
-}
-
 static void test_move(void **state)
 {
     (void)state;
@@ -138,6 +109,45 @@ static void test_forward_to_nobody(void **state)
     deliver_to("ann@home.test", "x@else.test", TO_ANN);
     assert_int_equal(inbox_count("ann@home.test"), 1);
     assert_log("to <ann@home.test>: redirect not sent:");
+}
+
+/* Neither does one that is not made, as rules send too much. */
+static void test_forward_beyond_the_limit(void **state)
+{
+    (void)state;
+    house_conf((struct conf_pair[]){ { "sieve.max_sent", "1" } }, 1);
+    use_rules("ann@home.test", "rule \"f\" then copy \"bob@home.test\", forward \"bob@home.test\"");
+    deliver_to("ann@home.test", "x@else.test", TO_ANN);
+    WAIT_FOR(inbox_count("bob@home.test") == 1);
+    assert_int_equal(inbox_count("ann@home.test"), 1);
+    assert_log("they send more than sieve.max_sent messages");
+}
+
+/* The delivery is made twice, as after a crash: everything is there once. */
+static void test_repeated_after_a_crash(void **state)
+{
+    (void)state;
+    struct message *m = new_message("bob@home.test", TO_ANN), *taken;
+    struct script_outcome out;
+    mk_account("cid@home.test", NULL);
+    use_rules("ann@home.test", "rule \"r\" then copy \"cid@home.test\", respond \"away\","
+                               " tag-subject \"[x]\", move \"A\"");
+    to_local(m, "ann@home.test");
+    submit(message_ref(m));
+    assert_int_equal(queue_take(house.queue, RCPT_LOCAL, &taken, 1), 1);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(run_once(taken, &out), 0);
+        assert_int_equal(out.state, RCPT_DELIVERED);
+        assert_true(out.stored);
+    }
+    queue_give_back(house.queue, taken, RCPT_LOCAL);
+    house_start();
+    WAIT_FOR(queue_count(house.queue) == 0);
+    assert_int_equal(inbox_count("ann@home.test"), 0);
+    assert_int_equal(folder_count("ann@home.test", "A"), 1);
+    assert_int_equal(inbox_count("bob@home.test"), 1);
+    assert_int_equal(inbox_count("cid@home.test"), 1);
+    message_unref(m);
 }
 
 /* RFC 3834: once to a sender, never to programs. */
@@ -238,6 +248,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_reject, house_setup, house_teardown),
         cmocka_unit_test_setup_teardown(test_copy_and_forward, house_setup, house_teardown),
         cmocka_unit_test_setup_teardown(test_forward_to_nobody, house_setup, house_teardown),
+        cmocka_unit_test_setup_teardown(test_forward_beyond_the_limit, house_setup, house_teardown),
+        cmocka_unit_test_setup_teardown(test_repeated_after_a_crash, house_setup, house_teardown),
         cmocka_unit_test_setup_teardown(test_respond, house_setup, house_teardown),
         cmocka_unit_test_setup_teardown(test_account_that_forwards, house_setup, house_teardown),
         cmocka_unit_test_setup_teardown(test_hits, house_setup, house_teardown),

@@ -13,35 +13,6 @@ static void use_script(const char *address, const char *text)
     OK(account_script_activate(house.accounts, "test", sv_c(address), SV("main"), &ei));
 }
 
-static void deliver_to(const char *rcpt, const char *sender, const char *content)
-{
-    struct message *m = new_message(sender, content);
-    to_local(m, rcpt);
-    submit(m);
-    if (!house.deliver)
-        house_start();
-    WAIT_FOR(queue_count(house.queue) == 0);
-}
-
-static uint32_t folder_count(const char *address, const char *name)
-{
-    _cleanup_(mailbox_unrefp) struct mailbox *mb = open_mailbox(address);
-    _cleanup_(snap_unrefp) const struct snap *s = NULL;
-    _cleanup_(arena_done) struct arena a;
-    struct folder f;
-    arena_init(&a, 64 * KiB);
-    if (mailbox_folder(mb, sv_c(name), &a, &f, NULL) < 0 || !f.exists)
-        return 0;
-    OK(mailbox_snapshot(mb, f.id, NULL, &s, &ei));
-    return s->n;
-}
-
-static void assert_log(const char *part)
-{
-    OK(buf_terminate(&house.log));
-    assert_contains(house.log.p, part);
-}
-
 static void test_filed_with_flags(void **state)
 {
     (void)state;
@@ -275,20 +246,6 @@ static void test_large_message(void **state)
 }
 
 /* --- repetitions --- */
-
-static int run_once(struct message *m, struct script_outcome *out)
-{
-    _cleanup_(account_unrefp) const struct account *acc = NULL;
-    _cleanup_(mailbox_unrefp) struct mailbox *mb = open_mailbox("ann@home.test");
-    struct script_chain scripts;
-    struct errinfo why = { 0 };
-    struct deliver d = { .queue = house.queue, .store = house.store, .accounts = house.accounts };
-    OK(account_find_address(house.accounts, SV("ann@home.test"), &acc, &ei));
-    OK(script_chain_find(&d, acc, &scripts, &ei));
-    int r = script_deliver(&d, m, &m->rcpts[0], acc, &scripts, NULL, mb, out, &why);
-    script_chain_done(&scripts);
-    return r;
-}
 
 /* Killed between what is sent and the record of the delivery, which is then repeated: nothing is
  * twice in the mailbox, nothing is sent twice. */

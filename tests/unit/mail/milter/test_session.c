@@ -366,6 +366,14 @@ static void test_who_is_asked(void **state)
     o.trusted = false;
     ms = milters_new(&o);
     assert_non_null(ms);
+    milters_free(ms);
+    o.list = SV("inet:1@127.0.0.1|name=a|services=rules; inet:2@127.0.0.1|name=b|services=smtp");
+    o.service = MILTER_FOR_RULES;
+    o.name = SV("b");
+    assert_null(milters_new(&o));
+    o.name = SV("a");
+    ms = milters_new(&o);
+    assert_non_null(ms);
 }
 
 int main(void)

@@ -26,6 +26,7 @@ static void accepted(void **state _unused_)
         "rule \"a\" if sender is \"\" then set-header \"X-A\" \"\"",
         "rule \"a\" if attachments over 2 then forward \"a@b.test\"",
         "rule \"a\" then move \"Lists/x\", respond \"I am\nnot here\"",
+        "rule \"a\" then tarpit 60, milter \"scan\", reject \"no\"",
         "# a comment\nrule \"a\" # another\n then copy \"a@b\" # and one\n# the last\n",
     };
     for (size_t i = 0; i < ARRAY_LEN(rules); i++) {
@@ -49,6 +50,11 @@ static void refused(void **state _unused_)
         { "rule \"a\" accept", "'accept' stands where if or then is expected" },
         { "rule \"a\" if then accept", "a condition, such as sender" },
         { "rule \"a\" if tls", "the text ends where and, or, then is expected" },
+        { "rule \"a\" then tarpit 0", "'0' is not a number of seconds from 1 to 60" },
+        { "rule \"a\" then tarpit 61", "'61' is not a number of seconds" },
+        { "rule \"a\" then tarpit 1.5", "'1.5' is not a number of seconds" },
+        { "rule \"a\" then tarpit", "the text ends where a number of seconds is expected" },
+        { "rule \"a\" then milter \"\"", "the name of a milter has 1 to 60 bytes" },
         { "rule \"a\" then explode", "an action, such as reject" },
         { "rule \"a\" then delete, accept", "nothing is done after 'delete'" },
         { "rule \"a\" then delete\nrule \"a\" then delete", "line 2" },
@@ -181,7 +187,8 @@ static void levels(void **state _unused_)
     struct errinfo ei;
     assert_int_equal(filter_parse(SV("rule \"a\" if not (tls and trusted) then delete\n"
                                      "rule \"b\" then move \"x\"\nrule \"c\" then priority low\n"
-                                     "rule \"d\" if sender is \"\" then score 1, reject"),
+                                     "rule \"d\" if sender is \"\" then score 1, reject\n"
+                                     "rule \"e\" then milter \"x\"\nrule \"f\" then tarpit 1"),
                                   &r, NULL),
                      0);
     assert_int_equal(filter_check_level(r.v[0], FILTER_SERVER, NULL), 0);
@@ -192,6 +199,13 @@ static void levels(void **state _unused_)
     assert_int_equal(filter_check_level(r.v[1], FILTER_ACCOUNT, NULL), 0);
     assert_int_equal(filter_check_level(r.v[2], FILTER_ACCOUNT, NULL), E_CONFLICT);
     assert_int_equal(filter_check_level(r.v[3], FILTER_ACCOUNT, NULL), 0);
+    assert_true(r.v[4]->slow);
+    assert_int_equal(filter_check_level(r.v[4], FILTER_SERVER, NULL), 0);
+    assert_int_equal(filter_check_level(r.v[4], FILTER_DOMAIN, &ei), E_CONFLICT);
+    assert_non_null(strstr(ei.text, "'milter' is for rules of the server"));
+    assert_int_equal(filter_check_level(r.v[4], FILTER_ACCOUNT, NULL), E_CONFLICT);
+    assert_int_equal(filter_check_level(r.v[5], FILTER_DOMAIN, NULL), 0);
+    assert_int_equal(filter_check_level(r.v[5], FILTER_ACCOUNT, NULL), E_CONFLICT);
     filter_rules_done(&r);
 }
 

@@ -32,6 +32,17 @@ static bool names_b(const struct made *m)
     return yes;
 }
 
+/* The recipient's rule and script choose a folder, which has his address in its name here. */
+static void tell_delivered(const struct made *m, unsigned i, const struct logctx *c)
+{
+    char folder[100];
+    snprintf(folder, sizeof(folder), "of-%s", m->rcpts[i]);
+    event(filter_hit, c, F_STR(rule, folder), F_STR(owner, m->rcpts[i]), F_STR(what, "stop"));
+    event(sieve_filed, c, F_ADDR(rcpt, m->rcpts[i]), F_STR(folder, folder), F_STR(script, "main"),
+          F_INT(line, 1));
+    event(delivery_local, c, F_ADDR(rcpt, m->rcpts[i]), F_STR(reply, "250 2.1.5 ok"));
+}
+
 static void tell(const struct made *m)
 {
     struct logctx c = { .type = LOG_SMTP,
@@ -55,7 +66,7 @@ static void tell(const struct made *m)
     c.session = 0;
     for (unsigned i = 0; i < m->n_rcpts; i++)
         if (m->shape == DELIVERED)
-            event(delivery_local, &c, F_ADDR(rcpt, m->rcpts[i]), F_STR(reply, "250 2.1.5 ok"));
+            tell_delivered(m, i, &c);
         else if (m->shape == WAITING)
             event(delivery_deferred, &c, F_ADDR(rcpt, m->rcpts[i]),
                   F_STR(reply, "451 4.4.1 Connecting"), F_INT(attempts, 1));
@@ -213,6 +224,12 @@ static void a_domain_admin_never_sees_other_mail(void **state _unused_)
         for (unsigned k = 0; k < m->n_rcpts && !is_b(m->sender); k++)
             if (!is_b(m->rcpts[k]) && strcmp(m->rcpts[k], m->sender) && strstr(body, m->rcpts[k]))
                 fail_msg("%s is in %s", m->rcpts[k], body);
+        for (unsigned k = 0; k < m->n_rcpts; k++) { /* also of those who are sent mail by his */
+            char folder[100];
+            snprintf(folder, sizeof(folder), "of-%s", m->rcpts[k]);
+            assert_int_equal(strstr(body, folder) != NULL,
+                             m->shape == DELIVERED && is_b(m->rcpts[k]));
+        }
         if (names_b(m))
             assert_int_equal(json_is_string(json_object_get(got.body, "session")),
                              m->account && is_b(m->account));

@@ -1085,8 +1085,6 @@ export const en = {
   "rule.name": "Rule",
   "rule.new": "New rule",
   "rule.nohits": "No rule fits.",
-  "rule.off.of": "Switch off {name}",
-  "rule.on.of": "Switch on {name}",
   "rule.order": "Order",
   "rule.outcome.accepted": "Accepted, without a further rule",
   "rule.outcome.deleted": "Deleted",

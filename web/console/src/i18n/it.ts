@@ -1067,8 +1067,6 @@ export const it: Catalogue = {
   "rule.name": "Regola",
   "rule.new": "Nuova regola",
   "rule.nohits": "Nessuna regola corrisponde.",
-  "rule.off.of": "Disattiva {name}",
-  "rule.on.of": "Attiva {name}",
   "rule.order": "Ordine",
   "rule.outcome.accepted": "Accettato, senza altre regole",
   "rule.outcome.deleted": "Eliminato",

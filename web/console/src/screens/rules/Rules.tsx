@@ -41,7 +41,7 @@ function ruleColumns(t: Text, acts: Acts): Column<FilterRow>[] {
   const tools = (r: FilterRow) => (
     <span className="row">
       <button type="button" className="ib sm" disabled={r.order === 1} aria-label={t("rule.up", { name: r.name })} title={t("rule.up", { name: r.name })} onClick={() => { acts.change(r, { order: r.order - 1 }); }}><Icon name="up" small /></button>
-      <button type="button" className="btn sm" aria-label={t(r.enabled ? "rule.off.of" : "rule.on.of", { name: r.name })} onClick={() => { acts.change(r, { enabled: !r.enabled }); }}>{t(r.enabled ? "filters.deactivate" : "filters.activate")}</button>
+      <button type="button" className="btn sm" aria-label={t(r.enabled ? "filters.deactivate.of" : "filters.activate.of", { name: r.name })} onClick={() => { acts.change(r, { enabled: !r.enabled }); }}>{t(r.enabled ? "filters.deactivate" : "filters.activate")}</button>
       <button type="button" className="ib sm" aria-label={t("filters.delete.of", { name: r.name })} title={t("filters.delete.of", { name: r.name })} onClick={() => { acts.remove(r); }}><Icon name="trash" small /></button>
     </span>
   );
