@@ -1,6 +1,7 @@
 """Postfix and Dovecot beside us, each with all its files in one directory; nothing in /etc is touched. Needs root."""
 import os
 import pathlib
+import re
 import signal
 import socket
 import subprocess
@@ -88,9 +89,9 @@ def wait_for(what, seconds=60):
         time.sleep(0.02)
 
 
-def answers(port):
+def answers(port, host="127.0.0.1"):
     try:
-        with socket.create_connection(("127.0.0.1", port), timeout=5) as s:
+        with socket.create_connection((host, port), timeout=5) as s:
             return s.recv(1) != b""
     except OSError:
         return False
@@ -112,6 +113,28 @@ def tree_cpu(root):
         total += stats.get(p, 0)
         todo += kids.get(p, [])
     return total / os.sysconf("SC_CLK_TCK")
+
+
+class Sink:
+    """smtp-sink that counts; `-c` writes "mesg=N" each time."""
+
+    def __init__(self, address):
+        self.proc = subprocess.Popen(["smtp-sink", "-c", "-u", "nobody", address, "1000"], stdin=subprocess.DEVNULL,
+                                     stdout=subprocess.PIPE)
+        os.set_blocking(self.proc.stdout.fileno(), False)
+        self.n = 0
+        host, port = address.split(":")
+        wait_for(lambda: answers(int(port), host))
+
+    def count(self):
+        while text := self.proc.stdout.read(65536):
+            for m in re.finditer(rb"mesg=(\d+)", text):
+                self.n = int(m[1])
+        return self.n
+
+    def stop(self):
+        self.proc.terminate()
+        self.proc.wait()
 
 
 class Postfix:

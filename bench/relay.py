@@ -11,37 +11,15 @@ import argparse
 import json
 import os
 import pathlib
-import re
 import statistics
 import subprocess
 import tempfile
 import time
 
-from peers import Postfix, answers, tree_cpu, wait_for
+from peers import Postfix, Sink, tree_cpu, wait_for
 
 HERE = pathlib.Path(__file__).resolve().parent
 SINK, OURS, THEIRS = 12900, 12000, 12825
-
-
-class Sink:
-    """smtp-sink that counts; `-c` writes "mesg=N" each time."""
-
-    def __init__(self):
-        self.proc = subprocess.Popen(["smtp-sink", "-c", "-u", "nobody", f"127.0.0.1:{SINK}", "1000"], stdin=subprocess.DEVNULL,
-                                     stdout=subprocess.PIPE)
-        os.set_blocking(self.proc.stdout.fileno(), False)
-        self.n = 0
-        wait_for(lambda: answers(SINK))
-
-    def count(self):
-        while text := self.proc.stdout.read(65536):
-            for m in re.finditer(rb"mesg=(\d+)", text):
-                self.n = int(m[1])
-        return self.n
-
-    def stop(self):
-        self.proc.terminate()
-        self.proc.wait()
 
 
 def posthorn(d, binary):
@@ -58,7 +36,7 @@ def postfix(d, _binary):
 def run(start, binary, args):
     with tempfile.TemporaryDirectory(prefix="posthorn-relay-", dir=args.dir) as d:
         os.chmod(d, 0o755)
-        sink = Sink()
+        sink = Sink(f"127.0.0.1:{SINK}")
         port, pid, stop = start(d, binary)
         try:
             cpu, begin = tree_cpu(pid), time.monotonic()

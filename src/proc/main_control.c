@@ -60,7 +60,7 @@ struct client {
     char who[64];
 };
 
-static bool only_looks(const char *op)
+static enum question kind_of(const char *op)
 {
     static const char *const looks[] = { "module.status", "events.flush", "queue.page",
                                          "queue.list",    "queue.pauses", "queue.destinations",
@@ -68,8 +68,8 @@ static bool only_looks(const char *op)
 
     for (size_t i = 0; i < ARRAY_LEN(looks); i++)
         if (!strcmp(op, looks[i]))
-            return true;
-    return false;
+            return Q_LOOK;
+    return strcmp(op, "queue.steer") ? Q_CHANGE : Q_MANY;
 }
 
 /* What this module does itself. NULL: is to be asked like any other. */
@@ -94,17 +94,17 @@ static json_t *ask(void *arg, enum module to, const char *op, json_t *args)
     struct buf b;
     json_error_t je;
     int64_t wait_ms;
-    bool look = only_looks(op);
+    enum question kind = kind_of(op);
     int r;
 
     json_decref(req);
     buf_init(&b, MAX_REPLY);
-    wait_ms = patience_begin(to, look);
+    wait_ms = patience_begin(to, kind);
     if (atomic_load(&c->stopping)) /* the server's end does not wait for one that is silent */
         wait_ms = MIN(wait_ms, STOP_PATIENCE_MS);
     r = wait_ms ? ipc_request(c->m->ipc, to, sv_c(text), wait_ms, &b) : E_TIMEOUT;
     if (wait_ms)
-        patience_end(to, look, r != E_TIMEOUT);
+        patience_end(to, kind, r != E_TIMEOUT);
     free(text);
     reply = r < 0 ? admin_error(r, "module %s: %s", module_names[to], err_name(r))
                   : json_loadb(b.p, b.n, 0, &je);

@@ -142,9 +142,14 @@ static json_t *request(struct module_ctx *m, const char *op, json_t *args)
         return troubles(s);
     if (!strcmp(op, "tlsrpt.send"))
         return reports(s, args);
-    return queue_request(s->queue, op, args);
+    return queue_request(s->queue, &m->ending, op, args);
+}
+
+static bool takes_long(const char *op)
+{
+    return !strcmp(op, "queue.steer"); /* of a million messages */
 }
 
 const struct module_def module_smtp = {
-    .self = MOD_SMTP, .start = start, .stop = stop, .request = request
+    .self = MOD_SMTP, .start = start, .stop = stop, .request = request, .takes_long = takes_long
 };

@@ -16,6 +16,7 @@
 #include "os/memory.h"
 #include "os/proc.h"
 #include "os/sandbox.h"
+#include "proc/aside.h"
 #include "proc/listeners.h"
 
 #define DRAIN_MS     20000
@@ -212,6 +213,46 @@ static void answer(struct module_ctx *m, const struct event *e)
     json_decref(req);
 }
 
+struct later {
+    struct module_ctx *m;
+    struct event *e;
+};
+
+static void free_event(struct event *e)
+{
+    free(e->json);
+    free(e);
+}
+
+static void answer_later(void *arg)
+{
+    struct later *l = arg;
+
+    answer(l->m, l->e);
+    free_event(l->e);
+    free(l);
+}
+
+/* Takes e. */
+static void take_request(struct module_ctx *m, struct event *e)
+{
+    json_error_t je;
+    json_t *req = json_loads(e->json, 0, &je);
+    const char *op = json_string_value(json_object_get(req, "op"));
+    bool takes_long = op && m->def->takes_long && m->def->takes_long(op);
+    struct later *l = takes_long ? xcalloc(1, sizeof(*l)) : NULL;
+
+    json_decref(req);
+    if (l) {
+        *l = (struct later){ m, e };
+        if (aside_run(m->aside, answer_later, l))
+            return;
+        free(l); /* many wait: this one is as slow as they */
+    }
+    answer(m, e);
+    free_event(e);
+}
+
 static void take_socket(struct module_ctx *m, const struct event *e)
 {
     struct ipc_listen what;
@@ -244,12 +285,13 @@ static void serve(struct module_ctx *m)
             continue;
         if (e->type == IPC_RELOAD)
             catch_up(m);
-        if (e->type == IPC_REQUEST)
-            answer(m, e);
+        if (e->type == IPC_REQUEST) {
+            take_request(m, e);
+            continue;
+        }
         if (e->type == IPC_LISTEN)
             take_socket(m, e);
-        free(e->json);
-        free(e);
+        free_event(e);
     }
 }
 
@@ -333,6 +375,7 @@ int module_main(const struct module_def *def)
     struct module_ctx m = { .def = def, .started_ms = clock_wall_ms() };
     struct errinfo ei = { 0 };
 
+    m.aside = aside_new();
     os_memory_init();
     list_init(&life.events);
     pthread_cond_init(&life.changed, NULL);
@@ -349,6 +392,8 @@ int module_main(const struct module_def *def)
     ipc_send(m.ipc, MOD_SUPERVISOR, IPC_READY, 0, false, SV_NULL);
     serve(&m);
     applied_set(0);
+    atomic_store(&m.ending, true);
+    aside_free(m.aside);
     def->stop(&m, stop_deadline_ms());
     ipc_close(m.ipc);
     accounts_close(m.accounts);

@@ -23,6 +23,9 @@ struct module_def {
     /* Answers op (never "session.kill" and the like, which are common). New reference; NULL =
      * unknown op. */
     json_t *(*request)(struct module_ctx *m, const char *op, json_t *args);
+    /* Operations that are answered on a thread of their own, beside the others; they look at
+     * ctx.ending. May be NULL. */
+    bool (*takes_long)(const char *op);
     /* Settings were read again. May be NULL. */
     void (*reload)(struct module_ctx *m);
     /* A hint from another module; in the link's thread. May be NULL. */
@@ -41,6 +44,8 @@ struct module_ctx {
     bool stale;              /* said already that settings cannot be read */
     int64_t started_ms;      /* wall clock */
     json_t *inherited;       /* what the supervisor handed down: fds and listeners */
+    struct aside *aside;     /* for what takes long */
+    atomic_bool ending;      /* what takes long stops half-way */
     void *own;               /* the module's */
 };
 

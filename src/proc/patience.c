@@ -7,6 +7,7 @@
 
 #define LOOK_MS    5000
 #define CHANGE_MS  30000
+#define MANY_MS    1800000
 #define SUSPECT_MS 2000 /* a look without an answer for this long: others do not join it */
 #define SILENT_MS  3000 /* after one that had none: nobody looks */
 
@@ -19,12 +20,12 @@ static struct {
     } v[MOD_COUNT];
 } known = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
-int64_t patience_begin(enum module m, bool look)
+int64_t patience_begin(enum module m, enum question q)
 {
     int64_t now = clock_mono_ms(), ms = LOOK_MS;
 
-    if (!look)
-        return CHANGE_MS;
+    if (q != Q_LOOK)
+        return q == Q_CHANGE ? CHANGE_MS : MANY_MS;
     pthread_mutex_lock(&known.lock);
     if ((known.v[m].silent_ms && now - known.v[m].silent_ms < SILENT_MS) ||
         (known.v[m].looks && now - known.v[m].since_ms > SUSPECT_MS))
@@ -35,9 +36,10 @@ int64_t patience_begin(enum module m, bool look)
     return ms;
 }
 
-void patience_end(enum module m, bool look, bool answered)
+void patience_end(enum module m, enum question q, bool answered)
 {
     int64_t now = clock_mono_ms();
+    bool look = q == Q_LOOK;
 
     pthread_mutex_lock(&known.lock);
     known.v[m].looks -= look;

@@ -4,7 +4,12 @@
 
 #include "stats/shm.h"
 
-/* Before a module is asked. look: the question changes nothing. ms to wait; 0 = do not ask, it is
- * silent. Else patience_end follows. */
-int64_t patience_begin(enum module m, bool look);
-void patience_end(enum module m, bool look, bool answered);
+enum question {
+    Q_LOOK, /* changes nothing */
+    Q_CHANGE,
+    Q_MANY, /* changes very many */
+};
+
+/* Before a module is asked. ms to wait; 0 = do not ask, it is silent. Else patience_end follows. */
+int64_t patience_begin(enum module m, enum question q);
+void patience_end(enum module m, enum question q, bool answered);

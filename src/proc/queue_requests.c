@@ -156,7 +156,7 @@ static bool find_word(const char *word, const char *const *names, size_t n, size
 
 /* {"action", "priority", "admin", "dry_run", "filter", "domains"} -> {"done", "unchanged", "busy",
  * "held", "shared", "failed", "gone", "failures": [{"id", "detail"}]} */
-static json_t *steer(struct queue *q, json_t *args)
+static json_t *steer(struct queue *q, const atomic_bool *cancel, json_t *args)
 {
     static const char *const actions[] = {
         [QUEUE_HOLD] = "hold",       [QUEUE_RELEASE] = "release", [QUEUE_SEND_NOW] = "send_now",
@@ -176,6 +176,7 @@ static json_t *steer(struct queue *q, json_t *args)
         .reaches = is_reached,
         .each = note,
         .arg = &s,
+        .cancel = cancel,
     };
     struct queue_steered done;
     struct errinfo ei = { 0 };
@@ -261,7 +262,7 @@ static json_t *list_destinations(struct queue *q)
     return reply;
 }
 
-json_t *queue_request(struct queue *q, const char *op, json_t *args)
+json_t *queue_request(struct queue *q, const atomic_bool *cancel, const char *op, json_t *args)
 {
     const char *which = json_string_value(json_object_get(args, "id"));
 
@@ -270,7 +271,7 @@ json_t *queue_request(struct queue *q, const char *op, json_t *args)
     if (!strcmp(op, "queue.page"))
         return queue_page(q, args);
     if (!strcmp(op, "queue.steer"))
-        return steer(q, args);
+        return steer(q, cancel, args);
     if (!strcmp(op, "queue.pause"))
         return set_pause(q, args);
     if (!strcmp(op, "queue.pauses"))

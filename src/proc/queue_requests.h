@@ -6,7 +6,8 @@
 
 #include "mail/queue/queue.h"
 
-json_t *queue_request(struct queue *q, const char *op, json_t *args); /* NULL = unknown op */
+/* NULL = unknown op. Any thread. cancel: when true, an action on many stops half-way. */
+json_t *queue_request(struct queue *q, const atomic_bool *cancel, const char *op, json_t *args);
 /* {"filter" (queue_filter.h), "domains",
  * "limit", "sort", "after"} -> {"rows", "total", "next", "states", "oldest_ms"}, with limit 0
  * "destinations" instead of rows, with "ids": true also the ids of all that match (100,000 at most,

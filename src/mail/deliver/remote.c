@@ -329,6 +329,7 @@ static struct message *serve(struct session *x, struct message *m)
     while (placed && !atomic_load(&x->d->stopping)) {
         if (strcmp(x->key, key) != 0)
             begin_destination(x, key);
+        x->s.impatient = queue_first_contact(x->d->queue, m);
         send_job(x, &j);
         if (x->given_up)
             fail_group(x->cf, &j, key, &x->why);

@@ -212,9 +212,10 @@ static int hello(struct smtp_client *s, struct failure *why)
 
 static int greeting(struct smtp_client *s, struct failure *why)
 {
+    int64_t ms = s->cf->deliver.command_timeout;
     struct reply reply;
     s->waiting_for = "the greeting";
-    int r = smtp_read_reply(s, s->cf->deliver.command_timeout, &reply);
+    int r = smtp_read_reply(s, s->impatient ? MIN(ms, s->cf->deliver.connect_timeout) : ms, &reply);
     if (r < 0 || reply.code != 220)
         return smtp_turned_away(s, r, &reply, why);
     return 0;

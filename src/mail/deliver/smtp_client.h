@@ -47,6 +47,7 @@ struct smtp_client {
     bool in_transaction; /* RSET before the next one */
     bool timed_out;      /* why the last call failed */
     bool broken;         /* no QUIT */
+    bool impatient;      /* with the greeting: the peer may not be there */
     bool lenient;        /* opened without regard to policies of TLS */
     bool proven;         /* TLS, and the server is the one that the domain means (RFC 8689 4.2.1) */
     bool talked;         /* something was logged since the last "Disconnected" */

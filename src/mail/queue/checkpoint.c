@@ -212,19 +212,20 @@ static void release(struct item *chain)
     }
 }
 
+/* Under the lock, which it gives up: there may be very many. */
 static void remove_doomed(struct queue *q, struct doomed *d)
 {
+    if (!d)
+        return;
+    q->names_dirty = true;
+    pthread_mutex_unlock(&q->lock);
     while (d) {
         struct doomed *next = d->next;
-        char path[4096];
-        spool_path(q, d->item, ".tm$", path);
-        q->io->unlink(q->io->arg, path);
-        spool_path(q, d->item, ".tms", path);
-        q->io->unlink(q->io->arg, path);
-        q->names_dirty = true;
+        item_unlink(q, d->item);
         free(d);
         d = next;
     }
+    pthread_mutex_lock(&q->lock);
 }
 
 static void put_back_doomed(struct queue *q, struct doomed *d)

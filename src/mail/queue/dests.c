@@ -56,7 +56,7 @@ struct dests {
     struct list idle; /* the longest first */
     size_t n_idle;
     unsigned active[DEST_CLASSES];
-    unsigned turn, takes;
+    unsigned turn, new_turn, takes;
 };
 
 struct dests *dests_new(void)
@@ -328,12 +328,26 @@ static struct waiter *first_of(struct dests *ds, struct flow *f)
     return w;
 }
 
+/* Room for one more that may not be there. */
+static bool has_room(const struct dests *ds, const struct dest_policy *pol, enum dest_class c)
+{
+    return ds->active[DEST_NEW] + ds->active[DEST_PROBE] < pol->limit[DEST_NEW] &&
+           ds->active[c] < pol->limit[c];
+}
+
+/* Of a sender's new destinations the oldest and the newest take turns: thousands that are dead do
+ * not keep the next one waiting. */
+static struct list *turn_in(struct dests *ds, const struct list *flows, unsigned c)
+{
+    return c == DEST_NEW && ++ds->new_turn % 2 == 0 ? flows->prev : flows->next;
+}
+
 /* The flow whose turn it is; those whose destinations are full by now are set aside. */
 static struct flow *turn_of(struct dests *ds, struct list *ring, unsigned c, unsigned p)
 {
     while (!list_empty(ring)) {
         struct sender *s = container_of(ring->next, struct sender, ring[c][p]);
-        struct flow *f = container_of(s->flows[c][p].next, struct flow, link);
+        struct flow *f = container_of(turn_in(ds, &s->flows[c][p], c), struct flow, link);
         if (!is_open(f->dest)) {
             set_aside(ds, f);
             continue;
@@ -354,7 +368,7 @@ static struct flow *pick(struct dests *ds, const struct dest_policy *pol)
         unsigned p = low_first ? PRIORITIES - 1 - i : i;
         for (unsigned k = 0; k < RINGS; k++) {
             unsigned c = (k + ds->turn) % RINGS;
-            if (c == DEST_NEW && ds->active[c] >= pol->limit[c])
+            if (c == DEST_NEW && !has_room(ds, pol, c))
                 continue;
             struct flow *f = turn_of(ds, &ds->ring[c][p], c, p);
             if (f)
@@ -404,14 +418,15 @@ struct waiter *dests_take(struct dests *ds, const struct dest_policy *pol, int64
 {
     move_due(ds, now);
     struct flow *f = NULL;
-    if (++ds->takes % PROBE_TURN == 0 && !ds->active[DEST_PROBE]) /* whatever else there is to do */
+    /* Whatever else there is to do: */
+    if (++ds->takes % PROBE_TURN == 0 && !ds->active[DEST_PROBE] && has_room(ds, pol, DEST_PROBE))
         f = pick_probe(ds);
     if (f)
         return take(ds, f, DEST_PROBE, ret);
     f = pick(ds, pol);
     if (f)
         return take(ds, f, f->dest->proven ? DEST_PROVEN : DEST_NEW, ret);
-    if (ds->active[DEST_PROBE] < pol->limit[DEST_PROBE])
+    if (has_room(ds, pol, DEST_PROBE))
         f = pick_probe(ds);
     return f ? take(ds, f, DEST_PROBE, ret) : NULL;
 }
@@ -437,8 +452,7 @@ struct waiter *dests_next(struct dests *ds, const struct place *at)
 bool dests_enter(struct dests *ds, const struct dest_policy *pol, struct sv key, struct place *ret)
 {
     struct dest *d = get(ds, sv_take(key, DEST_KEY - 1));
-    bool ok =
-        is_open(d) && !d->n_waiting && (d->proven || ds->active[DEST_NEW] < pol->limit[DEST_NEW]);
+    bool ok = is_open(d) && !d->n_waiting && (d->proven || has_room(ds, pol, DEST_NEW));
     if (ok) {
         *ret = (struct place){ d, d->proven ? DEST_PROVEN : DEST_NEW };
         d->n_active++;
@@ -609,6 +623,11 @@ enum dest_state dests_state(const struct dests *ds, struct sv key)
 bool dests_rests(const struct place *at)
 {
     return at->dest && at->dest->failures;
+}
+
+bool dests_first_contact(const struct place *at)
+{
+    return at->dest && at->counts == DEST_NEW;
 }
 
 const char *dests_key(const struct place *at)

@@ -34,9 +34,11 @@ struct place {         /* a deliverer's, at a destination */
 };
 
 struct dest_policy {
-    unsigned start, max;          /* the window after the first answer; its limit */
-    unsigned strikes;             /* failures in a row until a destination that answered rests */
-    unsigned limit[DEST_CLASSES]; /* deliverers in each class; of DEST_PROVEN: not looked at */
+    unsigned start, max; /* the window after the first answer; its limit */
+    unsigned strikes;    /* failures in a row until a destination that answered rests */
+    /* Deliverers: of DEST_PROBE those that probe, of DEST_NEW those and the ones at new ones; of
+     * DEST_PROVEN not looked at. */
+    unsigned limit[DEST_CLASSES];
     int64_t (*wait)(void *arg, unsigned failures); /* ms until the next probe */
     void *arg;
 };
@@ -79,6 +81,7 @@ struct dest_info {
 };
 enum dest_state dests_state(const struct dests *ds, struct sv key);
 bool dests_rests(const struct place *at);
+bool dests_first_contact(const struct place *at); /* it has not been asked before */
 const char *dests_key(const struct place *at);
 void dests_of(const struct waiter *w, struct dest_info *ret);                  /* w waits */
 bool dests_info(const struct dests *ds, struct sv key, struct dest_info *ret); /* false: unknown */

@@ -93,7 +93,7 @@ void item_forget(struct queue *q, struct item *it)
     item_unref(it);
 }
 
-static void remove_now(struct queue *q, const char *item)
+void item_unlink(const struct queue *q, const char *item)
 {
     char path[4096];
     spool_path(q, item, ".tm$",
@@ -101,7 +101,6 @@ static void remove_now(struct queue *q, const char *item)
     q->io->unlink(q->io->arg, path);
     spool_path(q, item, ".tms", path);
     q->io->unlink(q->io->arg, path);
-    q->names_dirty = true;
 }
 
 void item_remove_files(struct queue *q, struct item *it, bool after_sync)
@@ -109,7 +108,8 @@ void item_remove_files(struct queue *q, struct item *it, bool after_sync)
     if (!it->in_file && !it->has_env)
         return;
     if (!after_sync) {
-        remove_now(q, it->m->item);
+        item_unlink(q, it->m->item);
+        q->names_dirty = true;
         return;
     }
     struct doomed *d = xcalloc(1, sizeof(*d));

@@ -70,6 +70,9 @@ struct message *queue_settle_next(struct queue *q, struct message *m);
 /* Destination of the place that a taken message has. False: none; its sender is to be told of a
  * delay or of its end, no attempt is due. */
 bool queue_where(struct queue *q, const struct message *m, char ret[300]);
+/* It has not been asked since the start: who is slow to answer is left for a probe, so that many
+ * who never answer do not hold the deliverers. */
+bool queue_first_contact(struct queue *q, const struct message *m);
 /* What the destination did; answer: the reason of a failure. After failures it rests, and what
  * waits for it waits without attempts. */
 enum queue_peer { QUEUE_PEER_ANSWERED, QUEUE_PEER_FAILED };
@@ -131,6 +134,7 @@ struct queue_steer {
     bool (*reaches)(const struct queue_info *, const struct rcpt *, void *arg);
     void (*each)(const char *id, enum queue_steer_result, void *arg); /* the same; may be NULL */
     void *arg;
+    const atomic_bool *cancel; /* when true, the rest is left and counts as failed; NULL = never */
 };
 struct queue_steered {
     size_t n[STEER_RESULTS];

@@ -137,6 +137,8 @@ void item_drop_content(struct queue *q, struct item *it); /* frees memory; the i
 void item_forget(struct queue *q, struct item *it);
 void item_drop_records(struct item *it);
 void item_remove_files(struct queue *q, struct item *it, bool after_sync);
+/* Needs no lock. names_dirty is the caller's. */
+void item_unlink(const struct queue *q, const char *item);
 
 /* children.c. Locked, except child_new. A child is the parent's with child_add. */
 struct child;

@@ -157,6 +157,15 @@ bool queue_where(struct queue *q, const struct message *m, char ret[300])
     return held;
 }
 
+bool queue_first_contact(struct queue *q, const struct message *m)
+{
+    pthread_mutex_lock(&q->lock);
+    const struct item *it = m->queue_data;
+    bool first = dests_first_contact(&it->at);
+    pthread_mutex_unlock(&q->lock);
+    return first;
+}
+
 void queue_tell(struct queue *q, struct message *m, enum queue_peer what, const char *answer)
 {
     _cleanup_(conf_unrefp) const struct conf *cf = conf_pin();

@@ -21,6 +21,7 @@ struct change { /* of one item, while it is written */
     struct jwrite w;
     struct buf bytes;
     bool over;     /* nothing of it is left */
+    bool files;    /* that may go at once */
     bool *dropped; /* recipients of it that go, when others stay; NULL = none */
     /* before: */
     bool held, returning;
@@ -370,6 +371,22 @@ static bool steer_one(struct queue *q, const struct queue_steer *s, struct item 
     return r == STEER_DONE && !s->dry_run;
 }
 
+/* Without the lock, as the file system may take its time. What end() finds to remove is then at
+ * most what a checkpoint has written meanwhile. */
+static void unlink_those_over(struct queue *q, const struct batch *b)
+{
+    for (size_t i = 0; i < b->n; i++) {
+        struct change *c = &b->c[i];
+        c->files =
+            c->over && c->w.result >= 0 && !c->it->has_local && (c->it->in_file || c->it->has_env);
+    }
+    pthread_mutex_unlock(&q->lock);
+    for (size_t i = 0; i < b->n; i++)
+        if (b->c[i].files)
+            item_unlink(q, b->c[i].it->m->item);
+    pthread_mutex_lock(&q->lock);
+}
+
 static int steer_some(struct queue *q, const struct queue_steer *s, struct item **v, size_t n,
                       struct queue_steered *ret)
 {
@@ -379,6 +396,7 @@ static int steer_some(struct queue *q, const struct queue_steer *s, struct item 
         if (!v[i]->finished)
             done[i] = steer_one(q, s, v[i], &b, ret);
     int r = b.n ? journal_commit_all(&q->journal, b.list, b.n) : 0;
+    unlink_those_over(q, &b);
     for (size_t i = 0; i < b.n; i++) {
         end(q, &b.c[i], b.c[i].w.result >= 0);
         count(ret, b.c[i].w.result >= 0 ? STEER_DONE : STEER_FAILED, s, b.c[i].it);
@@ -399,6 +417,11 @@ static int steer_some(struct queue *q, const struct queue_steer *s, struct item 
     return r;
 }
 
+static bool is_cancelled(const struct queue_steer *s)
+{
+    return s->cancel && atomic_load(s->cancel);
+}
+
 int queue_steer(struct queue *q, const struct queue_steer *s, struct queue_steered *ret,
                 struct errinfo *ei)
 {
@@ -407,9 +430,16 @@ int queue_steer(struct queue *q, const struct queue_steer *s, struct queue_steer
     *ret = (struct queue_steered){ 0 };
     pthread_mutex_lock(&q->lock);
     walk(q, choose_one, &c);
-    for (size_t i = 0; i < c.found.n && r >= 0; i += AT_ONCE)
-        r = steer_some(q, s, c.found.v + i, MIN(c.found.n - i, (size_t)AT_ONCE), ret);
-    for (size_t i = 0; i < c.found.n; i++)
+    size_t i = 0;
+    for (size_t n; i < c.found.n && r >= 0 && !is_cancelled(s); i += n) {
+        n = MIN(c.found.n - i, (size_t)AT_ONCE);
+        r = steer_some(q, s, c.found.v + i, n, ret);
+    }
+    if (i < c.found.n && r >= 0)
+        r = E_CLOSED;
+    for (; i < c.found.n; i++)
+        count(ret, STEER_FAILED, s, c.found.v[i]);
+    for (i = 0; i < c.found.n; i++)
         item_unref(c.found.v[i]);
     pthread_mutex_unlock(&q->lock);
     free(c.found.v);

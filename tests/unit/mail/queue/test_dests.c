@@ -322,7 +322,7 @@ static void test_new_ones_leave_room(void **state)
         tell(&at[i], PEER_FAILED);
         dests_leave(ds, &at[i]);
     }
-    now += 1000; /* probes are due, new ones wait: both go on */
+    now += 1000; /* probes are due, new ones wait: both go on, and leave room together */
     unsigned probes = 0, fresh = 0;
     for (n = 0; (t = take(&at[n])); n++) {
         probes += at[n].counts == DEST_PROBE;
@@ -331,12 +331,38 @@ static void test_new_ones_leave_room(void **state)
         if (n == 7)
             break;
     }
-    assert_int_equal(fresh, 6);
-    assert_true(probes >= 1);
-    while (n < 8)
-        dests_leave(ds, &at[n++]);
-    for (n = 0; n < 7; n++)
-        dests_leave(ds, &at[n]);
+    assert_int_equal(fresh + probes, 6);
+    assert_true(probes >= 1 && fresh >= 1);
+    for (unsigned i = 0; i < n; i++)
+        dests_leave(ds, &at[i]);
+}
+
+/* Neither the sender of very many to new destinations nor others wait for all of these. */
+static void test_the_newest_is_tried_soon(void **state)
+{
+    (void)state;
+    char to[40];
+    for (unsigned i = 0; i < 1000; i++) {
+        snprintf(to, sizeof(to), "silent%u.test", i);
+        add(to, 2);
+    }
+    add("live.test", 1);
+    add_as("other.test", "b", PRIORITY_NORMAL);
+    bool oldest = false, live = false, other = false;
+    for (unsigned i = 0; i < 4; i++) {
+        struct place at;
+        struct thing *t = take(&at);
+        assert_non_null(t);
+        assert_true(dests_first_contact(&at));
+        oldest |= !strcmp(t->to, "silent0.test");
+        live |= !strcmp(t->to, "live.test");
+        other |= !strcmp(t->to, "other.test");
+        tell(&at, PEER_FAILED);
+        dests_leave(ds, &at);
+        drop(t);
+    }
+    assert_true(oldest && live && other);
+    drain();
 }
 
 /* 100,000 messages for 5,000 dead destinations: each step stays cheap, a live one is served at
@@ -464,6 +490,7 @@ int main(void)
         TEST(test_priorities),
         TEST(test_next),
         TEST(test_new_ones_leave_room),
+        TEST(test_the_newest_is_tried_soon),
         TEST(test_many_dead),
         TEST(test_removal),
         TEST(test_distrust),

@@ -192,6 +192,24 @@ static void test_delete_many(void **state)
     assert_int_equal(queue_count(e.q), 0);
 }
 
+/* The program ends meanwhile: what is not done yet is left, and counts. */
+static void test_cancelled(void **state)
+{
+    (void)state;
+    atomic_bool cancel = true;
+    for (unsigned i = 0; i < 600; i++)
+        accept_to("x@a.test");
+    struct queue_steer all = { .action = QUEUE_DELETE, .cancel = &cancel };
+    struct queue_steered done;
+    struct errinfo ei;
+    assert_int_equal(queue_steer(e.q, &all, &done, &ei), E_CLOSED);
+    assert_int_equal(done.n[STEER_FAILED], 600);
+    assert_int_equal(queue_count(e.q), 600);
+    atomic_store(&cancel, false);
+    assert_int_equal(queue_steer(e.q, &all, &done, &ei), 0);
+    assert_int_equal(done.n[STEER_DONE], 600);
+}
+
 /* A post is approved or rejected once, whatever an administrator holds or releases meanwhile. */
 static void test_moderation(void **state)
 {
@@ -382,6 +400,7 @@ int main(void)
         TEST(test_delete_many),
         TEST(test_pauses),
         TEST(test_deadlines),
+        TEST(test_cancelled),
         TEST(test_moderation),
         TEST(test_own_recipients_only),
         TEST(test_sent_now_and_too_old),
