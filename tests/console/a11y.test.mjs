@@ -42,6 +42,8 @@ describe("what opens over a screen is accessible", () => {
     ["new members", "/accounts/crew%40demo.example", async (p) => p.getByRole("button", { name: "Add members" }).click()],
     ["new route", "/system/routes?dialog=new", async () => undefined],
     ["edit route", "/system/routes", async (p) => { await p.locator("tbody tr .lnk").first().click(); await p.getByRole("dialog").getByLabel("Server").waitFor(); }],
+    ["new rule", "/filters?dialog=new", async () => undefined],
+    ["try rules", "/filters?dialog=test", async (p) => { await p.getByRole("dialog").getByRole("button", { name: "Try" }).click(); await p.getByRole("dialog").getByRole("status").waitFor(); }],
     ["new domain", "/domains?dialog=new", async () => undefined],
     ["new token", "/system/tokens?dialog=new", async () => undefined],
     ["event drawer", "/status/events?span=7d", async (p) => p.locator("tbody tr .lnk").first().click()],

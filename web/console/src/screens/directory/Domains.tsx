@@ -5,6 +5,7 @@ import { useMay, useMe } from "../../app/me";
 import { useText, type Text } from "../../i18n";
 import { formatBytes } from "../../lib/format";
 import type { PageOf } from "../../lib/paged";
+import { domainAddress } from "../../lib/places";
 import { Link, navigate, useParam } from "../../lib/router";
 import { useRowPages, useRows } from "../../lib/rows";
 import { toast } from "../../lib/toast";
@@ -22,11 +23,10 @@ import { faultOf, generalFault } from "./fields";
 
 const fields: FilterFields = {};
 const idOf = (d: Domain) => d.domain;
-export const domainPath = (name: string) => `/domains/${encodeURIComponent(name)}`;
 
 function domainColumns(t: Text): Column<Domain>[] {
   return [
-    { id: "domain", head: t("domain.name"), sort: "domain", fixed: true, phone: "t", cell: (d) => <><Link to={domainPath(d.domain)}><Raw>{d.domain}</Raw></Link> {d.primary && <Badge tone="line">{t("domain.primary")}</Badge>}</> },
+    { id: "domain", head: t("domain.name"), sort: "domain", fixed: true, phone: "t", cell: (d) => <><Link to={domainAddress(d.domain)}><Raw>{d.domain}</Raw></Link> {d.primary && <Badge tone="line">{t("domain.primary")}</Badge>}</> },
     { id: "state", head: t("account.state"), size: 130, phone: "q", cell: (d) => <EnabledBadge enabled={d.enabled} t={t} /> },
     { id: "unknown", head: t("domain.unknown"), size: 260, phone: "u", className: "t2", cell: (d) => (d.unknown === "forward" ? t.rich("domain.unknown.forwardto", { to: <Raw>{d.unknown_to}</Raw> }) : t(`domain.unknown.${d.unknown}`)) },
     { id: "quota", head: t("domain.quota"), size: 150, right: true, phone: "r", cell: (d) => (d.quota ? formatBytes(d.quota, t.locale) : <span className="t3">{t("account.nolimit")}</span>) },
@@ -44,7 +44,7 @@ function NewDomain({ onClose }: { onClose: () => void }) {
     try {
       const made = await api.post("/domains", { body: { domain: domain.trim() } });
       toast(t("domain.made", { domain }));
-      navigate(domainPath(made?.domain ?? domain.trim()));
+      navigate(domainAddress(made?.domain ?? domain.trim()));
     } catch (e) {
       if (e instanceof ApiError) setError(e);
     }
@@ -78,7 +78,7 @@ export default function Domains() {
     read: (query, signal) => api.get("/domains", { query, signal }) as Promise<PageOf<Domain>>,
     idOf,
   });
-  const setCurrent = useRowPages<Domain>((d) => domainPath(d.domain));
+  const setCurrent = useRowPages<Domain>((d) => domainAddress(d.domain));
   return (
     <>
       <ListScreen
