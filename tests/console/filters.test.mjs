@@ -3,7 +3,13 @@ import assert from "node:assert/strict";
 import { after, test } from "node:test";
 import { go, open, quit, read, write } from "./browser.mjs";
 
-after(quit);
+after(async () => {
+  // The rules would meet the mail of other tests.
+  const b = await open();
+  await write(b.page, "PUT", `/filters/${owner}`, { text: "" });
+  await b.close();
+  await quit();
+});
 const owner = "other.example";
 const rules = async (page) => (await read(page, `/filters?owner=${owner}`)).items;
 

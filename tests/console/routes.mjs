@@ -29,6 +29,7 @@ export const routes = [
   { name: "account", path: "/accounts/user%40demo.example" },
   { name: "list", path: "/accounts/crew%40demo.example" },
   { name: "filters", path: "/filters" },
+  { name: "senders", path: "/senders" },
   { name: "services", path: "/system/services" },
   { name: "settings", path: "/system/settings/smtp" },
   { name: "routes", path: "/system/routes" },

@@ -27,6 +27,7 @@ export const routes: readonly { path: string; scope: string; load: Screen }[] = 
   { path: "/accounts", scope: "directory:read", load: () => import("../screens/directory/Accounts") },
   { path: "/accounts/{account}", scope: "directory:read", load: () => import("../screens/directory/Account") },
   { path: "/filters", scope: "directory:read", load: () => import("../screens/rules/Rules") },
+  { path: "/senders", scope: "directory:read", load: () => import("../screens/senders/Senders") },
   { path: "/system/services", scope: "services:read", load: () => import("../screens/services/Services") },
   { path: "/system/settings", scope: "settings:read", load: () => import("../screens/settings/Settings") },
   { path: "/system/settings/{area}", scope: "settings:read", load: () => import("../screens/settings/Settings") },
