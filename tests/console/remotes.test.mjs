@@ -78,6 +78,9 @@ test("old mail goes on, by a rule of the account", async () => {
   const p = b.page;
   await go(p, path);
   await p.getByLabel("Days", { exact: true }).fill("30");
+  await p.getByLabel("Forward old mail to").fill("no address");
+  await p.getByRole("button", { name: "Save", exact: true }).click();
+  await p.getByRole("alert").filter({ hasText: "is not allowed there" }).first().waitFor();
   await p.getByLabel("Forward old mail to").fill(gather);
   await p.getByRole("button", { name: "Save", exact: true }).click();
   await p.getByRole("alert").filter({ hasText: "is the account itself" }).first().waitFor();
