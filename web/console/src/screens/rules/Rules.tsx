@@ -46,13 +46,13 @@ function ruleColumns(t: Text, acts: Acts): Column<FilterRow>[] {
     </span>
   );
   return [
-    { id: "owner", head: t("rule.owner"), size: 210, phone: "u", title: (r) => r.owner, cell: (r) => <Owner rule={r} t={t} /> },
+    { id: "owner", head: t("rule.owner"), size: 190, phone: "u", title: (r) => r.owner, cell: (r) => <Owner rule={r} t={t} /> },
     { id: "order", head: t("rule.order"), size: 76, right: true, phone: "m", className: "num t2", cell: (r) => formatNumber(r.order, t.locale) },
     { id: "name", head: t("rule.name"), fixed: true, phone: "t", title: (r) => r.name, cell: (r) => <button type="button" className="lnk" translate="no" onClick={() => { acts.edit(r); }}>{r.name}</button> },
-    { id: "state", head: t("queue.state"), size: 110, phone: "q", cell: (r) => (r.enabled ? <Badge tone="ok" icon="check">{t("filters.active")}</Badge> : <Badge icon="dash">{t("off")}</Badge>) },
-    { id: "hits", head: t("rule.hits"), size: 96, right: true, phone: "r", className: "num", cell: (r) => formatNumber(r.hits, t.locale) },
+    { id: "state", head: t("queue.state"), size: 100, phone: "q", cell: (r) => (r.enabled ? <Badge tone="ok" icon="check">{t("filters.active")}</Badge> : <Badge icon="dash">{t("off")}</Badge>) },
+    { id: "hits", head: t("rule.hits"), size: 88, right: true, phone: "r", className: "num", cell: (r) => formatNumber(r.hits, t.locale) },
     { id: "hit", head: t("rule.lasthit"), size: 150, give: "y", className: "t2 num", title: (r) => (r.last_hit_at ? utcTitle(r.last_hit_at) : ""), cell: (r) => (r.last_hit_at ? formatMoment(r.last_hit_at, t.locale) : <span className="t3">{t("token.unused")}</span>) },
-    { id: "changed", head: t("route.changed"), size: 150, give: "x", className: "t2 num", title: (r) => (r.changed_at ? utcTitle(r.changed_at) : ""), cell: (r) => (r.changed_at ? formatMoment(r.changed_at, t.locale) : "") },
+    { id: "changed", head: t("route.changed"), size: 150, hidden: true, give: "y", className: "t2 num", title: (r) => (r.changed_at ? utcTitle(r.changed_at) : ""), cell: (r) => (r.changed_at ? formatMoment(r.changed_at, t.locale) : "") },
     { id: "actions", head: t("audit.actions"), quiet: true, size: 190, right: true, phone: "s", cell: (r) => acts.mayWrite && tools(r) },
   ];
 }

@@ -40,10 +40,10 @@ interface Acts {
 function senderColumns(t: Text, { turn, remove, mayWrite }: Acts): Column<SenderEntry>[] {
   return [
     { id: "sender", head: t("sender.sender"), fixed: true, phone: "t", title: (s) => s.sender, cell: (s) => <Raw className="med">{s.sender}</Raw> },
-    { id: "verdict", head: t("sender.verdict"), size: 130, phone: "q", cell: (s) => <VerdictBadge verdict={s.verdict} t={t} /> },
-    { id: "owner", head: t("sender.owner"), size: 220, phone: "u", title: (s) => s.owner, cell: (s) => (s.owner === "server" ? t("rule.level.server") : <Link to={domainAddress(s.owner)}><Raw>{s.owner}</Raw></Link>) },
+    { id: "verdict", head: t("sender.verdict"), size: 120, phone: "q", cell: (s) => <VerdictBadge verdict={s.verdict} t={t} /> },
+    { id: "owner", head: t("sender.owner"), size: 180, phone: "u", title: (s) => s.owner, cell: (s) => (s.owner === "server" ? t("rule.level.server") : <Link to={domainAddress(s.owner)}><Raw>{s.owner}</Raw></Link>) },
     { id: "changed", head: t("route.changed"), size: 150, phone: "r", className: "t2 num", title: (s) => (s.changed_at ? utcTitle(s.changed_at) : ""), cell: (s) => (s.changed_at ? formatMoment(s.changed_at, t.locale) : "") },
-    { id: "by", head: t("audit.who"), size: 190, give: "x", className: "t2", title: (s) => s.changed_by, cell: (s) => <Raw>{s.changed_by}</Raw> },
+    { id: "by", head: t("audit.who"), size: 160, give: "y", className: "t2", title: (s) => s.changed_by, cell: (s) => <Raw>{s.changed_by}</Raw> },
     {
       id: "actions",
       head: t("audit.actions"),
