@@ -157,7 +157,7 @@ static json_t *bad(const char *name, const char *value, const char *allowed)
     return admin_error(E_PARSE, "%s: '%.60s' is not %s", name, value, allowed);
 }
 
-/* 2026-11-27, or 3d: that long ago. Absent: 0. */
+/* 2026-11-27, 2026-11-27T10:30:00Z, or 3d: that long ago. Absent: 0. */
 static json_t *take_time(const struct admin_call *c, const char *name, int64_t *ret_ms)
 {
     const char *v = admin_arg(c, name);
@@ -165,6 +165,8 @@ static json_t *take_time(const struct admin_call *c, const char *name, int64_t *
     int64_t ms;
     const char *end = v ? strptime(v, "%Y-%m-%d", &tm) : NULL;
 
+    if (end && *end == 'T')
+        end = strptime(end, "T%H:%M:%SZ", &tm);
     *ret_ms = 0;
     if (!v)
         return NULL;
@@ -173,7 +175,9 @@ static json_t *take_time(const struct admin_call *c, const char *name, int64_t *
     else if (conf_parse_duration(sv_c(v), &ms) == 0)
         *ret_ms = clock_wall_ms() - ms;
     else
-        return bad(name, v, "a day such as 2026-11-27, or an age such as 12h, 3d");
+        return bad(name, v,
+                   "a day such as 2026-11-27, a time such as 2026-11-27T10:30:00Z, or an "
+                   "age such as 12h, 3d");
     return NULL;
 }
 

@@ -22,7 +22,7 @@ test("sign in by keyboard, go by letters, skip to the content", async () => {
   await b.page.keyboard.type(process.env.CONSOLE_PASSWORD);
   await b.page.keyboard.press("Enter");
   await b.page.getByRole("heading", { name: "Overview" }).waitFor();
-  for (const [keys, title] of [["gf", "Find messages"], ["gq", "Message queue"], ["gs", "Sessions"], ["gn", "Events"], ["gl", "Logs"], ["gt", "Traffic charts"], ["gc", "Statistics"], ["gd", "Domains"], ["ga", "Accounts"], ["gv", "Services"], ["ge", "Settings"], ["gr", "Routes"], ["gk", "Tokens"], ["gu", "Audit"], ["go", "Overview"]]) {
+  for (const [keys, title] of [["gf", "Find messages"], ["gq", "Message queue"], ["gs", "Sessions"], ["gn", "Events"], ["gl", "Logs"], ["gt", "Traffic charts"], ["gc", "Statistics"], ["gd", "Domains"], ["ga", "Accounts"], ["gi", "Content filters"], ["gb", "Sender lists"], ["gv", "Services"], ["ge", "Settings"], ["gr", "Routes"], ["gk", "Tokens"], ["gu", "Audit"], ["go", "Overview"]]) {
     await goBy(b.page, keys[1], title);
   }
   b.calm();

@@ -28,6 +28,8 @@ export const routes = [
   { name: "accounts", path: "/accounts" },
   { name: "account", path: "/accounts/user%40demo.example" },
   { name: "list", path: "/accounts/crew%40demo.example" },
+  { name: "filters", path: "/filters" },
+  { name: "senders", path: "/senders" },
   { name: "services", path: "/system/services" },
   { name: "settings", path: "/system/settings/smtp" },
   { name: "routes", path: "/system/routes" },

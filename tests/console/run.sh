@@ -33,6 +33,7 @@ cat "$D/cert.pem" "$D/key.pem" > "$D/data/certs/default.pem"
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 12 -subj "/CN=im.demo.example" \
     -addext "subjectAltName=DNS:im.demo.example" -keyout "$D/im.key" -out "$D/im.crt" 2>/dev/null
 cat "$D/im.crt" "$D/im.key" > "$D/data/certs/im.pem"
+echo 'rule "Kept, not asked" off then add-header "X-Seen" "yes"' > "$D/rules"
 cat > "$D/setup" <<S
 set system.hostname mail1.demo.example
 set smtp.listen 127.0.0.1:2525
@@ -62,6 +63,7 @@ create account anna@demo.example name=Anna password=secret-anna
 create account carla@other.example name=Carla password=secret-carla
 create account crew@demo.example name=Crew kind=list list_owner=anna@demo.example
 change members crew@demo.example add=anna@demo.example;away@elsewhere.example
+filter put $D/rules
 route create *.cloud.example host=relay.cloud.example:587 user=us@cloud.example password=relay-secret
 S
 chmod 755 "$D"

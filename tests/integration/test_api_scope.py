@@ -39,7 +39,7 @@ class World:
                                settings={"auth.failure_delay": "0s", "deliver.relay_host": "127.0.0.1:1", "queue.retry_schedule": "1h",
                                          "web.console_path": "/nonexistent", "archive.enabled": "yes"})
         lines = [f"create account {ROOT} password={{PLAIN}}{PASSWORD} role=system-admin"]
-        self.aliases, self.labels, self.scripts, self.filters, self.remotes = [], [], [], [], []
+        self.aliases, self.labels, self.scripts, self.filters, self.remotes, self.senders = [], [], [], [], [], []
         for d, accounts in self.domains.items():
             lines.append(f"create domain {d}")
             for _ in range(self.rnd.randint(2, 5)):
@@ -102,6 +102,10 @@ class World:
                 rule = self.token({d})
                 assert self.root.call("POST", "/filters", {"owner": owner, "text": f'rule "{rule}" if size over 1G then stop'}).status == 200
                 self.filters.append((owner, rule))
+            for owner, seen in ((d, {d}), ("server", ())):
+                sender = f"{self.token(seen)}@far.test"
+                assert self.root.call("PUT", f"/sender-lists/{owner}/{sender}", {"verdict": "deny"}).status == 200
+                self.senders.append((owner, sender))
             remote = self.root.call("POST", f"/accounts/{account}/remote-accounts", {"host": "127.0.0.9", "user": self.token({d}), "password": "p", "enabled": False})
             assert remote.status == 201
             self.remotes.append((account, remote.json()["id"]))
@@ -190,7 +194,7 @@ def ids_of(w):
     """Values for the parts of paths, by the operation's path."""
     accounts = [a for l in w.domains.values() for a in l] + [ROOT, "nobody@aaa.test", "nobody@bbb.test"]
     values = {"account": accounts, "address": w.aliases + accounts, "domain": [*w.domains, "root.test", "nowhere.test"], "name": ["outgoing"],
-              "service": ["smtp", "imap"], "label": [l for _, l in w.labels], "script": [n for _, n in w.scripts], "owner": [*accounts[:-2], *w.domains, "nowhere.test", "server"], "rule": [n for _, n in w.filters], "pattern": ["relayed.test"], "remote": [i for _, i in w.remotes], "command": ["account.show", "account.list", "domain.delete", "queue.list", "message.why"]}
+              "service": ["smtp", "imap"], "label": [l for _, l in w.labels], "script": [n for _, n in w.scripts], "owner": [*accounts[:-2], *w.domains, "nowhere.test", "server"], "rule": [n for _, n in w.filters], "pattern": ["relayed.test"], "remote": [i for _, i in w.remotes], "sender": [n for _, n in w.senders], "command": ["account.show", "account.list", "domain.delete", "queue.list", "message.why"]}
     ids = {"/self/consoles": ["0" * 16], "/self/sessions": w.sessions, "/self/messages": [*w.keys, *w.messages], "/queue": [m["id"] for m in w.queue], "/messages": [*w.keys, *w.messages], "/sessions": [*w.sessions, *(i[-4:] for i in w.sessions)],
            "/operations": w.operations, "/audit": ["1", "2"], "/tokens": [t["id"] for t in w.root.rows("/tokens")], "/annotations": ["1"]}
     return values, ids
@@ -359,6 +363,7 @@ def state_of(w):
     rows["scripts"] = {a: w.root.rows(f"/accounts/{a}/sieve") for a, _ in w.scripts}
     rows["filters"] = [{k: v for k, v in r.items() if "hit" not in k} for r in w.root.rows("/filters", limit=2000)]
     rows["remotes"] = {a: w.root.rows(f"/accounts/{a}/remote-accounts") for a, _ in w.remotes}
+    rows["senders"] = w.root.rows("/sender-lists", limit=2000)
     rows["queue"] = sorted(m["id"] for m in w.root.rows("/queue/outgoing/messages", limit=2000))
     rows["tokens"] = sorted(t["id"] for t in w.root.rows("/tokens"))
     rows["operations"] = [(i, w.root.get(f"/operations/{i}").json()["state"]) for i in w.operations]
@@ -369,13 +374,15 @@ BODIES = {"actOnTokens": {"action": "withdraw", "ids": ["ID"]}, "actOnQueueMessa
           "createDomain": {"domain": "new.test"}, "updateDomain": {"enabled": False}, "putAlias": {"targets": [ROOT]},
           "putMembers": {"members": [ROOT]}, "patchMembers": {"add": [ROOT]},
           "updateAccount": {"name": "taken", "password": "taken-over"}, "createAppPassword": {"label": "x"}, "putSieveScript": {"text": "discard;"}, "addFilters": {"owner": "server", "text": "rule \"x\" then delete"}, "testFilters": {"owner": "server", "text": "x"}, "putFilters": {"text": ""},
-          "putFilter": {"text": "rule \"x\" then delete"}, "updateFilter": {"enabled": False}, "createRemoteAccount": {"host": "127.0.0.9", "user": "x", "password": "p", "enabled": False}, "updateRemoteAccount": {"user": "x"}, "actOnSieveScript": {"action": "activate"}, "updateSettings": {"values": {"smtp.vrfy": "yes"}},
+          "putFilter": {"text": "rule \"x\" then delete"}, "updateFilter": {"enabled": False}, "createRemoteAccount": {"host": "127.0.0.9", "user": "x", "password": "p", "enabled": False}, "updateRemoteAccount": {"user": "x"}, "putSender": {"verdict": "allow"}, "putPattern": {"items": ["x"]}, "actOnSieveScript": {"action": "activate"}, "updateSettings": {"values": {"smtp.vrfy": "yes"}},
           "updateSetting": {"value": "1"}, "actOnService": {"action": "restart"}, "createAnnotation": {"text": "x"}, "setOwnPassword": {"old": PASSWORD, "new": "taken-over"}, "createOwnAppPassword": {"label": "x"}}
 
 
 def is_own(w, view, op, path):
     """Is it about a row that the domain admin may change?"""
     text = " ".join(path.values())
+    if "sender" in path:
+        return path["owner"] in w.views[view]
     own = any(text.endswith("@" + d) or text == d or f"@{d} " in text for d in w.views[view])
     tokens = [t for t in w.tokens if t in text]
     return own or any(view in w.tokens[t] for t in tokens if len(tokens) == 1)

@@ -60,6 +60,9 @@ def test_received_and_sent(make_server):
     assert [r["name"] for r in listed(s, "BOB@")] == [got["name"]]
     assert [r["name"] for r in listed(s, "subject=leav")] == [sent["name"]]
     assert listed(s, f"id={sent['id']}") == [sent] and listed(s, "until=1d") == [] and len(listed(s, "since=1d")) == 2
+    assert listed(s, "until=2001-01-01T10:30:00Z") == [] and len(listed(s, "since=2001-01-01T10:30:00Z")) == 2
+    r = s.tool("archive", "list", "since=2001-01-01T10:30", check=False)
+    assert r.returncode == 1 and "a time such as" in r.stderr
     first = s.tool_json("archive", "list", "limit=1")
     assert [r["name"] for r in first["rows"] + listed(s, f"before={first['next']}")] == [r["name"] for r in listed(s)]
     assert s.address("alice") in s.tool("archive", "show", got["name"]).stdout

@@ -93,8 +93,7 @@ int account_sender_verdict(struct accounts *a, int64_t domain_id, struct sv send
 
 /* --- names --- */
 
-/* Canonical: an address or a domain. */
-static int parse_sender(struct sv text, char ret[ADDR_MAX + 1], struct errinfo *ei)
+int sender_name(struct sv text, char ret[ADDR_MAX + 1], struct errinfo *ei)
 {
     struct addr a;
     size_t n = 0;
@@ -121,24 +120,31 @@ static int find_owner(struct accounts *a, struct sv owner, int64_t *ret, struct 
     return r;
 }
 
+#define SELECT_LISTS(comparison)                                                                   \
+    "SELECT l.sender, l.allow, l.changed_ms, l.admin, l.domain_id, COALESCE(d.name, '')"           \
+    " FROM sender_list l LEFT JOIN domain d ON d.id = l.domain_id"                                 \
+    " WHERE l.domain_id " comparison " ? ORDER BY l.domain_id, l.sender"
+
 int senders_each(struct accounts *a, struct sv owner,
                  bool (*fn)(const struct sender_entry *, void *arg), void *arg, struct errinfo *ei)
 {
     _cleanup_(db_putp) struct dbc *c = NULL;
     _cleanup_(db_resetp) struct db_stmt *s = NULL;
-    int64_t id;
-    int r = find_owner(a, owner, &id, ei);
+    int64_t id = 0;
+    int r = owner.p ? find_owner(a, owner, &id, ei) : 0;
     if (r == 0)
         r = db_get(a->db, &c, ei);
     if (r == 0)
-        r = db_query(c, &s, ei,
-                     "SELECT sender, allow, changed_ms, admin FROM sender_list"
-                     " WHERE domain_id = ? ORDER BY sender",
-                     "i", id);
+        r = db_query(c, &s, ei, owner.p ? SELECT_LISTS("=") : SELECT_LISTS(">="), "i", id);
     while (r == 0 && (r = db_step(s, ei)) == 1) {
         _cleanup_(freep) char *sender = sv_dup(db_col_text(s, 0)),
-                              *admin = sv_dup(db_col_text(s, 3));
-        struct sender_entry e = { sender, db_col_int(s, 1) != 0, db_col_int(s, 2), admin };
+                              *admin = sv_dup(db_col_text(s, 3)), *name = sv_dup(db_col_text(s, 5));
+        struct sender_entry e = { .owner_id = db_col_int(s, 4),
+                                  .owner = name,
+                                  .sender = sender,
+                                  .allow = db_col_int(s, 1) != 0,
+                                  .changed_ms = db_col_int(s, 2),
+                                  .admin = admin };
         r = fn(&e, arg) ? 0 : 1;
     }
     return MIN(r, 0);
@@ -235,7 +241,7 @@ static int change(struct accounts *a, const char *admin, struct sv owner, const 
         r = addr_parse_domain(sv_trim(owner), domain, &n, ei);
     x->senders = xcalloc(x->n + 1, sizeof(*x->senders));
     for (size_t i = 0; i < x->n && r == 0; i++)
-        r = parse_sender(senders[i], x->senders[i], ei);
+        r = sender_name(senders[i], x->senders[i], ei);
     if (r == 0)
         r = change_run(a, admin, x->owner ? "domain" : "senders of the", sv_c(domain), fn, x, ei);
     free(x->senders);

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "mail/account/account.h"
+#include "mail/account/address.h"
 
 enum { SENDERS_MAX = 20000 }; /* of one owner */
 enum sender_verdict { SENDER_UNKNOWN, SENDER_ALLOW, SENDER_DENY };
@@ -17,14 +18,19 @@ int account_sender_verdict(struct accounts *a, int64_t domain_id, struct sv send
 /* --- for administrators. owner: "" = the server, or a domain --- */
 
 struct sender_entry {
+    int64_t owner_id;   /* of the domain; 0 = the server */
+    const char *owner;  /* "" = the server, or a domain */
     const char *sender; /* address or domain */
     bool allow;
     int64_t changed_ms;
     const char *admin; /* who put it there */
 };
-/* In alphabetic order; stops when fn returns false. E_NOTFOUND: no such owner. */
+/* In alphabetic order; stops when fn returns false. owner SV_NULL: all lists, the server's first.
+ * E_NOTFOUND: no such owner. */
 int senders_each(struct accounts *a, struct sv owner,
                  bool (*fn)(const struct sender_entry *, void *arg), void *arg, struct errinfo *ei);
+/* The canonical form of an entry: an address, or a domain. E_PARSE, E_RANGE. Pure. */
+int sender_name(struct sv text, char ret[ADDR_MAX + 1], struct errinfo *ei);
 /* Puts n senders into the list, all or none, in place of what it said of them. Those that are no
  * addresses or domains: E_PARSE. E_LIMIT. *ret: how many are new or changed; may be NULL. */
 int senders_put(struct accounts *a, const char *admin, struct sv owner, const struct sv *senders,

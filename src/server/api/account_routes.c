@@ -335,18 +335,17 @@ static bool check_fields(struct api_call *c, const char *domain)
 /* The body as arguments of admin/: lists become texts with ; between. */
 json_t *api_account_args(json_t *body, const char *address)
 {
-    static const char *const lists[] = { "aliases",        "admin_domains", "forward_to",
-                                         "copy_incoming",  "copy_outgoing", "list_owner",
-                                         "list_moderators" };
-    json_t *args = json_copy(body);
+    json_t *args = json_copy(body), *value;
+    const char *name;
 
-    for (size_t i = 0; i < ARRAY_LEN(lists); i++)
-        if (json_is_array(json_object_get(args, lists[i]))) {
-            char *text = api_join_list(json_object_get(args, lists[i]));
+    json_object_foreach(body, name, value)
+    {
+        char *text = json_is_array(value) ? api_join_list(value) : NULL;
 
-            json_object_set_new(args, lists[i], json_string(text));
-            free(text);
-        }
+        if (text)
+            json_object_set_new(args, name, json_string(text));
+        free(text);
+    }
     json_object_set_new(args, "address", json_string(address));
     return args;
 }

@@ -41,7 +41,8 @@ static const struct api_field query_fields[] = {
     { "address", API_TEXT, 0, 1, 320, NULL, NULL, "Part of sender, login or a recipient." },
     { "subject", API_TEXT, 0, 1, 200, NULL, NULL, "Part of the subject." },
     { "id", API_TEXT, 0, 1, 20, NULL, NULL, "Message id." },
-    { "since", API_TEXT, 0, 1, 40, NULL, NULL, "A day (UTC) such as 2026-11-27, or an age: 3d." },
+    { "since", API_TEXT, 0, 1, 40, NULL, NULL,
+      "A day (UTC) such as 2026-11-27, a time such as 2026-11-27T10:30:00Z, or an age: 3d." },
     { "until", API_TEXT, 0, 1, 40, NULL, NULL, "The same: what was received before it." },
     { 0 },
 };

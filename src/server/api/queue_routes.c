@@ -5,6 +5,7 @@
 #include "server/api/api_priv.h"
 #include "server/api/operations.h"
 #include "server/api/page.h"
+#include "server/api/queue.h"
 
 #define STATES     "queued|sending|waiting|overdue|held|paused|moderation"
 #define PRIORITIES "high|normal|low"
@@ -83,6 +84,7 @@ json_t *api_queue_message(const struct api_caller *who, json_t *row)
                         api_time(json_integer_value(json_object_get(row, "next_try_ms"))));
     json_object_set_new(m, "actions",
                         actions_of(who, json_string_value(json_object_get(row, "state"))));
+    api_queue_sender_actions(who, m);
     json_object_del(m, "received_ms");
     json_object_del(m, "next_try_ms");
     return m;
@@ -98,8 +100,7 @@ static bool check_name(struct api_call *c)
     return false;
 }
 
-/* args: taken. */
-static json_t *ask_queue(struct admin *a, const char *op, json_t *args)
+json_t *api_ask_queue(struct admin *a, const char *op, json_t *args)
 {
     json_t *reply = a->ask ? a->ask(a->arg, MOD_SMTP, op, args)
                            : admin_error(E_CLOSED, "the server is not running");
@@ -111,7 +112,7 @@ static json_t *ask_queue(struct admin *a, const char *op, json_t *args)
 /* Asks the queue. args: taken. NULL: answered. */
 static json_t *ask_with(struct api_call *c, const char *op, json_t *args)
 {
-    json_t *reply = ask_queue(api_admin_of(c), op, args);
+    json_t *reply = api_ask_queue(api_admin_of(c), op, args);
     json_t *error = json_object_get(reply, "error");
 
     if (error) {
@@ -219,13 +220,18 @@ static void content(struct api_call *c)
 
 /* --- actions --- */
 
-#define ACTIONS "send_now|hold|release|bounce|priority|delete|approve|reject"
+#define ACTIONS                                                                                    \
+    "send_now|hold|release|bounce|priority|delete|approve|reject|deny_sender|allow_sender"
 
 static const struct api_field action_fields[] = {
     { "action", API_ENUM, API_REQUIRED, 0, 0, ACTIONS, NULL,
       "bounce: back to the sender, with a notice; delete: without one. Of a message that is not "
       "only for the caller's domains: delete and send_now concern his recipients, the others are "
-      "refused. approve, reject: posts to moderated lists." },
+      "refused. approve, reject: posts to moderated lists. deny_sender, allow_sender: the senders "
+      "go into a list of senders, the messages stay; with the scope directory:write." },
+    { "owner", API_TEXT, 0, 1, 300, NULL, NULL,
+      "With deny_sender and allow_sender, whose list: server, or a domain; absent: the server's, "
+      "of a domain admin that of his domain." },
     { "priority", API_ENUM, 0, 0, 0, PRIORITIES, NULL, "With action priority: the new one." },
     { "ids", API_TEXTS, 0, 1, 1000, NULL, NULL, "These messages; or filter." },
     { "filter", API_OBJECT, 0, 0, 0, NULL, &filter_schema,
@@ -242,7 +248,7 @@ static void run_action(struct api *api, const char *who _unused_, json_t *work,
                        struct operation_result *ret)
 {
     static const char *const not_done[] = { "busy", "held", "shared", "failed", "gone" };
-    json_t *reply = ask_queue(api->o.admin, "queue.steer", json_incref(work));
+    json_t *reply = api_ask_queue(api->o.admin, "queue.steer", json_incref(work));
     json_t *error = json_object_get(reply, "error");
 
     if (error) {
@@ -330,8 +336,9 @@ static bool audit_action(struct api_call *c, const char *action, json_t *ids, js
 }
 
 /* What can be taken back is done to those that match now; else the queue itself looks for them, in
- * the same pass. */
-static void start_action(struct api_call *c, const char *action, json_t *filter, bool by_name)
+ * the same pass. owner: whose list of senders; NULL: the messages themselves are meant. */
+static void start_action(struct api_call *c, const char *action, json_t *filter, bool by_name,
+                         const char *owner)
 {
     char kind[40];
     int64_t undo_ms = api_body_int(c, "undo_seconds", 0) * 1000;
@@ -346,17 +353,17 @@ static void start_action(struct api_call *c, const char *action, json_t *filter,
     if (audit_action(c, action, ids, filter, (size_t)n)) {
         json_t *exact = ids ? json_pack("{s:O}", "ids", ids) : json_incref(filter);
 
-        operation_start(
-            c, &(struct operation_spec){
-                   .kind = kind,
-                   .action = action,
-                   .undo_ms = undo_ms,
-                   .run_all = run_action,
-                   .total = (size_t)n,
-                   .items = json_pack("{s:s, s:s*, s:s, s:o, s:o}", "action", action, "priority",
-                                      api_body_text(c, "priority"), "admin", c->caller->who,
-                                      "filter", exact, "domains", domains_of(c->caller)),
-               });
+        operation_start(c, &(struct operation_spec){
+                               .kind = kind,
+                               .action = action,
+                               .undo_ms = undo_ms,
+                               .run_all = owner ? api_list_senders : run_action,
+                               .total = (size_t)n,
+                               .items = json_pack("{s:s, s:s*, s:s*, s:s, s:o, s:o}", "action",
+                                                  action, "priority", api_body_text(c, "priority"),
+                                                  "owner", owner, "admin", c->caller->who, "filter",
+                                                  exact, "domains", domains_of(c->caller)),
+                           });
     }
     json_decref(ids);
 }
@@ -365,9 +372,10 @@ static void act(struct api_call *c)
 {
     const char *action = api_body_text(c, "action");
     json_t *ids = json_object_get(c->body, "ids"), *filter = json_object_get(c->body, "filter");
-    bool level = !strcmp(action, "priority");
+    bool level = !strcmp(action, "priority"), by_sender = api_is_sender_action(action);
+    char owner[ADDR_DOMAIN_MAX + 1];
 
-    if (!check_name(c))
+    if (!check_name(c) || !api_sender_action_owner(c, by_sender, owner))
         return;
     if (level != (api_body_text(c, "priority") != NULL)) {
         api_fail(c, 422, "invalid_field", "priority", "priority: %s",
@@ -379,7 +387,7 @@ static void act(struct api_call *c)
         return;
     }
     filter = filter ? json_incref(filter) : json_pack("{s:O}", "ids", ids);
-    start_action(c, action, filter, ids);
+    start_action(c, action, filter, ids, by_sender ? owner : NULL);
     json_decref(filter);
 }
 

@@ -20,6 +20,22 @@ static const char *all(const char *owner)
     return text;
 }
 
+static bool add_owned(const struct sender_entry *e, void *arg)
+{
+    char *text = arg;
+    assert_int_equal(!*e->owner, !e->owner_id);
+    snprintf(text + strlen(text), 1000 - strlen(text), "%s/%s;", e->owner, e->sender);
+    return true;
+}
+
+static const char *all_lists(void)
+{
+    static char text[1000];
+    text[0] = '\0';
+    OK(senders_each(acc, SV_NULL, add_owned, text, EI));
+    return text;
+}
+
 static void put(const char *owner, const char *sender, bool allow)
 {
     struct sv s = sv_c(sender);
@@ -69,6 +85,7 @@ static void domains_come_first(void **state _unused_)
     assert_int_equal(verdict("a.test", "x@other.test"), '-');
     assert_int_equal(verdict("b.test", "x@other.test"), '?');
     assert_string_equal(all("b.test"), "");
+    assert_string_equal(all_lists(), "/spam.test;a.test/spam.test;a.test/x@other.test;");
     OK(domain_delete(acc, "t", SV("a.test"), true, EI));
     assert_int_equal(suite_number("SELECT COUNT(*) FROM sender_list"), 1);
 }

@@ -45,6 +45,8 @@ export const navigation: readonly { label?: Key; items: readonly NavItem[] }[] =
     items: [
       { to: "/domains", icon: "at", label: "nav.domains", scope: "directory:read", key: "d" },
       { to: "/accounts", icon: "users", label: "nav.accounts", scope: "directory:read", key: "a" },
+      { to: "/filters", icon: "filter", label: "nav.rules", scope: "directory:read", key: "i" },
+      { to: "/senders", icon: "ban", label: "nav.senders", scope: "directory:read", key: "b" },
     ],
   },
   {

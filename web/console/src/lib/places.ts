@@ -28,6 +28,9 @@ export function logAddress(service: string, q: string): string {
 export function logFilesAddress(service: string): string {
   return `/status/logs/${service}/files`;
 }
+export function domainAddress(domain: string): string {
+  return `/domains/${encodeURIComponent(domain)}`;
+}
 export function accountAddress(account: string): string {
   return `/accounts/${encodeURIComponent(account)}`;
 }

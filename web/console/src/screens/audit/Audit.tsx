@@ -30,6 +30,8 @@ function placeOf(object: string): string | undefined {
   if (kind === "module" || kind === "service") return "/system/services";
   if (kind === "token") return "/system/tokens";
   if (kind === "route") return `/system/routes?open=${encodeURIComponent(name)}`;
+  if (kind === "senders") return "/senders?q=owner:server";
+  if (kind === "filters") return "/filters?q=owner:server";
   if (kind === "log") return logFilesAddress(name);
   // A look is recorded as the call that was made, with what it asked for.
   if ((kind === "session" || kind === "getTranscript") && /^[0-9a-f]{16}$/i.test(name)) return sessionAddress(name);

@@ -20,6 +20,7 @@ import { KindField } from "./KindField";
 import { ListFields } from "./ListFields";
 import { Members } from "./Members";
 import { ObjectPage } from "./ObjectPage";
+import { Remotes } from "./Remotes";
 import { UserFields } from "./UserFields";
 import { Check, faultOf, generalFault, LinesField, newPassword, SizeField } from "./fields";
 import { useObject } from "./useobject";
@@ -116,6 +117,7 @@ export default function Account({ params }: { params: Record<string, string> }) 
             {has("sessions:read") && <Link to={historyAddress(`account:${address}`)}>{t("account.history")}</Link>}
             {has("messages:read") && <Link to={eventsAddress("account", address)}>{t("nav.events")}</Link>}
             <Link to={logAddress("smtp", address)}>{t("account.logs")}</Link>
+            {person && <Link to={`/filters?q=${encodeURIComponent(`owner:${address}`)}`}>{t("nav.rules")}</Link>}
             {has("audit:read") && <Link to={auditAddress(`account ${address}`)}>{t("account.audit")}</Link>}
           </>
         }
@@ -123,6 +125,7 @@ export default function Account({ params }: { params: Record<string, string> }) 
           <>
             {stored && !person && <Members account={address} mayChange={mayChange} />}
             {person && <Filters address={address} mayChange={mayChange} />}
+            {person && <Remotes address={address} mayChange={mayChange} />}
             {person && <AppPasswords of={ofAccount(address)} mayChange={mayChange} />}
           </>
         }

@@ -12,7 +12,7 @@ import { ObjectPage } from "./ObjectPage";
 import { Check, faultOf, SizeField } from "./fields";
 import { useObject } from "./useobject";
 
-type Editable = Pick<DomainValue, "enabled" | "primary" | "unknown" | "unknown_to" | "quota" | "max_message">;
+type Editable = Pick<DomainValue, "enabled" | "primary" | "unknown" | "unknown_to" | "quota" | "max_message" | "type" | "backup_host">;
 const labels: Record<keyof Editable, Key> = {
   enabled: "account.enabled",
   primary: "domain.primary",
@@ -20,8 +20,26 @@ const labels: Record<keyof Editable, Key> = {
   unknown_to: "domain.unknownto",
   quota: "domain.quota",
   max_message: "account.maxmessage",
+  type: "domain.type",
+  backup_host: "domain.backuphost",
 };
 const list = "/domains";
+
+const types = ["local", "backup"] as const satisfies readonly DomainValue["type"][];
+
+/** Whose the domain is: ours, or another server's whose mail we take while it is away. */
+export function TypeField({ value, error, onChange }: { value: DomainValue["type"]; error: string | undefined; onChange: (type: DomainValue["type"]) => void }) {
+  const t = useText();
+  return (
+    <Field label={t("domain.type")} hint={t(`domain.type.${value}.hint`)} error={error}>
+      {(p) => (
+        <select {...p} value={value} onChange={(e) => { onChange(e.target.value as DomainValue["type"]); }}>
+          {types.map((x) => <option key={x} value={x}>{t(`domain.type.${x}`)}</option>)}
+        </select>
+      )}
+    </Field>
+  );
+}
 
 export default function Domain({ params }: { params: Record<string, string> }) {
   const t = useText();
@@ -39,8 +57,9 @@ export default function Domain({ params }: { params: Record<string, string> }) {
     removed: t("domain.deleted", { domain: name }),
     list,
   });
-  const { edit } = domain;
+  const { edit, stored } = domain;
   const v = edit.value;
+  const backup = v?.type === "backup";
   const count = accounts.data?.total.value ?? 0;
   return (
     <ObjectPage
@@ -55,10 +74,12 @@ export default function Domain({ params }: { params: Record<string, string> }) {
           <Link to={`/accounts?q=${encodeURIComponent(`domain:${name}`)}`}>{t("account.count", { n: count })}</Link>
           <Link to={`/status/queue?q=${encodeURIComponent(`from:@${name}`)}`}>{t("domain.queue")}</Link>
           {mayMessages && <Link to={`/trace?q=${encodeURIComponent(`@${name}`)}&span=7d`}>{t("account.messages")}</Link>}
+          <Link to={`/filters?q=${encodeURIComponent(`owner:${name}`)}`}>{t("nav.rules")}</Link>
+          <Link to={`/senders?q=${encodeURIComponent(`owner:${name}`)}`}>{t("nav.senders")}</Link>
           {mayAudit && <Link to={auditAddress(`domain ${name}`)}>{t("account.audit")}</Link>}
         </>
       }
-      below={<Aliases domain={name} />}
+      below={stored?.type === "local" && <Aliases domain={name} />}
       end={{
         title: t("domain.delete.title"),
         verb: t("domain.delete.verb", { n: count }),
@@ -68,19 +89,26 @@ export default function Domain({ params }: { params: Record<string, string> }) {
       {v && (
         <>
           <Check label={t("account.enabled")} hint={t("domain.enabled.hint")} checked={v.enabled} onChange={(enabled) => { edit.set({ enabled }); }} />
-          <Check label={t("domain.primary")} hint={t("domain.primary.hint")} checked={v.primary} onChange={(primary) => { edit.set({ primary }); }} />
+          {!backup && <Check label={t("domain.primary")} hint={t("domain.primary.hint")} checked={v.primary} onChange={(primary) => { edit.set({ primary }); }} />}
           <div className="two">
-            <Field label={t("domain.unknown")} hint={t("domain.unknown.hint")} error={faultOf(edit.error, "unknown")}>
-              {(p) => (
-                <select {...p} value={v.unknown} onChange={(e) => { edit.set({ unknown: e.target.value as Editable["unknown"] }); }}>
-                  {(["reject", "forward", "delete"] as const).map((x) => <option key={x} value={x}>{t(`domain.unknown.${x}`)}</option>)}
-                </select>
-              )}
+            <TypeField value={v.type} error={faultOf(edit.error, "type")} onChange={(type) => { edit.set({ type, ...(type === "local" && { backup_host: "" }) }); }} />
+            {backup && <Field label={t("domain.backuphost")} hint={t("domain.backuphost.hint")} error={faultOf(edit.error, "backup_host")} value={v.backup_host} onChange={(e) => { edit.set({ backup_host: e.target.value }); }} autoComplete="off" spellCheck={false} />}
+          </div>
+          {!backup && (
+            <div className="two">
+              <Field label={t("domain.unknown")} hint={t("domain.unknown.hint")} error={faultOf(edit.error, "unknown")}>
+                {(p) => (
+                  <select {...p} value={v.unknown} onChange={(e) => { edit.set({ unknown: e.target.value as Editable["unknown"] }); }}>
+                    {(["reject", "forward", "delete"] as const).map((x) => <option key={x} value={x}>{t(`domain.unknown.${x}`)}</option>)}
+                  </select>
+      
+          )}
             </Field>
             <Field label={t("domain.unknownto")} hint={t("domain.unknownto.hint")} error={faultOf(edit.error, "unknown_to")} value={v.unknown_to} disabled={v.unknown !== "forward"} onChange={(e) => { edit.set({ unknown_to: e.target.value }); }} autoComplete="off" />
             <SizeField label={t("domain.quota")} hint={t("domain.quota.hint")} value={v.quota} error={faultOf(edit.error, "quota")} onChange={(quota) => { edit.set({ quota }); }} />
             <SizeField label={t("account.maxmessage")} hint={t("domain.maxmessage.hint")} value={v.max_message} error={faultOf(edit.error, "max_message")} onChange={(max_message) => { edit.set({ max_message }); }} />
           </div>
+          )}
         </>
       )}
     </ObjectPage>

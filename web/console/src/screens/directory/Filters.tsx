@@ -1,4 +1,4 @@
-import { useEffect, useRef, useState } from "react";
+import { useEffect, useState } from "react";
 import { api, ApiError, dryRun } from "../../api/client";
 import type { SieveProblem } from "../../api/schema";
 import { useText } from "../../i18n";
@@ -10,37 +10,8 @@ import { Dialog } from "../../ui/Dialog";
 import { Field } from "../../ui/Field";
 import { Icon } from "../../ui/Icon";
 import { Raw } from "../../ui/Raw";
+import { ScriptField } from "../../ui/ScriptField";
 import { ErrorNote, failed, Skeleton } from "../../ui/States";
-
-/** A script's text with the numbers of its lines; lines with faults are marked. */
-function ScriptField({ text, problems, disabled, onChange }: { text: string; problems: readonly SieveProblem[]; disabled: boolean; onChange: (text: string) => void }) {
-  const t = useText();
-  const numbers = useRef<HTMLDivElement>(null);
-  const lines = text.split("\n").length;
-  const wrong = new Set(problems.map((p) => p.line));
-  return (
-    <div className="script">
-      <div className="script-lines" ref={numbers} aria-hidden="true">
-        {Array.from({ length: lines }, (_, i) => <div key={i} className={wrong.has(i + 1) ? "wrong" : undefined}>{i + 1}</div>)}
-      </div>
-      <textarea
-        aria-label={t("filters.script")}
-        aria-describedby={problems.length ? "script-problems" : undefined}
-        aria-invalid={problems.length > 0}
-        value={text}
-        readOnly={disabled}
-        rows={18}
-        wrap="off"
-        spellCheck={false}
-        autoComplete="off"
-        autoCapitalize="off"
-        translate="no"
-        onChange={(e) => { onChange(e.target.value); }}
-        onScroll={(e) => { if (numbers.current) numbers.current.scrollTop = e.currentTarget.scrollTop; }}
-      />
-    </div>
-  );
-}
 
 const template = 'require ["fileinto", "mailbox"];\n\nif header :contains "list-id" "example" {\n    fileinto :create "Lists";\n}\n';
 
@@ -81,7 +52,7 @@ function Editor({ address, name, mayChange, onClose, onStored }: { address: stri
       <form className="form" onSubmit={(e) => { e.preventDefault(); void submit(); }}>
         {error && <ErrorNote error={error} />}
         {name === undefined && <Field label={t("filters.name")} value={title} onChange={(e) => { setTitle(e.target.value); }} maxLength={128} required autoComplete="off" />}
-        <ScriptField text={text} problems={problems} disabled={!mayChange || !known} onChange={(v) => { setText(v); setProblems([]); }} />
+        <ScriptField label={t("filters.script")} text={text} wrong={new Set(problems.map((p) => p.line))} problems="script-problems" disabled={!mayChange || !known} onChange={(v) => { setText(v); setProblems([]); }} />
         {problems.length > 0 && (
           <ul className="script-problems" id="script-problems" role="alert">
             {problems.map((p) => <li key={`${p.line} ${p.column}`}><b>{t("filters.line", { line: p.line, column: p.column })}</b> <Raw>{p.text}</Raw></li>)}

@@ -7,6 +7,7 @@ import { Check, LinesField, NumberField, SizeField } from "./fields";
 const roles = ["user", "domain-admin", "system-admin"] as const;
 const mostMessages = 1_000_000_000;
 const mostDays = 365;
+const oldest = 36500;
 
 function Limits({ form: { value: v, set, faultOf } }: { form: AccountForm }) {
   const t = useText();
@@ -35,6 +36,20 @@ function Forwarding({ form: { value: v, set, faultOf } }: { form: AccountForm })
         <LinesField label={t("account.copyin")} hint={t("account.copies.hint")} value={v.copy_incoming} error={faultOf("copy_incoming")} onChange={(copy_incoming) => { set({ copy_incoming }); }} />
         <LinesField label={t("account.copyout")} hint={t("account.copies.hint")} value={v.copy_outgoing} error={faultOf("copy_outgoing")} onChange={(copy_outgoing) => { set({ copy_outgoing }); }} />
       </div>
+    </fieldset>
+  );
+}
+
+function Older({ form: { value: v, set, faultOf } }: { form: AccountForm }) {
+  const t = useText();
+  return (
+    <fieldset>
+      <legend className="med">{t("older.title")}</legend>
+      <div className="two">
+        <NumberField label={t("older.days")} hint={t("older.days.hint")} value={v.forward_older_days} max={oldest} error={faultOf("forward_older_days")} onChange={(forward_older_days) => { set({ forward_older_days }); }} />
+        <LinesField label={t("older.to")} hint={t("account.forward.hint")} value={v.forward_older_to} error={faultOf("forward_older_to")} onChange={(forward_older_to) => { set({ forward_older_to }); }} />
+      </div>
+      <Check label={t("older.delete")} hint={t("older.delete.hint")} checked={v.forward_older_delete} onChange={(forward_older_delete) => { set({ forward_older_delete }); }} />
     </fieldset>
   );
 }
@@ -78,6 +93,7 @@ export function UserFields({ form, system }: { form: AccountForm; system: boolea
     <>
       <Limits form={form} />
       <Forwarding form={form} />
+      <Older form={form} />
       <Reply form={form} />
       {system && <Rights form={form} />}
     </>

@@ -14,9 +14,12 @@ import { Icon } from "../../ui/Icon";
 import { Raw } from "../../ui/Raw";
 import { Empty, ErrorNote, Skeleton } from "../../ui/States";
 import { MenuButton } from "../../ui/MenuButton";
-import { menuOf, type Act } from "./actions";
+import { menuOf, onSenders, type Act } from "./actions";
 import { Content } from "./Content";
 import { nextTry, StateBadge, waitedFor } from "./columns";
+
+/** What stands in the menu; the others have buttons. */
+const kept: readonly string[] = ["bounce", "priority", ...onSenders];
 
 export function MessageDrawer({ id, known, onClose, onAct }: {
   id: string;
@@ -50,11 +53,11 @@ export function MessageDrawer({ id, known, onClose, onAct }: {
             {mayRead && <button type="button" className="btn" onClick={() => { setContent(true); }}><Icon name="code" />{t("queue.open")}</button>}
             {mayTrace ? <Link className="btn" to={messageAddress(id)}><Icon name="trace" />{t("message.timeline")}</Link> : <Link className="btn" to={`/status/logs/smtp?q=${encodeURIComponent(id)}`}><Icon name="logs" />{t("nav.logs")}</Link>}
             <span className="grow" />
-            {onAct && m.actions.includes("bounce") && (
+            {onAct && m.actions.some((a) => kept.includes(a)) && (
               <MenuButton
                 label={t("queue.actions")}
                 className="btn"
-                entries={menuOf(t, m.actions.filter((a) => a === "bounce" || a === "priority"), (act) => { onAct(act); if (act.action === "bounce") onClose(); }, m.priority)}
+                entries={menuOf(t, m.actions.filter((a) => kept.includes(a)), (act) => { onAct(act); if (act.action === "bounce") onClose(); }, m.priority)}
               />
             )}
             {onAct && m.actions.includes("delete") && <button type="button" className="btn danger" onClick={() => { onAct({ action: "delete" }); onClose(); }}><Icon name="trash" />{t("delete")}</button>}

@@ -8,24 +8,22 @@ import { withField } from "../../lib/filterline";
 import { formatDuration } from "../../lib/format";
 import { useKeys } from "../../lib/keys";
 import { useLiveScreen } from "../../lib/livescreen";
-import { undoable, undoSeconds } from "../../lib/operation";
 import type { PageOf } from "../../lib/paged";
 import { hostAddress } from "../../lib/places";
 import { useResource } from "../../lib/resource";
 import { Link, useParam } from "../../lib/router";
-import { toast } from "../../lib/toast";
 import { asBytes, asChoice, asSeconds, asText, type FilterFields } from "../../lib/usefilter";
 import { Icon } from "../../ui/Icon";
 import { HoldButton, KeyHint, ListScreen } from "../../ui/ListScreen";
 import { LiveBadge } from "../../ui/Page";
 import { MenuButton } from "../../ui/MenuButton";
 import { Raw } from "../../ui/Raw";
-import { failed } from "../../ui/States";
 import { useSelection } from "../../ui/table/selection";
 import { queueColumns } from "./columns";
-import { inMenu, levels, menuOf, takenBack, toldOf, type Act } from "./actions";
+import { inMenu, levels, menuOf, onSenders, type Act } from "./actions";
 import { MessageDrawer } from "./MessageDrawer";
 import { QueueTabs } from "./QueueTabs";
+import { useActs } from "./useacts";
 
 const states = ["queued", "sending", "waiting", "overdue", "held", "paused", "moderation"] as const;
 const fields: FilterFields = {
@@ -47,6 +45,7 @@ export default function Queue() {
   const t = useText();
   const now = useNow(5);
   const mayWrite = useMay("queue:write");
+  const mayList = useMay("directory:write");
   const [show, setShow] = useParam("show");
   const limit = sizes.find((n) => String(n) === show) ?? 100;
   const { list, filter, found, text, setText, order, setSort, open, setOpen, held, setHeld, current, setCurrent, live, shown } = useLiveScreen<QueueMessage>({
@@ -67,29 +66,16 @@ export default function Queue() {
   const openRow = useCallback((m: QueueMessage) => { setOpen(m.id); }, [setOpen]);
   const columns = useMemo(() => queueColumns(t, now, openRow), [t, now, openRow]);
 
-  const act = async (what: Act, of: { ids: string[] } | { all: true }, n: number) => {
-    if (n === 0) return;
-    const which = "ids" in of ? { ids: of.ids } : { filter: filter.params };
-    try {
-      const operation = await api.post("/queue/{name}/messages/actions", {
-        path,
-        body: { ...what, ...which, undo_seconds: takenBack.includes(what.action) ? undoSeconds : 0 },
-      });
-      if (!operation) return;
-      const told = toldOf(t, what.action, n, undoSeconds);
-      if (takenBack.includes(what.action)) undoable(operation, told, t, list.refresh);
-      else toast(told);
-      selection.clear();
-      list.refresh();
-    } catch (e) {
-      failed(e, t);
-    }
-  };
+  const acts = useActs(() => {
+    selection.clear();
+    list.refresh();
+  });
+  const act = (what: Act, of: { ids: string[] } | { all: true }, n: number) => { acts.act(what, "ids" in of ? { ids: of.ids } : { filter: filter.params }, n); };
   const chosen = selection.everything ? ({ all: true } as const) : { ids: [...selection.ids] };
   const onTarget = (action: "send_now" | "delete") => {
     if (!mayWrite) return;
-    if (count > 0) void act({ action }, chosen, count);
-    else if (current) void act({ action }, { ids: [current.id] }, 1);
+    if (count > 0) act({ action }, chosen, count);
+    else if (current) act({ action }, { ids: [current.id] }, 1);
   };
   useKeys({ s: () => { onTarget("send_now"); }, "#": () => { onTarget("delete"); }, ".": () => { setHeld(!held); } });
 
@@ -105,9 +91,9 @@ export default function Queue() {
       <span className="grow deskonly" />
       {mayWrite && (
         <>
-          <button type="button" className="btn sm" onClick={() => void act({ action: "send_now" }, chosen, count)}><Icon name="send" small />{t("queue.send")}</button>
-          <MenuButton label={t("queue.actions")} className="btn sm" entries={menuOf(t, inMenu, (what) => void act(what, chosen, count))}><Icon name="more" small /></MenuButton>
-          <button type="button" className="btn sm danger" onClick={() => void act({ action: "delete" }, chosen, count)}><Icon name="trash" small />{t("delete")}</button>
+          <button type="button" className="btn sm" onClick={() => act({ action: "send_now" }, chosen, count)}><Icon name="send" small />{t("queue.send")}</button>
+          <MenuButton label={t("queue.actions")} className="btn sm" entries={menuOf(t, mayList ? [...inMenu, ...onSenders] : inMenu, (what) => act(what, chosen, count))}><Icon name="more" small /></MenuButton>
+          <button type="button" className="btn sm danger" onClick={() => act({ action: "delete" }, chosen, count)}><Icon name="trash" small />{t("delete")}</button>
         </>
       )}
       <button type="button" className="ib sm" aria-label={t("select.clear")} onClick={selection.clear}><Icon name="x" /></button>
@@ -128,60 +114,63 @@ export default function Queue() {
     </div>
   );
   return (
-    <ListScreen
-      name="queue"
-      title={t("nav.queue")}
-      live={<LiveBadge {...live} />}
-      tabs={<QueueTabs messages={filter.text ? undefined : list.total} />}
-      actions={
-        <>
-          <HoldButton held={held} onHold={setHeld} className="deskonly" />
-          {mayWrite && (
-            <button type="button" className="btn" disabled={total === 0} onClick={() => void act({ action: "send_now" }, { all: true }, total)}>
-              <Icon name="send" />{filter.text ? t("queue.sendmatching", { n: total }) : t("queue.sendall")}
-            </button>
-          )}
-        </>
-      }
-      filter={{ label: t("queue.filter"), placeholder: t("queue.filter.hint"), fields }}
-      controls={
-        <label className="field deskonly">
-          <span className="lb">{t("list.show")}</span>
-          <select value={limit} onChange={(e) => { setShow(e.target.value === "100" ? "" : e.target.value); }} aria-label={t("list.most")}>
-            {sizes.map((n) => <option key={n} value={n}>{new Intl.NumberFormat(t.locale).format(n)}</option>)}
-          </select>
-        </label>
-      }
-      below={strip}
-      list={list}
-      counted
-      columns={columns}
-      idOf={idOf}
-      nameOf={idOf}
-      sort={order}
-      onSort={setSort}
-      {...(mayWrite && { selection })}
-      openId={open}
-      onOpen={openRow}
-      onCurrent={setCurrent}
-      state={{ filter: found, nothing: { title: t("queue.empty"), children: t("queue.empty.sub") } }}
-      foot={
-        <>
-          <span>{t("queue.count", { n: total })}</span>
-          {oldest && <span>{t("queue.oldest", { time: formatDuration((now - Date.parse(oldest)) / 1000, t) })}</span>}
-        </>
-      }
-      keys={<><KeyHint keys={["j", "k"]}>{t("keys.move")}</KeyHint><KeyHint keys={["x"]}>{t("keys.select")}</KeyHint><KeyHint keys={["s"]}>{t("queue.send")}</KeyHint><KeyHint keys={["#"]}>{t("delete")}</KeyHint><KeyHint keys={["?"]}>{t("keys.all")}</KeyHint></>}
-      drawer={
-        open && (
-          <MessageDrawer
-            id={open}
-            known={shown}
-            onClose={() => { setOpen(""); }}
-            onAct={mayWrite ? (what) => void act(what, { ids: [open] }, 1) : undefined}
-          />
-        )
-      }
-    />
+    <>
+      <ListScreen
+        name="queue"
+        title={t("nav.queue")}
+        live={<LiveBadge {...live} />}
+        tabs={<QueueTabs messages={filter.text ? undefined : list.total} />}
+        actions={
+          <>
+            <HoldButton held={held} onHold={setHeld} className="deskonly" />
+            {mayWrite && (
+              <button type="button" className="btn" disabled={total === 0} onClick={() => act({ action: "send_now" }, { all: true }, total)}>
+                <Icon name="send" />{filter.text ? t("queue.sendmatching", { n: total }) : t("queue.sendall")}
+              </button>
+            )}
+          </>
+        }
+        filter={{ label: t("queue.filter"), placeholder: t("queue.filter.hint"), fields }}
+        controls={
+          <label className="field deskonly">
+            <span className="lb">{t("list.show")}</span>
+            <select value={limit} onChange={(e) => { setShow(e.target.value === "100" ? "" : e.target.value); }} aria-label={t("list.most")}>
+              {sizes.map((n) => <option key={n} value={n}>{new Intl.NumberFormat(t.locale).format(n)}</option>)}
+            </select>
+          </label>
+        }
+        below={strip}
+        list={list}
+        counted
+        columns={columns}
+        idOf={idOf}
+        nameOf={idOf}
+        sort={order}
+        onSort={setSort}
+        {...(mayWrite && { selection })}
+        openId={open}
+        onOpen={openRow}
+        onCurrent={setCurrent}
+        state={{ filter: found, nothing: { title: t("queue.empty"), children: t("queue.empty.sub") } }}
+        foot={
+          <>
+            <span>{t("queue.count", { n: total })}</span>
+            {oldest && <span>{t("queue.oldest", { time: formatDuration((now - Date.parse(oldest)) / 1000, t) })}</span>}
+          </>
+        }
+        keys={<><KeyHint keys={["j", "k"]}>{t("keys.move")}</KeyHint><KeyHint keys={["x"]}>{t("keys.select")}</KeyHint><KeyHint keys={["s"]}>{t("queue.send")}</KeyHint><KeyHint keys={["#"]}>{t("delete")}</KeyHint><KeyHint keys={["?"]}>{t("keys.all")}</KeyHint></>}
+        drawer={
+          open && (
+            <MessageDrawer
+              id={open}
+              known={shown}
+              onClose={() => { setOpen(""); }}
+              onAct={mayWrite ? (what) => act(what, { ids: [open] }, 1) : undefined}
+            />
+          )
+        }
+      />
+      {acts.dialog}
+    </>
   );
 }
