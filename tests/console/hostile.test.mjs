@@ -107,7 +107,7 @@ test("token name, in its list, its dialog, its notice and the audit", async () =
   await b.page.getByRole("button", { name: "I have noted it" }).click();
   await b.page.locator("tbody").getByText(markup).waitFor();
   assert.deepEqual(await faults(b.page), []);
-  const gone = b.page.waitForResponse((r) => r.request().method() === "DELETE");
+  const gone = b.page.waitForResponse((r) => r.request().method() === "POST" && r.url().endsWith("/tokens/actions"));
   await b.page.getByRole("button", { name: /^Withdraw / }).click();
   await b.page.locator(".toast").getByText(markup).last().waitFor();
   assert.deepEqual(await faults(b.page), []);

@@ -193,6 +193,9 @@ int domain_accounts_delete(struct change *ch, int64_t domain_id);
 
 /* value.c: texts of the specs. Errors name field and value. */
 int value_bool(const char *field, const char *text, bool *ret, struct errinfo *ei);
+/* *ret: place in names, which end with NULL; -1 with the error. */
+int value_choice(const char *field, const char *const *names, const char *text, int *ret,
+                 struct errinfo *ei);
 int value_size(const char *field, const char *text, int64_t *ret, struct errinfo *ei);
 
 /* option.c. options_load: from a row of accounts, by the view's connection; E_TEMP. options_write:

@@ -66,19 +66,6 @@ static void from_row(struct db_stmt *s, struct remote_account *r)
 
 /* --- values --- */
 
-static int choice(const char *field, const char *const *names, const char *text, int *ret,
-                  struct errinfo *ei)
-{
-    char all[80] = "";
-    size_t n = 0;
-    *ret = conf_choice(names, sv_trim(sv_c(text)));
-    if (*ret >= 0)
-        return 0;
-    for (size_t i = 0; names[i]; i++)
-        n += (size_t)snprintf(all + n, sizeof(all) - n, "%s%s", i ? ", " : "", names[i]);
-    return err_set(ei, E_PARSE, "%s: '%.60s' is not a choice; allowed: %s", field, text, all);
-}
-
 static int login_text(const char *field, const char *text, char **ret, struct errinfo *ei)
 {
     if (!*text)
@@ -150,9 +137,9 @@ static int apply_spec(const struct remote_spec *s, struct remote_account *r, str
     uint32_t port = 0;
     bool usual = !r->port || r->port == usual_port(r);
     if (s->protocol &&
-        (e = choice("protocol", remote_protocol_names, s->protocol, &which, ei)) == 0)
+        (e = value_choice("protocol", remote_protocol_names, s->protocol, &which, ei)) == 0)
         r->protocol = (enum remote_protocol)which;
-    if (e == 0 && s->tls && (e = choice("tls", remote_tls_names, s->tls, &which, ei)) == 0)
+    if (e == 0 && s->tls && (e = value_choice("tls", remote_tls_names, s->tls, &which, ei)) == 0)
         r->tls = (enum remote_tls)which;
     if (e == 0 && (s->host || !*r->host))
         e = host_text(s->host ? s->host : "", &r->host, ei);

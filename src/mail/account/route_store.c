@@ -93,19 +93,6 @@ static int check_login(const char *field, const char *text, struct errinfo *ei)
     return utf8_valid(sv_c(text)) ? 0 : err_set(ei, E_PARSE, "%s: is not valid UTF-8", field);
 }
 
-static int check_choice(const char *field, const char *const *names, const char *text, int *ret,
-                        struct errinfo *ei)
-{
-    char all[120] = "";
-    size_t n = 0;
-    *ret = conf_choice(names, sv_trim(sv_c(text)));
-    if (*ret >= 0)
-        return 0;
-    for (size_t i = 0; names[i]; i++)
-        n += (size_t)snprintf(all + n, sizeof(all) - n, "%s%s", i ? ", " : "", names[i]);
-    return err_set(ei, E_PARSE, "%s: '%.60s' is not a choice; allowed: %s", field, text, all);
-}
-
 static void put(char **field, const char *text)
 {
     struct sv v = sv_trim(sv_c(text));
@@ -141,10 +128,10 @@ static int apply_texts(const struct route_spec *s, struct conf_route *r, struct 
 static int apply_choices(const struct route_spec *s, struct conf_route *r, struct errinfo *ei)
 {
     int v, e = 0;
-    if (s->tls && (e = check_choice("tls", route_tls_names, s->tls, &v, ei)) == 0)
+    if (s->tls && (e = value_choice("tls", route_tls_names, s->tls, &v, ei)) == 0)
         r->tls = (enum route_tls)v;
     if (e == 0 && s->family &&
-        (e = check_choice("family", route_family_names, s->family, &v, ei)) == 0)
+        (e = value_choice("family", route_family_names, s->family, &v, ei)) == 0)
         r->family = (enum route_family)v;
     return e;
 }

@@ -1,4 +1,5 @@
-/* Texts of account and domain fields: switches and sizes, as people write them. Pure. */
+/* Texts of account and domain fields: switches, sizes and choices, as people write them. Pure. */
+#include "conf/routes.h"
 #include "mail/account/accounts_priv.h"
 
 int value_bool(const char *field, const char *text, bool *ret, struct errinfo *ei)
@@ -31,4 +32,17 @@ int value_size(const char *field, const char *text, int64_t *ret, struct errinfo
                    "%s: '%.60s' is not a size; write bytes or a number with KiB, MiB, GiB, TiB, "
                    "KB, MB, GB or TB; 0 = no limit",
                    field, text);
+}
+
+int value_choice(const char *field, const char *const *names, const char *text, int *ret,
+                 struct errinfo *ei)
+{
+    char all[120] = "";
+    size_t n = 0;
+    *ret = conf_choice(names, sv_trim(sv_c(text)));
+    if (*ret >= 0)
+        return 0;
+    for (size_t i = 0; names[i]; i++)
+        n += (size_t)snprintf(all + n, sizeof(all) - n, "%s%s", i ? ", " : "", names[i]);
+    return err_set(ei, E_PARSE, "%s: '%.60s' is not a choice; allowed: %s", field, text, all);
 }

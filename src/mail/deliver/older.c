@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/deadline.h"
 #include "mail/account/jobs.h"
 #include "mail/account/members.h"
 #include "mail/deliver/forward.h"
@@ -262,10 +263,8 @@ static void *run(void *arg)
     os_thread_name("older");
     pthread_mutex_lock(&x->lock);
     while (!x->stop) {
-        struct timespec until;
-        clock_gettime(CLOCK_MONOTONIC, &until);
-        until.tv_sec += LOOK_S;
-        while (!x->stop && pthread_cond_timedwait(&x->changed, &x->lock, &until) != ETIMEDOUT)
+        struct timespec until = deadline_in(INT64_C(1000) * LOOK_S);
+        while (!x->stop && deadline_wait(&x->changed, &x->lock, &until))
             ;
         bool stop = x->stop;
         pthread_mutex_unlock(&x->lock);
@@ -287,12 +286,8 @@ static void dispose(struct older *x)
 int older_start(struct deliver *d, struct errinfo *ei)
 {
     struct older *x = xcalloc(1, sizeof(*x));
-    pthread_condattr_t a;
     pthread_mutex_init(&x->lock, NULL);
-    pthread_condattr_init(&a);
-    pthread_condattr_setclock(&a, CLOCK_MONOTONIC);
-    pthread_cond_init(&x->changed, &a);
-    pthread_condattr_destroy(&a);
+    pthread_cond_init(&x->changed, NULL);
     d->older = x;
     int r = pthread_create(&x->thread, NULL, run, d);
     if (r == 0)

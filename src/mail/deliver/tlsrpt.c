@@ -1,6 +1,7 @@
 #include "mail/deliver/tlsrpt.h"
 
 #include "base/clock.h"
+#include "base/deadline.h"
 #include "base/hash.h"
 #include "mail/deliver/tlsrpt_send.h"
 #include "mail/tlsrpt/counter.h"
@@ -207,11 +208,8 @@ static void *run(void *arg)
     os_thread_name("tlsrpt");
     pthread_mutex_lock(&x->lock);
     while (!x->stop) {
-        struct timespec until;
-        clock_gettime(CLOCK_MONOTONIC, &until);
-        until.tv_sec += FLUSH_S;
-        while (!x->stop && !x->n_wishes &&
-               pthread_cond_timedwait(&x->changed, &x->lock, &until) != ETIMEDOUT)
+        struct timespec until = deadline_in(INT64_C(1000) * FLUSH_S);
+        while (!x->stop && !x->n_wishes && deadline_wait(&x->changed, &x->lock, &until))
             ;
         bool stop = x->stop;
         pthread_mutex_unlock(&x->lock);
@@ -237,15 +235,11 @@ static void dispose(struct tlsrpt *x)
 int tlsrpt_start(struct deliver *d, struct errinfo *ei)
 {
     struct tlsrpt *x = xcalloc(1, sizeof(*x));
-    pthread_condattr_t a;
     x->counter = tls_counter_new(MAX_COUNTS);
     x->tried = map_new();
     x->look_ms = clock_mono_ms() + LOOK_MS; /* a server that just starts has other things to do */
     pthread_mutex_init(&x->lock, NULL);
-    pthread_condattr_init(&a);
-    pthread_condattr_setclock(&a, CLOCK_MONOTONIC);
-    pthread_cond_init(&x->changed, &a);
-    pthread_condattr_destroy(&a);
+    pthread_cond_init(&x->changed, NULL);
     d->tlsrpt = x;
     int r = pthread_create(&x->thread, NULL, run, d);
     if (r == 0)

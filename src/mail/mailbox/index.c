@@ -315,12 +315,15 @@ static int rebuild(struct mailbox *m, struct dbc **c, const char *why, struct er
     return r < 0 ? r : prepare(m, *c, ei);
 }
 
+/* After the machine was started anew, too: an index that was young then was not synced, and may
+ * lack pages that nobody reads for a while. */
 static int open_sound(struct mailbox *m, struct dbc **c, struct errinfo *ei)
 {
-    struct errinfo why = { .text = "a statement failed before" };
+    struct errinfo why = { .text = "pages of it are not what they should be" };
     bool suspect = m->corrupt && m->incarnation == atomic_load(&m->page->incarnation);
+    bool rebooted = atomic_load(&m->page->boot) != m->store->boot;
     int r = open_db(m, c, &why);
-    if (r == 0 && suspect && !is_sound(*c))
+    if (r == 0 && (suspect || rebooted) && !is_sound(*c))
         r = E_CORRUPT;
     else if (r == 0)
         r = prepare(m, *c, &why);

@@ -101,6 +101,7 @@ struct http {
     struct files *files;
 
     pthread_mutex_t peers_lock; /* guards peers, counts, bodies */
+    pthread_cond_t peers_change;
     struct list peers;
     size_t n_peers;
     size_t bodies;          /* bytes */
@@ -135,6 +136,8 @@ bool http_body_fits(const struct http_conn *c, uint64_t n);
 bool http_body_hold(struct http_conn *c, size_t n); /* false: there is no room */
 void http_body_release(struct http_conn *c);
 void http_reap(struct http *h); /* ends those that are over their time */
+/* Until nobody waits for an answer, or takes one; ms at most. */
+void http_wait_answered(struct http *h, int64_t ms);
 void http_peers_end(struct http *h);
 
 void http_address_text(const struct sockaddr *a, char ret[46]);

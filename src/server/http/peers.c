@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 
 #include "base/clock.h"
+#include "base/deadline.h"
 #include "server/http/http_priv.h"
 #include "stats/shm.h"
 
@@ -85,6 +86,7 @@ static void end(struct http *h, struct peer *p)
 
     pthread_mutex_lock(&h->peers_lock); /* the reaper may just look at it */
     list_del(&p->node);
+    pthread_cond_signal(&h->peers_change);
     h->n_peers--;
     n = (intptr_t)map_get(h->per_ip, sv_c(p->ip_key));
     if (n > 1)
@@ -130,7 +132,31 @@ void http_phase(struct peer *p, enum phase phase)
     pthread_mutex_lock(&p->h->peers_lock);
     p->phase = phase;
     p->deadline_ms = allowed ? clock_mono_ms() + allowed : 0;
+    pthread_cond_signal(&p->h->peers_change);
     pthread_mutex_unlock(&p->h->peers_lock);
+}
+
+/* With the lock. */
+static bool some_are_answered(const struct http *h)
+{
+    list_for_each(l, &h->peers)
+    {
+        const struct peer *p = container_of(l, struct peer, node);
+
+        if (p->phase == PHASE_WORK || p->phase == PHASE_WRITE)
+            return true;
+    }
+    return false;
+}
+
+void http_wait_answered(struct http *h, int64_t ms)
+{
+    struct timespec until = deadline_in(ms);
+
+    pthread_mutex_lock(&h->peers_lock);
+    while (some_are_answered(h) && deadline_wait(&h->peers_change, &h->peers_lock, &until))
+        ;
+    pthread_mutex_unlock(&h->peers_lock);
 }
 
 /* --- bodies --- */

@@ -9,6 +9,8 @@
 #include "os/file.h"
 #include "server/http/http_priv.h"
 
+#define ANSWERED_MS 1000 /* at the end: for clients to take what they asked for */
+
 /* Unescaping would lose where a %2F was. */
 static size_t keep_escapes(void *arg _unused_, struct MHD_Connection *c _unused_, char *s)
 {
@@ -38,6 +40,7 @@ int http_new(const struct http_opts *o, struct http **ret, struct errinfo *ei)
     pthread_mutex_init(&h->jobs_lock, NULL);
     pthread_cond_init(&h->jobs_come, NULL);
     pthread_cond_init(&h->timer_wakes, NULL);
+    pthread_cond_init(&h->peers_change, NULL);
     *ret = h;
     return pipe2(h->wake, O_CLOEXEC) < 0 ? err_set_errno(ei, -errno, "pipe") : 0;
 }
@@ -164,6 +167,7 @@ void http_stop(struct http *h)
     h->o.handler.end_streams(h->o.handler.arg);
     http_workers_stop(h);
     h->o.handler.end_streams(h->o.handler.arg); /* those that the last jobs opened */
+    http_wait_answered(h, ANSWERED_MS);
     for (size_t i = 0; i < h->n_daemons; i++)
         lib_mhd.MHD_stop_daemon(h->daemons[i]);
     if (h->begun) {
@@ -179,6 +183,7 @@ void http_stop(struct http *h)
     map_free(h->bodies_ips, NULL);
     pthread_cond_destroy(&h->jobs_come);
     pthread_cond_destroy(&h->timer_wakes);
+    pthread_cond_destroy(&h->peers_change);
     pthread_mutex_destroy(&h->jobs_lock);
     pthread_mutex_destroy(&h->peers_lock);
     free(h->console_path);

@@ -13,6 +13,7 @@
 #include "conf/conf.h"
 #include "db/db.h"
 #include "log/log.h"
+#include "mail/account/script.h"
 #include "mail/archive/archive.h"
 #include "mail/deliver/deliver_priv.h"
 #include "mail/deliver/route.h"
@@ -370,4 +371,28 @@ static inline int run_once(struct message *m, struct script_outcome *out)
     int r = script_deliver(&d, m, &m->rcpts[0], acc, &scripts, NULL, mb, out, &why);
     script_chain_done(&scripts);
     return r;
+}
+
+static inline void use_script(const char *address, const char *text)
+{
+    OK(account_script_put(house.accounts, "test", sv_c(address), SV("main"), sv_c(text), &ei));
+    OK(account_script_activate(house.accounts, "test", sv_c(address), SV("main"), &ei));
+}
+
+/* Delivers m to Ann twice by hand, as after a crash, and then lets the house deliver it. */
+static inline void deliver_again_and_again(struct message *m)
+{
+    struct message *taken;
+    struct script_outcome out;
+    to_local(m, "ann@home.test");
+    submit(message_ref(m));
+    assert_int_equal(queue_take(house.queue, RCPT_LOCAL, &taken, 1), 1);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(run_once(taken, &out), 0);
+        assert_int_equal(out.state, RCPT_DELIVERED);
+        assert_true(out.stored);
+    }
+    queue_give_back(house.queue, taken, RCPT_LOCAL);
+    house_start();
+    WAIT_FOR(queue_count(house.queue) == 0);
 }

@@ -7,12 +7,6 @@
 #define BODY   "Subject: hi\r\n\r\nbody\r\n"
 #define TO_ANN "From: x@else.test\r\nTo: Ann <ann@home.test>\r\nMessage-ID: <1@else.test>\r\n" BODY
 
-static void use_script(const char *address, const char *text)
-{
-    OK(account_script_put(house.accounts, "test", sv_c(address), SV("main"), sv_c(text), &ei));
-    OK(account_script_activate(house.accounts, "test", sv_c(address), SV("main"), &ei));
-}
-
 static void test_filed_with_flags(void **state)
 {
     (void)state;
@@ -252,25 +246,14 @@ static void test_large_message(void **state)
 static void test_repeated_after_a_crash(void **state)
 {
     (void)state;
-    struct message *m = new_message("bob@home.test", TO_ANN), *taken;
-    struct script_outcome out;
+    struct message *m = new_message("bob@home.test", TO_ANN);
     mk_account("cid@home.test", NULL);
     use_script("ann@home.test", "require [\"copy\", \"vacation\", \"duplicate\", \"fileinto\", "
                                 "\"mailbox\"];\n"
                                 "if duplicate { discard; stop; }\n"
                                 "redirect :copy \"cid@home.test\"; vacation \"away\";\n"
                                 "fileinto :create \"A\"; keep;");
-    to_local(m, "ann@home.test");
-    submit(message_ref(m));
-    assert_int_equal(queue_take(house.queue, RCPT_LOCAL, &taken, 1), 1);
-    for (int i = 0; i < 2; i++) {
-        assert_int_equal(run_once(taken, &out), 0);
-        assert_int_equal(out.state, RCPT_DELIVERED);
-        assert_true(out.stored);
-    }
-    queue_give_back(house.queue, taken, RCPT_LOCAL);
-    house_start();
-    WAIT_FOR(queue_count(house.queue) == 0);
+    deliver_again_and_again(m);
     assert_int_equal(inbox_count("ann@home.test"), 1);
     assert_int_equal(folder_count("ann@home.test", "A"), 1);
     assert_int_equal(inbox_count("bob@home.test"), 1);
