@@ -89,7 +89,8 @@ static void start_job(struct runner *r, int sock)
     close(sock); /* without a process its other end sees the end */
 }
 
-static void take_order(struct runner *r)
+/* False: who orders has shut the link down. */
+static bool take_order(struct runner *r)
 {
     char byte;
     int sock;
@@ -98,6 +99,7 @@ static void take_order(struct runner *r)
         start_job(r, sock);
     else
         closep(&sock);
+    return n > 0 || n == -EAGAIN;
 }
 
 /* True: told to end. */
@@ -130,9 +132,7 @@ int runner_main(void)
             panic("poll: %s", strerror(errno));
         if (p[1].revents || (p[0].revents && take_signals(&r)))
             break;
-        if (p[2].revents & POLLIN)
-            take_order(&r);
-        else if (p[2].revents)
+        if (p[2].revents && !take_order(&r))
             break;
     }
     free(r.conf.dir);

@@ -31,10 +31,10 @@ void runner_child_configure(struct runner_child *r, const struct conf *c)
         return;
     r->wanted = wanted;
     r->restart_ms = r->backoff_ms = 0;
-    if (!wanted)
+    if (!wanted) {
         closep(&r->life);
-    if (!wanted)
         r->life = -1;
+    }
 }
 
 bool runner_child_due(const struct runner_child *r)
@@ -62,7 +62,9 @@ static int choose_user(bool root, const char *server_user, char ret[64], struct 
                        "user '%s' does not exist; create it (useradd --system %s) or name another "
                        "in system.command_user",
                        want, want);
-    if (pw->pw_uid == 0 || !strcmp(want, server_user))
+    uid_t uid = pw->pw_uid;
+    const struct passwd *server = getpwnam(server_user); /* takes the place of pw */
+    if (uid == 0 || !strcmp(want, server_user) || (server && server->pw_uid == uid))
         return err_set(ei, E_PERM,
                        "commands may not run as '%s'; name a user in system.command_user that has "
                        "no other duty",

@@ -137,12 +137,14 @@ static char **make_env(const struct job *j)
 }
 
 /* In the child. Everything but its three descriptors closes itself. */
-static _noreturn_ void become(const struct job *j, const char *path, char *name, char **env,
-                              int out, int err)
+static _noreturn_ void become(const struct job *j, pid_t parent, const char *path, char *name,
+                              char **env, int out, int err)
 {
     char *argv[] = { name, NULL };
     sigset_t none;
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != parent)
+        _exit(126);
     (void)setsid();
     (void)signal(SIGPIPE, SIG_DFL);
     sigemptyset(&none);
@@ -170,9 +172,10 @@ static bool start_command(struct job *j)
         return false;
     }
     char **env = make_env(j);
+    pid_t self = getpid();
     j->pid = fork();
     if (j->pid == 0)
-        become(j, path, name, env, out[1], err[1]);
+        become(j, self, path, name, env, out[1], err[1]);
     free(env);
     close(out[1]);
     close(err[1]);

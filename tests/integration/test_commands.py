@@ -249,6 +249,39 @@ def test_the_runner_is_killed(world):
     assert message_count(s, "bob") == 1 and s.pids()["smtp"]
 
 
+def test_smtp_is_killed(world):
+    """Commands that it has asked for end; the process that runs them goes on, for the next smtp."""
+    world.script("wait", f'[ "$POSTHORN_SENDER" = wait@elsewhere.test ] || exit 100; echo $$ > {world.out}/pid; exec sleep 1000')
+    s = world.serve("wait")
+    t = threading.Thread(target=_answer_or_end, args=(s, "wait@elsewhere.test"))
+    t.start()
+    pid = wait_for("the command", lambda: world.note("pid"))[0]
+    runner = s.pids()["commands"]
+    first = s.kill("smtp")
+    t.join()
+    wait_for("the end of the command", lambda: not alive(pid))
+    assert wait_for("another", lambda: s.pids().get("smtp")) != first
+    assert answer(s) == (554, NEVER)
+    assert s.pids()["commands"] == runner
+
+
+def test_what_the_runner_has(world):
+    """No file of the server's, no rights, no way to get any."""
+    world.script("no", "exit 100")
+    s = world.serve("no")
+    assert answer(s) == (554, NEVER)
+    proc = pathlib.Path(f"/proc/{s.pids()['commands']}")
+    status = dict(l.split(":", 1) for l in (proc / "status").read_text().splitlines())
+    assert status["NoNewPrivs"].strip() == "1" and status["Seccomp"].strip() == "2"
+    if os.geteuid() == 0:
+        uids = set(status["Uid"].split())
+        assert len(uids) == 1 and not uids & {"0", str(s.data.stat().st_uid)}
+        assert {int(status[c], 16) for c in ("CapInh", "CapPrm", "CapEff", "CapAmb")} == {0}
+        links = {f.name: os.readlink(f) for f in (proc / "fd").iterdir() if int(f.name) > 2}
+        assert not {n: l for n, l in links.items() if not l.startswith(("socket:", "anon_inode:[signalfd]"))}
+        assert len(links) == 3  # orders, the supervisor, signals
+
+
 def test_it_comes_and_goes_with_the_setting(world):
     world.script("no", "exit 100")
     s = world.serve("")
@@ -303,9 +336,9 @@ def test_the_server_stops_meanwhile(world):
     wait_for("its end", lambda: not alive(pid))
 
 
-def _answer_or_end(s):
+def _answer_or_end(s, sender="someone@elsewhere.test"):
     try:
-        return answer(s)[0]
+        return answer(s, sender=sender)[0]
     except Exception:  # the connection has ended first
         return None
 

@@ -233,8 +233,9 @@ static int run(struct commands *c, const struct command_ask *a, int64_t deadline
         r = send_order(sock, a, deadline_ms, ei);
     if (r < 0)
         return r;
-    ssize_t n = receive(sock, a, MIN(deadline_ms, clock_mono_ms() + TAKEN_MS), packet, 1, ei);
-    if (n == E_TIMEOUT)
+    int64_t taken_ms = clock_mono_ms() + TAKEN_MS;
+    ssize_t n = receive(sock, a, MIN(deadline_ms, taken_ms), packet, 1, ei);
+    if (n == E_TIMEOUT && taken_ms <= deadline_ms)
         return nobody_there(c, ei);
     return n < 0 ? (int)n : ask(sock, a, deadline_ms, packet, ret, ei);
 }

@@ -42,11 +42,16 @@ bool smtp_wants_commands(const struct smtp_session *s)
 
 /* --- what it is told --- */
 
+static void put_text(struct buf *env, struct sv value)
+{
+    for (size_t i = 0; i < value.n; i++)
+        buf_add_c(env, (unsigned char)value.p[i] < 32 || value.p[i] == 127 ? '?' : value.p[i]);
+}
+
 static void put(struct buf *env, const char *name, struct sv value)
 {
     buf_addf(env, "POSTHORN_%s=", name);
-    for (size_t i = 0; i < value.n; i++)
-        buf_add_c(env, (unsigned char)value.p[i] < 32 || value.p[i] == 127 ? '?' : value.p[i]);
+    put_text(env, value);
     buf_add_c(env, '\0');
 }
 
@@ -70,8 +75,10 @@ static void put_rcpts(struct buf *env, const struct message *m)
         if (!strcmp(given, before))
             continue;
         before = given;
-        if (env->n - begin + strlen(given) < MAX_RCPTS)
-            buf_addf(env, n ? "\n%s" : "%s", given);
+        if (env->n - begin + strlen(given) < MAX_RCPTS) {
+            buf_add_str(env, n ? "\n" : "");
+            put_text(env, sv_c(given));
+        }
         n++;
     }
     buf_add_c(env, '\0');
