@@ -5,6 +5,7 @@
 
 #include "cli/tool.h"
 #include "proc/module.h"
+#include "proc/runner.h"
 #include "proc/supervisor.h"
 
 static const struct module_def *const modules[] = { &module_smtp, &module_access, &module_control };
@@ -12,7 +13,8 @@ static const struct module_def *const modules[] = { &module_smtp, &module_access
 static void help(void)
 {
     printf("Posthorn %s, an all-in-one mail server\n\n"
-           "  posthorn serve [--data DIR] [--db DSN] [--user USER] [--quiet]   run the server in "
+           "  posthorn serve [--data DIR] [--db DSN] [--user USER] [--commands DIR] [--quiet]\n"
+           "                                                                   run the server in "
            "the foreground\n"
            "  posthorn tool COMMAND                                            administer it; "
            "`posthorn tool help`\n"
@@ -27,16 +29,20 @@ static void help(void)
 static int serve(int argc, char **argv)
 {
     static const struct option longopts[] = {
-        { "data", required_argument, NULL, 'd' }, { "db", required_argument, NULL, 'b' },
-        { "user", required_argument, NULL, 'u' }, { "quiet", no_argument, NULL, 'q' },
-        { "help", no_argument, NULL, 'h' },       { 0 },
+        { "data", required_argument, NULL, 'd' },
+        { "db", required_argument, NULL, 'b' },
+        { "user", required_argument, NULL, 'u' },
+        { "quiet", no_argument, NULL, 'q' },
+        { "commands", required_argument, NULL, 'c' },
+        { "help", no_argument, NULL, 'h' },
+        { 0 },
     };
     static char name[] = "posthorn serve";
     struct supervisor_opts o = { 0 };
     int c;
 
     argv[0] = name; /* getopt names the program in its messages */
-    while ((c = getopt_long(argc, argv, "d:u:qh", longopts, NULL)) != -1)
+    while ((c = getopt_long(argc, argv, "d:u:c:qh", longopts, NULL)) != -1)
         switch (c) {
         case 'd':
             o.data = optarg;
@@ -46,6 +52,9 @@ static int serve(int argc, char **argv)
             break;
         case 'u':
             o.user = optarg;
+            break;
+        case 'c':
+            o.commands = optarg;
             break;
         case 'q':
             o.quiet = true;
@@ -65,6 +74,8 @@ static int serve(int argc, char **argv)
 
 static int module(const char *name)
 {
+    if (!strcmp(name, "commands"))
+        return runner_main();
     for (size_t i = 0; i < ARRAY_LEN(modules); i++)
         if (!strcmp(name, module_names[modules[i]->self]))
             return module_main(modules[i]);

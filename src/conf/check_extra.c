@@ -1,6 +1,7 @@
 /* Checks that belong to single settings: addresses, networks, names, schedules. One table, name ->
  * check; a setting without a row is checked by its type alone. Pure. */
 #include "conf/conf_priv.h"
+#include "conf/commands.h"
 #include "conf/milters.h"
 #include "conf/routes.h"
 
@@ -104,6 +105,12 @@ static bool is_secure_destination(struct sv v)
               sv_ieq(name, SV("issuer")));
     }
     return ok;
+}
+
+static bool is_command(struct sv v)
+{
+    struct conf_command c;
+    return conf_parse_command(v, &c);
 }
 
 static bool is_milter(struct sv v)
@@ -246,6 +253,10 @@ static const struct {
     { "queue.retry_schedule", is_wait, true, "waits of 1s to 30d, separated by ;" },
     { "smtp.access_ips", is_network_or_mask, false, NETWORKS_OR_MASKS },
     { "smtp.access_ips_submission", is_network_or_mask, false, NETWORKS_OR_MASKS },
+    { "smtp.commands", is_command, false,
+      "names of files in the directory for commands, each with |timeout=, |memory=, "
+      "|failure=tempfail, accept or reject, |exit=1:reject, |services=, |except= if needed; "
+      "separated by ;" },
     { "smtp.listen", is_listen, false, "address:port or [IPv6]:port, separated by ;" },
     { "smtp.listen_submission", is_listen, false, "address:port or [IPv6]:port, separated by ;" },
     { "smtp.listen_submission_tls", is_listen, false,
@@ -253,6 +264,7 @@ static const struct {
     { "smtp.milters", is_milter, false,
       "inet:port@host, inet6:port@host or unix:/path, each with |name=, |timeout=, |total=, "
       "|failure=tempfail, accept or reject, |services=, |except= if needed; separated by ;" },
+    { "system.command_user", is_user, true, "the name of a user" },
     { "system.hostname", is_host, false, "a host name such as mail.example.com" },
     { "system.log_path", is_path, false, "an absolute path" },
     { "system.mail_path", is_path, false, "an absolute path" },

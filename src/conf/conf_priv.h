@@ -20,3 +20,8 @@ char *conf_format_number(const struct setting *s, int64_t v);
 
 /* "unknown setting 'smtp.max_error'; did you mean ...?"; returns E_NOTFOUND. */
 int conf_unknown_name(struct sv name, struct errinfo *ei);
+
+/* --- parts of items of lists (milters.c) --- */
+/* "a,b": a bit for each name; names end with NULL. */
+bool conf_parse_words(struct sv list, const char *const *names, unsigned *ret);
+bool conf_parse_wait(struct sv v, int64_t *ret_ms); /* 100 ms to 1 h */

@@ -34,7 +34,7 @@ static bool parse_address(struct sv text, struct conf_milter *ret)
     return (ret->ipv6 || sv_ieq(kind, SV("inet"))) && parse_inet(rest, ret);
 }
 
-static bool parse_words(struct sv list, const char *const *names, unsigned *ret)
+bool conf_parse_words(struct sv list, const char *const *names, unsigned *ret)
 {
     *ret = 0;
     while (list.p) {
@@ -46,7 +46,7 @@ static bool parse_words(struct sv list, const char *const *names, unsigned *ret)
     return true;
 }
 
-static bool parse_wait(struct sv v, int64_t *ret)
+bool conf_parse_wait(struct sv v, int64_t *ret)
 {
     return conf_parse_duration(v, ret) == 0 && *ret >= 100 && *ret <= 3600000;
 }
@@ -61,13 +61,13 @@ static bool parse_field(struct sv name, struct sv v, struct conf_milter *ret)
         return v.n > 0 && v.n <= 60;
     }
     if (sv_ieq(name, SV("timeout")))
-        return parse_wait(v, &ret->timeout_ms);
+        return conf_parse_wait(v, &ret->timeout_ms);
     if (sv_ieq(name, SV("total")))
-        return parse_wait(v, &ret->total_ms);
+        return conf_parse_wait(v, &ret->total_ms);
     if (sv_ieq(name, SV("services")))
-        return parse_words(v, services, &ret->services);
+        return conf_parse_words(v, services, &ret->services);
     if (sv_ieq(name, SV("except"))) {
-        if (!parse_words(v, clients, &bits))
+        if (!conf_parse_words(v, clients, &bits))
             return false;
         ret->not_authenticated = bits & 1;
         ret->not_trusted = bits & 2;

@@ -5,13 +5,13 @@
 #include <poll.h>
 #include <pthread.h>
 #include <sys/socket.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/deadline.h"
 #include "base/list.h"
+#include "os/packet.h"
 #include "os/proc.h"
 
 #define REPLY_SEND_TRIES   100
@@ -23,11 +23,6 @@ struct wire_header {
     uint32_t id;
     uint32_t more;
     uint32_t len;
-};
-
-union fd_space {
-    char bytes[CMSG_SPACE(sizeof(int))];
-    struct cmsghdr align;
 };
 
 struct waiter {
@@ -65,32 +60,10 @@ int ipc_send_fd(int fd, const struct ipc_msg *m)
         { &h, sizeof(h) },
         { (void *)m->payload.p, m->payload.n },
     };
-    struct msghdr msg = { .msg_iov = iov, .msg_iovlen = m->payload.n ? 2 : 1 };
-    union fd_space space;
-
-    if (m->type == IPC_LISTEN) {
-        struct cmsghdr *cm;
-
-        memset(&space, 0, sizeof(space));
-        msg.msg_control = space.bytes;
-        msg.msg_controllen = sizeof(space.bytes);
-        cm = CMSG_FIRSTHDR(&msg);
-        cm->cmsg_level = SOL_SOCKET;
-        cm->cmsg_type = SCM_RIGHTS;
-        cm->cmsg_len = CMSG_LEN(sizeof(int));
-        memcpy(CMSG_DATA(cm), &m->fd, sizeof(int));
-    }
     if (m->payload.n > IPC_MAX_PAYLOAD)
         return E_RANGE;
-    for (;;) {
-        if (sendmsg(fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0)
-            return 0;
-        if (errno == EINTR)
-            continue;
-        if (errno == EAGAIN || errno == ENOBUFS)
-            return E_FULL;
-        return E_CLOSED;
-    }
+    int r = os_send_packet(fd, iov, m->payload.n ? 2 : 1, m->type == IPC_LISTEN ? m->fd : -1);
+    return r == -EAGAIN ? E_FULL : r < 0 ? E_CLOSED : 0;
 }
 
 /* Takes a datagram apart. Modules are not trusted to be well: a bad header counts as a closed link.
@@ -134,26 +107,13 @@ int ipc_recv_fd(int fd, void *buf, size_t cap, struct ipc_msg *ret)
 /* A module's side: with the descriptor, if there is one. */
 static int receive_one(int fd, void *buf, size_t cap, struct ipc_msg *ret)
 {
-    union fd_space space;
-    struct iovec iov = { buf, cap };
-    struct msghdr msg = { .msg_iov = &iov,
-                          .msg_iovlen = 1,
-                          .msg_control = space.bytes,
-                          .msg_controllen = sizeof(space.bytes) };
-    struct cmsghdr *cm;
-    int got = -1, r;
-    ssize_t n;
+    int got, r;
+    ssize_t n = os_recv_packet(fd, buf, cap, &got);
 
-    do
-        n = recvmsg(fd, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-    while (n < 0 && errno == EINTR);
-    if (n < 0 && errno == EAGAIN)
+    if (n == -EAGAIN)
         return 0;
     if (n <= 0)
         return E_CLOSED;
-    cm = CMSG_FIRSTHDR(&msg);
-    if (cm && cm->cmsg_type == SCM_RIGHTS && cm->cmsg_len == CMSG_LEN(sizeof(int)))
-        memcpy(&got, CMSG_DATA(cm), sizeof(int));
     r = parse_datagram(buf, (size_t)n, ret);
     if (r > 0 && ret->type == IPC_LISTEN && got >= 0)
         ret->fd = got;

@@ -29,9 +29,7 @@ static json_t *describe_listeners(const struct listeners *l)
     return a;
 }
 
-/* Between fork and exec: only async-signal-safe calls. */
-static _noreturn_ void exec_child(char *const *argv, char *const *envp, const int *keep,
-                                  size_t n_keep)
+void child_exec(char *const *argv, char *const *envp, const int *keep, size_t n_keep)
 {
     sigset_t none;
 
@@ -47,7 +45,7 @@ static _noreturn_ void exec_child(char *const *argv, char *const *envp, const in
     _exit(127);
 }
 
-static char **make_env(const char *boot_json)
+char **child_environment(const char *name, const char *value)
 {
     extern char **environ;
     size_t n = 0, k = 0;
@@ -56,21 +54,28 @@ static char **make_env(const char *boot_json)
     while (environ[n])
         n++;
     e = xcalloc(n + 2, sizeof(*e));
+    e[k++] = xasprintf("%s=%s", name, value);
     for (size_t i = 0; i < n; i++)
         if (!sv_starts(sv_c(environ[i]), SV("POSTHORN_MODULE=")) &&
             !sv_starts(sv_c(environ[i]), SV("NOTIFY_SOCKET=")))
             e[k++] = environ[i];
-    e[k] = xasprintf("POSTHORN_MODULE=%s", boot_json);
     return e;
+}
+
+void child_environment_free(char **e)
+{
+    free(e[0]);
+    free(e);
 }
 
 int child_start(struct child *c, const struct child_env *env, struct errinfo *ei)
 {
     int link[2] = { -1, -1 }, pipefd[2] = { -1, -1 };
     char *argv[] = { (char *)"posthorn", (char *)"module", (char *)module_names[c->module], NULL };
-    int *keep = xcalloc(c->listeners.n + 6, sizeof(*keep));
+    int *keep = xcalloc(c->listeners.n + 7, sizeof(*keep));
     int forward_fd = c->module == MOD_CONTROL ? env->forward_fd : -1;
-    size_t n_keep = 0, last = 0;
+    int commands_fd = c->module == MOD_SMTP ? env->commands_fd : -1;
+    size_t n_keep = 0;
     json_t *j;
     char *text;
     char **envp;
@@ -86,15 +91,14 @@ int child_start(struct child *c, const struct child_env *env, struct errinfo *ei
         return r;
     }
     fcntl(pipefd[1], F_SETPIPE_SZ, 1 << 20);
-    j = json_pack("{s:i, s:i, s:i, s:i, s:i, s:i, s:s, s:s, s:s, s:o}", "ipc", link[1], "log",
+    j = json_pack("{s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:s, s:s, s:s, s:o}", "ipc", link[1], "log",
                   pipefd[1], "shm", env->shm_fd, "events", c->events_fd, "lock", env->modules_fd,
-                  "forward", forward_fd, "data", env->boot->data, "dsn", env->boot->dsn, "user",
-                  env->boot->user, "listen", describe_listeners(&c->listeners));
+                  "forward", forward_fd, "commands", commands_fd, "data", env->boot->data, "dsn",
+                  env->boot->dsn, "user", env->boot->user, "listen",
+                  describe_listeners(&c->listeners));
     text = json_dumps(j, JSON_COMPACT);
     json_decref(j);
-    envp = make_env(text);
-    while (envp[last])
-        last++;
+    envp = child_environment("POSTHORN_MODULE", text);
     keep[n_keep++] = link[1];
     keep[n_keep++] = pipefd[1];
     keep[n_keep++] = env->shm_fd;
@@ -102,14 +106,15 @@ int child_start(struct child *c, const struct child_env *env, struct errinfo *ei
     keep[n_keep++] = c->events_fd;
     if (forward_fd >= 0)
         keep[n_keep++] = forward_fd;
+    if (commands_fd >= 0)
+        keep[n_keep++] = commands_fd;
     for (size_t i = 0; i < c->listeners.n; i++)
         if (c->listeners.v[i].fd >= 0)
             keep[n_keep++] = c->listeners.v[i].fd;
     pid = fork();
     if (pid == 0)
-        exec_child(argv, envp, keep, n_keep);
-    free(envp[last - 1]);
-    free(envp);
+        child_exec(argv, envp, keep, n_keep);
+    child_environment_free(envp);
     free(text);
     free(keep);
     close(link[1]);

@@ -23,8 +23,9 @@ struct child_env {
     const struct boot *boot;
     struct log_sink *sink;
     int shm_fd;
-    int forward_fd; /* lines for the syslog server, for module control */
-    int modules_fd; /* a locked file: stays locked until the last module has ended */
+    int forward_fd;  /* lines for the syslog server, for module control */
+    int commands_fd; /* where commands are ordered, for module smtp */
+    int modules_fd;  /* a locked file: stays locked until the last module has ended */
 };
 /* Forks and executes this program in the module's role. Needs the privilege to switch users when
  * boot->user is set. */
@@ -33,3 +34,10 @@ int child_start(struct child *c, const struct child_env *env, struct errinfo *ei
  * back-off. */
 void child_ended(struct child *c, int wait_status);
 void child_send(struct child *c, enum ipc_type type);
+
+/* The environment with name=value in front, and without what is for us alone. */
+char **child_environment(const char *name, const char *value);
+void child_environment_free(char **e);
+/* Between fork and exec of this program (async-signal-safe calls only): a session of its own, and
+ * the descriptors that it inherits. */
+_noreturn_ void child_exec(char *const *argv, char *const *envp, const int *keep, size_t n_keep);

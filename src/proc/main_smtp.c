@@ -5,6 +5,7 @@
 #include "log/log.h"
 #include "mail/archive/archive.h"
 #include "mail/collect/collect.h"
+#include "mail/command/command.h"
 #include "mail/deliver/deliver.h"
 #include "mail/deliver/route.h"
 #include "mail/mailbox/mailbox.h"
@@ -12,6 +13,7 @@
 #include "mail/queue/queue.h"
 #include "net/dns.h"
 #include "os/file.h"
+#include "os/proc.h"
 #include "proc/module.h"
 #include "proc/queue_requests.h"
 #include "server/smtp/etrn.h"
@@ -27,6 +29,7 @@ struct smtp_module {
     struct smtp_server mx, submission;
     struct sent *sent;
     struct etrn *etrn;
+    struct commands *commands;
     atomic_bool stopping;
 };
 
@@ -65,6 +68,16 @@ static int open_stores(struct module_ctx *m, struct smtp_module *s, struct errin
     return r;
 }
 
+/* The supervisor's socket for orders. */
+static struct commands *open_commands(const struct module_ctx *m)
+{
+    int fd = -1;
+
+    if (json_unpack(m->inherited, "{s:i}", "commands", &fd) == 0 && fd >= 0)
+        os_set_cloexec(fd, true);
+    return commands_new(fd);
+}
+
 static int start(struct module_ctx *m, struct errinfo *ei)
 {
     struct smtp_module *s = xcalloc(1, sizeof(*s));
@@ -89,6 +102,7 @@ static int start(struct module_ctx *m, struct errinfo *ei)
         return r;
     s->sent = sent_new();
     s->etrn = etrn_new();
+    s->commands = open_commands(m);
     s->mx = (struct smtp_server){
         .sent = s->sent,
         .etrn = s->etrn,
@@ -96,6 +110,7 @@ static int start(struct module_ctx *m, struct errinfo *ei)
         .queue = s->queue,
         .store = s->store,
         .milter_net = &milter_net,
+        .commands = s->commands,
         .stopping = &s->stopping,
         .dns = { dns_lookup, dns_lookup_ptr, dns_answer_free },
     };
@@ -112,7 +127,7 @@ static void stop(struct module_ctx *m, int64_t deadline_ms)
 {
     struct smtp_module *s = m->own;
 
-    atomic_store(&s->stopping, true); /* nobody waits for milters any more */
+    atomic_store(&s->stopping, true); /* nobody waits for milters and commands any more */
     net_stop(m->net, deadline_ms / 2);
     collect_stop(s->collect);
     deliver_stop(s->deliver, deadline_ms / 2);
@@ -121,6 +136,7 @@ static void stop(struct module_ctx *m, int64_t deadline_ms)
     mailstore_close(s->store);
     sent_free(s->sent);
     etrn_free(s->etrn);
+    commands_free(s->commands);
     free(s);
 }
 

@@ -21,6 +21,7 @@
 #include "os/file.h"
 #include "os/proc.h"
 #include "proc/data_lock.h"
+#include "proc/runner_child.h"
 #include "proc/services.h"
 
 #define TICK_MS          500
@@ -49,6 +50,7 @@ struct supervisor {
     int64_t reload_ms; /* not before this: the last attempt failed */
     struct child children[ARRAY_LEN(served)];
     struct services services;
+    struct runner_child runner;
     char *buffer; /* for one message */
 };
 
@@ -173,6 +175,7 @@ static void start_child(struct supervisor *s, struct child *c)
                              .sink = s->sink,
                              .shm_fd = s->shm_fd,
                              .forward_fd = log_sink_forward_fd(s->sink),
+                             .commands_fd = s->runner.link[0],
                              .modules_fd = s->modules_fd };
     struct errinfo ei;
     int r;
@@ -185,6 +188,22 @@ static void start_child(struct supervisor *s, struct child *c)
         log_error("%s", ei.text);
         c->restart_ms = clock_mono_ms() + 1000;
     }
+}
+
+static void configure_runner(struct supervisor *s)
+{
+    _cleanup_(conf_unrefp) const struct conf *c = conf_pin();
+
+    runner_child_configure(&s->runner, c);
+}
+
+static void check_runner(struct supervisor *s)
+{
+    if (!runner_child_due(&s->runner))
+        return;
+    as_root(s);
+    runner_child_start(&s->runner, s->root, s->boot.user);
+    as_user(s);
 }
 
 static void tell_all(struct supervisor *s, enum ipc_type type)
@@ -241,6 +260,8 @@ static void reload(struct supervisor *s)
         log_error("settings were not reloaded: %s", ei.text);
     else {
         bind_again(s, MOD_COUNT);
+        configure_runner(s);
+        check_runner(s);
         applied_set(epoch);
     }
     s->reload_ms = r < 0 ? clock_mono_ms() + RELOAD_AGAIN_MS : 0;
@@ -259,13 +280,16 @@ static void reap(struct supervisor *s)
     int status;
     pid_t pid;
 
-    while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+    while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+        if (runner_child_ended(&s->runner, pid, status))
+            continue;
         for (size_t i = 0; i < ARRAY_LEN(served); i++)
             if (s->children[i].pid == pid) {
                 event_drain(s->boot.data, s->children[i].module, s->children[i].events_fd);
                 child_ended(&s->children[i], status);
                 shm_module_reset(s->shm, s->children[i].module);
             }
+    }
 }
 
 /* Whatever was changed behind our back is read too: certificates, rows of the database. */
@@ -441,6 +465,7 @@ static void run(struct supervisor *s)
             }
         catch_up(s);
         check_children(s);
+        check_runner(s);
         services_tick(&s->services);
         event_tick();
         if (s->stopping)
@@ -525,8 +550,9 @@ static int start(struct supervisor *s, const struct supervisor_opts *o, struct e
         return r;
     shm_use(s->shm, MOD_SUPERVISOR);
     applied_set(epoch_get(EPOCH_SETTINGS));
-    if ((r = start_events(s, ei)) < 0)
+    if ((r = start_events(s, ei)) < 0 || (r = runner_child_init(&s->runner, o->commands, ei)) < 0)
         return r;
+    configure_runner(s);
     return bind_all(s, ei);
 }
 
@@ -534,6 +560,7 @@ static void finish(struct supervisor *s)
 {
     for (size_t i = 0; i < ARRAY_LEN(served); i++)
         listeners_close(&s->children[i].listeners);
+    runner_child_stop(&s->runner);
     event_stop();
     log_flush();
     log_attach(-1);
@@ -559,6 +586,7 @@ int supervisor_main(const struct supervisor_opts *o)
                             .signal_fd = -1,
                             .lock_fd = -1,
                             .modules_fd = -1,
+                            .runner = { .life = -1, .link = { -1, -1 } },
                             .heartbeat_max_ms = heartbeat_max_ms() };
     struct errinfo ei = { 0 };
 
@@ -575,6 +603,7 @@ int supervisor_main(const struct supervisor_opts *o)
         return 1;
     }
     s.buffer = xmalloc(IPC_MAX_PAYLOAD + 64);
+    check_runner(&s);
     for (size_t i = 0; i < ARRAY_LEN(served); i++)
         start_child(&s, &s.children[i]);
     if (!o->quiet) {

@@ -5,6 +5,7 @@
 
 struct supervisor_opts {
     const char *data, *dsn, *user; /* NULL = default */
+    const char *commands;          /* directory of commands (smtp.commands); NULL = default */
     bool quiet;                    /* no start message on stdout */
 };
 int supervisor_main(const struct supervisor_opts *o); /* exit status */

@@ -330,6 +330,15 @@ void smtp_drop_rcpts(struct smtp_session *s, const bool *gone, size_t n)
     }
 }
 
+void smtp_drop_all_rcpts(struct smtp_session *s)
+{
+    size_t n = s->tx->m->n_rcpts;
+    bool *gone = xmalloc(n + 1);
+    memset(gone, true, n);
+    smtp_drop_rcpts(s, gone, n);
+    free(gone);
+}
+
 /* Copies of what the account sends. Nobody is told what becomes of them. */
 void smtp_copy_outgoing(struct smtp_session *s)
 {

@@ -34,15 +34,6 @@ static bool tell_envelope(struct smtp_session *s)
     return v == MILTERS_PASS;
 }
 
-static void drop_all(struct smtp_session *s)
-{
-    size_t n = s->tx->m->n_rcpts;
-    bool *gone = xmalloc(n + 1);
-    memset(gone, true, n);
-    smtp_drop_rcpts(s, gone, n);
-    free(gone);
-}
-
 static bool unknown(struct smtp_session *s, struct sv name)
 {
     char why[200];
@@ -65,7 +56,7 @@ static bool ask(struct smtp_session *s, struct sv name)
     s->milters = own;
     milters_free(one);
     if (discard)
-        drop_all(s);
+        smtp_drop_all_rcpts(s);
     return ok;
 }
 

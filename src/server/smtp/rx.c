@@ -53,7 +53,7 @@ int smtp_rx_start(struct smtp_session *s, bool dots)
     /* A piece may grow to twice its size when bare LFs are normalised. */
     buf_init(&rx->mem, rx->memory_limit + 2 * SMTP_INPUT + TRACE_MAX);
     int r = smtp_rx_trace(s, &rx->mem);
-    rx->slow_filters = smtp_filters_slow(s);
+    rx->slow_filters = smtp_filters_slow(s) || smtp_wants_commands(s);
     rx->trace = rx->prefix = rx->mem.n;
     return rx->error = r < 0 ? E_TEMP : 0;
 }
@@ -274,7 +274,7 @@ void smtp_rx_finish(struct smtp_session *s)
     if (!smtp_rx_check(s) || !smtp_milter_message(s))
         return;
     bool discard = milters_discard(s->milters);
-    if (!discard && !smtp_filter_message(s))
+    if (!discard && (!smtp_command_message(s) || !smtp_filter_message(s)))
         return;
     if (discard || s->tx->m->n_rcpts == 0) {
         s->messages++;

@@ -49,11 +49,11 @@ struct smtp_header_facts {
 /* Content on its way in. */
 struct smtp_rx {
     bool started, logged;
-    int error;        /* first failure: the rest is swallowed */
-    int fd;           /* spool file, -1 = content is still in mem */
-    uint64_t spooled; /* bytes written to it */
-    unsigned has;     /* SMTP_HAS_ bits of all pieces */
-    bool slow_filters;
+    int error;         /* first failure: the rest is swallowed */
+    int fd;            /* spool file, -1 = content is still in mem */
+    uint64_t spooled;  /* bytes written to it */
+    unsigned has;      /* SMTP_HAS_ bits of all pieces */
+    bool slow_filters; /* or commands */
     struct smtp_body body;
     struct smtp_header_facts header;
     struct buf mem;        /* trace headers and content */
@@ -185,6 +185,7 @@ void smtp_add_rcpt(struct smtp_session *s, struct sv address);
 void smtp_forward_rcpt(struct smtp_session *s, struct sv address, struct sv instead);
 /* Takes out the recipients that gone holds for. */
 void smtp_drop_rcpts(struct smtp_session *s, const bool *gone, size_t n);
+void smtp_drop_all_rcpts(struct smtp_session *s);
 void smtp_delete_rcpt(struct smtp_session *s,
                       struct sv address); /* as RCPT named it, or as it became */
 
@@ -226,6 +227,12 @@ bool smtp_milter_message(struct smtp_session *s);
 bool smtp_edit_open(struct smtp_session *s, struct edit *ret);
 /* The content as it was changed, with new trace headers, in place of the old. */
 int smtp_edit_write(struct smtp_session *s, const struct edit *e);
+
+/* --- command.c: commands that are run on the message --- */
+bool smtp_wants_commands(const struct smtp_session *s);
+/* Runs them and does what they say; true = go on, maybe without recipients; otherwise the client
+ * has its answer. */
+bool smtp_command_message(struct smtp_session *s);
 
 /* --- filter.c: rules of content filters --- */
 /* All recipients are known, the content is not: will the end of it look at body or attachments? */

@@ -20,6 +20,7 @@ struct smtp_dns {
     void (*answer_free)(struct dns_answer *a);
 };
 
+struct commands;
 struct etrn;
 struct sent;
 struct smtp_server {
@@ -28,7 +29,8 @@ struct smtp_server {
     struct mailstore *store; /* quota at RCPT; NULL = quotas are left to the delivery */
     struct smtp_dns dns;
     const struct milter_net *milter_net; /* how to reach milters; NULL = there are none */
-    const atomic_bool *stopping;         /* ends waits for milters; may be NULL */
+    struct commands *commands;           /* runs commands on mail; NULL = there are none */
+    const atomic_bool *stopping;         /* ends waits for milters and commands; may be NULL */
     struct etrn *etrn;                   /* may be NULL: each wish looks through the queue */
     struct sent *sent; /* for the send limits of accounts; NULL = there are none */
     bool submission;   /* login needed; sender and headers are completed and checked */

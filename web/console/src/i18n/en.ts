@@ -484,6 +484,8 @@ export const en = {
   "counter.log_lines_lost": "Lines lost",
   "counter.milter_failed": "Milters that failed",
   "counter.milter_refused": "Refused by milters",
+  "counter.command_failed": "Commands that failed",
+  "counter.command_refused": "Refused by commands",
   "counter.syslog_lines_lost": "Lines lost for syslog",
   "counter.mailbox_messages_added": "Messages added",
   "counter.mailbox_messages_expunged": "Messages removed",

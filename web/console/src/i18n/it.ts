@@ -470,6 +470,8 @@ export const it: Catalogue = {
   "counter.log_lines_lost": "Righe perse",
   "counter.milter_failed": "Milter guasti",
   "counter.milter_refused": "Rifiuti dei milter",
+  "counter.command_failed": "Comandi guasti",
+  "counter.command_refused": "Rifiuti dei comandi",
   "counter.syslog_lines_lost": "Righe perse verso syslog",
   "counter.mailbox_messages_added": "Messaggi aggiunti",
   "counter.mailbox_messages_expunged": "Messaggi rimossi",
