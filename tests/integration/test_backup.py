@@ -1,6 +1,7 @@
 """Backup domains: mail for them waits here while their own server is down, and goes there when it is back; ETRN asks for it."""
 import re
 import shutil
+import socket
 import tempfile
 import types
 
@@ -57,14 +58,23 @@ def waiting(world, number):
     return wait_for(f"{number} to wait", look)
 
 
+def refuses():
+    try:
+        socket.create_connection((PEER, 25), timeout=5).close()
+    except ConnectionRefusedError:
+        return True
+    return False
+
+
 @pytest.mark.parametrize("domain", ["byhost.test", "bymx.test"])
 def test_the_primary_is_down_first(world, domain):
     subject = f"backup-{domain}"
     world.peer.stop_postfix()
+    wait_for("its port to be closed", refuses)  # its children may outlive the master for a moment
     number = hand_in(world, subject, f"dave@{domain}")
     # Its lifetime is its own: by queue.lifetime it would be over.
-    answer = waiting(world, number)["answer"]
-    assert answer.startswith("451 4.4."), answer  # refused, or taken and closed by what ends
+    answer = waiting(world, number)["answer"].lower()
+    assert "could not connect" in answer or "refused" in answer
     world.peer.start_postfix()
     with Smtp(25, host="127.0.0.3") as c:
         c.command("EHLO mx.peer.test", 250)
