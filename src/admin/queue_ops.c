@@ -96,7 +96,7 @@ static json_t *judge(const struct admin_call *c, json_t *reply)
     const char *id = admin_arg(c, "id");
     json_t *error = NULL;
 
-    if (json_object_get(reply, "error") || !id || number(reply, "done"))
+    if (json_object_get(reply, "error") || !id || number(reply, "done") || number(reply, "later"))
         return reply;
     if (number(reply, "busy"))
         error = admin_error(E_CONFLICT, "message '%s' is being delivered now; try again", id);
@@ -120,12 +120,14 @@ static json_t *steer_with(const struct admin_call *c, const char *action, const 
 
     reply = judge(c, reply);
     if (json_object_get(reply, "ok"))
-        json_object_set_new(reply, "count", json_integer(number(reply, "done")));
+        json_object_set_new(reply, "count",
+                            json_integer(number(reply, "done") + number(reply, "later")));
     if (json_object_get(reply, "ok") && c->a->dry_run) {
         json_t *effect = json_array();
         char text[60];
 
-        snprintf(text, sizeof(text), "%lld messages", (long long)number(reply, "done"));
+        snprintf(text, sizeof(text), "%lld messages",
+                 (long long)(number(reply, "done") + number(reply, "later")));
         admin_effect(effect, "queue outgoing", action, NULL, text);
         json_object_set_new(reply, "effect", effect);
     }

@@ -42,6 +42,8 @@ static const struct api_field message_fields[] = {
     { "received_at", API_TIME, API_REQUIRED | API_NULL, 0, 0, NULL, NULL, NULL },
     { "next_try_at", API_TIME, API_REQUIRED | API_NULL, 0, 0, NULL, NULL, NULL },
     { "answer", API_TEXT, API_REQUIRED, 0, 0, NULL, NULL, "Last answer of the other side." },
+    { "ordered", API_ENUM, API_REQUIRED | API_NULL, 0, 0, "hold|release|bounce|priority|delete",
+      NULL, "What is done with it when the attempt under way ends." },
     { "actions", API_TEXTS, API_REQUIRED, 0, 0, NULL, NULL, "What the caller may do with it." },
     { 0 },
 };
@@ -66,7 +68,7 @@ static json_t *actions_of(const struct api_caller *who, const char *state)
     if (!(who->scopes & SCOPE_BIT(SCOPE_QUEUE_WRITE)))
         return json_array();
     if (!strcmp(state, "sending"))
-        return json_pack("[s]", "send_now");
+        return json_pack("[s, s, s, s]", "hold", "priority", "bounce", "delete");
     if (!strcmp(state, "held"))
         return json_pack("[s, s, s, s]", "release", "priority", "bounce", "delete");
     if (!strcmp(state, "moderation"))
@@ -247,6 +249,7 @@ static const struct api_schema action_schema = { "QueueAction", "What to do with
 static void run_action(struct api *api, const char *who _unused_, json_t *work,
                        struct operation_result *ret)
 {
+    static const char *const well[] = { "done", "later", "unchanged" };
     static const char *const not_done[] = { "busy", "held", "shared", "failed", "gone" };
     json_t *reply = api_ask_queue(api->o.admin, "queue.steer", json_incref(work));
     json_t *error = json_object_get(reply, "error");
@@ -256,8 +259,9 @@ static void run_action(struct api *api, const char *who _unused_, json_t *work,
         json_array_append_new(ret->failed, json_pack("{s:s, s:O}", "id", "", "detail",
                                                      json_object_get(error, "text")));
     }
-    ret->done = (size_t)(json_integer_value(json_object_get(reply, "done")) +
-                         json_integer_value(json_object_get(reply, "unchanged")));
+    for (size_t i = 0; i < ARRAY_LEN(well); i++)
+        ret->done += (size_t)json_integer_value(json_object_get(reply, well[i]));
+    ret->later = (size_t)json_integer_value(json_object_get(reply, "later"));
     for (size_t i = 0; i < ARRAY_LEN(not_done); i++)
         ret->failures += (size_t)json_integer_value(json_object_get(reply, not_done[i]));
     json_array_extend(ret->failed, json_object_get(reply, "failures"));
