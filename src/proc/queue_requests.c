@@ -40,9 +40,12 @@ static json_t *safe_string(const char *s)
 static bool add_row(const struct queue_info *i, void *arg)
 {
     struct listing *l = arg;
+    char state[40];
 
     if (!matches(i, l->filter))
         return true;
+    snprintf(state, sizeof(state), "%s%s%s", queue_state_names[queue_state_of(i, clock_wall_ms())],
+             i->ordered ? ", then " : "", i->ordered ? queue_action_names[*i->ordered] : "");
     if (l->total++ < MAX_ROWS)
         json_array_append_new(
             l->rows,
@@ -52,8 +55,7 @@ static bool add_row(const struct queue_info *i, void *arg)
                       (json_int_t)i->received_ms, "next_try_ms", (json_int_t)i->next_try_ms, "size",
                       (json_int_t)i->size, "recipients", (int)i->n_rcpts, "waiting",
                       (int)i->n_waiting, "attempts", (int)i->attempts, "active", (int)i->active,
-                      "priority", queue_priority_names[i->priority], "state",
-                      queue_state_names[queue_state_of(i, clock_wall_ms())]));
+                      "priority", queue_priority_names[i->priority], "state", state));
     return true;
 }
 

@@ -234,7 +234,7 @@ def test_of_what_is_being_delivered(still):
     ids = [by_subject(still)[f"u{i}@[{p.address}]"]["id"] for i, p in enumerate(peers)]
     assert "1 being delivered now: done when that attempt ends" in still.tool("queue", "hold", ids[0]).stdout
     assert still.tool_json("queue", "delete", f"ids={ids[1]};{ids[2]}")["later"] == 2
-    assert [r["state"] for r in waiting(still)] == ["sending"] * 3
+    assert [r["state"] for r in waiting(still)] == ["sending, then hold", "sending, then delete", "sending, then delete"]
     for p in peers:
         p.gate.set()
     wait_for("the ends", lambda: [(r["id"], r["state"]) for r in waiting(still)] == [(ids[0], "held")])
