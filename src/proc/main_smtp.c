@@ -27,7 +27,7 @@ struct smtp_module {
     struct deliver *deliver;
     struct collect *collect;
     struct smtp_server mx, submission;
-    struct sent *sent;
+    struct sent *sent, *sms;
     struct etrn *etrn;
     struct commands *commands;
     atomic_bool stopping;
@@ -101,10 +101,12 @@ static int start(struct module_ctx *m, struct errinfo *ei)
     if (r < 0)
         return r;
     s->sent = sent_new();
+    s->sms = sent_new();
     s->etrn = etrn_new();
     s->commands = open_commands(m);
     s->mx = (struct smtp_server){
         .sent = s->sent,
+        .sms = s->sms,
         .etrn = s->etrn,
         .accounts = m->accounts,
         .queue = s->queue,
@@ -135,6 +137,7 @@ static void stop(struct module_ctx *m, int64_t deadline_ms)
     archive_close(s->archive);
     mailstore_close(s->store);
     sent_free(s->sent);
+    sent_free(s->sms);
     etrn_free(s->etrn);
     commands_free(s->commands);
     free(s);
