@@ -16,6 +16,7 @@
 #include "os/proc.h"
 #include "proc/module.h"
 #include "proc/queue_requests.h"
+#include "proc/sms_requests.h"
 #include "server/smtp/etrn.h"
 #include "server/smtp/sent.h"
 #include "server/smtp/smtp_server.h"
@@ -182,12 +183,14 @@ static json_t *request(struct module_ctx *m, const char *op, json_t *args)
     }
     if (!strcmp(op, "tlsrpt.send"))
         return reports(s, args);
+    if (!strncmp(op, "sms.", 4))
+        return sms_operation(s->queue, &m->ending, op, args);
     return queue_request(s->queue, &m->ending, op, args);
 }
 
 static bool takes_long(const char *op)
 {
-    return !strcmp(op, "queue.steer"); /* of a million messages */
+    return !strcmp(op, "queue.steer") /* of a million messages */ || !strcmp(op, "sms.test");
 }
 
 const struct module_def module_smtp = {

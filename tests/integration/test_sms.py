@@ -2,9 +2,12 @@
 answer too much, too slowly, elsewhere; and what is kept when the server is killed meanwhile."""
 import email.message
 import json
+import os
+import pathlib
 import re
 import smtplib
 import ssl
+import tempfile
 import threading
 import time
 
@@ -20,12 +23,14 @@ SETTINGS = {"sms.domain": "sms.test", "sms.country": "39", "queue.retry_schedule
 
 
 @pytest.fixture(scope="module")
-def provider(tmp_path_factory):
-    chain, ca = certificate(tmp_path_factory.mktemp("sms"))
-    p = Provider(chain)
-    p.ca = str(ca)
-    yield p
-    p.close()
+def provider():
+    with tempfile.TemporaryDirectory(prefix="posthorn-sms") as d:
+        os.chmod(d, 0o755)  # the server reads it as a user of its own
+        chain, ca = certificate(pathlib.Path(d))
+        p = Provider(chain)
+        p.ca = str(ca)
+        yield p
+        p.close()
 
 
 @pytest.fixture(scope="module")

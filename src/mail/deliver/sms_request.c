@@ -108,6 +108,7 @@ int sms_request_make(const struct conf *cf, const struct sms_parcel *p, bool hid
         return not_set_up(why, "sms.url is not http[s]://host[:port]/path");
     ret->port = url.port;
     ret->tls = url.tls;
+    ret->timeout_ms = cf->sms.timeout;
     if (!url.path.n || url.path.p[0] != '/')
         (void)buf_add_c(&ret->path, '/');
     if (sms_fill(url.path, &without_secret, SMS_PERCENT, &ret->path) < 0 ||
@@ -230,7 +231,7 @@ void sms_request_send(const struct conf *cf, const struct sms_parcel *p,
         .v = (const char *const *)r->headers,
         .n_headers = r->n_headers,
         .body = r->body.n ? buf_sv(&r->body) : SV_NULL,
-        .timeout_ms = cf->sms.timeout,
+        .timeout_ms = r->timeout_ms,
         .cancel = cancel,
     };
     *ret = (struct sms_result){ 0 };

@@ -28,6 +28,7 @@ struct sms_request {
     char host[256];
     uint16_t port;
     bool tls;
+    int64_t timeout_ms;
     struct buf path, body;
     char *headers[64]; /* "Name: value" */
     size_t n_headers;
