@@ -6,8 +6,8 @@
 
 #define PLAIN_FILTER                                                                               \
     "[ids] [q] [queue] [sender] [recipient] [destination] [state] [answer] [older] [all]"
-#define MAX_POSTS    2000
-#define FILTER       PLAIN_FILTER " [priority]"
+#define MAX_POSTS 2000
+#define FILTER    PLAIN_FILTER " [priority]"
 
 static json_t *not_running(void)
 {

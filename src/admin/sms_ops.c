@@ -4,9 +4,9 @@
 static json_t *ask(const struct admin_call *c, const char *op, json_t *args)
 {
     json_t *reply =
-        c->a->ask ? c->a->ask(c->a->arg, MOD_SMTP, op, args)
-                  : admin_error(E_CLOSED,
-                                "the server is not running; start it with `posthorn serve`");
+        c->a->ask
+            ? c->a->ask(c->a->arg, MOD_SMTP, op, args)
+            : admin_error(E_CLOSED, "the server is not running; start it with `posthorn serve`");
 
     json_decref(args);
     return reply;

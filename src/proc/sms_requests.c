@@ -128,7 +128,8 @@ static int compose(const struct conf *cf, const char *from, const char *number, 
     while (rest.p) {
         struct sv line = sv_split(&rest, '\n');
 
-        (void)buf_add_sv(&b, line.n && line.p[line.n - 1] == '\r' ? sv_take(line, line.n - 1) : line);
+        (void)buf_add_sv(&b,
+                         line.n && line.p[line.n - 1] == '\r' ? sv_take(line, line.n - 1) : line);
         (void)buf_add_str(&b, "\r\n");
     }
     if (b.overflow)
@@ -151,7 +152,8 @@ static json_t *send_one(struct queue *q, const struct conf *cf, json_t *args)
         return wrong;
     if (!utf8_valid(sv_c(text)))
         return admin_error(E_PARSE, "text: it is not UTF-8");
-    if (*from && (sv_find(sv_c(from), '@') <= 0 || strlen(from) > 250 || strpbrk(from, "\r\n<> \"")))
+    if (*from &&
+        (sv_find(sv_c(from), '@') <= 0 || strlen(from) > 250 || strpbrk(from, "\r\n<> \"")))
         return admin_error(E_PARSE, "from: '%.60s' is not an address", from);
     m = message_new();
     message_assign_ids(m);

@@ -89,8 +89,7 @@ static int add_headers(const struct conf *cf, const struct sms_values *v, struct
 int sms_request_make(const struct conf *cf, const struct sms_parcel *p, bool hidden,
                      struct sms_request *ret, struct failure *why)
 {
-    static const char *const types[] = { "application/json",
-                                         "application/x-www-form-urlencoded" };
+    static const char *const types[] = { "application/json", "application/x-www-form-urlencoded" };
     const struct sms_values v = { .to = sv_c(p->to),
                                   .from = sv_c(p->from),
                                   .text = buf_sv(&p->text),
@@ -124,8 +123,9 @@ int sms_request_make(const struct conf *cf, const struct sms_parcel *p, bool hid
     add_authorization(cf, hidden, ret);
     if (*cf->sms.id_header)
         add_header(ret, xasprintf("%s: %s", cf->sms.id_header, p->id));
-    return add_headers(cf, &v, ret) < 0 ? not_set_up(why, "sms.headers has too many or too long fields")
-                                        : 0;
+    return add_headers(cf, &v, ret) < 0
+               ? not_set_up(why, "sms.headers has too many or too long fields")
+               : 0;
 }
 
 void sms_request_done(struct sms_request *r)
@@ -189,7 +189,8 @@ static void judge(const struct conf *cf, long status, struct sv answer, struct s
     if (ok > 0)
         failure_set(&ret->why, false, "250 2.0.0 SMS provider: HTTP %ld %s", status, shown);
     else if (ok < 0)
-        failure_set(&ret->why, true, "550 5.3.5 SMS: sms.success is no regular expression (%s): HTTP %ld %s", wrong,
+        failure_set(&ret->why, true,
+                    "550 5.3.5 SMS: sms.success is no regular expression (%s): HTTP %ld %s", wrong,
                     status, shown);
     else if (status / 100 == 2)
         failure_set(&ret->why, true, "550 5.0.0 SMS provider did not confirm: HTTP %ld %s", status,
@@ -236,8 +237,8 @@ void sms_request_send(const struct conf *cf, const struct sms_parcel *p,
     };
     *ret = (struct sms_result){ 0 };
     buf_init(&answer, MAX_ANSWER);
-    int n = snprintf(line, sizeof(line), "%s %.900s to=%s from=%.255s segments=%u %s id=%s", o.method,
-                     cf->sms.url, p->to, p->from, p->size.segments,
+    int n = snprintf(line, sizeof(line), "%s %.900s to=%s from=%.255s segments=%u %s id=%s",
+                     o.method, cf->sms.url, p->to, p->from, p->size.segments,
                      sms_encoding_names[p->size.encoding], p->id);
     log_out(log, sv_n(line, MIN((size_t)n, sizeof(line) - 1)));
     int e = https_request(&o, &status, &answer, &ei);
@@ -245,7 +246,8 @@ void sms_request_send(const struct conf *cf, const struct sms_parcel *p,
         judge_error(e, *ei.text ? ei.text : err_name(e), ret);
     else
         judge(cf, status, buf_sv(&answer), ret);
-    if (e == 0)
+    /* What is refused, is refused in our words: those are explained. */
+    if (ret->outcome == SMS_TAKEN)
         sv_copy(ret->why.mta, sizeof(ret->why.mta), sv_c(r->host));
     log_in(log, sv_c(ret->why.answer));
     buf_done(&answer);

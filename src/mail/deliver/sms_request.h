@@ -1,5 +1,5 @@
-/* The provider of SMS: the request that hands a text over, as the settings make it (sms.*), and what
- * its answer means. Blocking; delivery threads. */
+/* The provider of SMS: the request that hands a text over, as the settings make it (sms.*), and
+ * what its answer means. Blocking; delivery threads. */
 #pragma once
 
 #include "conf/conf.h"
@@ -47,7 +47,7 @@ enum sms_outcome {
 struct sms_result {
     enum sms_outcome outcome;
     long status;        /* of HTTP; 0 = none */
-    struct failure why; /* of SMS_TAKEN, too: the answer; mta: the provider, when it answered */
+    struct failure why; /* of SMS_TAKEN, too: the answer; mta: the provider, then only */
 };
 /* One attempt. Logs it. */
 void sms_request_send(const struct conf *cf, const struct sms_parcel *p,

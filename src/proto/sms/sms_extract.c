@@ -90,7 +90,8 @@ static void drop_introduction(struct lines *l)
  * message that is quoted: dashes, or a line of underscores. */
 static bool ends_text(struct sv raw, struct sv line)
 {
-    return sv_eq(raw, SV("-- ")) || sv_eq(raw, SV("--")) || sv_starts(line, SV("________________")) ||
+    return sv_eq(raw, SV("-- ")) || sv_eq(raw, SV("--")) ||
+           sv_starts(line, SV("________________")) ||
            (sv_starts(line, SV("-----")) && sv_iends(line, SV("-----")) && line.n > 12);
 }
 

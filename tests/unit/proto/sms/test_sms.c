@@ -122,22 +122,28 @@ static void extract(const char *message, struct sms_extract how, const char *wan
     buf_done(&b);
 }
 
-#define PLAIN     "Subject: =?utf-8?q?Caff=C3=A8?=\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n"
-#define BODY      ((struct sms_extract){ SMS_BODY, true, true })
+#define PLAIN      "Subject: =?utf-8?q?Caff=C3=A8?=\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n"
+#define BODY       ((struct sms_extract){ SMS_BODY, true, true })
 #define BODY_AS_IS ((struct sms_extract){ SMS_BODY, false, false })
 
 static void test_what_is_sent(void **state _unused_)
 {
     extract(PLAIN "  Hello \r\n\r\n\r\n\r\nworld  \r\n", BODY, "Hello\n\nworld");
-    extract(PLAIN "Yes\r\n\r\nOn Monday Ann wrote:\r\n\r\n> no?\r\n> so?\r\n\r\nBye\r\n-- \r\nBob\r\n",
+    extract(PLAIN
+            "Yes\r\n\r\nOn Monday Ann wrote:\r\n\r\n> no?\r\n> so?\r\n\r\nBye\r\n-- \r\nBob\r\n",
             BODY, "Yes\n\nBye");
     extract(PLAIN "Yes\r\n> no?\r\n-- \r\nBob\r\n", BODY_AS_IS, "Yes\n> no?\n--\nBob");
     extract(PLAIN "Yes\r\n-----Original Message-----\r\nFrom: x\r\n", BODY, "Yes");
-    extract(PLAIN "\xE2\x80\x9CHi\xE2\x80\x9D \xE2\x80\x93 you\xE2\x80\xA6", BODY, "\"Hi\" - you...");
+    extract(PLAIN "\xE2\x80\x9CHi\xE2\x80\x9D \xE2\x80\x93 you\xE2\x80\xA6", BODY,
+            "\"Hi\" - you...");
     extract(PLAIN "\xE2\x80\x9CHi\xE2\x80\x9D", BODY_AS_IS, "\xE2\x80\x9CHi\xE2\x80\x9D");
     extract(PLAIN "\r\n", BODY, "Caffè");
     extract(PLAIN "a\001b\033c\177", BODY, "abc");
-    extract(PLAIN "a\xFF" "b", BODY, "a\xC3\xBF" "b"); /* taken as ISO 8859-1 */
+    extract(PLAIN "a\xFF"
+                  "b",
+            BODY,
+            "a\xC3\xBF"
+            "b"); /* taken as ISO 8859-1 */
     extract(PLAIN "text", (struct sms_extract){ SMS_SUBJECT, true, true }, "Caffè");
     extract(PLAIN "text", (struct sms_extract){ SMS_SUBJECT_BODY, true, true }, "Caffè\ntext");
     extract("Subject: only\r\n\r\n", (struct sms_extract){ SMS_SUBJECT_BODY, true, true }, "only");
@@ -163,8 +169,9 @@ static void test_parts(void **state _unused_)
     extract(MULTIPART "--b\r\nContent-Type: message/rfc822\r\n\r\nSubject: x\r\n\r\ninner\r\n"
                       "--b--\r\n",
             BODY, "");
-    extract(MULTIPART "--b\r\nContent-Type: text/plain\r\n\r\n\r\n--b\r\nContent-Type: text/html\r\n"
-                      "\r\n<p>rich</p>\r\n--b--\r\n",
+    extract(MULTIPART
+            "--b\r\nContent-Type: text/plain\r\n\r\n\r\n--b\r\nContent-Type: text/html\r\n"
+            "\r\n<p>rich</p>\r\n--b--\r\n",
             BODY, "rich");
 }
 
@@ -185,8 +192,8 @@ static void test_long_text_is_bounded(void **state _unused_)
 
 static void fill(const char *template, enum sms_escape e, const char *want)
 {
-    const struct sms_values v = { SV("+3933312"), SV("ann@a.test"), SV("a \"b\"\\\n\001é&"), SV("id1"),
-                                  SV("s{to}t") };
+    const struct sms_values v = { SV("+3933312"), SV("ann@a.test"), SV("a \"b\"\\\n\001é&"),
+                                  SV("id1"), SV("s{to}t") };
     struct buf b;
     buf_init(&b, 1000);
     assert_int_equal(sms_fill(sv_c(template), &v, e, &b), 0);
@@ -221,11 +228,21 @@ static void url_is(const char *text, bool tls, const char *host, unsigned port, 
 
 static void test_urls(void **state _unused_)
 {
-    static const char *const bad[] = { "",           "ftp://a/",          "https://",
-                                       "https:///x", "https://u@h/",      "https://h:0/",
-                                       "https://h:x/", "https://h:70000/", "https://{to}/",
-                                       "https://h/ x", "https://h/#f",    "https://::1/",
-                                       "https://[::1/", "https://[h]/",   "https://h\r\n/" };
+    static const char *const bad[] = { "",
+                                       "ftp://a/",
+                                       "https://",
+                                       "https:///x",
+                                       "https://u@h/",
+                                       "https://h:0/",
+                                       "https://h:x/",
+                                       "https://h:70000/",
+                                       "https://{to}/",
+                                       "https://h/ x",
+                                       "https://h/#f",
+                                       "https://::1/",
+                                       "https://[::1/",
+                                       "https://[h]/",
+                                       "https://h\r\n/" };
     struct sms_url u;
     url_is("https://h.test", true, "h.test", 443, "");
     url_is("http://h.test/a/{to}?t={text}", false, "h.test", 80, "/a/{to}?t={text}");
@@ -239,10 +256,10 @@ static void test_urls(void **state _unused_)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_numbers),      cmocka_unit_test(test_segments),
-        cmocka_unit_test(test_cutting),      cmocka_unit_test(test_what_is_sent),
-        cmocka_unit_test(test_parts),        cmocka_unit_test(test_long_text_is_bounded),
-        cmocka_unit_test(test_templates),    cmocka_unit_test(test_urls),
+        cmocka_unit_test(test_numbers),   cmocka_unit_test(test_segments),
+        cmocka_unit_test(test_cutting),   cmocka_unit_test(test_what_is_sent),
+        cmocka_unit_test(test_parts),     cmocka_unit_test(test_long_text_is_bounded),
+        cmocka_unit_test(test_templates), cmocka_unit_test(test_urls),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
