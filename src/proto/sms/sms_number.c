@@ -47,11 +47,13 @@ int sms_number(struct sv text, const struct sms_plan *plan, char ret[SMS_NUMBER_
         if (trunk && strncmp(d, plan->trunk, trunk) == 0)
             d += trunk;
     }
-    size_t all = strlen(country) + strlen(d);
+    size_t first = strlen(country), rest = strlen(d), all = first + rest;
     if (!*d || (!*country && *d == '0'))
         return E_PARSE;
     if (all < SHORTEST || all > SMS_NUMBER_MAX)
         return E_RANGE;
-    snprintf(ret, SMS_NUMBER_TEXT, "+%s%s", country, d);
+    ret[0] = '+';
+    memcpy(ret + 1, country, first);
+    memcpy(ret + 1 + first, d, rest + 1);
     return 0;
 }
