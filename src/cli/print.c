@@ -645,6 +645,9 @@ void tool_print(const struct tool_cmd *cmd, json_t *reply)
     case PRINT_SERVICES:
         print_services(rows);
         break;
+    case PRINT_SMS:
+        print_sms(reply);
+        break;
     case PRINT_DNS:
         print_dns(reply);
         break;

@@ -14,6 +14,7 @@ struct listing {
     json_t *rows;
     size_t total;
     struct sv filter;
+    struct queue_filter list; /* only the list that is meant */
 };
 
 static bool matches(const struct queue_info *i, struct sv f)
@@ -42,7 +43,7 @@ static bool add_row(const struct queue_info *i, void *arg)
     struct listing *l = arg;
     char state[40];
 
-    if (!matches(i, l->filter))
+    if (!matches(i, l->filter) || !queue_filter_matches(&l->list, i))
         return true;
     snprintf(state, sizeof(state), "%s%s%s", queue_state_names[queue_state_of(i, clock_wall_ms())],
              i->ordered ? ", then " : "", i->ordered ? queue_action_names[*i->ordered] : "");
@@ -62,9 +63,19 @@ static bool add_row(const struct queue_info *i, void *arg)
 static json_t *list(struct queue *q, json_t *args)
 {
     const char *f = json_string_value(json_object_get(args, "filter"));
-    struct listing l = { .rows = json_array(), .filter = sv_c(f ? f : "") };
+    const char *name = json_string_value(json_object_get(args, "queue"));
+    struct listing l = { .rows = NULL, .filter = sv_c(f ? f : "") };
+    json_t *filter;
 
+    if (name && !queue_filter_is_list(name))
+        return reply_error(E_PARSE, "queue: '%.40s' is none; outgoing, incoming, mda, sms or retry",
+                           name);
+    l.rows = json_array();
+    filter = json_pack("{s:{s:s*}}", "filter", "queue", name);
+    queue_filter_read(&l.list, filter);
     queue_each(q, add_row, &l);
+    queue_filter_done(&l.list);
+    json_decref(filter);
     return json_pack("{s:b, s:I, s:o}", "ok", 1, "total", (json_int_t)l.total, "rows", l.rows);
 }
 

@@ -9,6 +9,7 @@
 
 #define STATES     "queued|sending|waiting|overdue|held|paused|moderation"
 #define PRIORITIES "high|normal|low"
+#define LISTS      "outgoing|incoming|mda|sms|retry"
 #define OVERDUE_MS (4 * 3600000)
 
 static const struct api_field filter_fields[] = {
@@ -18,6 +19,9 @@ static const struct api_field filter_fields[] = {
     { "destination", API_TEXT, 0, 1, 255, NULL, NULL, "Domain of a waiting recipient." },
     { "state", API_ENUM, 0, 0, 0, STATES, NULL, NULL },
     { "priority", API_ENUM, 0, 0, 0, PRIORITIES, NULL, NULL },
+    { "queue", API_ENUM, 0, 0, 0, LISTS, NULL,
+      "incoming: waits for a list's moderators; retry: was tried; mda: waits for a mailbox; sms: "
+      "for a telephone number; outgoing: for another server. Each message is in one of them." },
     { "answer", API_TEXT, 0, 1, 200, NULL, NULL, "Part of the last answer." },
     { "older_s", API_INT, 0, 0, INT32_MAX, NULL, NULL, "Waiting for longer than these seconds." },
     { "larger", API_INT, 0, 0, INT64_MAX, NULL, NULL, "More bytes than these." },

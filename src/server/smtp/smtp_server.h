@@ -33,6 +33,7 @@ struct smtp_server {
     const atomic_bool *stopping;         /* ends waits for milters and commands; may be NULL */
     struct etrn *etrn;                   /* may be NULL: each wish looks through the queue */
     struct sent *sent; /* for the send limits of accounts; NULL = there are none */
+    struct sent *sms;  /* the same for SMS alone */
     bool submission;   /* login needed; sender and headers are completed and checked */
 };
 
