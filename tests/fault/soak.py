@@ -4,8 +4,9 @@
     tools/netns.sh /usr/bin/python3 tests/fault/soak.py [--seconds 1200] [--bin build/posthorn]
 
 Prints a line for each sample (RSS/PSS/anonymous memory/allocated of the heap in MiB, threads), the trends, and what each process
-has at rest, behind the first third of the load and at its end. Ends with 1 if memory grows under load, or what is allocated at rest. (PSS also rises when other
-processes that share libraries end: it is printed, not judged.) The mailboxes do not grow either, or memory would with them.
+has at rest, behind the first third of the load and at its end. Ends with 1 if memory grows under load, or what is allocated at
+rest. (PSS also rises when other processes that share libraries end: it is printed, not judged.) The mailboxes do not grow
+either, or memory would with them.
 """
 import argparse
 import json
