@@ -148,6 +148,18 @@ static const struct admin_op *find_op(const char *name)
     return NULL;
 }
 
+/* "quota: '1x' is not a size": a text that begins with the name of an argument is about that field.
+ * It is told beside the text, as the name of the object may come to stand before it. */
+static void name_field(json_t *args, json_t *reply)
+{
+    json_t *error = json_object_get(reply, "error");
+    const char *text = json_string_value(json_object_get(error, "text"));
+    ssize_t colon = text ? sv_find(sv_c(text), ':') : -1;
+
+    if (colon > 0 && json_object_getn(args, text, (size_t)colon))
+        json_object_set_new(error, "field", json_stringn(text, (size_t)colon));
+}
+
 /* An error names what it is about: the first argument, where the room that refused it has not. */
 static void name_object(const struct admin_op *op, json_t *args, json_t *reply)
 {
@@ -213,8 +225,10 @@ json_t *admin_run(struct admin *a, const char *who, json_t *request)
     if (!reply)
         reply = a->dry_run ? run_dry(op, &(struct admin_call){ a, who, own })
                            : op->run(&(struct admin_call){ a, who, own });
-    if (reply)
+    if (reply) {
+        name_field(own, reply);
         name_object(op, own, reply);
+    }
     json_decref(own);
     return reply ? reply : admin_error(E_TEMP, "operation '%s' gave no answer", name);
 }

@@ -24,6 +24,9 @@ extern const struct admin_op admin_domain_ops[], admin_account_ops[], admin_alia
     admin_route_ops[], admin_member_ops[], admin_tlsrpt_ops[], admin_filter_ops[],
     admin_remote_ops[], admin_archive_ops[], admin_sender_ops[], admin_sms_ops[];
 
+/* queue_ops.c: asks module smtp. args: taken. New reference; an error when no server runs. */
+json_t *admin_ask_smtp(const struct admin_call *c, const char *op, json_t *args);
+
 /* queue_ops.c: which messages of the queue are meant. NULL: *ret_error says why. level: `priority`
  * is what they shall have, not what they have. New reference. */
 json_t *admin_queue_filter(const struct admin_call *c, bool level, json_t **ret_error);

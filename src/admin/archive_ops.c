@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/codec.h"
 #include "conf/conf.h"
+#include "mail/account/audit.h"
 #include "mail/archive/find.h"
 
 enum { MAX_ROWS = 2000, MAX_FILES = 20000, BUDGET_MS = 10000, RCPTS_SHOWN = 1000, CHUNK = 4 << 20 };
@@ -14,6 +15,7 @@ enum { MAX_ROWS = 2000, MAX_FILES = 20000, BUDGET_MS = 10000, RCPTS_SHOWN = 1000
 struct scope {
     const char *domains; /* with ; between them; NULL: all */
     struct sv address;   /* part of what is shown; NULL: any */
+    struct sv sender, recipient;
     json_t *rows;
 };
 
@@ -64,6 +66,8 @@ static bool sees(const struct archive_row *r, void *arg)
 {
     const struct scope *s = arg;
     bool all = sent_it(s, r), seen = all, fits = has(r->entry.sender, s->address);
+    bool from = has(r->entry.sender, s->sender) || (all && has(r->entry.login, s->sender));
+    bool got = !s->recipient.p;
 
     fits |= all && has(r->entry.login, s->address);
     for (size_t i = 0; i < r->entry.n_rcpts; i++) {
@@ -73,8 +77,9 @@ static bool sees(const struct archive_row *r, void *arg)
             continue;
         seen = true;
         fits |= has(to.address, s->address) || has(to.original, s->address);
+        got |= has(to.address, s->recipient) || has(to.original, s->recipient);
     }
-    return seen && fits;
+    return seen && fits && from && got;
 }
 
 static json_t *text(struct sv s)
@@ -132,8 +137,10 @@ static void add_row(const struct archive_row *r, void *arg)
     json_array_append_new(s->rows, row_json(s, r));
 }
 
-/* The archive's directory; free it. NULL: *ret_error says why. */
-static char *directory(const struct admin_call *c, json_t **ret_error)
+/* The archive's directory; free it. NULL: *ret_error says why. Besides, two of its
+ * settings. */
+static char *directory_of(const struct admin_call *c, bool *ret_enabled, int64_t *ret_keep_ms,
+                          json_t **ret_error)
 {
     struct conf *cf = NULL, *dflt = NULL;
     struct errinfo ei = { 0 };
@@ -145,9 +152,19 @@ static char *directory(const struct admin_call *c, json_t **ret_error)
         return NULL;
     }
     dir = *cf->archive.path ? xstrdup(cf->archive.path) : xasprintf("%s/archive", c->a->data_dir);
+    *ret_enabled = cf->archive.enabled;
+    *ret_keep_ms = cf->archive.keep;
     conf_unref(cf);
     conf_unref(dflt);
     return dir;
+}
+
+static char *directory(const struct admin_call *c, json_t **ret_error)
+{
+    bool enabled;
+    int64_t keep_ms;
+
+    return directory_of(c, &enabled, &keep_ms, ret_error);
 }
 
 /* --- arguments --- */
@@ -195,7 +212,9 @@ static json_t *take_limit(const struct admin_call *c, size_t *ret)
 static json_t *list(const struct admin_call *c)
 {
     struct scope s = { .domains = admin_arg(c, "domains"),
-                       .address = sv_c(admin_arg(c, "address")) };
+                       .address = sv_c(admin_arg(c, "address")),
+                       .sender = sv_c(admin_arg(c, "sender")),
+                       .recipient = sv_c(admin_arg(c, "recipient")) };
     struct archive_query q = { .id = sv_c(admin_arg(c, "id")),
                                .subject = sv_c(admin_arg(c, "subject")),
                                .before = admin_arg(c, "before"),
@@ -306,11 +325,77 @@ static json_t *export_content(const struct admin_call *c)
     return look(c, &l);
 }
 
+/* Sent once more: to accounts here, or to others. The look of who may not see it finds nothing. */
+static json_t *send_again(const struct admin_call *c)
+{
+    const char *name = admin_arg(c, "name"), *to = admin_arg(c, "to");
+    char object[120], text[300];
+    struct errinfo ei = { 0 };
+    json_t *error = NULL, *seen = show(c);
+    char *dir;
+    int r;
+
+    if (json_object_get(seen, "error"))
+        return seen;
+    json_decref(seen);
+    if (c->a->dry_run) {
+        json_t *effect = json_array();
+
+        snprintf(object, sizeof(object), "archive %s", name);
+        admin_effect(effect, object, "send", NULL, to);
+        return json_pack("{s:b, s:o}", "ok", 1, "effect", effect);
+    }
+    dir = directory(c, &error);
+    if (!dir)
+        return error;
+    snprintf(object, sizeof(object), "archive %s", name);
+    snprintf(text, sizeof(text), "%s", to);
+    r = audit_write_alone(c->a->db, c->who, object, "send", NULL, text, &ei);
+    error =
+        r < 0 ? admin_error(r, "this cannot be recorded in the audit, and is not done: %s", ei.text)
+              : admin_ask_smtp(c, "archive.send",
+                               json_pack("{s:s, s:s, s:s, s:s}", "dir", dir, "name", name, "to", to,
+                                         "admin", c->who));
+    free(dir);
+    return error;
+}
+
+enum { SUM_FILES = 1000000, SUM_MS = 2000 };
+
+static json_t *status(const struct admin_call *c)
+{
+    struct archive_sum sum;
+    struct errinfo ei = { 0 };
+    json_t *error = NULL, *j;
+    bool enabled;
+    int64_t keep_ms;
+    char *dir = directory_of(c, &enabled, &keep_ms, &error);
+    int r;
+
+    if (!dir)
+        return error;
+    r = archive_sum(dir, SUM_FILES, SUM_MS, &sum, &ei);
+    j = r < 0 ? admin_result(r, &ei)
+              : json_pack("{s:b, s:b, s:o, s:I, s:I, s:I, s:I, s:b, s:s, s:s}", "ok", 1, "enabled",
+                          (int)enabled, "path", admin_text(dir), "keep_s",
+                          (json_int_t)(keep_ms / 1000), "days", (json_int_t)sum.days, "messages",
+                          (json_int_t)sum.messages, "bytes", (json_int_t)sum.bytes, "complete",
+                          (int)sum.complete, "first_day", sum.first, "last_day", sum.last);
+    free(dir);
+    return j;
+}
+
 const struct admin_op admin_archive_ops[] = {
-    { "archive.list", "[address] [subject] [id] [since] [until] [domains] [before] [limit]",
+    { "archive.list",
+      "[address] [sender] [recipient] [subject] [id] [since] [until] [domains] [before] [limit]",
       "Messages of the mail archive, the newest first. before: what an answer had as next.", list },
     { "archive.show", "name [domains]", "The envelope of an archived message.", show },
     { "archive.export", "name [offset] [domains]",
       "An archived message as it was queued, 4 MiB of it from an offset on.", export_content },
+    { "archive.send", "name to [domains]",
+      "Sends an archived message once more, to accounts or addresses (;), as a new message.",
+      send_again },
+    { "archive.status", "", "Where the mail archive is, how many days and messages it has.",
+      status },
     { 0 },
 };

@@ -15,7 +15,7 @@ static json_t *not_running(void)
 }
 
 /* args: taken. */
-static json_t *ask(const struct admin_call *c, const char *op, json_t *args)
+json_t *admin_ask_smtp(const struct admin_call *c, const char *op, json_t *args)
 {
     json_t *reply = c->a->ask ? c->a->ask(c->a->arg, MOD_SMTP, op, args) : not_running();
 
@@ -25,12 +25,12 @@ static json_t *ask(const struct admin_call *c, const char *op, json_t *args)
 
 static json_t *list(const struct admin_call *c)
 {
-    return ask(c, "queue.list", json_incref(c->args));
+    return admin_ask_smtp(c, "queue.list", json_incref(c->args));
 }
 
 static json_t *view(const struct admin_call *c)
 {
-    return ask(c, "queue.view", json_incref(c->args));
+    return admin_ask_smtp(c, "queue.view", json_incref(c->args));
 }
 
 /* --- which messages --- */
@@ -115,9 +115,9 @@ static json_t *steer_with(const struct admin_call *c, const char *action, const 
                           json_t *filter)
 {
     json_t *reply =
-        ask(c, "queue.steer",
-            json_pack("{s:s, s:s*, s:s, s:b, s:o}", "action", action, "priority", level, "admin",
-                      c->who, "dry_run", (int)c->a->dry_run, "filter", filter));
+        admin_ask_smtp(c, "queue.steer",
+                       json_pack("{s:s, s:s*, s:s, s:b, s:o}", "action", action, "priority", level,
+                                 "admin", c->who, "dry_run", (int)c->a->dry_run, "filter", filter));
 
     reply = judge(c, reply);
     if (json_object_get(reply, "ok"))
@@ -181,8 +181,8 @@ static json_t *priority(const struct admin_call *c)
 
 static json_t *waiting_posts(const struct admin_call *c)
 {
-    return ask(c, "queue.page",
-               json_pack("{s:{s:b}, s:i}", "filter", "moderated", 1, "limit", MAX_POSTS));
+    return admin_ask_smtp(
+        c, "queue.page", json_pack("{s:{s:b}, s:i}", "filter", "moderated", 1, "limit", MAX_POSTS));
 }
 
 static json_t *decide(const struct admin_call *c, const char *action)
@@ -234,9 +234,9 @@ static json_t *set_pause(const struct admin_call *c, bool on)
         return not_running();
     if (c->a->dry_run)
         return admin_ok();
-    return ask(c, "queue.pause",
-               json_pack("{s:s, s:s, s:b, s:s}", "what", what ? what : "all", "domain", domain,
-                         "on", (int)on, "admin", c->who));
+    return admin_ask_smtp(c, "queue.pause",
+                          json_pack("{s:s, s:s, s:b, s:s}", "what", what ? what : "all", "domain",
+                                    domain, "on", (int)on, "admin", c->who));
 }
 
 static json_t *pause_queue(const struct admin_call *c)
@@ -251,12 +251,12 @@ static json_t *resume_queue(const struct admin_call *c)
 
 static json_t *pauses(const struct admin_call *c)
 {
-    return ask(c, "queue.pauses", json_object());
+    return admin_ask_smtp(c, "queue.pauses", json_object());
 }
 
 static json_t *destinations(const struct admin_call *c)
 {
-    return ask(c, "queue.destinations", json_object());
+    return admin_ask_smtp(c, "queue.destinations", json_object());
 }
 
 const struct admin_op admin_queue_ops[] = {

@@ -559,6 +559,12 @@ void tool_print(const struct tool_cmd *cmd, json_t *reply)
     case PRINT_ARCHIVED:
         print_archived(reply);
         break;
+    case PRINT_ARCHIVE_SENT:
+        print_archive_sent(reply);
+        break;
+    case PRINT_ARCHIVE_STATUS:
+        print_archive_status(reply);
+        break;
     case PRINT_PIECES: /* tool.c */
         break;
     case PRINT_PATTERNS:

@@ -49,6 +49,34 @@ void print_archived(json_t *m)
     put("size:", size);
 }
 
+void print_archive_sent(json_t *m)
+{
+    put("message id:", print_text(m, "id"));
+}
+
+void print_archive_status(json_t *m)
+{
+    char text[60];
+    int64_t keep_s = json_integer_value(json_object_get(m, "keep_s"));
+    const char *least = json_is_true(json_object_get(m, "complete")) ? "" : "at least ";
+
+    put("enabled:", json_is_true(json_object_get(m, "enabled")) ? "yes" : "no");
+    put("path:", print_text(m, "path"));
+    snprintf(text, sizeof(text), "%" PRId64 " days", keep_s / 86400);
+    put("kept:", keep_s ? text : "for ever");
+    snprintf(text, sizeof(text), "%" JSON_INTEGER_FORMAT,
+             json_integer_value(json_object_get(m, "days")));
+    put("days:", text);
+    put("first:", print_text(m, "first_day"));
+    put("last:", print_text(m, "last_day"));
+    snprintf(text, sizeof(text), "%s%" JSON_INTEGER_FORMAT, least,
+             json_integer_value(json_object_get(m, "messages")));
+    put("messages:", text);
+    snprintf(text, sizeof(text), "%s%" JSON_INTEGER_FORMAT " bytes", least,
+             json_integer_value(json_object_get(m, "bytes")));
+    put("size:", text);
+}
+
 size_t print_piece(json_t *m)
 {
     struct buf b;

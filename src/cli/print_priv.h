@@ -21,4 +21,6 @@ void print_transcript(json_t *reply);
 
 /* print_archive.c */
 void print_archived(json_t *m);
+void print_archive_sent(json_t *m);
+void print_archive_status(json_t *m);
 size_t print_piece(json_t *m); /* the bytes of a piece of a message, as they are; their number */

@@ -7,6 +7,7 @@
 #include "mail/collect/collect.h"
 #include "mail/command/command.h"
 #include "mail/deliver/deliver.h"
+#include "mail/deliver/restore.h"
 #include "mail/deliver/route.h"
 #include "mail/mailbox/mailbox.h"
 #include "mail/notify/notify.h"
@@ -168,6 +169,23 @@ static json_t *reports(struct smtp_module *s, json_t *args)
     return json_pack("{s:b}", "ok", 1);
 }
 
+static json_t *restore(struct smtp_module *s, json_t *args)
+{
+    struct restore o = { json_string_value(json_object_get(args, "dir")),
+                         json_string_value(json_object_get(args, "name")),
+                         json_string_value(json_object_get(args, "to")),
+                         json_string_value(json_object_get(args, "admin")) };
+    struct errinfo ei = { 0 };
+    char id[12];
+    int r;
+
+    if (!o.dir || !o.name || !o.to || !o.admin)
+        return admin_error(E_PARSE, "archive.send: dir, name, to and admin are wanted");
+    r = deliver_restore(s->deliver, &o, id, &ei);
+    return r < 0 ? admin_error(r, "%s", *ei.text ? ei.text : err_name(r))
+                 : json_pack("{s:b, s:s}", "ok", 1, "id", id);
+}
+
 static json_t *request(struct module_ctx *m, const char *op, json_t *args)
 {
     struct smtp_module *s = m->own;
@@ -185,12 +203,15 @@ static json_t *request(struct module_ctx *m, const char *op, json_t *args)
         return reports(s, args);
     if (!strncmp(op, "sms.", 4))
         return sms_operation(s->queue, &m->ending, op, args);
+    if (!strcmp(op, "archive.send"))
+        return restore(s, args);
     return queue_request(s->queue, &m->ending, op, args);
 }
 
 static bool takes_long(const char *op)
 {
-    return !strcmp(op, "queue.steer") /* of a million messages */ || !strcmp(op, "sms.test");
+    /* Of a million messages; of a large one; of a provider that is slow. */
+    return !strcmp(op, "queue.steer") || !strcmp(op, "archive.send") || !strcmp(op, "sms.test");
 }
 
 const struct module_def module_smtp = {

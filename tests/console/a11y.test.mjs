@@ -46,6 +46,7 @@ describe("what opens over a screen is accessible", () => {
     ["edit rule", "/filters", async (p) => { await p.locator("tbody tr .lnk").first().click(); await p.getByRole("dialog").getByLabel("Text of the rule").waitFor(); }],
     ["try rules", "/filters?dialog=test", async (p) => { await p.getByRole("dialog").getByRole("button", { name: "Try" }).click(); await p.getByRole("dialog").getByRole("status").waitFor(); }],
     ["new remote account", "/accounts/anna%40demo.example", async (p) => p.getByRole("button", { name: "Add a remote account" }).click()],
+    ["new pattern", "/patterns?dialog=new", async () => undefined],
     ["new senders", "/senders?dialog=new", async () => undefined],
     ["keep the sender out", "/status/queue", async (p) => { await p.locator("tbody tr input[type=checkbox]").first().click(); await p.locator(".bulk").getByRole("button", { name: "More actions" }).click(); await p.getByRole("menuitem", { name: "Keep the sender out" }).click(); await p.getByRole("dialog").getByLabel("Whose list").waitFor(); }],
     ["new backup domain", "/domains?dialog=new", async (p) => { await p.getByRole("dialog").getByLabel("Type").selectOption("backup"); }],

@@ -87,6 +87,7 @@ test("no text without translation in dialogs, drawers, menus and errors", async 
     "edit rule": ["/filters", row],
     "try rules": ["/filters?dialog=test", async (p) => { await p.locator("[role=dialog] button[type=submit]").click(); await p.locator("[role=dialog] [role=status]").waitFor(); }],
     "new remote account": ["/accounts/anna%40demo.example", async (p) => { await p.locator("[aria-labelledby=remotes] button.btn").click(); await p.locator("[role=dialog] select").last().selectOption("days"); }],
+    "new pattern": ["/patterns?dialog=new", undefined],
     "new senders": ["/senders?dialog=new", undefined],
     "keep the sender out": ["/status/queue", async (p) => { await p.locator("tbody tr input[type=checkbox]").first().click(); await p.locator(".bulk [aria-haspopup]").click(); await p.locator("[role=menuitem]").last().click(); await p.locator("[role=dialog] input").waitFor(); }],
     "backup domain": ["/domains?dialog=new", (p) => p.locator("[role=dialog] select").selectOption("backup")],

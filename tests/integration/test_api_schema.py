@@ -190,6 +190,7 @@ EXAMPLES = {
     "getQueue": (lambda w: QUEUE, None, None),
     "getArchivedMessage": (lambda w: {"name": w.archived()}, None, None),
     "getArchivedMessageContent": (lambda w: {"name": w.archived()}, None, {"offset": 3}),
+    "sendArchivedMessage": (lambda w: {"name": w.archived()}, lambda w: {"to": [ALICE, "x@far.test"]}, None),
     "getOperation": (lambda w: {"id": w.operation()}, None, None),
     "undoOperation": (lambda w: {"id": w.operation()}, None, None),
     "actOnSessions": (None, lambda w: {"action": "end", "filter": {"account": "nobody@example.test"}}, None),

@@ -370,7 +370,7 @@ def state_of(w):
     return rows
 
 
-BODIES = {"actOnTokens": {"action": "withdraw", "ids": ["ID"]}, "actOnQueueMessages": {"action": "delete", "ids": ["ID"]}, "actOnSessions": {"action": "end", "filter": {"account": "ID"}},
+BODIES = {"actOnTokens": {"action": "withdraw", "ids": ["ID"]}, "actOnQueueMessages": {"action": "delete", "ids": ["ID"]}, "sendArchivedMessage": {"to": ["x@nowhere.test"]}, "actOnSessions": {"action": "end", "filter": {"account": "ID"}},
           "createDomain": {"domain": "new.test"}, "updateDomain": {"enabled": False}, "putAlias": {"targets": [ROOT]},
           "putMembers": {"members": [ROOT]}, "patchMembers": {"add": [ROOT]},
           "updateAccount": {"name": "taken", "password": "taken-over"}, "createAppPassword": {"label": "x"}, "putSieveScript": {"text": "discard;"}, "addFilters": {"owner": "server", "text": "rule \"x\" then delete"}, "testFilters": {"owner": "server", "text": "x"}, "putFilters": {"text": ""},

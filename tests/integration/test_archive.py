@@ -6,10 +6,12 @@ import email.policy
 import json
 import os
 import random
+import re
 import threading
 
 from api import Client
 from conftest import PASSWORD, wait_for
+from test_accounts import newest
 from test_filters import count
 from wire import Closed, Smtp
 
@@ -120,6 +122,59 @@ def test_the_api(make_server):
     looks = [(e["admin"], e["object"]) for e in root.rows("/audit") if e["field"] == "looked at"]
     assert ("adm@other.test", f"getArchivedMessage {two['name']}") in looks and ("adm@other.test", "listArchivedMessages") in looks
     assert ("root@example.test", f"getArchivedMessageContent {one['name']}") in looks
+
+
+def test_sent_once_more(make_server):
+    s = make_server(settings=ON, start=False)
+    s.tool("create", "domain", "other.test")
+    for name, more in (("root@example.test", ["role=system-admin"]), ("adm@other.test", ["role=domain-admin", "admin_domains=other.test"])):
+        s.tool("create", "account", name, f"password={{PLAIN}}{PASSWORD}", *more)
+    root = Client(s, "root", token=s.tool("create", "token", "root@example.test", "t").stdout.strip())
+    adm = Client(s, "adm", token=s.tool("create", "token", "adm@other.test", "t").stdout.strip())
+    reader = Client(s, "reader", token=s.tool("create", "token", "root@example.test", "r", "scopes=queue:write messages:read").stdout.strip())
+    s.start()
+    assert root.get("/archive").json() == {"enabled": True, "path": str(s.data / "archive"), "keep_s": 0, "days": 0, "first_day": "", "last_day": "",
+                                           "messages": 0, "bytes": 0, "complete": True}
+    receive(s, "once", "alice")
+    wait_for("the delivery", lambda: count(s, "alice") == 1)
+    row, = root.rows("/archive/messages")
+    size = sum(p.stat().st_size for p in files(s))
+    day = files(s)[0].parent.parent.name
+    now = root.get("/archive").json()
+    assert (now["days"], now["messages"], now["bytes"], now["first_day"], now["last_day"]) == (1, 1, size, day, day)
+    assert f"{size} bytes" in s.tool("archive", "status").stdout and adm.get("/archive").status == 403
+    path = f"/archive/messages/{row['name']}/send"
+    # Who may not see it, or not read it, does not send it; nor does it go to nobody.
+    assert adm.call("POST", path, {"to": ["adm@other.test"]}).status == 403
+    assert reader.call("POST", path, {"to": [s.address("bob")]}).status == 403
+    for to, status in ((["nobody@example.test"], 422), ([s.address("bob"), "not an address@"], 422), ([";"], 422)):
+        a = root.call("POST", path, {"to": to})
+        assert (a.status, a.field()) == (status, "to"), a.body
+    assert root.call("POST", path + "?dry_run=true", {"to": [s.address("bob")]}).json()["effect"][0]["new"] == s.address("bob")
+    assert root.call("POST", "/archive/messages/20261127T203816-OSA88513-00112233AABBCCDD/send", {"to": [s.address("bob")]}).status == 404
+    assert count(s, "bob") == 0
+    # Back into a mailbox, and to another server.
+    made = root.call("POST", path, {"to": [s.address("alice"), s.address("bob"), "far@away.test"]})
+    assert made.status == 201, made.body
+    wait_for("both", lambda: (count(s, "alice"), count(s, "bob")) == (2, 1))
+    got = email.message_from_bytes(newest(s, "bob"), policy=email.policy.default)
+    assert (got["Subject"], got["Return-Path"], got["Resent-From"]) == ("once", "<root@example.test>", "root@example.test")
+    assert s.address("bob") in got["Resent-To"] and made.json()["id"] in got["Resent-Message-ID"] and "from the mail archive" in got["Received"]
+    assert got.get_content().strip() == "Hello" and str(got).count("Return-Path:") == 1
+    event, = wait_for("the event", lambda: s.tool_json("events", "name=archive.sent")["rows"])
+    assert event["fields"]["admin"] == "root@example.test" and event["fields"]["object"] == row["name"]
+    assert made.json()["id"] in s.tool("trace", row["id"]).stdout
+    wait_for("its copy in the archive", lambda: any(r["original"] == row["id"] for r in listed(s)))
+    assert any(r["object"] == f"archive {row['name']}" and r["field"] == "send" for r in root.rows("/audit"))
+    # By the tool, also after a kill: what was answered is in the queue.
+    out = s.tool("archive", "send", row["name"], s.address("carol")).stdout
+    s.kill("smtp")
+    assert re.search(r"message id: +[A-Z]{3}\d{5}", out)
+    wait_for("the third", lambda: count(s, "carol") == 1)
+    # Found by who sent it, and by who got it.
+    assert [r["name"] for r in root.rows("/archive/messages", sender="someone@")] == [row["name"]]
+    assert {r["name"] for r in root.rows("/archive/messages", recipient="carol@")} == {r["name"] for r in listed(s, "recipient=carol@")} != set()
+    assert root.rows("/archive/messages", sender="someone@", recipient="carol@") == []
 
 
 def test_mail_that_cannot_be_archived(make_server):

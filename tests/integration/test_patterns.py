@@ -3,6 +3,7 @@ import smtplib
 
 import pytest
 
+from api import Client
 from conftest import wait_for
 from test_accounts import body
 from test_basics import message_count
@@ -46,3 +47,28 @@ def test_aliases_with_patterns(s):
     t("delete", "pattern", "sales")
     assert rcpt(s, "nothing@example.test") == 550
     assert "pattern [sales]" in t("audit").stdout
+
+
+def test_what_stands_for_an_address(make_server):
+    s = make_server(settings={"web.console_path": "/nonexistent"}, start=False)
+    s.tool("create", "account", "root@example.test", "role=system-admin")
+    root = Client(s, "root", token=s.tool("create", "token", "root@example.test", "t").stdout.strip())
+    s.start()
+    wait_for("the web server", lambda: root.get("/me").status == 200)
+    for name, items in (("staff", ["alice@", "bob@"]), ("all", ["[staff]", "sales-*@example.test"]), ("none", ["nobody@"])):
+        assert root.call("PUT", f"/patterns/{name}", {"items": items}).status == 200
+
+    def fit(address):
+        return [r["name"] for r in root.rows("/patterns", address=address)]
+
+    assert fit("Alice@Example.test") == ["all", "staff"] and fit("sales-7@example.test") == ["all"] and fit("x@example.test") == []
+    assert [r["name"] for r in root.rows("/patterns", address="bob@example.test", q="sales")] == ["all"]
+    assert [r["name"] for r in root.rows("/patterns", address="bob@example.test", limit=1)] == ["all", "staff"]
+    for wrong in ("alice", "a b@", "@@@"):
+        a = root.get("/patterns", address=wrong)
+        assert (a.status, a.field()) == (422, "address")
+    a = root.call("PUT", "/patterns/no%20name", {"items": ["x"]})
+    assert (a.status, a.field()) == (422, "name")
+    a = root.call("PUT", "/patterns/new", {"items": ["[missing]"]})
+    assert (a.status, a.field()) == (422, "items")
+    assert root.call("DELETE", "/patterns/staff", ...).status == 409

@@ -197,6 +197,9 @@ int value_bool(const char *field, const char *text, bool *ret, struct errinfo *e
 int value_choice(const char *field, const char *const *names, const char *text, int *ret,
                  struct errinfo *ei);
 int value_size(const char *field, const char *text, int64_t *ret, struct errinfo *ei);
+/* r, the error of a rule that is not of this field alone: its text begins with the field then, as
+ * those of fields do. Errors of the database and of the system stay as they are. */
+int value_fault(struct errinfo *ei, const char *field, int r);
 
 /* option.c. options_load: from a row of accounts, by the view's connection; E_TEMP. options_write:
  * those that the spec names, inside of the account's change. */

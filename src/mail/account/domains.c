@@ -53,7 +53,7 @@ static int check_unknown_to(struct change *ch, const struct domain *d, const cha
     if (r == 0)
         r = addr_check_new(&to, ch->ei);
     if (r < 0 || !sv_eq(addr_domain(&to), sv_c(d->name)))
-        return r;
+        return value_fault(ch->ei, "unknown_to", r);
     r = db_value(ch->c, &n, ch->ei,
                  "SELECT (SELECT COUNT(*) FROM account WHERE address = ?)"
                  " + (SELECT COUNT(*) FROM alias WHERE address = ?)",

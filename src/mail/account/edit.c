@@ -172,7 +172,7 @@ static int create_in(struct change *ch, void *arg)
     struct account_change *ac = arg;
     struct account_row blank = { .name = xstrdup(""), .enabled = true };
     struct account_row row = { .name = xstrdup(""), .enabled = true };
-    int r = check_new(ch, &ac->addr, &row.domain_id);
+    int r = value_fault(ch->ei, "address", check_new(ch, &ac->addr, &row.domain_id));
     if (r == 0)
         r = apply_spec(ac->spec, &row, ch->ei);
     if (r == 0)
@@ -186,9 +186,11 @@ static int create_in(struct change *ch, void *arg)
     if (r == 0)
         r = options_write(ch, row.id, &ac->addr, ac->spec);
     if (r == 0 && ac->spec->aliases)
-        r = alias_replace_for_account(ch, row.id, &ac->addr, ac->spec->aliases);
+        r = value_fault(ch->ei, "aliases",
+                        alias_replace_for_account(ch, row.id, &ac->addr, ac->spec->aliases));
     if (r == 0 && ac->spec->admin_domains)
-        r = admin_domains_replace(ch, row.id, ac->spec->admin_domains);
+        r = value_fault(ch->ei, "admin_domains",
+                        admin_domains_replace(ch, row.id, ac->spec->admin_domains));
     free(blank.name);
     free(row.name);
     return r;
@@ -220,9 +222,11 @@ static int update_in(struct change *ch, void *arg)
     if (r == 0 && ac->spec->password)
         r = web_sessions_end(ch, is.id, ac->spec->keep_session, NULL);
     if (r == 0 && ac->spec->aliases)
-        r = alias_replace_for_account(ch, is.id, &ac->addr, ac->spec->aliases);
+        r = value_fault(ch->ei, "aliases",
+                        alias_replace_for_account(ch, is.id, &ac->addr, ac->spec->aliases));
     if (r == 0 && ac->spec->admin_domains)
-        r = admin_domains_replace(ch, is.id, ac->spec->admin_domains);
+        r = value_fault(ch->ei, "admin_domains",
+                        admin_domains_replace(ch, is.id, ac->spec->admin_domains));
     free(was.name);
     free(is.name);
     return r;
@@ -260,7 +264,7 @@ int account_create(struct accounts *a, const char *admin, struct sv address,
     struct account_change ac = { .spec = s ? s : &nothing };
     int r = prepare(a, &ac, address, NULL, ei);
     if (r == 0)
-        r = addr_check_new(&ac.addr, ei);
+        r = value_fault(ei, "address", addr_check_new(&ac.addr, ei));
     if (r == 0)
         r = password_prepare(a, ac.spec->password ? ac.spec->password : "", &ac.pw, ei);
     if (r == 0)

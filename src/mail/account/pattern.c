@@ -39,7 +39,8 @@ static int read_name(struct sv in, char ret[NAME_MAX_LEN + 3], struct errinfo *e
         snprintf(text, sizeof(text), bare ? "[" SV_FMT "]" : SV_FMT, SV_ARG(t));
     if (!pattern_is_name(sv_c(text)))
         return err_set(ei, E_PARSE,
-                       "pattern '" SV_FMT "': a name has 1 to %d letters, digits, - _ and dots",
+                       "name: '" SV_FMT
+                       "' is none; a name has 1 to %d letters, digits, - _ and dots",
                        SV_ARG(sv_take(t, 100)), NAME_MAX_LEN);
     for (size_t i = 0; i <= strlen(text); i++)
         ret[i] = ascii_lower(text[i]);

@@ -24,3 +24,6 @@ int pattern_delete(struct accounts *a, const char *admin, struct sv name, struct
 /* In order of their names, which have no brackets; items: one a line. */
 int pattern_each(struct accounts *a, bool (*fn)(const char *name, const char *items, void *arg),
                  void *arg, struct errinfo *ei);
+/* Does the address, canonical, fit the pattern or one that is in it? 1 = yes; 0 also when there is
+ * no such pattern. E_TEMP: the database. */
+int pattern_fits(struct accounts *a, struct sv name, struct sv address, struct errinfo *ei);

@@ -103,6 +103,15 @@ static int fits(struct view *v, struct sv name, struct sv address, unsigned dept
     return r;
 }
 
+int pattern_fits(struct accounts *a, struct sv name, struct sv address, struct errinfo *ei)
+{
+    struct view v;
+    view_init(&v, a);
+    int r = fits(&v, name, address, 0, ei);
+    view_done(&v);
+    return r;
+}
+
 int pattern_aliases(struct view *v, const struct addr *a,
                     int (*fn)(const struct addr *alias, void *arg), void *arg, struct errinfo *ei)
 {

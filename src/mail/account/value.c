@@ -46,3 +46,13 @@ int value_choice(const char *field, const char *const *names, const char *text, 
         n += (size_t)snprintf(all + n, sizeof(all) - n, "%s%s", i ? ", " : "", names[i]);
     return err_set(ei, E_PARSE, "%s: '%.60s' is not a choice; allowed: %s", field, text, all);
 }
+
+int value_fault(struct errinfo *ei, const char *field, int r)
+{
+    struct sv text = sv_c(ei ? ei->text : ""), name = sv_c(field);
+    bool ours = r == E_PARSE || r == E_RANGE || r == E_NOTFOUND || r == E_EXISTS || r == E_CONFLICT;
+    if (!ours || !text.n || (sv_starts(text, name) && text.n > name.n && text.p[name.n] == ':'))
+        return r;
+    _cleanup_(freep) char *was = sv_dup(text);
+    return err_set(ei, r, "%s: %s", field, was);
+}

@@ -312,3 +312,65 @@ int archive_find(const struct archive_query *q, char ret_next[ENTRY_NAME], struc
     free(days.v);
     return MIN(r, 0);
 }
+
+/* --- what is there --- */
+
+struct summing {
+    struct archive_sum *sum;
+    size_t max_files;
+    int64_t until_ms; /* monotonic */
+};
+
+static bool sum_over(const struct summing *s)
+{
+    return s->sum->messages >= s->max_files || clock_mono_ms() > s->until_ms;
+}
+
+static int sum_hour(struct summing *s, const char *path, struct errinfo *ei)
+{
+    struct names names;
+    struct stat st;
+    int r = read_names(path, ".eml", is_name, &names, ei);
+    for (size_t i = 0; r == 0 && i < names.n && !sum_over(s); i++) {
+        _cleanup_(freep) char *file = xasprintf("%s/%s.eml", path, names.v[i]);
+        if (lstat(file, &st) < 0)
+            continue; /* deleted for its age just now */
+        s->sum->messages++;
+        s->sum->bytes += (uint64_t)st.st_size;
+    }
+    free(names.v);
+    return r;
+}
+
+static int sum_day(struct summing *s, const char *path, struct errinfo *ei)
+{
+    struct names hours;
+    int r = read_names(path, "", is_hour, &hours, ei);
+    for (size_t i = 0; r == 0 && i < hours.n && !sum_over(s); i++) {
+        _cleanup_(freep) char *hour = xasprintf("%s/%s", path, hours.v[i]);
+        r = sum_hour(s, hour, ei);
+    }
+    free(hours.v);
+    return r;
+}
+
+int archive_sum(const char *dir, size_t max_files, int64_t budget_ms, struct archive_sum *ret,
+                struct errinfo *ei)
+{
+    struct summing s = { ret, max_files, clock_mono_ms() + budget_ms };
+    struct names days;
+    *ret = (struct archive_sum){ 0 };
+    int r = read_names(dir, "", is_day, &days, ei);
+    ret->days = days.n;
+    if (r == 0 && days.n) {
+        (void)sv_copy(ret->last, sizeof(ret->last), sv_c(days.v[0]));
+        (void)sv_copy(ret->first, sizeof(ret->first), sv_c(days.v[days.n - 1]));
+    }
+    for (size_t i = 0; r == 0 && i < days.n && !sum_over(&s); i++) {
+        _cleanup_(freep) char *day = xasprintf("%s/%s", dir, days.v[i]);
+        r = sum_day(&s, day, ei);
+    }
+    free(days.v);
+    ret->complete = r == 0 && !sum_over(&s);
+    return r;
+}

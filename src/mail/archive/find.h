@@ -36,3 +36,14 @@ int archive_find(const struct archive_query *q, char ret_next[ENTRY_NAME], struc
 int archive_look(const char *dir, const char *name,
                  int (*fn)(const struct archive_row *, int fd, void *arg), void *arg,
                  struct errinfo *ei);
+
+/* What is there. Messages and bytes (with their envelopes) are those of the newest days, counted
+ * until max_files were looked at or the time was over; complete: of all. */
+struct archive_sum {
+    uint64_t days, messages, bytes;
+    char first[11], last[11]; /* days: 2026-11-27; "" while there is none */
+    bool complete;
+};
+/* A missing archive is empty. Any thread; blocks on the disk. */
+int archive_sum(const char *dir, size_t max_files, int64_t budget_ms, struct archive_sum *ret,
+                struct errinfo *ei);

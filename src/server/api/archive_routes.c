@@ -2,6 +2,7 @@
  * recipients in the same message he learns when his own account sent it. Every look is recorded. */
 #include "base/buf.h"
 #include "server/api/api_priv.h"
+#include "server/api/directory.h"
 #include "server/api/page.h"
 
 static const struct api_field recipient_fields[] = {
@@ -39,6 +40,8 @@ static const struct api_schema message_schema = { "ArchivedMessage",
 
 static const struct api_field query_fields[] = {
     { "address", API_TEXT, 0, 1, 320, NULL, NULL, "Part of sender, login or a recipient." },
+    { "sender", API_TEXT, 0, 1, 320, NULL, NULL, "Part of sender or login." },
+    { "recipient", API_TEXT, 0, 1, 320, NULL, NULL, "Part of a recipient." },
     { "subject", API_TEXT, 0, 1, 200, NULL, NULL, "Part of the subject." },
     { "id", API_TEXT, 0, 1, 20, NULL, NULL, "Message id." },
     { "since", API_TEXT, 0, 1, 40, NULL, NULL,
@@ -164,7 +167,80 @@ static void content(struct api_call *c)
     api_reply(c, 200, reply);
 }
 
+static const struct api_field send_fields[] = {
+    { "to", API_TEXTS, API_REQUIRED, 1, 100, NULL, NULL, "Accounts here, or any addresses." },
+    { 0 },
+};
+static const struct api_schema send_schema = { "ArchiveSend", "Who gets it.", send_fields };
+static const struct api_field sent_fields[] = {
+    { "id", API_TEXT, API_REQUIRED, 0, 0, NULL, NULL, "Message id of what is sent." },
+    { 0 },
+};
+static const struct api_schema sent_schema = { "ArchiveSent", "A new message in the queue.",
+                                               sent_fields };
+
+/* Who gets it reads it: so he who sends it must be one who may. */
+static void send_again(struct api_call *c)
+{
+    json_t *args, *reply;
+
+    if (!(c->caller->scopes & SCOPE_BIT(SCOPE_MESSAGES_CONTENT))) {
+        api_fail(c, 403, "missing_scope", NULL, "this needs the scope %s besides",
+                 api_scope_names[SCOPE_MESSAGES_CONTENT]);
+        return;
+    }
+    _cleanup_(freep) char *to = api_join_list(json_object_get(c->body, "to"));
+
+    args = named(c);
+    json_object_set_new(args, "to", json_string(to));
+    reply = api_admin(c, "archive.send", args);
+    if (reply && !api_answer_dry_run(c, reply)) {
+        json_object_del(reply, "ok");
+        api_reply(c, 201, json_incref(reply));
+    }
+    json_decref(reply);
+}
+
+static const struct api_field status_fields[] = {
+    { "enabled", API_BOOL, API_REQUIRED, 0, 0, NULL, NULL, NULL },
+    { "path", API_TEXT, API_REQUIRED, 0, 0, NULL, NULL, "Its directory." },
+    { "keep_s", API_INT, API_REQUIRED, 0, 0, NULL, NULL,
+      "Days older than these seconds are deleted; 0: never." },
+    { "days", API_INT, API_REQUIRED, 0, 0, NULL, NULL, NULL },
+    { "first_day", API_TEXT, API_REQUIRED, 0, 0, NULL, NULL, "2026-11-27 (UTC); empty: none." },
+    { "last_day", API_TEXT, API_REQUIRED, 0, 0, NULL, NULL, NULL },
+    { "messages", API_INT, API_REQUIRED, 0, 0, NULL, NULL, NULL },
+    { "bytes", API_INT, API_REQUIRED, 0, 0, NULL, NULL, "Of their files." },
+    { "complete", API_BOOL, API_REQUIRED, 0, 0, NULL, NULL,
+      "Else there are more messages and bytes: counting takes two seconds at most." },
+    { 0 },
+};
+static const struct api_schema status_schema = { "ArchiveStatus", "What the mail archive has.",
+                                                 status_fields };
+
+static void show_status(struct api_call *c)
+{
+    json_t *reply;
+
+    if (!api_sees_all(c->caller)) {
+        api_fail(c, 403, "not_allowed", NULL, "the archive as a whole is for system admins");
+        return;
+    }
+    reply = api_admin(c, "archive.status", json_object());
+    json_object_del(reply, "ok");
+    if (reply)
+        api_reply(c, 200, reply);
+}
+
 const struct api_route api_archive_routes[] = {
+    { .method = "GET",
+      .path = "/archive",
+      .scope = SCOPE_MESSAGES_READ,
+      .id = "getArchive",
+      .status = 200,
+      .response = &status_schema,
+      .run = show_status,
+      .help = "Where the mail archive is, and how much is in it." },
     { .method = "GET",
       .path = "/archive/messages",
       .scope = SCOPE_MESSAGES_READ,
@@ -196,5 +272,16 @@ const struct api_route api_archive_routes[] = {
       .response = &content_schema,
       .run = content,
       .help = "Its text; the look is recorded in the audit." },
+    { .method = "POST",
+      .path = "/archive/messages/{name}/send",
+      .scope = SCOPE_QUEUE_WRITE,
+      .flags = ROUTE_DRY_RUN | ROUTE_IDEMPOTENT,
+      .id = "sendArchivedMessage",
+      .body = &send_schema,
+      .status = 201,
+      .response = &sent_schema,
+      .run = send_again,
+      .help = "Sends it once more, as a new message; needs the scope messages:content too, and is "
+              "recorded in the audit." },
     { 0 },
 };

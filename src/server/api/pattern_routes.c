@@ -1,5 +1,6 @@
 /* Named patterns, [Name]: many addresses under one word. They are the server's, for aliases of all
  * domains. */
+#include "mail/account/address.h"
 #include "mail/account/pattern.h"
 
 #include "server/api/api_priv.h"
@@ -39,9 +40,17 @@ static json_t *items_of(const char *text)
 
 /* --- the list --- */
 
+static const struct api_field query_fields[] = {
+    { "address", API_TEXT, 0, 3, 320, NULL, NULL, "Only patterns that stand for this address." },
+    { 0 },
+};
+
 struct listing {
     struct api_page page;
+    struct sv address; /* canonical; p NULL: any */
     json_t *rows;
+    int error;
+    struct errinfo *ei;
 };
 
 static json_t *pattern_json(const char *name, const char *items)
@@ -57,6 +66,13 @@ static bool add_row(const char *name, const char *items, void *arg)
 
     if (!api_q_matches(api_query(l->page.c, "q"), (const char *const[]){ name, items }, 2))
         return true;
+    if (l->address.p) {
+        int r = pattern_fits(api_admin_of(l->page.c)->accounts, sv_c(name), l->address, l->ei);
+
+        l->error = MIN(r, 0);
+        if (r <= 0)
+            return r == 0;
+    }
     row = pattern_json(name, items);
     json_array_append_new(l->rows, row);
     sv_copy(k.id, sizeof(k.id), sv_c(name));
@@ -74,14 +90,25 @@ static json_t *row_of(struct api_call *c _unused_, const void *payload)
 
 static void list(struct api_call *c)
 {
-    struct listing l = { 0 };
     struct errinfo ei = { 0 };
+    struct listing l = { .ei = &ei };
+    const char *address = api_query(c, "address");
+    struct addr a;
     int r;
 
+    if (address) {
+        if (addr_parse(sv_trim(sv_c(address)), &a, &ei) < 0 || !addr_domain(&a).n) {
+            api_fail(c, 422, "invalid_field", "address", "address: '%.100s' is no whole address",
+                     address);
+            return;
+        }
+        l.address = addr_sv(&a);
+    }
     if (!api_page_begin(&l.page, c, sizeof(json_t *), "name"))
         return;
     l.rows = json_array();
     r = pattern_each(api_admin_of(c)->accounts, add_row, &l, &ei);
+    r = r < 0 ? r : l.error;
     api_page_end(&l.page, row_of);
     json_decref(l.rows);
     if (r < 0)
@@ -165,6 +192,7 @@ const struct api_route api_pattern_routes[] = {
       .scope = SCOPE_SETTINGS_READ,
       .flags = ROUTE_PAGED,
       .id = "listPatterns",
+      .query = query_fields,
       .status = 200,
       .response = &pattern_schema,
       .run = list,

@@ -150,37 +150,24 @@ void api_fail_gone(struct api_call *c, const char *kind, const char *id)
     api_fail(c, 404, "not_found", NULL, "%s '%.150s' does not exist", kind, id);
 }
 
-/* "fax: unknown setting": a text of admin/ that begins with an argument's name tells which field it
- * is about. */
-static const char *field_of(json_t *args, const char *text, char *ret, size_t cap)
-{
-    struct sv name = sv_c(text);
-    ssize_t colon = sv_find(name, ':');
-
-    ret[0] = '\0';
-    if (colon > 0 && json_object_getn(args, text, (size_t)colon))
-        sv_copy(ret, cap, sv_take(name, (size_t)colon));
-    return ret;
-}
-
 json_t *api_admin(struct api_call *c, const char *op, json_t *args)
 {
     struct admin a = *c->api->o.admin;
     json_t *req = json_pack("{s:s, s:O?}", "op", op, "args", args), *reply, *error;
-    char field[60];
 
     a.dry_run = c->dry_run;
     reply = admin_run(&a, c->caller ? c->caller->who : "nobody", req);
     error = json_object_get(reply, "error");
     if (error) {
         const char *text = json_string_value(json_object_get(error, "text"));
+        const char *field = json_string_value(json_object_get(error, "field"));
         int err = (int)json_integer_value(json_object_get(error, "code"));
 
         text = text ? text : "the operation failed";
-        if (*field_of(args, text, field, sizeof(field)) && (err == E_PARSE || err == E_RANGE))
-            api_fail(c, 422, "invalid_field", field, "%s", text);
-        else
-            api_fail_err(c, err, text);
+        /* What a field names is not there: the thing of the path is. */
+        if (field && err == E_NOTFOUND && json_object_get(c->body, field))
+            err = E_PARSE;
+        api_fail_field(c, err, field, text);
         json_decref(reply);
         reply = NULL;
     }

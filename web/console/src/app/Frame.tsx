@@ -52,7 +52,7 @@ export function Frame({ children }: { children: ReactNode }) {
 
   const count = (i: NavItem) => {
     const n = i.count && counts[i.count];
-    return n ? <span className={`n ${i.count === "queue" ? "hot" : ""}`}>{new Intl.NumberFormat(t.locale).format(n)}</span> : null;
+    return n ? <span className={`n ${i.count === "queue" || i.count === "moderation" ? "hot" : ""}`}>{new Intl.NumberFormat(t.locale).format(n)}</span> : null;
   };
   const link = (i: NavItem) => (
     <li key={i.to}>

@@ -13,7 +13,7 @@ export interface NavItem {
   /** The letter after g. */
   key?: string;
   /** A counter of waiting work. */
-  count?: "queue" | "sessions";
+  count?: "queue" | "moderation" | "sessions";
   /** In the menu of this role only; the others find it in the menu of the user. */
   role?: Me["role"];
   /** Stands in the bar at the foot of the phone, by this name. */
@@ -33,7 +33,9 @@ export const navigation: readonly { label?: Key; items: readonly NavItem[] }[] =
     label: "nav.status",
     items: [
       { to: "/status/queue", icon: "queue", label: "nav.queue", scope: "queue:read", key: "q", count: "queue", foot: "nav.queue.short", also: "/hosts" },
+      { to: "/status/moderation", icon: "flag", label: "nav.moderation", scope: "queue:read", key: "m", count: "moderation" },
       { to: "/status/sessions", icon: "sessions", label: "nav.sessions", scope: "sessions:read", key: "s", count: "sessions", foot: "nav.sessions", also: "/ip" },
+      { to: "/status/archive", icon: "disk", label: "nav.archive", scope: "messages:read", key: "h" },
       { to: "/status/events", icon: "bell", label: "nav.events", scope: "messages:read", key: "n" },
       { to: "/status/logs", icon: "logs", label: "nav.logs", scope: "logs:read", key: "l", foot: "nav.logs" },
       { to: "/status/traffic", icon: "chart", label: "nav.traffic", scope: "metrics:read", key: "t" },
@@ -45,6 +47,7 @@ export const navigation: readonly { label?: Key; items: readonly NavItem[] }[] =
     items: [
       { to: "/domains", icon: "at", label: "nav.domains", scope: "directory:read", key: "d" },
       { to: "/accounts", icon: "users", label: "nav.accounts", scope: "directory:read", key: "a" },
+      { to: "/patterns", icon: "list", label: "nav.patterns", scope: "settings:read", key: "p" },
       { to: "/filters", icon: "filter", label: "nav.rules", scope: "directory:read", key: "i" },
       { to: "/senders", icon: "ban", label: "nav.senders", scope: "directory:read", key: "b" },
     ],

@@ -12,24 +12,26 @@ export interface Going<T> {
   list: Paged<T>;
   /** `act` is done here when the time of Undo is over. */
   go: (row: T, told: string, act: () => Promise<unknown>) => void;
-  /** `start` hands it to the server, which holds it for that time. */
-  hold: (row: T, told: string, start: () => Promise<Operation>) => void;
+  /** `start` hands them to the server, which holds it for that time. */
+  hold: (rows: readonly T[], told: string, start: () => Promise<Operation>) => void;
 }
 
 export function useGoing<T>(list: Paged<T>, idOf: (row: T) => string): Going<T> {
   const t = useText();
   const [going, setGoing] = useState<ReadonlySet<string>>(new Set());
   const { refresh } = list;
-  const mark = useCallback((id: string, on: boolean) => {
+  const mark = useCallback((ids: readonly string[], on: boolean) => {
     setGoing((old) => {
       const next = new Set(old);
-      if (on) next.add(id);
-      else next.delete(id);
+      for (const id of ids) {
+        if (on) next.add(id);
+        else next.delete(id);
+      }
       return next;
     });
   }, []);
   const go = useCallback((row: T, told: string, act: () => Promise<unknown>) => {
-    const id = idOf(row);
+    const id = [idOf(row)];
     mark(id, true);
     later(told, act, t, {
       done: () => {
@@ -39,24 +41,24 @@ export function useGoing<T>(list: Paged<T>, idOf: (row: T) => string): Going<T> 
       undone: () => { mark(id, false); },
     });
   }, [idOf, mark, refresh, t]);
-  const hold = useCallback((row: T, told: string, start: () => Promise<Operation>) => {
-    const id = idOf(row);
-    mark(id, true);
+  const hold = useCallback((rows: readonly T[], told: string, start: () => Promise<Operation>) => {
+    const ids = rows.map(idOf);
+    mark(ids, true);
     start().then((operation) => {
-      undoable(operation, told, t, () => { mark(id, false); });
+      undoable(operation, told, t, () => { mark(ids, false); });
       return ended(operation);
     }).then(
       (operation) => {
         const failure = operation.failures[0];
         if (failure) {
           toast(failure.detail, { bad: true });
-          mark(id, false);
+          mark(ids, false);
         }
         refresh();
       },
       (e: unknown) => {
         failed(e, t);
-        mark(id, false);
+        mark(ids, false);
       },
     );
   }, [idOf, mark, refresh, t]);

@@ -14,9 +14,9 @@ export function showsAll<T>(snapshot: { items?: readonly T[]; total?: number }, 
 
 /**
  * upsert and remove change rows in place; held, nothing moves. A filtered list learns only of the rows that it shows: which
- * others would fit, the server knows.
+ * others would fit, the server knows. `fits` tells which rows of the topic can be in it at all.
  */
-export function useLiveList<T>(topic: string, list: Paged<T>, held: boolean, filtered: boolean, idOf: (row: T) => string): void {
+export function useLiveList<T>(topic: string, list: Paged<T>, held: boolean, filtered: boolean, idOf: (row: T) => string, fits?: (row: T) => boolean): void {
   const wasHeld = useRef(false);
   const { refreshSoon } = list;
   useEffect(() => {
@@ -25,7 +25,8 @@ export function useLiveList<T>(topic: string, list: Paged<T>, held: boolean, fil
   }, [held, refreshSoon]);
   useTopic(held ? "" : topic, (e) => {
     const data = e.data as { item?: T; id?: string; total?: number; items?: readonly T[] };
-    if (e.type === "upsert" && data.item) list.upsert(data.item);
+    if (e.type === "upsert" && data.item && fits && !fits(data.item)) list.remove(idOf(data.item));
+    else if (e.type === "upsert" && data.item) list.upsert(data.item);
     else if (e.type === "remove" && data.id) list.remove(data.id);
     else if (e.type === "count" && data.total !== undefined) {
       if (!filtered) list.setTotal(data.total);

@@ -27,13 +27,15 @@ export function useLiveScreen<T>(o: {
   limit: number;
   read: (query: Record<string, string | number>, signal: AbortSignal) => Promise<PageOf<T>>;
   idOf: (row: T) => string;
+  /** The list is a part of its topic: which rows can be in it. */
+  fits?: (row: T) => boolean;
 }): LiveScreen<T> {
   const [open, setOpen] = useOpen();
   const [held, setHeld] = useState(false);
   const [current, setCurrent] = useState<T>();
   const rows = useRows({ ...o, calm: !held && !open });
   const { list, filter } = rows;
-  useLiveList(o.topic, list, held, filter.text !== "", o.idOf);
+  useLiveList(o.topic, list, held, filter.text !== "" || !!o.fits, o.idOf, o.fits);
   const live = useLiveState(held);
   const shown = list.items?.find((row) => o.idOf(row) === open);
   return { ...rows, open, setOpen, held, setHeld, current, setCurrent, live, shown };

@@ -40,6 +40,13 @@ export function ipAddress(ip: string): string {
 export function hostAddress(host: string): string {
   return `/hosts/${encodeURIComponent(host)}`;
 }
+export function archiveAddress(field: "address" | "id", value: string): string {
+  return `/status/archive?q=${encodeURIComponent(`${field}:${value}`)}&span=30d`;
+}
+/** Posts that wait for a list's moderators. */
+export function moderationAddress(list: string): string {
+  return `/status/moderation?q=${encodeURIComponent(`to:${list}`)}`;
+}
 /** What was changed or looked at: "account a@b.example", "setting smtp.vrfy". */
 export function auditAddress(object: string): string {
   return `/system/audit?q=${encodeURIComponent(`object:"${object.replaceAll('"', "")}"`)}`;

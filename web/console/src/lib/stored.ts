@@ -35,6 +35,8 @@ export function useStoredList<T>(o: {
   read: (query: StoredQuery & Record<string, string | number>, signal: AbortSignal) => Promise<PageOf<T>>;
   idOf: (row: T) => string;
   topic?: string;
+  /** What is there is looked at once: each look is recorded. */
+  still?: boolean;
 }): StoredList<T> {
   const filter = useFilter(o.fields);
   const choice = readSpan(useSearch(), o.usual);
@@ -45,7 +47,7 @@ export function useStoredList<T>(o: {
     o.read({ ...filter.params, ...spanQuery(choice, Date.now()), limit, ...(cursor ? { cursor } : {}) }, signal);
   const list = usePaged<T>(`${o.key} ${JSON.stringify([filter.params, choice])}`, read, o.idOf, !held && !open);
   const searching = useSearchOn(list);
-  useNewest(list, (signal) => read(undefined, signal, 50), !held && !choice.to, o.topic);
+  useNewest(list, (signal) => read(undefined, signal, 50), !held && !choice.to && !o.still, o.topic);
   const shown = list.items?.find((row) => o.idOf(row) === open);
   return { list, filter, choice, searching, held, setHeld, open, setOpen, text, setText, shown };
 }

@@ -35,6 +35,8 @@ export interface StoredScreenProps<T extends object> {
   idOf: (row: T) => string;
   /** Tells that something has come; without it the list looks by itself. */
   topic?: string;
+  /** What is there is looked at once: each look is recorded. */
+  still?: boolean;
   /** What its rows are called, in the foot. */
   counted: { searching: Key; more: Key; all: Key };
   tabs?: ReactNode;
@@ -44,8 +46,8 @@ export interface StoredScreenProps<T extends object> {
   choices: readonly FieldChoice[];
   columns: (open: (row: T) => void) => Column<T>[];
   nothing: { icon: IconName; title: string };
-  /** What is said when events are not recorded. */
-  off: string;
+  /** What is said when events are not recorded, or when another setting is off. */
+  off: string | { setting: string; title: string };
   foot?: ReactNode;
   drawer: (o: { id: string; row: T | undefined; close: () => void; refresh: () => void }) => ReactNode;
 }
@@ -57,7 +59,7 @@ function Live({ held }: { held: boolean }) {
 export function StoredScreen<T extends object>(p: StoredScreenProps<T>) {
   const t = useText();
   const { columns: columnsOf, idOf, topic } = p;
-  const s = useStoredList<T>({ key: p.source, fields: p.fields, usual: p.usual, read: p.read, idOf, ...(topic && { topic }) });
+  const s = useStoredList<T>({ key: p.source, fields: p.fields, usual: p.usual, read: p.read, idOf, ...(topic && { topic }), ...(p.still && { still: true }) });
   const { list, filter, choice, searching, held, setHeld, open, setOpen, text, setText, shown } = s;
   const openRow = useCallback((row: T) => { setOpen(idOf(row)); }, [idOf, setOpen]);
   const columns = useMemo(() => columnsOf(openRow), [columnsOf, openRow]);
@@ -73,7 +75,7 @@ export function StoredScreen<T extends object>(p: StoredScreenProps<T>) {
       title={p.title}
       {...(p.label && { label: p.label })}
       live={topic && !choice.to && <Live held={held} />}
-      actions={<><HoldButton held={held} onHold={setHeld} className={p.actions ? "deskonly" : ""} />{p.actions?.(list)}</>}
+      actions={<>{!p.still && <HoldButton held={held} onHold={setHeld} className={p.actions ? "deskonly" : ""} />}{p.actions?.(list)}</>}
       tabs={p.tabs}
       filter={{ ...p.filter, fields: p.fields }}
       controls={p.choices.map((c) => <Choice key={c.field} label={c.label} value={chosen(c)} options={c.options} onChange={(id) => { setText(withField(text, c.field, id, Object.keys(p.fields))); }} />)}
@@ -88,7 +90,7 @@ export function StoredScreen<T extends object>(p: StoredScreenProps<T>) {
         filter: { text: filter.text, onReset: () => { setText(""); }, ...(p.filter.none && { none: p.filter.none }) },
         span: choice,
         nothing: p.nothing,
-        off: { setting: "events.enabled", title: p.off },
+        off: typeof p.off === "string" ? { setting: "events.enabled", title: p.off } : p.off,
       }}
       foot={<><span role="status">{t(searching ? p.counted.searching : list.more ? p.counted.more : p.counted.all, { n })}</span>{p.foot}</>}
       keys={<><KeyHint keys={["j", "k"]}>{t("keys.move")}</KeyHint><KeyHint keys={["↵"]}>{t("keys.open")}</KeyHint><KeyHint keys={["f"]}>{t("keys.filter")}</KeyHint><KeyHint keys={["?"]}>{t("keys.all")}</KeyHint></>}

@@ -3,7 +3,7 @@ import { api, ApiError, request } from "../../api/client";
 import { useMe } from "../../app/me";
 import { useText } from "../../i18n";
 import { formatBytes } from "../../lib/format";
-import { auditAddress, eventsAddress, historyAddress, logAddress, traceAddress } from "../../lib/places";
+import { archiveAddress, auditAddress, eventsAddress, historyAddress, logAddress, moderationAddress, traceAddress } from "../../lib/places";
 import { useResource } from "../../lib/resource";
 import { Link } from "../../lib/router";
 import { toast } from "../../lib/toast";
@@ -114,9 +114,11 @@ export default function Account({ params }: { params: Record<string, string> }) 
             <Link to={`/status/sessions?q=${encodeURIComponent(`account:${address}`)}`}>{t("account.sessions")}</Link>
             <Link to={`/status/queue?q=${encodeURIComponent(`from:${address}`)}`}>{t("account.queue")}</Link>
             {has("messages:read") && <Link to={traceAddress("address", address)}>{t("account.messages")}</Link>}
+            {has("messages:read") && <Link to={archiveAddress("address", address)}>{t("account.archived")}</Link>}
             {has("sessions:read") && <Link to={historyAddress(`account:${address}`)}>{t("account.history")}</Link>}
             {has("messages:read") && <Link to={eventsAddress("account", address)}>{t("nav.events")}</Link>}
             <Link to={logAddress("smtp", address)}>{t("account.logs")}</Link>
+            {stored && !person && has("queue:read") && <Link to={moderationAddress(address)}>{t("list.waiting")}</Link>}
             {person && <Link to={`/filters?q=${encodeURIComponent(`owner:${address}`)}`}>{t("nav.rules")}</Link>}
             {has("audit:read") && <Link to={auditAddress(`account ${address}`)}>{t("account.audit")}</Link>}
           </>

@@ -6,7 +6,7 @@ import { useMay } from "../../app/me";
 import { useText } from "../../i18n";
 import { formatBytes, formatMoment, utcTitle } from "../../lib/format";
 import { useKeys } from "../../lib/keys";
-import { sessionAddress, traceAddress } from "../../lib/places";
+import { archiveAddress, sessionAddress, traceAddress } from "../../lib/places";
 import { Link, navigate, usePath, useSearch } from "../../lib/router";
 import { toast } from "../../lib/toast";
 import { CopyButton } from "../../ui/Copy";
@@ -85,6 +85,7 @@ export default function Message({ params }: { params: Record<string, string> }) 
       >
         {mayWrite && queued && <button type="button" className="btn pri" onClick={send}><Icon name="send" />{t("queue.send")}</button>}
         {mayRead && mayQueue && queued && <button type="button" className="btn deskonly" onClick={() => { setContent(queued); }}><Icon name="code" />{t("queue.open")}</button>}
+        {m?.id && <Link className="btn deskonly" to={archiveAddress("id", m.id)}><Icon name="disk" />{t("message.archived")}</Link>}
         {mayQueue && queued && <Link className="btn" to={`/status/queue?open=${queued}`}><Icon name="queue" />{t("message.inqueue")}</Link>}
       </PageHead>
       <div className="mh t2">

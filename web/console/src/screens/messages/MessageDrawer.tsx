@@ -1,6 +1,7 @@
 import { useMay } from "../../app/me";
 import { useText } from "../../i18n";
 import { formatBytes, formatMoment } from "../../lib/format";
+import { archiveAddress } from "../../lib/places";
 import { Link } from "../../lib/router";
 import { Drawer } from "../../ui/Drawer";
 import { Icon } from "../../ui/Icon";
@@ -32,6 +33,7 @@ export function MessageDrawer({ id, known, onClose }: { id: string; known: Messa
         <>
           <Link className="btn" to={page}><Icon name="trace" />{t("message.timeline")}</Link>
           {mayQueue && head?.id && head.status === "waiting" && <Link className="btn" to={`/status/queue?open=${head.id}`}><Icon name="queue" />{t("message.inqueue")}</Link>}
+          {head?.id && <Link className="btn" to={archiveAddress("id", head.id)}><Icon name="disk" />{t("message.archived")}</Link>}
         </>
       }
     >

@@ -14,7 +14,7 @@ export interface Act {
   owner?: string;
 }
 /** These can be taken back for some seconds. */
-export const takenBack: readonly Action[] = ["delete", "bounce", "deny_sender", "allow_sender"];
+export const takenBack: readonly Action[] = ["delete", "bounce", "approve", "reject", "deny_sender", "allow_sender"];
 export const levels: readonly Level[] = ["high", "normal", "low"];
 /** Without a message at hand: all that is not a button beside the menu. */
 export const inMenu: readonly string[] = ["hold", "release", "bounce", "priority"];
@@ -40,6 +40,7 @@ export function toldOf(t: Text, action: Action, n: number, s: number): string {
   if (action === "delete") return t("queue.deleted", { n, s });
   if (action === "bounce") return t("queue.bounced", { n, s });
   if (isSenderAct(action)) return t(`queue.did.${action}`, { n, s });
+  if (action === "approve" || action === "reject") return t(`queue.did.${action}`, { n, s });
   if (action === "send_now") return t("queue.sent", { n });
   return t(`queue.did.${action}`, { n });
 }

@@ -77,7 +77,7 @@ export default function Tokens() {
   const { refresh } = list;
   const { list: left, hold } = useGoing(list, idOf);
   const withdraw = useCallback((x: Token) => {
-    hold(x, t("token.withdrawn", { name: x.name, s: undoSeconds }), () => api.post("/tokens/actions", { body: { action: "withdraw", ids: [x.id], undo_seconds: undoSeconds } }));
+    hold([x], t("token.withdrawn", { name: x.name, s: undoSeconds }), () => api.post("/tokens/actions", { body: { action: "withdraw", ids: [x.id], undo_seconds: undoSeconds } }));
   }, [t, hold]);
   const columns = useMemo(() => tokenColumns(t, now, mayDirectory, mayWrite ? withdraw : undefined), [t, now, mayDirectory, mayWrite, withdraw]);
   const start = () => { setDialog("new"); };
