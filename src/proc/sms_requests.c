@@ -21,8 +21,6 @@ static json_t *read_args(const struct conf *cf, json_t *args, char number[SMS_NU
 {
     const char *to = text_arg(args, "to"), *text = text_arg(args, "text");
 
-    if (!*cf->sms.domain)
-        return admin_error(E_PARSE, "sms.domain is empty: there is no SMS");
     if (sms_number_of(cf, sv_c(to), number) < 0)
         return admin_error(E_PARSE,
                            "to: '%.60s' is not a telephone number; such as +393331234567%s", to,
@@ -150,6 +148,8 @@ static json_t *send_one(struct queue *q, const struct conf *cf, json_t *args)
 
     if (wrong)
         return wrong;
+    if (!*cf->sms.domain)
+        return admin_error(E_PARSE, "sms.domain is empty: there is no SMS");
     if (!utf8_valid(sv_c(text)))
         return admin_error(E_PARSE, "text: it is not UTF-8");
     if (*from &&

@@ -372,7 +372,7 @@ def state_of(w):
 
 BODIES = {"actOnTokens": {"action": "withdraw", "ids": ["ID"]}, "actOnQueueMessages": {"action": "delete", "ids": ["ID"]}, "sendArchivedMessage": {"to": ["x@nowhere.test"]}, "actOnSessions": {"action": "end", "filter": {"account": "ID"}},
           "createDomain": {"domain": "new.test"}, "updateDomain": {"enabled": False}, "putAlias": {"targets": [ROOT]},
-          "putMembers": {"members": [ROOT]}, "patchMembers": {"add": [ROOT]},
+          "putMembers": {"members": [ROOT]}, "testSms": {"to": "+393331234567", "text": "x"}, "patchMembers": {"add": [ROOT]},
           "updateAccount": {"name": "taken", "password": "taken-over"}, "createAppPassword": {"label": "x"}, "putSieveScript": {"text": "discard;"}, "addFilters": {"owner": "server", "text": "rule \"x\" then delete"}, "testFilters": {"owner": "server", "text": "x"}, "putFilters": {"text": ""},
           "putFilter": {"text": "rule \"x\" then delete"}, "updateFilter": {"enabled": False}, "createRemoteAccount": {"host": "127.0.0.9", "user": "x", "password": "p", "enabled": False}, "updateRemoteAccount": {"user": "x"}, "putSender": {"verdict": "allow"}, "putPattern": {"items": ["x"]}, "actOnSieveScript": {"action": "activate"}, "updateSettings": {"values": {"smtp.vrfy": "yes"}},
           "updateSetting": {"value": "1"}, "actOnService": {"action": "restart"}, "createAnnotation": {"text": "x"}, "setOwnPassword": {"old": PASSWORD, "new": "taken-over"}, "createOwnAppPassword": {"label": "x"}}

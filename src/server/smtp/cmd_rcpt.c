@@ -182,11 +182,11 @@ static bool take_targets(struct smtp_session *s, const struct smtp_rcpt_args *a,
             refuse_full(s);
             return false;
         }
+        for (size_t i = 0; i < res->n; i++)
+            add_target(s->tx, sv_c(res->accounts[i]->address), RCPT_LOCAL, res->accounts[i]->id, a);
         for (size_t i = 0; i < res->n_forward; i++)
             if (!add_forward(s, sv_c(res->forward[i]), a))
                 return false;
-        for (size_t i = 0; i < res->n; i++)
-            add_target(s->tx, sv_c(res->accounts[i]->address), RCPT_LOCAL, res->accounts[i]->id, a);
         return true;
     case RESOLVE_DISCARD:
         add_target(s->tx, a->to.address, RCPT_DISCARD, 0, a);

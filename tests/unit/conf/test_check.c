@@ -159,6 +159,22 @@ static void test_text(void **state)
     check("system.log_path", "/var/log/x", "/var/log/x");
     check("log.archive", "/var/backups/Logs.ZIP", "/var/backups/Logs.ZIP");
     check("log.archive", "", "");
+    check("sms.url", "https://a.example/x?to={to}", "https://a.example/x?to={to}");
+    check("sms.url", "http://[2001:db8::1]:8080/", "http://[2001:db8::1]:8080/");
+    check("sms.url", "ftp://a.example/",
+          "!sms.url: 'ftp://a.example/' is not valid; allowed: "
+          "https://host[:port]/path or http://..., without spaces");
+    check("sms.country", "39", "39");
+    check("sms.country", "039",
+          "!sms.country: '039' is not valid; allowed: a calling code such as 39");
+    check("sms.headers", "X-Key: {secret};X-Id: {id}", "X-Key: {secret};X-Id: {id}");
+    check("sms.headers", "X Key: y",
+          "!sms.headers: 'X Key: y' is not valid; allowed: header fields "
+          "such as X-Key: {secret}, separated by ;");
+    check("sms.temporary", "404;429", "404;429");
+    check("sms.temporary", "200",
+          "!sms.temporary: '200' is not valid; allowed: statuses of 300 to "
+          "599, separated by ;");
     for (size_t i = 0; i < 4; i++) {
         static const char *const no[] = { "/var/backups", "/var/backups/", "logs.zip", "/x/.zip" };
         char want[300];
