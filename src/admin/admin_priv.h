@@ -22,7 +22,7 @@ extern const struct admin_op admin_domain_ops[], admin_account_ops[], admin_alia
     admin_mailbox_ops[], admin_setting_ops[], admin_server_ops[], admin_token_ops[],
     admin_event_ops[], admin_service_ops[], admin_dns_ops[], admin_sieve_ops[], admin_queue_ops[],
     admin_route_ops[], admin_member_ops[], admin_tlsrpt_ops[], admin_filter_ops[],
-    admin_remote_ops[], admin_archive_ops[], admin_sender_ops[];
+    admin_remote_ops[], admin_archive_ops[], admin_sender_ops[], admin_sms_ops[];
 
 /* queue_ops.c: which messages of the queue are meant. NULL: *ret_error says why. level: `priority`
  * is what they shall have, not what they have. New reference. */

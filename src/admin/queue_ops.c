@@ -4,9 +4,10 @@
 
 #include "conf/conf.h"
 
-#define PLAIN_FILTER "[ids] [q] [sender] [recipient] [destination] [state] [answer] [older] [all]"
-#define MAX_POSTS    2000
-#define FILTER       PLAIN_FILTER " [priority]"
+#define PLAIN_FILTER                                                                               \
+    "[ids] [q] [queue] [sender] [recipient] [destination] [state] [answer] [older] [all]"
+#define MAX_POSTS 2000
+#define FILTER    PLAIN_FILTER " [priority]"
 
 static json_t *not_running(void)
 {
@@ -52,7 +53,7 @@ static bool read_age(const char *text, json_t *filter, json_t **ret_error)
 json_t *admin_queue_filter(const struct admin_call *c, bool level, json_t **ret_error)
 {
     static const char *const texts[] = { "id",          "q",     "sender", "recipient",
-                                         "destination", "state", "answer" };
+                                         "destination", "state", "answer", "queue" };
     const char *priority = level ? NULL : admin_arg(c, "priority");
     struct sv ids = sv_c(admin_arg(c, "ids"));
     json_t *filter = json_object();
@@ -96,7 +97,7 @@ static json_t *judge(const struct admin_call *c, json_t *reply)
     const char *id = admin_arg(c, "id");
     json_t *error = NULL;
 
-    if (json_object_get(reply, "error") || !id || number(reply, "done"))
+    if (json_object_get(reply, "error") || !id || number(reply, "done") || number(reply, "later"))
         return reply;
     if (number(reply, "busy"))
         error = admin_error(E_CONFLICT, "message '%s' is being delivered now; try again", id);
@@ -120,12 +121,14 @@ static json_t *steer_with(const struct admin_call *c, const char *action, const 
 
     reply = judge(c, reply);
     if (json_object_get(reply, "ok"))
-        json_object_set_new(reply, "count", json_integer(number(reply, "done")));
+        json_object_set_new(reply, "count",
+                            json_integer(number(reply, "done") + number(reply, "later")));
     if (json_object_get(reply, "ok") && c->a->dry_run) {
         json_t *effect = json_array();
         char text[60];
 
-        snprintf(text, sizeof(text), "%lld messages", (long long)number(reply, "done"));
+        snprintf(text, sizeof(text), "%lld messages",
+                 (long long)(number(reply, "done") + number(reply, "later")));
         admin_effect(effect, "queue outgoing", action, NULL, text);
         json_object_set_new(reply, "effect", effect);
     }
@@ -257,7 +260,7 @@ static json_t *destinations(const struct admin_call *c)
 }
 
 const struct admin_op admin_queue_ops[] = {
-    { "queue.list", "[filter]", "Messages that wait for delivery.", list },
+    { "queue.list", "[filter] [queue]", "Messages that wait for delivery.", list },
     { "queue.retry", "[id] " FILTER, "Tries messages, or all, now.", retry },
     { "queue.delete", "[id] " FILTER, "Deletes messages without a notice.", delete },
     { "queue.bounce", "[id] " FILTER, "Returns messages to their senders, with a notice.", bounce },

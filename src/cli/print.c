@@ -214,8 +214,9 @@ static void print_steered(json_t *r)
 {
     static const struct {
         const char *name, *text;
-    } rest[] = { { "unchanged", "not changed" },
-                 { "busy", "being delivered now, left alone" },
+    } rest[] = { { "later", "being delivered now: done when that attempt ends" },
+                 { "unchanged", "not changed" },
+                 { "busy", "being delivered now" },
                  { "held", "held, to be released first" },
                  { "failed", "could not be recorded" } };
 
@@ -643,6 +644,9 @@ void tool_print(const struct tool_cmd *cmd, json_t *reply)
         break;
     case PRINT_SERVICES:
         print_services(rows);
+        break;
+    case PRINT_SMS:
+        print_sms(reply);
         break;
     case PRINT_DNS:
         print_dns(reply);

@@ -11,6 +11,9 @@ const char *print_text(json_t *o, const char *key); /* "" when it is not there *
 void print_dns(json_t *reply);
 void print_dns_test(json_t *reply);
 
+/* print_sms.c */
+void print_sms(json_t *reply);
+
 /* print_events.c */
 void print_events(json_t *rows);
 void print_trace(json_t *reply); /* a message with its events, or several messages */

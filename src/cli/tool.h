@@ -58,7 +58,8 @@ enum tool_print {
     PRINT_ARCHIVE,
     PRINT_ARCHIVED,
     PRINT_PIECES,
-    PRINT_SENDERS
+    PRINT_SENDERS,
+    PRINT_SMS
 };
 
 struct tool_cmd {

@@ -18,6 +18,11 @@ static bool is_alnum(char c)
     return is_digit(c) || (c >= 'a' && c <= 'z');
 }
 
+static bool is_alnum_or_bracket(char c)
+{
+    return is_alnum(c) || c == '[';
+}
+
 int conf_address_family(struct sv v)
 {
     char text[INET6_ADDRSTRLEN];
@@ -208,6 +213,44 @@ static bool is_https_origin(struct sv v)
     return v.n > 8;
 }
 
+/* Without the + */
+static bool is_calling_code(struct sv v)
+{
+    return v.n <= 3 && v.p[0] != '0' && is_number_to(v, 1, 999);
+}
+
+static bool is_trunk(struct sv v)
+{
+    return v.n <= 3 && is_number_to(v, 0, 999);
+}
+
+static bool is_status(struct sv v)
+{
+    return v.n == 3 && is_number_to(v, 300, 599);
+}
+
+/* RFC 9110 5.1, and a value. */
+static bool is_header(struct sv v)
+{
+    ssize_t colon = sv_find(v, ':');
+    for (ssize_t i = 0; i < colon; i++)
+        if (!is_alnum(v.p[i]) && !memchr("-_.", v.p[i], 3))
+            return false;
+    return colon > 0 && sv_trim(sv_skip(v, (size_t)colon + 1)).n > 0;
+}
+
+static bool is_http_url(struct sv v)
+{
+    struct sv rest = sv_skip(v, sv_starts(v, SV("https://")) ? 8 : 7);
+    if (!sv_starts(v, SV("https://")) && !sv_starts(v, SV("http://")))
+        return false;
+    for (size_t i = 0; i < v.n; i++)
+        if ((unsigned char)v.p[i] <= ' ' || (unsigned char)v.p[i] >= 127 ||
+            strchr("#<>\"\\^`|", v.p[i]))
+            return false;
+    return rest.n > 0 && is_alnum_or_bracket(rest.p[0]);
+}
+
 static bool is_folder(struct sv v)
 {
     return v.p[0] != '/' && v.p[v.n - 1] != '/' && sv_find_sv(v, SV("//")) < 0 &&
@@ -251,6 +294,15 @@ static const struct {
     { "pop3.listen", is_listen, false, "address:port or [IPv6]:port, separated by ;" },
     { "pop3.listen_tls", is_listen, false, "address:port or [IPv6]:port, separated by ;" },
     { "queue.retry_schedule", is_wait, true, "waits of 1s to 30d, separated by ;" },
+    { "sms.allowed", is_account_or_domain, false,
+      "accounts, groups, lists and domains, separated by ;" },
+    { "sms.ca_file", is_path, false, "an absolute path" },
+    { "sms.country", is_calling_code, false, "a calling code such as 39" },
+    { "sms.domain", is_host, false, "a domain such as sms.example.com" },
+    { "sms.headers", is_header, false, "header fields such as X-Key: {secret}, separated by ;" },
+    { "sms.temporary", is_status, false, "statuses of 300 to 599, separated by ;" },
+    { "sms.trunk", is_trunk, false, "at most 3 digits, such as 0" },
+    { "sms.url", is_http_url, false, "https://host[:port]/path or http://..., without spaces" },
     { "smtp.access_ips", is_network_or_mask, false, NETWORKS_OR_MASKS },
     { "smtp.access_ips_submission", is_network_or_mask, false, NETWORKS_OR_MASKS },
     { "smtp.commands", is_command, false,

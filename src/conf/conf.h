@@ -51,6 +51,7 @@ struct setting {
     X(auth)                                                                                        \
     X(smtp)                                                                                        \
     X(archive)                                                                                     \
+    X(sms)                                                                                         \
     X(queue) X(deliver) X(mailbox) X(sieve) X(managesieve) X(pop3) X(imap) X(dns) X(web)
 /* conf_structs.h declares struct conf_<room> from each .def, and: */
 #include "conf/conf_structs.h"

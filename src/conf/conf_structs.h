@@ -53,6 +53,9 @@ struct conf_web {
 struct conf_archive {
 #include "conf/defs/archive.def"
 };
+struct conf_sms {
+#include "conf/defs/sms.def"
+};
 #undef SETTING
 
 struct conf {
@@ -72,6 +75,7 @@ struct conf {
     struct conf_dns dns;
     struct conf_web web;
     struct conf_archive archive;
+    struct conf_sms sms;
     struct conf_routes *routes;   /* NULL = none */
     struct conf_backups *backups; /* the same */
 };

@@ -31,6 +31,7 @@ static struct setting table[] = {
 #include "conf/defs/pop3.def"
 #include "conf/defs/queue.def"
 #include "conf/defs/sieve.def"
+#include "conf/defs/sms.def"
 #include "conf/defs/smtp.def"
 #include "conf/defs/system.def"
 #include "conf/defs/web.def"

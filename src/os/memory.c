@@ -92,6 +92,12 @@ void os_stack_trim(size_t stack_bytes)
     madvise(lo, here - STACK_KEPT - from, MADV_DONTNEED);
 }
 
+size_t os_memory_allocated(void)
+{
+    struct mallinfo2 i = mallinfo2();
+    return i.uordblks + i.hblkhd;
+}
+
 size_t os_memory_peak(void)
 {
     struct rusage u;

@@ -16,6 +16,12 @@ void os_memory_tick(void);
 /* Bytes of this process that are in memory now; 0 = unknown. */
 size_t os_memory_resident(void);
 
+/* Bytes of the heap that somebody holds, with the few freed ones that malloc keeps at hand for each
+ * thread. What a process has in memory beyond them is code, stacks and gaps of the heap: only this
+ * tells a leak from gaps. 0 = unknown (another malloc). Any thread; waits for each heap's lock and
+ * walks its free blocks. */
+size_t os_memory_allocated(void);
+
 /* The most that ever was in memory; 0 = unknown. */
 size_t os_memory_peak(void);
 

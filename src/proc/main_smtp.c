@@ -16,6 +16,7 @@
 #include "os/proc.h"
 #include "proc/module.h"
 #include "proc/queue_requests.h"
+#include "proc/sms_requests.h"
 #include "proc/turned.h"
 #include "server/smtp/etrn.h"
 #include "server/smtp/sent.h"
@@ -29,7 +30,7 @@ struct smtp_module {
     struct collect *collect;
     struct smtp_server mx, submission;
     struct turned_side turned;
-    struct sent *sent;
+    struct sent *sent, *sms;
     struct etrn *etrn;
     struct commands *commands;
     atomic_bool stopping;
@@ -100,10 +101,12 @@ static int start(struct module_ctx *m, struct errinfo *ei)
     if (r < 0)
         return r;
     s->sent = sent_new();
+    s->sms = sent_new();
     s->etrn = etrn_new();
     s->commands = open_commands(m);
     s->mx = (struct smtp_server){
         .sent = s->sent,
+        .sms = s->sms,
         .etrn = s->etrn,
         .accounts = m->accounts,
         .queue = s->queue,
@@ -140,6 +143,7 @@ static void stop(struct module_ctx *m, int64_t deadline_ms)
     archive_close(s->archive);
     mailstore_close(s->store);
     sent_free(s->sent);
+    sent_free(s->sms);
     etrn_free(s->etrn);
     commands_free(s->commands);
     free(s);
@@ -184,12 +188,14 @@ static json_t *request(struct module_ctx *m, const char *op, json_t *args)
     }
     if (!strcmp(op, "tlsrpt.send"))
         return reports(s, args);
+    if (!strncmp(op, "sms.", 4))
+        return sms_operation(s->queue, &m->ending, op, args);
     return queue_request(s->queue, &m->ending, op, args);
 }
 
 static bool takes_long(const char *op)
 {
-    return !strcmp(op, "queue.steer"); /* of a million messages */
+    return !strcmp(op, "queue.steer") /* of a million messages */ || !strcmp(op, "sms.test");
 }
 
 const struct module_def module_smtp = {

@@ -175,9 +175,10 @@ static json_t *common_request(struct module_ctx *m, const char *op, json_t *args
         return json_pack("{s:b}", "ok", 1);
     }
     if (!strcmp(op, "module.status"))
-        return json_pack("{s:b, s:I, s:I, s:I, s:I}", "ok", 1, "pid", (json_int_t)getpid(),
+        return json_pack("{s:b, s:I, s:I, s:I, s:I, s:I}", "ok", 1, "pid", (json_int_t)getpid(),
                          "started_ms", (json_int_t)m->started_ms, "memory",
-                         (json_int_t)os_memory_resident(), "memory_peak",
+                         (json_int_t)os_memory_resident(), "memory_allocated",
+                         (json_int_t)os_memory_allocated(), "memory_peak",
                          (json_int_t)os_memory_peak());
     if (m->net && !strcmp(op, "session.kill")) {
         json_int_t id = json_integer_value(json_object_get(args, "id"));

@@ -1,7 +1,8 @@
-/* Filters of the queue. Pure but for the clock. */
+/* Filters of the queue. Pure but for the clock and the settings. */
 #include "proc/queue_filter.h"
 
 #include "base/clock.h"
+#include "conf/conf.h"
 
 const char *const queue_state_names[QS_COUNT] = { "queued", "sending", "waiting",   "overdue",
                                                   "held",   "paused",  "moderation" };
@@ -31,6 +32,7 @@ static void read_ids(struct queue_filter *f, json_t *ids)
 
 void queue_filter_read(struct queue_filter *f, json_t *args)
 {
+    _cleanup_(conf_unrefp) const struct conf *cf = conf_pin();
     json_t *o = json_object_get(args, "filter");
 
     *f = (struct queue_filter){
@@ -50,6 +52,7 @@ void queue_filter_read(struct queue_filter *f, json_t *args)
         .now_ms = clock_wall_ms(),
         .moderated = json_is_true(json_object_get(o, "moderated")),
     };
+    sv_copy(f->sms_domain, sizeof(f->sms_domain), sv_c(cf->sms.domain));
     read_ids(f, json_object_get(o, "ids"));
 }
 
@@ -144,12 +147,28 @@ static bool matches_q(const char *q, const struct queue_info *i)
     return true;
 }
 
-/* retry: what was tried in vain; mda: what waits for a mailbox; outgoing, all else: everything. */
-static bool in_queue(const char *name, const struct queue_info *i)
+/* incoming: not let in yet, as it waits for a list's moderators; retry: tried in vain; mda: for a
+ * mailbox; sms: for a telephone number; outgoing: for another server. */
+static const char *list_of(const struct queue_filter *f, const struct queue_info *i)
 {
-    if (name && !strcmp(name, "retry"))
-        return i->attempts > 0 && !i->moderated;
-    return !name || strcmp(name, "mda") != 0 || i->local;
+    if (i->moderated)
+        return "incoming";
+    if (i->attempts > 0)
+        return "retry";
+    if (i->local)
+        return "mda";
+    return *f->sms_domain && sv_ieq(queue_domain_of(i->rcpt), sv_c(f->sms_domain)) ? "sms"
+                                                                                   : "outgoing";
+}
+
+bool queue_filter_is_list(const char *name)
+{
+    static const char *const names[] = { "outgoing", "incoming", "mda", "sms", "retry" };
+
+    for (size_t i = 0; i < ARRAY_LEN(names); i++)
+        if (!strcmp(names[i], name))
+            return true;
+    return false;
 }
 
 bool queue_filter_matches(const struct queue_filter *f, const struct queue_info *whole)
@@ -161,7 +180,7 @@ bool queue_filter_matches(const struct queue_filter *f, const struct queue_info 
     return may_see(f, whole) &&
            (!f->id || sv_ieq(sv_c(f->id), sv_c(i->id)) || sv_ieq(sv_c(f->id), sv_c(i->item))) &&
            (!f->ids || map_get(f->ids, sv_c(i->id)) || map_get(f->ids, sv_c(i->item))) &&
-           (!f->moderated || i->moderated) && in_queue(f->queue, i) &&
+           (!f->moderated || i->moderated) && (!f->queue || !strcmp(f->queue, list_of(f, whole))) &&
            contains(i->sender, f->sender) && contains(i->rcpt, f->recipient) &&
            contains(i->answer, f->answer) &&
            (!f->destination || sv_ieq(queue_domain_of(i->rcpt), sv_c(f->destination))) &&

@@ -15,7 +15,11 @@ struct queue_filter {
     int64_t older_ms, larger, now_ms;
     bool moderated;  /* only posts that wait for a list's moderators, whatever their state */
     struct map *ids; /* NULL = any */
+    char sms_domain[256];
 };
+
+/* Names of the lists: outgoing, incoming, mda, sms, retry. Each message is in one of them. */
+bool queue_filter_is_list(const char *name);
 
 /* The texts stay those of args. */
 void queue_filter_read(struct queue_filter *f, json_t *args);

@@ -30,6 +30,7 @@ struct row {
     unsigned n_rcpts, n_waiting, attempts;
     enum queue_state state;
     enum priority priority;
+    const char *ordered;
 };
 
 struct destination {
@@ -139,6 +140,7 @@ static void add_row(struct page *p, const struct queue_info *i, const struct pos
                      .size = i->size,
                      .n_rcpts = i->n_rcpts,
                      .n_waiting = i->n_waiting,
+                     .ordered = i->ordered ? queue_action_names[*i->ordered] : NULL,
                      .attempts = i->attempts,
                      .state = queue_state_of(i, p->filter.now_ms),
                      .priority = i->priority };
@@ -247,13 +249,13 @@ static json_t *row_json(const struct row *r)
     char domain[256];
 
     sv_copy(domain, sizeof(domain), queue_domain_of(r->rcpt));
-    return json_pack("{s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:i, s:i, s:I, s:i, s:I, s:I, s:o}", "id",
-                     r->id, "item", r->item, "state", queue_state_names[r->state], "priority",
+    return json_pack("{s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:i, s:i, s:I, s:i, s:I, s:I, s:o, s:s?}",
+                     "id", r->id, "item", r->item, "state", queue_state_names[r->state], "priority",
                      queue_priority_names[r->priority], "sender", safe(r->sender), "recipient",
                      safe(r->rcpt), "destination", safe(domain), "recipients", (int)r->n_rcpts,
                      "waiting", (int)r->n_waiting, "size", (json_int_t)r->size, "attempts",
                      (int)r->attempts, "received_ms", (json_int_t)r->received_ms, "next_try_ms",
-                     (json_int_t)r->next_try_ms, "answer", safe(r->answer));
+                     (json_int_t)r->next_try_ms, "answer", safe(r->answer), "ordered", r->ordered);
 }
 
 static const char *text_of(json_t *o, const char *name)

@@ -14,6 +14,7 @@ struct listing {
     json_t *rows;
     size_t total;
     struct sv filter;
+    struct queue_filter list; /* only the list that is meant */
 };
 
 static bool matches(const struct queue_info *i, struct sv f)
@@ -40,9 +41,12 @@ static json_t *safe_string(const char *s)
 static bool add_row(const struct queue_info *i, void *arg)
 {
     struct listing *l = arg;
+    char state[40];
 
-    if (!matches(i, l->filter))
+    if (!matches(i, l->filter) || !queue_filter_matches(&l->list, i))
         return true;
+    snprintf(state, sizeof(state), "%s%s%s", queue_state_names[queue_state_of(i, clock_wall_ms())],
+             i->ordered ? ", then " : "", i->ordered ? queue_action_names[*i->ordered] : "");
     if (l->total++ < MAX_ROWS)
         json_array_append_new(
             l->rows,
@@ -52,17 +56,26 @@ static bool add_row(const struct queue_info *i, void *arg)
                       (json_int_t)i->received_ms, "next_try_ms", (json_int_t)i->next_try_ms, "size",
                       (json_int_t)i->size, "recipients", (int)i->n_rcpts, "waiting",
                       (int)i->n_waiting, "attempts", (int)i->attempts, "active", (int)i->active,
-                      "priority", queue_priority_names[i->priority], "state",
-                      queue_state_names[queue_state_of(i, clock_wall_ms())]));
+                      "priority", queue_priority_names[i->priority], "state", state));
     return true;
 }
 
 static json_t *list(struct queue *q, json_t *args)
 {
     const char *f = json_string_value(json_object_get(args, "filter"));
-    struct listing l = { .rows = json_array(), .filter = sv_c(f ? f : "") };
+    const char *name = json_string_value(json_object_get(args, "queue"));
+    struct listing l = { .rows = NULL, .filter = sv_c(f ? f : "") };
+    json_t *filter;
 
+    if (name && !queue_filter_is_list(name))
+        return reply_error(E_PARSE, "queue: '%.40s' is none; outgoing, incoming, mda, sms or retry",
+                           name);
+    l.rows = json_array();
+    filter = json_pack("{s:{s:s*}}", "filter", "queue", name);
+    queue_filter_read(&l.list, filter);
     queue_each(q, add_row, &l);
+    queue_filter_done(&l.list);
+    json_decref(filter);
     return json_pack("{s:b, s:I, s:o}", "ok", 1, "total", (json_int_t)l.total, "rows", l.rows);
 }
 
@@ -123,7 +136,7 @@ static void add_failure(struct steering *s, const char *id, const char *why)
 static void note(const char *id, enum queue_steer_result r, void *arg)
 {
     static const char *const why[STEER_RESULTS] = {
-        [STEER_BUSY] = "is being delivered now; try again",
+        [STEER_BUSY] = "is being delivered now",
         [STEER_HELD] = "is held; release it first",
         [STEER_SHARED] = "also waits for recipients of other domains: it can be deleted and sent "
                          "for yours, no more",
@@ -154,18 +167,14 @@ static bool find_word(const char *word, const char *const *names, size_t n, size
     return false;
 }
 
-/* {"action", "priority", "admin", "dry_run", "filter", "domains"} -> {"done", "unchanged", "busy",
- * "held", "shared", "failed", "gone", "failures": [{"id", "detail"}]} */
+/* {"action", "priority", "admin", "dry_run", "filter", "domains"} -> {"done", "later", "unchanged",
+ * "busy", "held", "shared", "failed", "gone", "failures": [{"id", "detail"}]} */
 static json_t *steer(struct queue *q, const atomic_bool *cancel, json_t *args)
 {
-    static const char *const actions[] = {
-        [QUEUE_HOLD] = "hold",       [QUEUE_RELEASE] = "release", [QUEUE_SEND_NOW] = "send_now",
-        [QUEUE_RETURN] = "bounce",   [QUEUE_DELETE] = "delete",   [QUEUE_PRIORITY] = "priority",
-        [QUEUE_APPROVE] = "approve", [QUEUE_REJECT] = "reject",
-    };
     static const char *const results[STEER_RESULTS] = {
-        [STEER_DONE] = "done", [STEER_AS_IT_WAS] = "unchanged", [STEER_BUSY] = "busy",
-        [STEER_HELD] = "held", [STEER_SHARED] = "shared",       [STEER_FAILED] = "failed",
+        [STEER_DONE] = "done",           [STEER_LATER] = "later", [STEER_BUSY] = "busy",
+        [STEER_AS_IT_WAS] = "unchanged", [STEER_HELD] = "held",   [STEER_SHARED] = "shared",
+        [STEER_FAILED] = "failed",
     };
     const char *priority = json_string_value(json_object_get(args, "priority"));
     struct steering s = { 0 };
@@ -184,8 +193,8 @@ static json_t *steer(struct queue *q, const atomic_bool *cancel, json_t *args)
     json_t *reply;
     int r;
 
-    if (!find_word(json_string_value(json_object_get(args, "action")), actions, ARRAY_LEN(actions),
-                   &action))
+    if (!find_word(json_string_value(json_object_get(args, "action")), queue_action_names,
+                   QUEUE_ACTIONS, &action))
         return reply_error(
             E_PARSE,
             "action: hold, release, send_now, bounce, delete, priority, approve or reject");
@@ -196,8 +205,8 @@ static json_t *steer(struct queue *q, const atomic_bool *cancel, json_t *args)
     s.failures = json_array();
     queue_filter_read(&s.filter, args);
     r = queue_steer(q, &spec, &done, &ei);
-    reply =
-        r < 0 && !done.n[STEER_DONE] ? reply_error(r, "%s", ei.text) : json_pack("{s:b}", "ok", 1);
+    reply = r < 0 && !done.n[STEER_DONE] && !done.n[STEER_LATER] ? reply_error(r, "%s", ei.text)
+                                                                 : json_pack("{s:b}", "ok", 1);
     if (json_object_get(reply, "ok")) {
         for (size_t i = 0; i < STEER_RESULTS; i++)
             json_object_set_new(reply, results[i], json_integer((json_int_t)done.n[i]));

@@ -52,6 +52,7 @@ class Books:
         self.moved = {}  # (user, number) -> state: to the folder Archive
         self.flagged = {}  # (user, number) -> "sure" or "unknown": \Flagged
         self.claimed = set()  # (user, number): one session at a time changes a message
+        self.settled = set()  # (user, number): moved or flagged for certain; may be removed
         self.uids = {}  # (user, folder, uidvalidity, uid) -> number
         self.validity = {}  # (user, folder) -> uidvalidity
         self.durable = set()  # users whose mailbox has to survive a power cut: an APPEND got its OK
@@ -122,6 +123,21 @@ class Books:
                     self.claimed.add((user, n))
                     return n
         return None
+
+    def settled_of(self, user):
+        """Numbers whose place is certain: from here on only claim_settled changes them."""
+        with self.lock:
+            return {n for u, n in self.settled if u == user}
+
+    def claim_settled(self, user, number):
+        """For its removal, once. What was done to it before is no longer asked for."""
+        with self.lock:
+            if (user, number) not in self.settled:
+                return False
+            self.settled.discard((user, number))
+            for book in (self.moved, self.flagged):
+                book.pop((user, number), None)
+            return True
 
     def forget(self, user, numbers):
         """Messages whose fate was settled by a verification."""
@@ -436,6 +452,9 @@ class Reader:
         for one in command(uid):
             status, untagged = c.ok(one)
         book[c.user, n] = ("sure", time.monotonic())
+        if book is not self.books.removed:
+            with self.books.lock:
+                self.books.settled.add((c.user, n))
         if after:
             after(uid, n, status, untagged)
         known.pop(uid, None)
@@ -455,12 +474,14 @@ class Reader:
                 self.books.saw_uid(c.user, "Archive", int(m.group(1)), int(m.group(3)), n)
         self.change(c, known, self.books.moved, lambda uid: (f"UID MOVE {uid} Archive",), after)
 
-    def thin(self, c, known):
-        """Removes the oldest half of a full folder."""
+    def thin(self, c, known, settled):
+        """Removes the oldest half of a full folder. settled: what settled_of gave before the folder was looked at (a message
+        that was moved since is elsewhere now). Without these a folder of flagged or moved messages would grow for ever."""
         if len(known) <= self.keep:
             return
         old = sorted(u for u, n in known.items())[:len(known) - self.keep // 2]
-        mine = {u: known[u] for u in old if self.books.claim(c.user, [known[u]]) is not None}
+        mine = {u: known[u] for u in old if self.books.claim(c.user, [known[u]]) is not None or
+                (known[u] in settled and self.books.claim_settled(c.user, known[u]))}
         if not mine:
             return
         for n in mine.values():
@@ -477,8 +498,9 @@ class Reader:
         try:
             folder = "Archive" if self.rng.random() < 0.1 else "INBOX"
             c.select(folder, self.books)
+            settled = self.books.settled_of(c.user)
             known = self.look(c, "1:*") if c.exists else {}
-            self.thin(c, known)
+            self.thin(c, known, settled)
             for _ in range(self.rng.randint(3, 15)):
                 if self.stop.is_set():
                     break
@@ -591,6 +613,35 @@ def check_content(books, where, data):
     return number
 
 
+class Gate:
+    """Sessions enter it; closed, it waits until the last one has left, and lets no other in until it is opened."""
+
+    def __init__(self):
+        self.changed = threading.Condition()
+        self.inside, self.closed = 0, False
+
+    def __enter__(self):
+        with self.changed:
+            self.changed.wait_for(lambda: not self.closed)
+            self.inside += 1
+
+    def __exit__(self, *error):
+        with self.changed:
+            self.inside -= 1
+            self.changed.notify_all()
+
+    def close(self, timeout=120):
+        with self.changed:
+            self.closed = True
+            if not self.changed.wait_for(lambda: self.inside == 0, timeout):
+                raise AssertionError(f"{self.inside} sessions did not end within {timeout} s")
+
+    def open(self):
+        with self.changed:
+            self.closed = False
+            self.changed.notify_all()
+
+
 class Load:
     """All clients, each kind in several threads, until stop()."""
 
@@ -598,6 +649,7 @@ class Load:
                  pause=0.0, sizes=pick_size):
         self.books = books
         self.stop_event = threading.Event()
+        self.gate = Gate()
         self.messages = messages
         p = server.port
         stop = self.stop_event
@@ -616,7 +668,8 @@ class Load:
             if isinstance(client, Sender) and not self.want():
                 return
             try:
-                client.session()
+                with self.gate:
+                    client.session()
                 self.books.count[type(client).__name__ + " sessions"] += 1
             except ConnectionError as e:
                 self.books.count[type(client).__name__ + " sessions lost"] += 1
@@ -635,6 +688,7 @@ class Load:
 
     def stop(self, timeout=60):
         self.stop_event.set()
+        self.gate.open()
         end = time.monotonic() + timeout
         for t in self.threads:
             t.join(max(end - time.monotonic(), 0.1))

@@ -159,6 +159,7 @@ def settle(books, seen):
         for book in (books.mail, books.appended, books.removed, books.moved, books.flagged):
             book.clear()
         books.claimed.clear()
+        books.settled.clear()
 
 
 # --- the disk ---

@@ -111,6 +111,27 @@ int account_find_login(struct accounts *a, struct sv login, const struct account
     return sv_ieq(login, SV("bob")) || sv_ieq(login, SV("bob@example.org")) ? 0 : E_NOTFOUND;
 }
 
+int account_find_address(struct accounts *a, struct sv address, const struct account **ret,
+                         struct errinfo *ei)
+{
+    (void)a;
+    (void)ei;
+    *ret = &fake_account;
+    return sv_ieq(address, SV("bob@example.org")) ? 0 : E_NOTFOUND;
+}
+
+int account_members_each(struct accounts *a, int64_t account_id,
+                         bool (*fn)(struct sv address, int64_t account_id, void *arg), void *arg,
+                         struct errinfo *ei)
+{
+    (void)a;
+    (void)account_id;
+    (void)fn;
+    (void)arg;
+    (void)ei;
+    return 0;
+}
+
 int account_find_id(struct accounts *a, int64_t id, const struct account **ret, struct errinfo *ei)
 {
     (void)a;

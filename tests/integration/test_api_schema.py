@@ -181,6 +181,7 @@ EXAMPLES = {
     "search": (None, None, {"q": "alice"}),
     "listQueueMessages": (lambda w: QUEUE, None, None),
     "actOnQueueMessages": (lambda w: QUEUE, lambda w: {"action": "send_now", "ids": [w.queued], "undo_seconds": 300}, None),
+    "testSms": (None, lambda w: {"to": "+393331234567", "text": "Hello"}, None),
     "listQueuePauses": (lambda w: QUEUE, None, None),
     "putQueuePause": (lambda w: {**QUEUE, "id": "destination:nowhere.test"}, None, None),
     "deleteQueuePause": (lambda w: {**QUEUE, "id": "destination:nowhere.test"}, None, None),

@@ -14,7 +14,7 @@ N = 30
 
 
 class Peer(threading.Thread):
-    """An SMTP server at an address of its own. how: good, half, hangs, closes."""
+    """An SMTP server at an address of its own. how: good, half, hangs, closes, busy."""
 
     def __init__(self, address, port, how):
         super().__init__(daemon=True)
@@ -68,6 +68,9 @@ class Peer(threading.Thread):
             say("421 4.7.0 too busy")
             return
         self.gate.wait(60)
+        if self.how == "busy":
+            say("421 4.3.2 busy")
+            return
         say("220 peer")
         while line := f.readline():
             verb = line[:4].upper()
@@ -218,6 +221,32 @@ def test_hold_release_and_priority(still):
     text = wait_for("its story", lambda: "delivered to 1 of 1" in (t := still.tool("trace", first).stdout) and t)
     for line in ("holds the message", "gave the message priority low", "released the message", "asked for an attempt now"):
         assert line in text, text
+
+
+def test_of_what_is_being_delivered(still):
+    """It is done when the attempt ends; the list, the answer and the story say so. Who got the message keeps it."""
+    peers = [Peer(f"127.0.2.{i + 1}", 2526, how) for i, how in enumerate(("busy", "busy", "good"))]
+    for i, p in enumerate(peers):
+        p.gate.clear()
+        p.start()
+        send(still, "alice@example.test", [f"u{i}@[{p.address}]"], f"s{i}")
+    wait_for("three connections", lambda: all(p.sessions for p in peers))
+    ids = [by_subject(still)[f"u{i}@[{p.address}]"]["id"] for i, p in enumerate(peers)]
+    assert "1 being delivered now: done when that attempt ends" in still.tool("queue", "hold", ids[0]).stdout
+    assert still.tool_json("queue", "delete", f"ids={ids[1]};{ids[2]}")["later"] == 2
+    assert [r["state"] for r in waiting(still)] == ["sending, then hold", "sending, then delete", "sending, then delete"]
+    for p in peers:
+        p.gate.set()
+    wait_for("the ends", lambda: [(r["id"], r["state"]) for r in waiting(still)] == [(ids[0], "held")])
+    assert peers[2].taken["s2"] == 1
+    for i, what in enumerate(("hold", "delete", "delete")):
+        text = still.tool("trace", ids[i]).stdout
+        assert f"wants done when the attempt under way ends: {what}" in text, text
+        assert ("holds the message" in text) == (i == 0) and ("deleted the message" in text) == (i == 1), text
+    assert "delivered to 1 of 1" in still.tool("trace", ids[2]).stdout
+    still.tool("queue", "delete", ids[0])
+    for p in peers:
+        p.close()
 
 
 def test_bounce_and_delete(still):

@@ -419,6 +419,7 @@ def test_statistics_of_a_service(web):
         now = wait_for("its bytes", lambda: (j := admin(web, "GET", "/statistics/imap").json())["bytes"]["in"] > before["bytes"]["in"] and j)
     assert now["connections"]["total"] == before["connections"]["total"] + 1 and now["connections"]["active"] >= 1 <= now["connections"]["peak"]
     assert now["bytes"]["out"] > before["bytes"]["out"] and 0 < now["memory"]["now"] and now["memory"]["peak"] > 1 << 20
+    assert 0 <= now["memory"]["allocated"] < now["memory"]["now"]
     assert now["running_ms"] > 0 and now["running_since"] == before["running_since"] and {c["service"] for c in now["counters"]} == {"imap"}
     other = admin(web, "GET", "/statistics/submission").json()
     assert other["connections"]["active"] == 0 and other["counters"]

@@ -7,6 +7,7 @@
 #include "mail/queue/queue.h"
 
 struct archive;
+struct conf;
 struct deliver;
 
 struct deliver_opts {
@@ -47,6 +48,9 @@ void deliver_trouble_each(struct deliver *d, void (*fn)(const struct route_troub
 /* The TLS reports (RFC 8460) about a domain, or all domains for "", are sent soon with what is
  * counted, also about a day that is not over. False: too many such wishes wait. */
 bool deliver_tls_reports_now(struct deliver *d, const char *domain);
+
+/* Our name in HELO and in what we write: system.hostname, else the machine's. */
+void deliver_hostname(const struct conf *cf, char ret[256]);
 
 /* Builds a bounce (RFC 3464 multipart/report) for the failed recipients of m into a new message
  * addressed to m's sender; NULL when none may be sent (null sender, NOTIFY=NEVER). kind: "failed",

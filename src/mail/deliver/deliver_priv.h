@@ -41,9 +41,6 @@ struct outgoing {
 void outgoing_open(struct deliver *d, struct outgoing *o);
 void outgoing_close(struct deliver *d, struct outgoing *o);
 
-/* Our name in HELO and bounces: system.hostname, else the machine's. */
-void deliver_hostname(const struct conf *cf, char ret[256]);
-
 /* The context of what becomes of a message. */
 struct logctx deliver_ctx(const struct message *m);
 

@@ -4,6 +4,7 @@
  * did. */
 #include "base/clock.h"
 #include "mail/deliver/job.h"
+#include "mail/deliver/sms.h"
 #include "os/proc.h"
 #include "stats/shm.h"
 
@@ -99,6 +100,31 @@ static void send_job(struct session *x, struct job *j)
     }
 }
 
+/* To telephone numbers, one by one: no connection is kept. */
+static void send_sms(struct session *x, struct job *j)
+{
+    struct smtp_client *s = &x->s;
+    struct rcpt *r;
+    struct sms_result res;
+    const struct aim aim = { x->cf, x->key };
+    if (!s->log.message_id)
+        job_log_message(s, j->m);
+    if (!s->began_ms)
+        s->began_ms = clock_mono_ms();
+    while (!x->given_up && job_group(j, at_destination, &aim, &r, 1)) {
+        sms_deliver(x->cf, j->m, r, s->our_name, &s->out.cancel, &s->log, &res);
+        s->commands++;
+        s->delivered += res.outcome == SMS_TAKEN;
+        sv_copy(s->host, sizeof(s->host), sv_c(res.why.mta));
+        x->given_up = res.outcome == SMS_NO_ANSWER || res.outcome == SMS_CANCELLED;
+        if (res.outcome == SMS_NO_ANSWER)
+            queue_tell(x->d->queue, j->m, QUEUE_PEER_FAILED, res.why.answer);
+        else if (res.outcome != SMS_CANCELLED)
+            queue_tell(x->d->queue, j->m, QUEUE_PEER_ANSWERED, NULL);
+        x->why = res.why;
+    }
+}
+
 /* A message of many destinations is recorded when all were visited that are free: a record holds
  * all recipients. */
 static bool go_on(struct session *x, struct job *j)
@@ -136,7 +162,10 @@ static struct message *serve(struct session *x, struct message *m)
         if (strcmp(x->key, key) != 0)
             begin_destination(x, key);
         x->s.impatient = queue_first_contact(x->d->queue, m);
-        send_job(x, &j);
+        if (strcmp(key, SMS_DESTINATION) == 0)
+            send_sms(x, &j);
+        else
+            send_job(x, &j);
         if (x->given_up)
             job_fail(&j, at_destination, &aim, &x->why);
         x->messages++;

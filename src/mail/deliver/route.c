@@ -4,6 +4,8 @@
 #include "mail/deliver/route.h"
 
 #include "base/codec.h"
+#include "mail/deliver/sms.h"
+#include "mail/sms/sms_right.h"
 #include "net/dns.h"
 
 #include <arpa/inet.h>
@@ -54,6 +56,10 @@ enum route_family route_family(const struct conf *cf, const struct conf_route *r
 void route_key(const struct conf *cf, struct sv address, char ret[300])
 {
     struct sv domain = sv_take(route_domain(address), 255);
+    if (sms_is_address(cf, address)) {
+        snprintf(ret, 300, "%s", SMS_DESTINATION);
+        return;
+    }
     const struct conf_route *rule = route_rule(cf, domain);
     const char *relay = route_relay(cf, rule);
     if (*relay && rule) {

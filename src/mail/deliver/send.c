@@ -1,6 +1,7 @@
 #include "mail/deliver/send.h"
 
 #include "base/hash.h"
+#include "mail/sms/sms_right.h"
 #include "os/file.h"
 #include "proto/mime.h"
 
@@ -81,6 +82,15 @@ int send_add_target(struct deliver *d, struct message *m, struct sv target, cons
 {
     struct resolved to = { 0 };
     bool any = false;
+    _cleanup_(conf_unrefp) const struct conf *cf = conf_pin();
+    if (sms_is_address(cf, target)) {
+        if (!cf->sms.forward)
+            return err_set(ei, E_NOTFOUND,
+                           SV_FMT " is a telephone number, and mail may not be forwarded there",
+                           SV_ARG(target));
+        add_remote(m, target, instead);
+        return 0;
+    }
     int r = account_resolve(d->accounts, target, &to, ei);
     if (r >= 0 && to.kind == RESOLVE_REMOTE) {
         add_remote(m, target, instead);

@@ -49,7 +49,7 @@ int queue_retry(struct queue *q, struct sv item_or_id)
     struct queue_steer s = { .action = QUEUE_SEND_NOW, .want = is_named, .arg = &name };
     struct queue_steered done;
     (void)queue_steer(q, &s, &done, NULL); /* nothing is recorded */
-    size_t n = done.n[STEER_DONE] + done.n[STEER_BUSY];
+    size_t n = done.n[STEER_DONE] + done.n[STEER_AS_IT_WAS];
     return n || !name.n ? (int)n : E_NOTFOUND;
 }
 
@@ -61,10 +61,7 @@ int queue_delete(struct queue *q, struct sv item_or_id, struct errinfo *ei)
     if (!name.n)
         return err_set(ei, E_PARSE, "name a message");
     int r = queue_steer(q, &s, &done, ei);
-    if (r >= 0 && done.n[STEER_BUSY])
-        r = err_set(ei, E_CONFLICT, "item " SV_FMT " is being delivered now; try again",
-                    SV_ARG(name));
-    else if (r >= 0 && !done.n[STEER_DONE])
+    if (r >= 0 && !done.n[STEER_DONE] && !done.n[STEER_LATER])
         r = err_set(ei, E_NOTFOUND, "no item '" SV_FMT "' in the queue", SV_ARG(item_or_id));
     return r;
 }

@@ -94,7 +94,7 @@ static int save_item(struct queue *q, struct item *it, struct buf *a, struct buf
         if (r >= 0)
             r = save_content(q, it, &rec);
         if (r >= 0 && in_msg && !it->finished && !item_state_in_journal(it))
-            return save_state(q, it, sv_take(rec.payload, rec.aux), version);
+            return save_state(q, it, rec_envelope(&rec), version);
     }
     if (r < 0 || it->finished || !item_state_in_journal(it))
         return r;
@@ -102,8 +102,7 @@ static int save_item(struct queue *q, struct item *it, struct buf *a, struct buf
     r = journal_read_record(&q->journal, &own->state[own->cur], b, &state);
     if (r < 0)
         return r;
-    return save_state(q, it, sv_take(state.payload, state.type == REC_STATE ? SIZE_MAX : state.aux),
-                      version);
+    return save_state(q, it, rec_envelope(&state), version);
 }
 
 static int save_all(struct queue *q, struct item *chain)

@@ -29,6 +29,7 @@ void item_unref(struct item *it)
     if (--it->refs)
         return;
     message_unref(it->m);
+    order_free(it->order);
     free(it->records);
     free(it->answer);
     free(it);

@@ -110,8 +110,9 @@ struct queue_info {
     unsigned n_rcpts, n_waiting, attempts;
     bool active; /* being delivered now */
     bool held, returning, paused;
-    bool moderated; /* a list's moderators have not decided yet */
-    bool local;     /* some recipient waits for local delivery */
+    bool moderated;                   /* a list's moderators have not decided yet */
+    bool local;                       /* some recipient waits for local delivery */
+    const enum queue_action *ordered; /* what is done when the attempt under way ends; or NULL */
     enum priority priority;
 };
 extern const char *const queue_priority_names[PRIORITIES];
@@ -139,7 +140,8 @@ void queue_totals(struct queue *q, int64_t now_ms, struct queue_totals *ret);
 size_t queue_count(struct queue *q);
 /* Which of the messages of these keys are in the queue: one walk through it. */
 void queue_find_keys(struct queue *q, const uint64_t *keys, size_t n, bool *ret);
-/* Actions on all messages that `want` chooses. Each is an event of its message. */
+/* Actions on all messages that `want` chooses. Each is an event of its message. For one that is
+ * being delivered it is recorded at once and takes effect when that attempt ends. */
 enum queue_action {
     QUEUE_HOLD,
     QUEUE_RELEASE,
@@ -149,11 +151,14 @@ enum queue_action {
     QUEUE_PRIORITY,
     QUEUE_APPROVE, /* a post to a moderated list: it goes to the members */
     QUEUE_REJECT,  /* its sender gets it back */
+    QUEUE_ACTIONS
 };
+extern const char *const queue_action_names[QUEUE_ACTIONS];
 enum queue_steer_result {
     STEER_DONE,
-    STEER_AS_IT_WAS, /* was so already */
-    STEER_BUSY,      /* is being delivered now */
+    STEER_AS_IT_WAS, /* was so already; to be sent now: is being sent */
+    STEER_LATER,     /* is being delivered now: is done when that attempt ends. Recorded */
+    STEER_BUSY,      /* a decision about a post that is being put before its moderators */
     STEER_HELD,      /* is not sent now: must be released before */
     STEER_SHARED,    /* also waits for recipients that the caller does not reach */
     STEER_FAILED,
@@ -197,7 +202,6 @@ void queue_destination(struct queue *q, const char *address, struct queue_dest *
 /* One message by its name. */
 int queue_retry(struct queue *q,
                 struct sv item_or_id); /* due now; "" = all. E_NOTFOUND; else number */
-int queue_delete(struct queue *q, struct sv item_or_id,
-                 struct errinfo *ei); /* no bounce. E_CONFLICT while being delivered */
+int queue_delete(struct queue *q, struct sv item_or_id, struct errinfo *ei); /* no bounce */
 int queue_view(struct queue *q, struct sv item_or_id, struct message **ret); /* counted */
 void queue_idle_wait(struct queue *q); /* tests: returns when nothing local waits */

@@ -44,6 +44,16 @@ struct records { /* an item's, in the journal */
     uint64_t finished_epoch; /* queue.sync_epoch when it was over */
 };
 
+struct order;
+
+/* Who may write the next state of an item. */
+enum hands {
+    HANDS_FREE,
+    HANDS_STEERED, /* an administrator's action is being recorded */
+    HANDS_ORDERED, /* there is an order for the deliverer who has it */
+    HANDS_SETTLED, /* its deliverer records the result */
+};
+
 struct item {
     struct list link; /* in queue.items */
     unsigned refs;
@@ -73,6 +83,9 @@ struct item {
     int64_t quiet_until;           /* no notice before */
     struct list untold;            /* in queue.untold: to be told */
     struct place at;               /* of its deliverer */
+    /* enum hands. Set with the lock, except that its deliverer makes FREE SETTLED. */
+    _Atomic unsigned char hands;
+    struct order *order; /* what takes effect when its deliverer is done; NULL = nothing */
 
     /* What queue_each shows, because the message is the deliverer's while active. */
     uint32_t first_waiting;
@@ -169,6 +182,37 @@ void item_unlink(const struct queue *q, const char *item);
 void totals_add(struct queue *q, struct item *it); /* to queue.items, where it belongs */
 void totals_remove(struct queue *q, struct item *it);
 void totals_note(struct queue *q, struct item *it); /* something of it changed */
+
+/* steer.c */
+struct steer_event {
+    enum queue_action action;
+    const char *admin;
+    enum priority priority;
+    const struct message *m;
+    const bool *dropped; /* with QUEUE_DELETE: these of its recipients; NULL = all that waited */
+};
+void steer_tell(const struct steer_event *e); /* not with the lock held */
+
+/* order.c. Locked, except order_close, order_tell. */
+bool order_blocked(
+    const struct item *it); /* somebody is writing its next state: wait for q->idle */
+/* The caller writes its next state between both; nobody else does. False: it is blocked. */
+bool order_begin(struct item *it);
+void order_end(struct queue *q, struct item *it);
+/* Its newest recorded state, between order_begin and order_end: the message itself is a
+ * deliverer's. The lock is released meanwhile. */
+int order_read(struct queue *q, struct item *it, struct message **ret);
+/* want: taken; was recorded as its newest state. */
+void order_give(struct item *it, struct message *want, enum queue_action action, const char *admin);
+const enum queue_action *order_action(const struct item *it); /* of the last one; NULL = none */
+/* The deliverer is done with it: from now on he alone writes its state, until he makes hands free.
+ * Its orders are joined with the message; ret: what is to be told, NULL = there was none. */
+struct order *order_close(struct queue *q, struct item *it);
+struct order *order_close_locked(struct queue *q, struct item *it); /* waits */
+bool order_returned(const struct order *o); /* it made the message one to be returned */
+void order_tell(struct order *o,
+                const struct message *m); /* and frees it; not with the lock held */
+void order_free(struct order *o);
 
 /* children.c. Locked, except child_new. A child is the parent's with child_add. */
 struct child;

@@ -20,6 +20,11 @@ static uint64_t get(const char *p, unsigned bytes)
     return v;
 }
 
+struct sv rec_envelope(const struct rec *rec)
+{
+    return rec->type == REC_STATE ? rec->payload : sv_take(rec->payload, rec->aux);
+}
+
 size_t rec_size(size_t payload)
 {
     return (REC_HEAD + payload + REC_ALIGN - 1) / REC_ALIGN * REC_ALIGN;

@@ -37,7 +37,8 @@ struct seg_head {
     char boot[40]; /* the kernel's boot id; "" = nothing was written to it since it was wiped */
 };
 
-size_t rec_size(size_t payload); /* with head and padding */
+struct sv rec_envelope(const struct rec *rec); /* of a message or a state */
+size_t rec_size(size_t payload);               /* with head and padding */
 /* Fills head (REC_HEAD bytes). crc: crc32c of the payload of so many bytes. */
 void rec_head(char *head, uint64_t salt, enum rec_type type, uint64_t key, uint32_t aux,
               size_t length, uint32_t crc);

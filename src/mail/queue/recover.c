@@ -119,11 +119,6 @@ static void replace_message(struct found *f, struct message *m)
     m->queue_data = it;
 }
 
-static struct sv envelope_of(const struct rec *rec)
-{
-    return rec->type == REC_STATE ? rec->payload : sv_take(rec->payload, rec->aux);
-}
-
 /* Accepted once more under the same key, after an acceptance that failed: nothing of that counts.
  */
 static void begin_again(struct found *f, struct message *m)
@@ -141,7 +136,7 @@ static void on_message(struct recovery *rc, struct jseg *s, const struct rec *re
     struct found *f = founds_get(&rc->found, rec->key);
     _cleanup_(message_unrefp) struct message *m = message_new_without_key();
     struct errinfo ei;
-    if (message_envelope_decode(envelope_of(rec), m, &ei) < 0 || m->key != rec->key) {
+    if (message_envelope_decode(rec_envelope(rec), m, &ei) < 0 || m->key != rec->key) {
         log_error("Queue: a record of the journal cannot be used: %s", ei.text);
         return;
     }

@@ -86,14 +86,31 @@ static void give_reasons(const struct queue *q, struct message *m)
     }
 }
 
-/* Untouched. The path is as long as the rest of a message's names. */
-static void take_back(struct queue *q, struct item *it, enum rcpt_kind kind)
+static void finish(struct queue *q, struct item *it)
 {
+    item_remove_files(q, it, it->has_local);
+    it->m->queue_data = NULL;
+    item_forget(q, it);
+}
+
+/* Untouched. The path is as long as the rest of a message's names. Ret: what is to be told. */
+static struct order *take_back(struct queue *q, struct item *it, enum rcpt_kind kind)
+{
+    struct order *o = order_close_locked(q, it);
+    atomic_store(&it->hands, HANDS_FREE);
     item_got_back(it);
     item_trim(it);
     message_set(&it->m->spool_path, SV(""));
     q->n_active[kind]--;
     sched_leave(q, &it->at);
+    if (o)
+        item_refresh(it);
+    if (o && !it->waiting[RCPT_LOCAL] && !it->waiting[RCPT_REMOTE])
+        finish(q, it);
+    else
+        sched_place(q, it);
+    pthread_cond_broadcast(&q->idle);
+    return o;
 }
 
 bool settle_take(struct queue *q, struct item *it, enum rcpt_kind kind)
@@ -114,9 +131,13 @@ bool settle_take(struct queue *q, struct item *it, enum rcpt_kind kind)
         return true;
     }
     log_error("Queue: content of %s cannot be read back: %s", it->m->item, err_name(r));
-    take_back(q, it, kind);
     put_off(it, kind, clock_wall_ms() + UNREADABLE_MS);
-    sched_place(q, it);
+    struct message *m = message_ref(it->m);
+    struct order *o = take_back(q, it, kind);
+    pthread_mutex_unlock(&q->lock);
+    order_tell(o, m);
+    message_unref(m);
+    pthread_mutex_lock(&q->lock);
     return false;
 }
 
@@ -148,11 +169,9 @@ size_t queue_take(struct queue *q, enum rcpt_kind kind, struct message **ret, si
 void queue_give_back(struct queue *q, struct message *m, enum rcpt_kind kind)
 {
     pthread_mutex_lock(&q->lock);
-    struct item *it = m->queue_data;
-    take_back(q, it, kind);
-    sched_place(q, it);
-    pthread_cond_broadcast(&q->idle);
+    struct order *o = take_back(q, m->queue_data, kind);
     pthread_mutex_unlock(&q->lock);
+    order_tell(o, m);
     message_unref(m);
 }
 
@@ -213,7 +232,8 @@ static bool enter_next(struct queue *q, struct item *it, const bool *tried)
 bool queue_go_on(struct queue *q, struct message *m, const bool *tried)
 {
     pthread_mutex_lock(&q->lock);
-    bool found = !q->stopping && enter_next(q, m->queue_data, tried);
+    const struct item *it = m->queue_data;
+    bool found = !q->stopping && !order_action(it) && enter_next(q, m->queue_data, tried);
     pthread_mutex_unlock(&q->lock);
     return found;
 }
@@ -224,6 +244,7 @@ struct settlement {
     struct item *it;
     struct jwrite w;
     struct buf bytes;
+    struct order *order; /* of an administrator, meanwhile; NULL = none */
     bool done;
 };
 
@@ -260,11 +281,12 @@ static int64_t next_due(const struct message *m, enum rcpt_kind kind)
     return due == INT64_MAX ? 0 : due;
 }
 
-static void prepare(struct settlement *s, struct message *m, enum rcpt_kind kind)
+static void prepare(struct queue *q, struct settlement *s, struct message *m, enum rcpt_kind kind)
 {
     struct item *it = m->queue_data;
-    struct records *rec = it->records;
     s->it = it;
+    s->order = order_close(q, it);
+    struct records *rec = it->records;
     s->done = !message_waiting(m, RCPT_LOCAL) && !message_waiting(m, RCPT_REMOTE);
     if (was_tried(m, kind)) { /* deferred */
         m->attempts++;
@@ -321,13 +343,6 @@ static void record(struct queue *q, struct settlement *s, size_t n, bool sync)
             n, err_name(r), s[0].it->m->id);
 }
 
-static void finish(struct queue *q, struct item *it)
-{
-    item_remove_files(q, it, it->has_local);
-    it->m->queue_data = NULL;
-    item_forget(q, it);
-}
-
 /* An answer of the other side keeps its destination going. */
 static void apply(struct queue *q, struct settlement *s, enum rcpt_kind kind, struct place *ret_at)
 {
@@ -335,6 +350,7 @@ static void apply(struct queue *q, struct settlement *s, enum rcpt_kind kind, st
     *ret_at = it->at;
     it->at.dest = NULL;
     item_got_back(it);
+    atomic_store(&it->hands, HANDS_FREE);
     q->n_active[kind]--;
     if (kind == RCPT_LOCAL && q->unmarked++ == 0) {
         q->unmarked_since = clock_mono_ms();
@@ -356,7 +372,7 @@ static void apply(struct queue *q, struct settlement *s, enum rcpt_kind kind, st
     item_refresh(it);
     if (it->waiting[kind])
         item_drop_content(q, it);
-    it->return_failed = it->m->returning;
+    it->return_failed = it->m->returning && !order_returned(s->order);
     sched_place(q, it);
 }
 
@@ -380,7 +396,7 @@ static void settle_some(struct queue *q, struct message **m, size_t n, enum rcpt
     struct settlement s[SETTLE_MAX];
     struct place at;
     for (size_t i = 0; i < n; i++)
-        prepare(&s[i], m[i], kind);
+        prepare(q, &s[i], m[i], kind);
     pthread_mutex_lock(&q->lock);
     record(q, s, n, kind == RCPT_REMOTE);
     for (size_t i = 0; i < n; i++) {
@@ -393,6 +409,7 @@ static void settle_some(struct queue *q, struct message **m, size_t n, enum rcpt
     pthread_mutex_unlock(&q->lock);
     for (size_t i = 0; i < n; i++) {
         buf_done(&s[i].bytes);
+        order_tell(s[i].order, m[i]);
         message_unref(m[i]);
     }
 }

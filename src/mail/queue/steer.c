@@ -1,6 +1,6 @@
 /* What the administrator does with messages: one, many, or all that he means. What lasts is a
  * record that is durable before he is answered: the envelope says that a message is held, returned,
- * or of what priority. A message in a deliverer's hands is left alone. */
+ * or of what priority. For a message in a deliverer's hands it is an order, see order.c. */
 #include "base/clock.h"
 #include "base/hash.h"
 #include "event/event.h"
@@ -10,6 +10,11 @@
 #include <sched.h>
 
 const char *const queue_priority_names[] = { "high", "normal", "low" };
+const char *const queue_action_names[] = {
+    [QUEUE_HOLD] = "hold",       [QUEUE_RELEASE] = "release", [QUEUE_SEND_NOW] = "send_now",
+    [QUEUE_RETURN] = "bounce",   [QUEUE_DELETE] = "delete",   [QUEUE_PRIORITY] = "priority",
+    [QUEUE_APPROVE] = "approve", [QUEUE_REJECT] = "reject",
+};
 
 enum { AT_ONCE = 512, LOOKED_AT_ONCE = 512, MAX_STATE = 64 * 1024 * 1024 };
 
@@ -20,6 +25,8 @@ struct chosen {
 
 struct change { /* of one item, while it is written */
     struct item *it;
+    struct message *m; /* it->m; or, of one that is being delivered, its newest recorded state */
+    bool ordered;      /* it is being delivered */
     struct jwrite w;
     struct buf bytes;
     bool over;     /* nothing of it is left */
@@ -58,6 +65,7 @@ static void info_of(const struct item *it, struct queue_info *ret)
         .held = it->m->held,
         .returning = it->m->returning,
         .paused = it->place == PLACE_PAUSED,
+        .ordered = order_action(it),
         .moderated = it->m->moderation == MODERATION_WAITS,
         .local = it->waiting[RCPT_LOCAL] > 0,
         .priority = it->m->priority,
@@ -178,15 +186,15 @@ static bool waits(const struct rcpt *r)
 }
 
 /* Whose waiting recipients are the caller's? ret: of each recipient. */
-static void find_reach(const struct queue_steer *s, const struct item *it, bool *ret,
-                       bool *ret_some, bool *ret_all)
+static void find_reach(const struct queue_steer *s, const struct item *it, const struct message *m,
+                       bool *ret, bool *ret_some, bool *ret_all)
 {
     struct queue_info info;
     info_of(it, &info);
     *ret_some = false;
     *ret_all = true;
-    for (size_t i = 0; i < it->m->n_rcpts; i++) {
-        const struct rcpt *r = &it->m->rcpts[i];
+    for (size_t i = 0; i < m->n_rcpts; i++) {
+        const struct rcpt *r = &m->rcpts[i];
         ret[i] = waits(r) && (!s->reaches || s->reaches(&info, r, s->arg));
         *ret_some |= ret[i];
         *ret_all &= ret[i] || !waits(r);
@@ -194,23 +202,25 @@ static void find_reach(const struct queue_steer *s, const struct item *it, bool 
 }
 
 /* Does the action change it? */
-static bool concerns(const struct queue_steer *s, const struct item *it)
+static bool concerns(const struct queue_steer *s, const struct message *m)
 {
     switch (s->action) {
     case QUEUE_HOLD:
-        return !it->m->held && !it->m->returning;
+        return !m->held && !m->returning;
     case QUEUE_RELEASE:
-        return it->m->held;
+        return m->held;
     case QUEUE_PRIORITY:
-        return it->m->priority != s->priority;
+        return m->priority != s->priority;
     case QUEUE_RETURN:
-        return !it->m->returning;
+        return !m->returning;
     case QUEUE_APPROVE:
     case QUEUE_REJECT:
-        return it->m->moderation == MODERATION_WAITS && !it->m->returning;
+        return m->moderation == MODERATION_WAITS && !m->returning;
     case QUEUE_SEND_NOW:
     case QUEUE_DELETE:
         return true;
+    case QUEUE_ACTIONS:
+        break;
     }
     return false;
 }
@@ -230,10 +240,9 @@ static bool is_decision(enum queue_action a)
     return a == QUEUE_APPROVE || a == QUEUE_REJECT;
 }
 
-/* What the message will be. It is in nobody's hands. */
 static void set_fields(const struct queue_steer *s, struct change *c)
 {
-    struct message *m = c->it->m;
+    struct message *m = c->m;
     c->held = m->held;
     c->returning = m->returning;
     c->priority = m->priority;
@@ -254,27 +263,30 @@ static void set_fields(const struct queue_steer *s, struct change *c)
 /* Their sender is told nothing: it is as if they were told. */
 static void set_dropped(const struct change *c, enum rcpt_state state)
 {
-    for (size_t i = 0; c->dropped && i < c->it->m->n_rcpts; i++)
+    for (size_t i = 0; c->dropped && i < c->m->n_rcpts; i++)
         if (c->dropped[i]) {
-            c->it->m->rcpts[i].state = state;
-            c->it->m->rcpts[i].told = state != RCPT_WAITING;
+            c->m->rcpts[i].state = state;
+            c->m->rcpts[i].told = state != RCPT_WAITING;
         }
 }
 
-/* reach: taken; the recipients that it is about. */
-static void begin(struct queue *q, const struct queue_steer *s, struct item *it, struct change *c,
-                  bool *reach, bool all)
+/* What is to be written. reach: taken; the recipients that it is about. */
+static void begin(struct queue *q, const struct queue_steer *s, struct change *c, bool *reach,
+                  bool all)
 {
-    struct message *m = it->m;
+    struct item *it = c->it;
+    struct message *m = c->m;
     struct records *rec = item_records(it);
-    item_lend(it); /* nobody takes it while the record is written */
-    sched_remove(q, it);
-    totals_note(q, it);
-    c->it = it;
+    if (!c->ordered) {
+        (void)order_begin(it); /* it is free */
+        item_lend(it);         /* nobody takes it while the record is written */
+        sched_remove(q, it);
+        totals_note(q, it);
+    }
     buf_init(&c->bytes, MAX_STATE);
     set_fields(s, c);
-    c->over = s->action == QUEUE_DELETE && all;
-    if (s->action == QUEUE_DELETE && !all)
+    c->over = s->action == QUEUE_DELETE && all && !c->ordered;
+    if (s->action == QUEUE_DELETE && !c->over)
         c->dropped = reach;
     else
         free(reach);
@@ -295,11 +307,31 @@ static void begin(struct queue *q, const struct queue_steer *s, struct item *it,
     jwrite_prepare(&c->w);
 }
 
+static void use_new_state(struct item *it)
+{
+    struct records *rec = it->records;
+    jent_drop(&rec->state[rec->cur]);
+    rec->cur ^= 1;
+    it->version++;
+}
+
+static void end_ordered(struct queue *q, const struct queue_steer *s, struct change *c,
+                        bool recorded)
+{
+    if (recorded) {
+        use_new_state(c->it);
+        order_give(c->it, c->m, s->action, s->admin);
+    } else {
+        message_unref(c->m);
+    }
+    order_end(q, c->it);
+}
+
 static void end(struct queue *q, struct change *c, bool recorded)
 {
     struct item *it = c->it;
+    order_end(q, it);
     item_got_back(it);
-    buf_done(&c->bytes);
     if (!recorded) {
         it->m->held = c->held;
         it->m->returning = c->returning;
@@ -313,10 +345,7 @@ static void end(struct queue *q, struct change *c, bool recorded)
         item_forget(q, it);
         return;
     } else {
-        struct records *rec = it->records;
-        jent_drop(&rec->state[rec->cur]);
-        rec->cur ^= 1;
-        it->version++;
+        use_new_state(it);
         item_refresh(it);
         for (size_t i = 0; it->m->moderation != c->moderation && i < it->m->n_rcpts; i++)
             it->m->rcpts[i].due_ms = 0;
@@ -327,35 +356,48 @@ static void end(struct queue *q, struct change *c, bool recorded)
 
 /* --- all of them --- */
 
-static void tell_dropped(const struct queue_steer *s, const struct item *it, const bool *dropped)
+static void tell_dropped(const struct steer_event *e, const struct logctx *c)
 {
-    struct logctx c = { .type = LOG_MAILFLOW, .message = it->m->key, .message_id = it->m->id };
-    for (size_t i = 0; i < it->m->n_rcpts; i++)
-        if (dropped[i])
-            event(queue_deleted, &c, F_STR(object, it->m->id), F_STR(admin, s->admin),
-                  F_ADDR(rcpt, it->m->rcpts[i].address),
-                  F_ADDR(original, *it->m->rcpts[i].original ? it->m->rcpts[i].original : NULL));
+    for (size_t i = 0; i < e->m->n_rcpts; i++) {
+        const struct rcpt *r = &e->m->rcpts[i];
+        if (e->dropped[i])
+            event(queue_deleted, c, F_STR(object, e->m->id), F_STR(admin, e->admin),
+                  F_ADDR(rcpt, r->address), F_ADDR(original, *r->original ? r->original : NULL));
+    }
 }
 
-static void tell(const struct queue_steer *s, const struct item *it, const bool *dropped)
+void steer_tell(const struct steer_event *e)
 {
-    if (dropped) {
-        tell_dropped(s, it, dropped);
-        return;
-    }
     static const enum event_type types[] = {
         [QUEUE_HOLD] = EVT_queue_held,         [QUEUE_RELEASE] = EVT_queue_released,
         [QUEUE_SEND_NOW] = EVT_queue_retried,  [QUEUE_RETURN] = EVT_queue_returned,
         [QUEUE_PRIORITY] = EVT_queue_priority, [QUEUE_DELETE] = EVT_queue_deleted,
         [QUEUE_APPROVE] = EVT_list_approved,   [QUEUE_REJECT] = EVT_list_rejected,
     };
-    struct logctx c = { .type = LOG_MAILFLOW, .message = it->m->key, .message_id = it->m->id };
+    struct logctx c = { .type = LOG_MAILFLOW, .message = e->m->key, .message_id = e->m->id };
     const struct event_arg args[] = {
-        F_STR(object, it->m->id),
-        F_STR(admin, s->admin),
-        F_STR(new, s->action == QUEUE_PRIORITY ? queue_priority_names[s->priority] : NULL),
+        F_STR(object, e->m->id),
+        F_STR(admin, e->admin),
+        F_STR(new, e->action == QUEUE_PRIORITY ? queue_priority_names[e->priority] : NULL),
     };
-    event_emit(types[s->action], &c, args, ARRAY_LEN(args));
+    if (e->dropped)
+        tell_dropped(e, &c);
+    else
+        event_emit(types[e->action], &c, args, ARRAY_LEN(args));
+}
+
+static void tell(const struct queue_steer *s, const struct message *m, const bool *dropped)
+{
+    const struct steer_event e = { s->action, s->admin, s->priority, m, dropped };
+    steer_tell(&e);
+}
+
+/* That it is to be done. Once it is, that is told, too. */
+static void tell_ordered(const struct queue_steer *s, const struct message *m)
+{
+    struct logctx c = { .type = LOG_MAILFLOW, .message = m->key, .message_id = m->id };
+    event(queue_ordered, &c, F_STR(object, m->id), F_STR(admin, s->admin),
+          F_STR(new, queue_action_names[s->action]));
 }
 
 static void count(struct queue_steered *ret, enum queue_steer_result r, const struct queue_steer *s,
@@ -367,37 +409,83 @@ static void count(struct queue_steered *ret, enum queue_steer_result r, const st
 }
 
 /* What can be done with it: some = it is about some of its recipients, all = all that wait. */
-static enum queue_steer_result judge(const struct queue_steer *s, const struct item *it, bool some,
-                                     bool all)
+static enum queue_steer_result judge(const struct queue_steer *s, const struct message *m,
+                                     bool some, bool all)
 {
     bool parts = s->action == QUEUE_DELETE || s->action == QUEUE_SEND_NOW;
-    if (it->active)
-        return STEER_BUSY;
     if (!some || (!all && !parts))
         return STEER_SHARED;
-    if (s->action == QUEUE_SEND_NOW && it->m->held)
+    if (s->action == QUEUE_SEND_NOW && m->held)
         return STEER_HELD;
-    return concerns(s, it) ? STEER_DONE : STEER_AS_IT_WAS;
+    return concerns(s, m) ? STEER_DONE : STEER_AS_IT_WAS;
 }
 
 struct batch {
     struct change *c;
     struct jwrite **list;
     size_t n;
+    struct item **again; /* in somebody's hands for the moment */
+    size_t n_again;
 };
+
+static void add_change(struct queue *q, const struct queue_steer *s, struct item *it,
+                       struct message *m, struct batch *b, bool *reach, bool all)
+{
+    struct change *c = &b->c[b->n];
+    c->it = it;
+    c->m = m;
+    c->ordered = m != it->m;
+    begin(q, s, c, reach, all);
+    b->list[b->n++] = &c->w;
+}
+
+/* It is being delivered: sent now, or put before a list's moderators. */
+static void order_one(struct queue *q, const struct queue_steer *s, struct item *it,
+                      struct batch *b, struct queue_steered *ret)
+{
+    enum queue_steer_result r = STEER_FAILED;
+    struct message *m = NULL;
+    if (s->action == QUEUE_SEND_NOW || is_decision(s->action)) {
+        count(ret, s->action == QUEUE_SEND_NOW ? STEER_AS_IT_WAS : STEER_BUSY, s, it);
+        return;
+    }
+    if (!order_begin(it)) { /* its deliverer has come to an end */
+        b->again[b->n_again++] = it;
+        return;
+    }
+    if (order_read(q, it, &m) >= 0) {
+        bool *reach = xcalloc(m->n_rcpts + 1, sizeof(bool)), some, all;
+        find_reach(s, it, m, reach, &some, &all);
+        /* Nobody waits: it is to be deleted already. */
+        r = !some && all ? STEER_AS_IT_WAS : judge(s, m, some, all);
+        if (r == STEER_DONE && !s->dry_run) {
+            add_change(q, s, it, m, b, reach, all);
+            return;
+        }
+        free(reach);
+        message_unref(m);
+    }
+    order_end(q, it);
+    count(ret, r == STEER_DONE ? STEER_LATER : r, s, it);
+}
 
 /* What needs no record is done at once. True: to be told. */
 static bool steer_one(struct queue *q, const struct queue_steer *s, struct item *it,
                       struct batch *b, struct queue_steered *ret)
 {
-    bool *reach = xcalloc(it->m->n_rcpts + 1, sizeof(bool)), some = true, all = true;
-    if (!it->active)
-        find_reach(s, it, reach, &some, &all);
-    enum queue_steer_result r = judge(s, it, some, all);
+    if (order_blocked(it)) {
+        b->again[b->n_again++] = it;
+        return false;
+    }
+    if (it->active) {
+        order_one(q, s, it, b, ret);
+        return false;
+    }
+    bool *reach = xcalloc(it->m->n_rcpts + 1, sizeof(bool)), some, all;
+    find_reach(s, it, it->m, reach, &some, &all);
+    enum queue_steer_result r = judge(s, it->m, some, all);
     if (r == STEER_DONE && !s->dry_run && s->action != QUEUE_SEND_NOW) {
-        begin(q, s, it, &b->c[b->n], reach, all);
-        b->list[b->n] = &b->c[b->n].w;
-        b->n++;
+        add_change(q, s, it, it->m, b, reach, all);
         return false; /* when it is recorded */
     }
     if (r == STEER_DONE && !s->dry_run) {
@@ -443,33 +531,73 @@ static void unlink_those_over(struct queue *q, const struct batch *b)
     free(u.v);
 }
 
-static int steer_some(struct queue *q, const struct queue_steer *s, struct item **v, size_t n,
-                      struct queue_steered *ret)
+static void end_one(struct queue *q, const struct queue_steer *s, struct change *c,
+                    struct queue_steered *ret)
 {
-    struct batch b = { xcalloc(n, sizeof(struct change)), xcalloc(n, sizeof(struct jwrite *)), 0 };
+    bool recorded = c->w.result >= 0;
+    buf_done(&c->bytes);
+    if (c->ordered)
+        end_ordered(q, s, c, recorded);
+    else
+        end(q, c, recorded);
+    count(ret, !recorded ? STEER_FAILED : c->ordered ? STEER_LATER : STEER_DONE, s, c->it);
+}
+
+static void tell_one(const struct queue_steer *s, const struct change *c)
+{
+    if (c->w.result < 0)
+        return;
+    if (c->ordered)
+        tell_ordered(s, c->it->m);
+    else
+        tell(s, c->it->m, c->dropped);
+}
+
+/* Those that are free. again: gets the others, as many as v may have. */
+static int steer_free(struct queue *q, const struct queue_steer *s, struct item **v, size_t n,
+                      struct item **again, size_t *ret_again, struct queue_steered *ret)
+{
+    struct batch b = { .c = xcalloc(n, sizeof(struct change)),
+                       .list = xcalloc(n, sizeof(struct jwrite *)),
+                       .again = again };
     bool *done = xcalloc(n, sizeof(*done));
     for (size_t i = 0; i < n; i++)
         if (!v[i]->finished)
             done[i] = steer_one(q, s, v[i], &b, ret);
     int r = b.n ? journal_commit_all(&q->journal, b.list, b.n) : 0;
     unlink_those_over(q, &b);
-    for (size_t i = 0; i < b.n; i++) {
-        end(q, &b.c[i], b.c[i].w.result >= 0);
-        count(ret, b.c[i].w.result >= 0 ? STEER_DONE : STEER_FAILED, s, b.c[i].it);
-    }
+    for (size_t i = 0; i < b.n; i++)
+        end_one(q, s, &b.c[i], ret);
     pthread_mutex_unlock(&q->lock);
     for (size_t i = 0; i < n; i++)
         if (done[i])
-            tell(s, v[i], NULL);
+            tell(s, v[i]->m, NULL);
     for (size_t i = 0; i < b.n; i++) {
-        if (b.c[i].w.result >= 0)
-            tell(s, b.c[i].it, b.c[i].dropped);
+        tell_one(s, &b.c[i]);
         free(b.c[i].dropped);
     }
     pthread_mutex_lock(&q->lock);
+    *ret_again = b.n_again;
     free(b.c);
     free(b.list);
     free(done);
+    return r;
+}
+
+/* Waits for others with nothing in its own hands. They are done after a write of theirs. */
+static int steer_some(struct queue *q, const struct queue_steer *s, struct item **v, size_t n,
+                      struct queue_steered *ret)
+{
+    struct item **again = xcalloc(n, sizeof(struct item *)), *one;
+    size_t n_again, blocked;
+    int r = steer_free(q, s, v, n, again, &n_again, ret);
+    for (size_t i = 0; i < n_again; i++) {
+        while (!again[i]->finished && order_blocked(again[i]))
+            pthread_cond_wait(&q->idle, &q->lock);
+        int w = steer_free(q, s, &again[i], 1, &one, &blocked, ret);
+        r = r < 0 ? r : w;
+    }
+    free(again);
     return r;
 }
 

@@ -123,6 +123,8 @@ static const struct command {
     { "archive.list", SCOPE_MESSAGES_READ, FOR_ALL, "address" },
     { "archive.show", SCOPE_MESSAGES_READ, FOR_ALL, "name" },
     { "archive.export", SCOPE_MESSAGES_CONTENT, FOR_ALL, "name" },
+    { "sms.test", SCOPE_QUEUE_WRITE, FOR_ALL, NULL },
+    { "sms.send", SCOPE_QUEUE_WRITE, FOR_ALL, NULL },
     { "server.reload", SCOPE_SERVICES_WRITE, FOR_ALL, NULL },
     { "operations", SCOPE_SELF, FOR_ALL, NULL },
 };

@@ -34,6 +34,9 @@ static const struct api_schema byte_schema = { "ServiceBytes", "What a service h
                                                byte_fields };
 static const struct api_field memory_fields[] = {
     { "now", API_INT, API_REQUIRED, 0, 0, NULL, NULL, "Bytes that are in memory." },
+    { "allocated", API_INT, API_REQUIRED, 0, 0, NULL, NULL,
+      "Bytes of the heap in use: when only `now` grows, the heap has gaps; when this does, "
+      "something is kept. 0: unknown." },
     { "peak", API_INT, API_REQUIRED, 0, 0, NULL, NULL, "The most there ever were." },
     { 0 },
 };
@@ -136,7 +139,8 @@ static void add_module(struct api_call *c, int service, json_t *j)
                               : json_null());
     if (status)
         json_object_set_new(j, "memory",
-                            json_pack("{s:O, s:O}", "now", json_object_get(status, "memory"),
+                            json_pack("{s:O, s:O, s:O}", "now", json_object_get(status, "memory"),
+                                      "allocated", json_object_get(status, "memory_allocated"),
                                       "peak", json_object_get(status, "memory_peak")));
     json_decref(status);
 }

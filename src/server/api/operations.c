@@ -31,7 +31,7 @@ struct operation {
     operation_fn *run;
     operation_all_fn *run_all;
     json_t *items, *failed;
-    size_t total, done, failures;
+    size_t total, done, later, failures;
     bool promised; /* not over when the server stops */
 };
 
@@ -161,6 +161,9 @@ static const struct api_field operation_fields[] = {
       "Nothing has been done before." },
     { "total", API_INT, API_REQUIRED, 0, 0, NULL, NULL, "Things it is about." },
     { "done", API_INT, API_REQUIRED, 0, 0, NULL, NULL, NULL },
+    { "later", API_INT, API_REQUIRED, 0, 0, NULL, NULL,
+      "Of those done: messages that are being delivered now. It is recorded and takes effect when "
+      "that attempt ends." },
     { "failed", API_INT, API_REQUIRED, 0, 0, NULL, NULL, NULL },
     { "failures", API_LIST, API_REQUIRED, 0, 0, NULL, &failure_schema,
       "The first hundred that failed." },
@@ -172,12 +175,12 @@ const struct api_schema api_operation_schema = { "Operation", "Work that the ser
 /* With the lock. */
 static json_t *describe(const struct operation *op)
 {
-    return json_pack("{s:s, s:s, s:s, s:o, s:o, s:o, s:I, s:I, s:I, s:o}", "id", op->id, "kind",
-                     op->kind, "state", state_names[op->state], "created_at",
+    return json_pack("{s:s, s:s, s:s, s:o, s:o, s:o, s:I, s:I, s:I, s:I, s:o}", "id", op->id,
+                     "kind", op->kind, "state", state_names[op->state], "created_at",
                      api_time(op->created_ms), "created_by", api_text(op->who), "undo_until",
                      api_time(op->undo_until_ms), "total", (json_int_t)op->total, "done",
-                     (json_int_t)op->done, "failed", (json_int_t)op->failures, "failures",
-                     json_deep_copy(op->failed));
+                     (json_int_t)op->done, "later", (json_int_t)op->later, "failed",
+                     (json_int_t)op->failures, "failures", json_deep_copy(op->failed));
 }
 
 /* With the lock. Whoever watches operations sees the new state. */
@@ -212,6 +215,7 @@ static void run_at_once(struct operations *o, struct operation *op)
     op->run_all(o->api, op->who, op->items, &r);
     pthread_mutex_lock(&o->lock);
     op->done = r.done;
+    op->later = r.later;
     op->failures = r.failures;
     json_decref(op->failed);
     op->failed = r.failed;

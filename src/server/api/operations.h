@@ -14,6 +14,7 @@ typedef int operation_fn(struct api *api, const char *who, const char *action, j
 /* The same for all items at once: tells how many, and of the first hundred that failed why. */
 struct operation_result {
     size_t done, failures;
+    size_t later;   /* of those done: what takes effect by itself after something under way */
     json_t *failed; /* [{"id", "detail"}]; to be filled */
 };
 typedef void operation_all_fn(struct api *api, const char *who, json_t *work,

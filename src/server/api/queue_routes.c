@@ -9,6 +9,7 @@
 
 #define STATES     "queued|sending|waiting|overdue|held|paused|moderation"
 #define PRIORITIES "high|normal|low"
+#define LISTS      "outgoing|incoming|mda|sms|retry"
 #define OVERDUE_MS (4 * 3600000)
 
 static const struct api_field filter_fields[] = {
@@ -18,6 +19,9 @@ static const struct api_field filter_fields[] = {
     { "destination", API_TEXT, 0, 1, 255, NULL, NULL, "Domain of a waiting recipient." },
     { "state", API_ENUM, 0, 0, 0, STATES, NULL, NULL },
     { "priority", API_ENUM, 0, 0, 0, PRIORITIES, NULL, NULL },
+    { "queue", API_ENUM, 0, 0, 0, LISTS, NULL,
+      "incoming: waits for a list's moderators; retry: was tried; mda: waits for a mailbox; sms: "
+      "for a telephone number; outgoing: for another server. Each message is in one of them." },
     { "answer", API_TEXT, 0, 1, 200, NULL, NULL, "Part of the last answer." },
     { "older_s", API_INT, 0, 0, INT32_MAX, NULL, NULL, "Waiting for longer than these seconds." },
     { "larger", API_INT, 0, 0, INT64_MAX, NULL, NULL, "More bytes than these." },
@@ -42,6 +46,8 @@ static const struct api_field message_fields[] = {
     { "received_at", API_TIME, API_REQUIRED | API_NULL, 0, 0, NULL, NULL, NULL },
     { "next_try_at", API_TIME, API_REQUIRED | API_NULL, 0, 0, NULL, NULL, NULL },
     { "answer", API_TEXT, API_REQUIRED, 0, 0, NULL, NULL, "Last answer of the other side." },
+    { "ordered", API_ENUM, API_REQUIRED | API_NULL, 0, 0, "hold|release|bounce|priority|delete",
+      NULL, "What is done with it when the attempt under way ends." },
     { "actions", API_TEXTS, API_REQUIRED, 0, 0, NULL, NULL, "What the caller may do with it." },
     { 0 },
 };
@@ -66,7 +72,7 @@ static json_t *actions_of(const struct api_caller *who, const char *state)
     if (!(who->scopes & SCOPE_BIT(SCOPE_QUEUE_WRITE)))
         return json_array();
     if (!strcmp(state, "sending"))
-        return json_pack("[s]", "send_now");
+        return json_pack("[s, s, s, s]", "hold", "priority", "bounce", "delete");
     if (!strcmp(state, "held"))
         return json_pack("[s, s, s, s]", "release", "priority", "bounce", "delete");
     if (!strcmp(state, "moderation"))
@@ -247,6 +253,7 @@ static const struct api_schema action_schema = { "QueueAction", "What to do with
 static void run_action(struct api *api, const char *who _unused_, json_t *work,
                        struct operation_result *ret)
 {
+    static const char *const well[] = { "done", "later", "unchanged" };
     static const char *const not_done[] = { "busy", "held", "shared", "failed", "gone" };
     json_t *reply = api_ask_queue(api->o.admin, "queue.steer", json_incref(work));
     json_t *error = json_object_get(reply, "error");
@@ -256,8 +263,9 @@ static void run_action(struct api *api, const char *who _unused_, json_t *work,
         json_array_append_new(ret->failed, json_pack("{s:s, s:O}", "id", "", "detail",
                                                      json_object_get(error, "text")));
     }
-    ret->done = (size_t)(json_integer_value(json_object_get(reply, "done")) +
-                         json_integer_value(json_object_get(reply, "unchanged")));
+    for (size_t i = 0; i < ARRAY_LEN(well); i++)
+        ret->done += (size_t)json_integer_value(json_object_get(reply, well[i]));
+    ret->later = (size_t)json_integer_value(json_object_get(reply, "later"));
     for (size_t i = 0; i < ARRAY_LEN(not_done); i++)
         ret->failures += (size_t)json_integer_value(json_object_get(reply, not_done[i]));
     json_array_extend(ret->failed, json_object_get(reply, "failures"));

@@ -96,18 +96,14 @@ static void start(struct smtp_session *s, struct sv node, struct wanted *w)
     int n;
     snprintf(who, sizeof(who), "ETRN from %s", conn_peer_ip(s->c));
     int r = queue_steer(s->srv->queue, &steer, &done, NULL);
-    size_t begun = done.n[STEER_DONE] + done.n[STEER_AS_IT_WAS];
-    size_t all = begun + done.n[STEER_BUSY];
+    size_t all = done.n[STEER_DONE] + done.n[STEER_AS_IT_WAS];
     if (r < 0)
         n = snprintf(text, sizeof(text), "458 4.3.0 Unable to queue messages for node " SV_FMT,
                      SV_ARG(node));
-    else if (begun)
+    else if (all)
         n = snprintf(text, sizeof(text),
                      "253 2.0.0 OK, %zu pending messages for node " SV_FMT " started", all,
                      SV_ARG(node));
-    else if (all)
-        n = snprintf(text, sizeof(text),
-                     "252 2.0.0 OK, pending messages for node " SV_FMT " started", SV_ARG(node));
     else
         n = snprintf(text, sizeof(text), "251 2.0.0 OK, no messages waiting for node " SV_FMT,
                      SV_ARG(node));

@@ -4,6 +4,7 @@
 #include "mail/account/address.h"
 #include "mail/account/members.h"
 #include "mail/account/sender_list.h"
+#include "mail/sms/sms_right.h"
 #include "proto/srs.h"
 #include "server/smtp/smtp_priv.h"
 
@@ -136,6 +137,27 @@ static void add_remote(struct smtp_session *s, struct sv address, const struct r
     add_target(s->tx, address, RCPT_REMOTE, 0, a);
 }
 
+static bool take_sms(struct smtp_session *s, const struct smtp_rcpt_args *a, struct sv address)
+{
+    char number[ADDR_MAX + 1];
+    if (!smtp_sms_rcpt(s, address, number))
+        return false;
+    add_target(s->tx, sv_c(number), RCPT_REMOTE, 0, a);
+    s->tx->n_sms++;
+    return true;
+}
+
+/* An alias may lead to telephone numbers. */
+static bool add_forward(struct smtp_session *s, struct sv address, const struct smtp_rcpt_args *a)
+{
+    bool sms = sms_is_address(s->cf, address);
+    if (sms && !smtp_sms_room(s))
+        return false;
+    s->tx->n_sms += sms;
+    add_target(s->tx, address, RCPT_REMOTE, 0, a);
+    return true;
+}
+
 /* Adds what the address stands for, or refuses it. Who returns mail to an address of ours need not
  * have a right to relay. */
 static bool take_targets(struct smtp_session *s, const struct smtp_rcpt_args *a, struct sv address,
@@ -160,10 +182,11 @@ static bool take_targets(struct smtp_session *s, const struct smtp_rcpt_args *a,
             refuse_full(s);
             return false;
         }
+        for (size_t i = 0; i < res->n_forward; i++)
+            if (!add_forward(s, sv_c(res->forward[i]), a))
+                return false;
         for (size_t i = 0; i < res->n; i++)
             add_target(s->tx, sv_c(res->accounts[i]->address), RCPT_LOCAL, res->accounts[i]->id, a);
-        for (size_t i = 0; i < res->n_forward; i++)
-            add_target(s->tx, sv_c(res->forward[i]), RCPT_REMOTE, 0, a);
         return true;
     case RESOLVE_DISCARD:
         add_target(s->tx, a->to.address, RCPT_DISCARD, 0, a);
@@ -278,6 +301,9 @@ static bool take_rcpt(struct smtp_session *s, const struct smtp_rcpt_args *a, bo
     buf_init(&returned, 1 * KiB);
     if (!find_returned(s, &address, &returned))
         return false;
+    *ret_remote = sms_is_address(s->cf, address);
+    if (*ret_remote)
+        return take_sms(s, a, address);
     int r = account_resolve(s->srv->accounts, address, &res, NULL);
     if (r < 0) {
         if (r == E_PARSE)
@@ -298,6 +324,8 @@ static bool take_rcpt(struct smtp_session *s, const struct smtp_rcpt_args *a, bo
 
 static void remove_targets(struct smtp_tx *tx, size_t from, size_t to)
 {
+    if (from == to)
+        return;
     if (tx->seen)
         map_free(take_ptr(tx->seen), NULL); /* made again when it is needed */
     message_remove_rcpts(tx->m, from, to);
@@ -370,6 +398,8 @@ void smtp_copy_outgoing(struct smtp_session *s)
     };
     while (rest.n) {
         struct sv address = sv_split(&rest, ';');
+        if (sms_is_address(s->cf, address) && !s->cf->sms.forward)
+            continue;
         add_unasked(s, address, &to_account, !s->account->local_only);
     }
 }
@@ -385,10 +415,10 @@ void smtp_cmd_rcpt(struct smtp_session *s, struct sv args)
     }
     s->subject = a.to.address;
     size_t before = s->tx->m->n_rcpts;
-    if (!take_rcpt(s, &a, &remote))
-        return;
-    if (!smtp_milter_rcpt(s, args, a.to.address)) {
+    unsigned sms = s->tx->n_sms;
+    if (!take_rcpt(s, &a, &remote) || !smtp_milter_rcpt(s, args, a.to.address)) {
         remove_targets(s->tx, before, s->tx->m->n_rcpts);
+        s->tx->n_sms = sms;
         return;
     }
     if (s->tx->n_rcpts++ == 0)

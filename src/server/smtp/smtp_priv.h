@@ -6,6 +6,7 @@
 #include "base/hash.h"
 #include "conf/conf.h"
 #include "event/event.h"
+#include "mail/account/address.h"
 #include "mail/account/auth.h"
 #include "mail/filter/filter_run.h"
 #include "mail/message/message.h"
@@ -71,6 +72,8 @@ struct smtp_tx { /* MAIL until the end of the content */
     char *first_rcpt;  /* as given; "" */
     struct map *seen;  /* recipients, once there are many */
     uint64_t declared; /* SIZE= */
+    unsigned n_sms;    /* recipients that are telephone numbers */
+    bool sms_hold;     /* more than one may send: an administrator decides */
     struct smtp_rx rx;
 };
 
@@ -191,6 +194,17 @@ void smtp_drop_rcpts(struct smtp_session *s, const bool *gone, size_t n);
 void smtp_drop_all_rcpts(struct smtp_session *s);
 void smtp_delete_rcpt(struct smtp_session *s,
                       struct sv address); /* as RCPT named it, or as it became */
+
+/* --- sms.c: recipients that are telephone numbers --- */
+/* The number that the address stands for, as "+39...@domain" in ret, when this peer may have it
+ * now. False: refused. */
+bool smtp_sms_rcpt(struct smtp_session *s, struct sv address, char ret[ADDR_MAX + 1]);
+/* Whatever leads there: is there still room for today? False: refused. */
+bool smtp_sms_room(struct smtp_session *s);
+/* The message is about to go into the queue: held, when it has to be. */
+void smtp_sms_hold(struct smtp_session *s);
+/* It is in the queue. */
+void smtp_sms_count(struct smtp_session *s);
 
 /* --- cmd_auth.c --- */
 void smtp_auth_line(struct smtp_session *s, struct sv line);

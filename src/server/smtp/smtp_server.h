@@ -45,6 +45,7 @@ struct smtp_server {
     struct etrn *etrn;                   /* may be NULL: each wish looks through the queue */
     struct smtp_turns turns;             /* with NULL members there is no ATRN */
     struct sent *sent; /* for the send limits of accounts; NULL = there are none */
+    struct sent *sms;  /* the same for SMS alone */
     bool submission;   /* login needed; sender and headers are completed and checked */
 };
 

@@ -58,10 +58,27 @@ static void test_a_burst_is_given_back(void **state _unused_)
     assert_true(os_memory_resident() < before + (4 << 20));
 }
 
+static void test_what_is_allocated_is_counted(void **state _unused_)
+{
+#ifdef OTHER_MALLOC
+    skip();
+#endif
+    char *small, *large;
+    size_t before = os_memory_allocated();
+    use(&small, BLOCK);
+    use(&large, LARGE); /* of its own, outside of the heap */
+    size_t with = os_memory_allocated();
+    assert_in_range(with - before, BLOCK + LARGE, BLOCK + LARGE + (64 << 10));
+    free(small);
+    free(large);
+    assert_true(os_memory_allocated() < before + (64 << 10));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_burst_is_given_back),
+        cmocka_unit_test(test_what_is_allocated_is_counted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

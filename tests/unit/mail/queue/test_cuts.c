@@ -57,26 +57,6 @@ static void send_on(struct message *parent)
     message_unref(m);
 }
 
-static void settle_some(enum rcpt_kind kind, size_t n, bool defer)
-{
-    struct message *got[16];
-    if (is_dead() || !something_for(kind))
-        return;
-    n = queue_take(e.q, kind, got, n);
-    for (size_t i = 0; i < n; i++) {
-        uint64_t key = got[i]->key;
-        if (kind == RCPT_LOCAL)
-            send_on(got[i]);
-        if (defer)
-            got[i]->next_try_ms = clock_wall_ms() + 1000;
-        else
-            note_delivered(key, kind);
-        settle_as(e.q, got[i], kind, defer ? RCPT_WAITING : RCPT_DELIVERED, "");
-        if (!defer)
-            note_recorded(key, kind);
-    }
-}
-
 /* --- what the administrator does --- */
 
 struct steering {
@@ -85,17 +65,17 @@ struct steering {
     size_t n;
 };
 
-/* Some of those that wait. */
+/* Some of those that wait or are being delivered. */
 static bool third(const struct queue_info *i, void *arg)
 {
     struct steering *s = arg;
-    return !i->active && i->held == (s->action == QUEUE_RELEASE) && s->n++ % 3 == 0;
+    return i->held == (s->action == QUEUE_RELEASE) && s->n++ % 3 == 0;
 }
 
 static void note_each(const char *id, enum queue_steer_result r, void *arg)
 {
     const struct steering *s = arg;
-    if (r != STEER_DONE)
+    if (r != STEER_DONE && r != STEER_LATER)
         return;
     list_for_each(l, &e.q->items)
     {
@@ -122,6 +102,30 @@ static void steer(enum queue_action action)
     s = (struct steering){ action, action == QUEUE_HOLD ? HELD : NOT_HELD, 0 };
     spec.dry_run = false;
     (void)queue_steer(e.q, &spec, &done, NULL);
+}
+
+/* --- deliveries --- */
+
+static void settle_some(enum rcpt_kind kind, size_t n, bool defer)
+{
+    struct message *got[16];
+    if (is_dead() || !something_for(kind))
+        return;
+    n = queue_take(e.q, kind, got, n);
+    if (defer)
+        steer(QUEUE_HOLD);
+    for (size_t i = 0; i < n; i++) {
+        uint64_t key = got[i]->key;
+        if (kind == RCPT_LOCAL)
+            send_on(got[i]);
+        if (defer)
+            got[i]->next_try_ms = clock_wall_ms() + 1000;
+        else
+            note_delivered(key, kind);
+        settle_as(e.q, got[i], kind, defer ? RCPT_WAITING : RCPT_DELIVERED, "");
+        if (!defer)
+            note_recorded(key, kind);
+    }
 }
 
 /* A pause: what was answered last holds. */

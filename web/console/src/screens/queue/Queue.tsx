@@ -26,11 +26,13 @@ import { QueueTabs } from "./QueueTabs";
 import { useActs } from "./useacts";
 
 const states = ["queued", "sending", "waiting", "overdue", "held", "paused", "moderation"] as const;
+const lists = ["outgoing", "incoming", "mda", "sms", "retry"] as const;
 const fields: FilterFields = {
   from: asText("sender"),
   to: asText("recipient"),
   host: asText("destination"),
   state: asChoice("state", states),
+  in: asChoice("queue", lists),
   priority: asChoice("priority", levels),
   answer: asText("answer"),
   older: asSeconds("older_s"),
@@ -81,6 +83,7 @@ export default function Queue() {
 
   const total = list.total ?? 0;
   const host = filter.params["destination"];
+  const which = filter.params["queue"];
   const oldest = sum.data?.oldest_at;
   const strip = selection.ids.size > 0 ? (
     <div className="bulk" role="toolbar" aria-label={t("select.actions")}>
@@ -131,14 +134,21 @@ export default function Queue() {
           </>
         }
         filter={{ label: t("queue.filter"), placeholder: t("queue.filter.hint"), fields }}
-        controls={
+        controls={<>
+          <label className="field">
+            <span className="lb">{t("queue.list")}</span>
+            <select value={typeof which === "string" ? which : ""} onChange={(e) => { setText(withField(text, "in", e.target.value, names)); }}>
+              <option value="">{t("all")}</option>
+              {lists.map((l) => <option key={l} value={l}>{t(`queue.list.${l}`)}</option>)}
+            </select>
+          </label>
           <label className="field deskonly">
             <span className="lb">{t("list.show")}</span>
             <select value={limit} onChange={(e) => { setShow(e.target.value === "100" ? "" : e.target.value); }} aria-label={t("list.most")}>
               {sizes.map((n) => <option key={n} value={n}>{new Intl.NumberFormat(t.locale).format(n)}</option>)}
             </select>
           </label>
-        }
+        </>}
         below={strip}
         list={list}
         counted

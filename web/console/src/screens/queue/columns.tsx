@@ -26,7 +26,7 @@ export function waitedFor(m: QueueMessage, now: number): number {
 }
 
 export function nextTry(m: QueueMessage, t: Text, now: number): string {
-  if (m.state === "sending") return t("queue.next.sending");
+  if (m.state === "sending") return m.ordered ? t(`queue.next.then.${m.ordered}`) : t("queue.next.sending");
   if (m.state === "queued" || !m.next_try_at) return t("queue.next.queued");
   const s = (Date.parse(m.next_try_at) - now) / 1000;
   return s < 1 ? t("queue.next.now") : t("dur.in", { time: formatDuration(s, t) });

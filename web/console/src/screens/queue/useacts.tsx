@@ -2,7 +2,7 @@
 import { useState, type ReactNode } from "react";
 import { api, ApiError } from "../../api/client";
 import { useText } from "../../i18n";
-import { undoable, undoSeconds } from "../../lib/operation";
+import { ended, undoable, undoSeconds } from "../../lib/operation";
 import { toast } from "../../lib/toast";
 import { failed } from "../../ui/States";
 import { isSenderAct, takenBack, toldOf, type Act, type SenderAct } from "./actions";
@@ -18,7 +18,11 @@ export function useActs(done: () => void): { act: (what: Act, which: Which, n: n
     const operation = await api.post("/queue/{name}/messages/actions", { path: { name: "outgoing" }, body: { ...what, ...which, undo_seconds: held ? undoSeconds : 0 } });
     const told = toldOf(t, what.action, n, undoSeconds);
     if (held) undoable(operation, told, t, done);
-    else toast(told);
+    done();
+    const { failures: [failure], later } = await ended(operation);
+    if (failure) toast(failure.detail, { bad: true });
+    else if (later > 0) toast(t("queue.later", { n: later }));
+    else if (!held) toast(told);
     done();
   };
   const act = (what: Act, which: Which, n: number) => {
