@@ -21,11 +21,14 @@ static struct domain_spec spec_of(const struct admin_call *c, const char *name)
         .max_message = admin_arg(c, "max_message"),
         .type = admin_arg(c, "type"),
         .backup_host = admin_arg(c, "backup_host"),
+        .fetched_by = admin_arg(c, "fetched_by"),
     };
 }
 
 #define DOMAIN_ARGS                                                                                \
-    "domain [enabled] [primary] [unknown] [unknown_to] [quota] [max_message] [type] [backup_host]"
+    "domain [enabled] [primary] [unknown] [unknown_to] [quota] [max_message] [type] "              \
+    "[backup_host] "                                                                               \
+    "[fetched_by]"
 
 static json_t *create(const struct admin_call *c)
 {
@@ -46,11 +49,13 @@ static json_t *update(const struct admin_call *c)
 
 json_t *admin_domain_row(const struct domain *d)
 {
-    return json_pack("{s:o, s:b, s:b, s:s, s:o, s:I, s:I, s:s, s:o}", "domain", admin_text(d->name),
-                     "enabled", (int)d->enabled, "primary", (int)d->primary, "unknown",
-                     unknown_names[d->unknown], "unknown_to", admin_text(d->unknown_to), "quota",
-                     (json_int_t)d->quota_bytes, "max_message", (json_int_t)d->max_message_bytes,
-                     "type", domain_type_names[d->type], "backup_host", admin_text(d->backup_host));
+    return json_pack("{s:o, s:b, s:b, s:s, s:o, s:I, s:I, s:s, s:o, s:o}", "domain",
+                     admin_text(d->name), "enabled", (int)d->enabled, "primary", (int)d->primary,
+                     "unknown", unknown_names[d->unknown], "unknown_to", admin_text(d->unknown_to),
+                     "quota", (json_int_t)d->quota_bytes, "max_message",
+                     (json_int_t)d->max_message_bytes, "type", domain_type_names[d->type],
+                     "backup_host", admin_text(d->backup_host), "fetched_by",
+                     admin_text(d->fetched_by));
 }
 
 static bool add_domain(const struct domain *d, void *arg)

@@ -16,6 +16,7 @@ static struct remote_spec spec_of(const struct admin_call *c)
         .leave = admin_arg(c, "leave"),
         .interval = admin_arg(c, "interval"),
         .enabled = admin_arg(c, "enabled"),
+        .domains = admin_arg(c, "domains"),
     };
 }
 
@@ -96,13 +97,13 @@ static bool add(const struct remote_account *r, void *arg)
 {
     json_t *leave =
         r->leave_days < 0 ? json_string("forever") : json_sprintf("%" PRId64, r->leave_days);
-    json_t *row =
-        json_pack("{s:o, s:s, s:s, s:o, s:i, s:s, s:b, s:o, s:b, s:o, s:I, s:b}", "id",
-                  json_sprintf("%" PRId64, r->id), "address", r->address, "protocol",
-                  remote_protocol_names[r->protocol], "host", admin_text(r->host), "port",
-                  (int)r->port, "tls", remote_tls_names[r->tls], "verify", (int)r->verify, "user",
-                  admin_text(r->user), "has_password", *r->password != 0, "leave", leave,
-                  "interval", (json_int_t)r->interval_s, "enabled", (int)r->enabled);
+    json_t *row = json_pack(
+        "{s:o, s:s, s:s, s:o, s:i, s:s, s:b, s:o, s:b, s:o, s:I, s:b, s:o}", "id",
+        json_sprintf("%" PRId64, r->id), "address", r->address, "protocol",
+        remote_protocol_names[r->protocol], "host", admin_text(r->host), "port", (int)r->port,
+        "tls", remote_tls_names[r->tls], "verify", (int)r->verify, "user", admin_text(r->user),
+        "has_password", *r->password != 0, "leave", leave, "interval", (json_int_t)r->interval_s,
+        "enabled", (int)r->enabled, "domains", admin_text(r->domains));
     json_t *more =
         json_pack("{s:I, s:I, s:o, s:I, s:I}", "next_ms", (json_int_t)r->next_ms, "last_ms",
                   (json_int_t)r->last_ms, "last_result", admin_text(r->last_result), "last_count",
@@ -125,11 +126,15 @@ static json_t *list(const struct admin_call *c)
 }
 
 #define FIELDS                                                                                     \
-    " [protocol] [host] [user] [password] [port] [tls] [verify] [leave] [interval] [enabled]"
+    " [protocol] [host] [user] [password] [port] [tls] [verify] [leave] [interval] [enabled] "     \
+    "[domains]"
 
 const struct admin_op admin_remote_ops[] = {
     { "remote.create", "address" FIELDS,
-      "A POP3 or IMAP account elsewhere whose mail the account collects.", create },
+      "An account elsewhere whose mail the account collects by POP3 or IMAP, or which gives the "
+      "mail of "
+      "domains by ATRN.",
+      create },
     { "remote.update", "address id" FIELDS,
       "Changes the given fields; it is asked for mail at once.", update },
     { "remote.delete", "address id", "Deletes a remote account; the mail there stays.", drop },

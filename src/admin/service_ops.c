@@ -10,20 +10,22 @@ static const struct service_row {
     enum module module;
     const char *listen, *listen_tls; /* settings; NULL = none */
     const char *level, *autostart, *access_mode, *access_ips;
+    const char *listen_more; /* further addresses without TLS; NULL = none */
 } services[] = {
     { SVC_SMTP, MOD_SMTP, "smtp.listen", NULL, "log.smtp", "smtp.autostart", "smtp.access_mode",
-      "smtp.access_ips" },
+      "smtp.access_ips", NULL },
     { SVC_SUBMISSION, MOD_SMTP, "smtp.listen_submission", "smtp.listen_submission_tls", "log.smtp",
-      "smtp.autostart_submission", "smtp.access_mode_submission", "smtp.access_ips_submission" },
-    { SVC_SMTP_CLIENT, MOD_SMTP, NULL, NULL, "log.smtp", NULL, NULL, NULL },
+      "smtp.autostart_submission", "smtp.access_mode_submission", "smtp.access_ips_submission",
+      "smtp.listen_odmr" },
+    { SVC_SMTP_CLIENT, MOD_SMTP, NULL, NULL, "log.smtp", NULL, NULL, NULL, NULL },
     { SVC_POP3, MOD_ACCESS, "pop3.listen", "pop3.listen_tls", "log.pop3", "pop3.autostart",
-      "pop3.access_mode", "pop3.access_ips" },
+      "pop3.access_mode", "pop3.access_ips", NULL },
     { SVC_IMAP, MOD_ACCESS, "imap.listen", "imap.listen_tls", "log.imap", "imap.autostart",
-      "imap.access_mode", "imap.access_ips" },
+      "imap.access_mode", "imap.access_ips", NULL },
     { SVC_MANAGESIEVE, MOD_ACCESS, "managesieve.listen", NULL, "log.managesieve",
-      "managesieve.autostart", "managesieve.access_mode", "managesieve.access_ips" },
+      "managesieve.autostart", "managesieve.access_mode", "managesieve.access_ips", NULL },
     { SVC_CONTROL, MOD_CONTROL, "web.listen", "web.listen_tls", "log.control", NULL,
-      "web.access_mode", "web.access_ips" },
+      "web.access_mode", "web.access_ips", NULL },
 };
 static const enum module modules[] = { MOD_SMTP, MOD_ACCESS, MOD_CONTROL };
 
@@ -36,7 +38,8 @@ bool admin_is_binding(const char *setting)
 {
     for (size_t i = 0; i < ARRAY_LEN(services); i++)
         if ((services[i].listen && !strcmp(services[i].listen, setting)) ||
-            (services[i].listen_tls && !strcmp(services[i].listen_tls, setting)))
+            (services[i].listen_tls && !strcmp(services[i].listen_tls, setting)) ||
+            (services[i].listen_more && !strcmp(services[i].listen_more, setting)))
             return true;
     return false;
 }
@@ -149,6 +152,7 @@ static json_t *bindings_of(const struct seen *s, const struct service_row *row)
 
     if (!service_on(row->service)) {
         add_closed(list, s, row->listen, false);
+        add_closed(list, s, row->listen_more, false);
         add_closed(list, s, s->conf->net.tls ? row->listen_tls : NULL, true);
         return list;
     }
@@ -185,8 +189,9 @@ static json_t *actions_of(const struct service_row *row)
 
 static json_t *settings_of(const struct service_row *row)
 {
-    const char *const names[] = { row->listen,      row->listen_tls, row->autostart,
-                                  row->access_mode, row->access_ips, row->level };
+    const char *const names[] = { row->listen,    row->listen_tls,  row->listen_more,
+                                  row->autostart, row->access_mode, row->access_ips,
+                                  row->level };
     json_t *list = json_array();
 
     for (size_t i = 0; i < ARRAY_LEN(names); i++)

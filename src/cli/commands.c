@@ -38,7 +38,8 @@ const struct tool_cmd tool_cmds[] = {
     { "list", "setting.list", "[pattern]", false, PRINT_SETTINGS,
       "settings, all or those that match" },
     { "create domain", "domain.create", "domain", true, PRINT_OK,
-      "primary=yes unknown=reject|forward|delete unknown_to= quota= type=backup backup_host= ..." },
+      "primary=yes unknown=reject|forward|delete unknown_to= quota= type=backup backup_host= "
+      "fetched_by= ..." },
     { "create account", "account.create", "address", true, PRINT_OK,
       "password= (or password=- to read it) name= quota= aliases=a;b role=system-admin ..." },
     { "create alias", "alias.set", "address", true, PRINT_OK,
@@ -89,7 +90,8 @@ const struct tool_cmd tool_cmds[] = {
     { "remote list", "remote.list", "[address]", false, PRINT_REMOTES,
       "POP3 and IMAP accounts elsewhere whose mail is collected, and how it went" },
     { "remote create", "remote.create", "address", true, PRINT_ID,
-      "protocol=pop3|imap host= user= password=- port= tls=tls|starttls|never verify= leave= ..." },
+      "protocol=pop3|imap|atrn host= user= password=- port= tls=tls|starttls|never verify= leave= "
+      "..." },
     { "remote change", "remote.update", "address id", true, PRINT_OK,
       "the same arguments as remote create" },
     { "remote delete", "remote.delete", "address id", false, PRINT_OK,

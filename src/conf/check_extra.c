@@ -310,6 +310,7 @@ static const struct {
       "|failure=tempfail, accept or reject, |exit=1:reject, |services=, |except= if needed; "
       "separated by ;" },
     { "smtp.listen", is_listen, false, "address:port or [IPv6]:port, separated by ;" },
+    { "smtp.listen_odmr", is_listen, false, "address:port or [IPv6]:port, separated by ;" },
     { "smtp.listen_submission", is_listen, false, "address:port or [IPv6]:port, separated by ;" },
     { "smtp.listen_submission_tls", is_listen, false,
       "address:port or [IPv6]:port, separated by ;" },

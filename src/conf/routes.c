@@ -36,11 +36,12 @@ void conf_routes_free(struct conf_routes *r)
     free(r);
 }
 
-void conf_backups_add(struct conf_backups *l, struct sv name, struct sv host)
+void conf_backups_add(struct conf_backups *l, struct sv name, struct sv host, bool fetched)
 {
     l->v = xrealloc(l->v, (l->n + 1) * sizeof(*l->v));
     l->v[l->n++] = (struct conf_backup){
         .name = sv_dup(name),
+        .fetched = fetched,
         .route = { .pattern = sv_dup(name),
                    .host = sv_dup(host),
                    .user = xstrdup(""),

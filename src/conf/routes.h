@@ -45,7 +45,8 @@ struct conf_routes {
 /* Domains that mail is accepted for and passed on to their own server (acc.backupdomain), sorted by
  * name. host: before all routes; "" = by routes and MX like other mail. */
 struct conf_backup {
-    char *name; /* lower case, A-labels */
+    char *name;   /* lower case, A-labels */
+    bool fetched; /* by ATRN: without a host it waits for that */
     struct conf_route route;
 };
 struct conf_backups {
@@ -59,7 +60,7 @@ void conf_set_routes(struct conf *c, struct conf_routes *routes);
 void conf_routes_free(struct conf_routes *r); /* may be NULL */
 /* The same for backup domains. host: as conf_parse_relay takes it. */
 void conf_set_backups(struct conf *c, struct conf_backups *backups);
-void conf_backups_add(struct conf_backups *l, struct sv name, struct sv host);
+void conf_backups_add(struct conf_backups *l, struct sv name, struct sv host, bool fetched);
 void conf_backups_free(struct conf_backups *l); /* may be NULL */
 /* domain: with A-labels, any case. NULL: it is none. */
 const struct conf_backup *conf_backup_find(const struct conf *c, struct sv domain);

@@ -102,6 +102,15 @@ static void name_peer(struct client *c, const struct client_opts *o, int family)
                  o->port);
 }
 
+static struct client *client_new(void)
+{
+    struct client *c = xcalloc(1, sizeof(*c));
+    c->fd = -1;
+    buf_init(&c->in, LINE_MAX_BYTES + 2 * IN_CHUNK);
+    buf_init(&c->out, OUT_BUFFER);
+    return c;
+}
+
 int client_connect(const struct client_opts *o, struct client **ret, struct errinfo *ei)
 {
     struct sockaddr_storage ss, local = { 0 };
@@ -110,11 +119,9 @@ int client_connect(const struct client_opts *o, struct client **ret, struct erri
     int r = parse_target(o, &ss, &n, ei);
     if (r < 0)
         return r;
-    _cleanup_(client_closep) struct client *c = xcalloc(1, sizeof(*c));
+    _cleanup_(client_closep) struct client *c = client_new();
     c->cancel = o->cancel;
     c->timeout_ms = o->connect_timeout_ms > 0 ? o->connect_timeout_ms : DEFAULT_TIMEOUT_MS;
-    buf_init(&c->in, LINE_MAX_BYTES + 2 * IN_CHUNK);
-    buf_init(&c->out, OUT_BUFFER);
     name_peer(c, o, ss.ss_family);
     c->fd = socket(ss.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (c->fd < 0)
@@ -134,6 +141,29 @@ int client_connect(const struct client_opts *o, struct client **ret, struct erri
     c->timeout_ms = DEFAULT_TIMEOUT_MS;
     *ret = take_ptr(c);
     return 0;
+}
+
+struct client *client_adopt(int fd, struct ssl_st *ssl, const char *peer, const char *local,
+                            const char *tls_text)
+{
+    struct client *c = client_new();
+    c->fd = fd;
+    c->ssl = ssl;
+    (void)sv_copy(c->peer, sizeof(c->peer), sv_c(peer));
+    (void)sv_copy(c->local, sizeof(c->local), sv_c(local));
+    c->tls_text = *tls_text ? xstrdup(tls_text) : NULL;
+    c->timeout_ms = DEFAULT_TIMEOUT_MS;
+    return c;
+}
+
+const char *client_peer_ip(const struct client *c)
+{
+    return c->peer;
+}
+
+void client_set_cancel(struct client *c, const atomic_bool *cancel)
+{
+    c->cancel = cancel;
 }
 
 void client_close(struct client *c)

@@ -67,4 +67,7 @@ int client_starttls(struct client *c, const char *server_name, long *ret_verify,
 bool client_is_tls(const struct client *c);
 const char *client_tls_info(const struct client *c);
 const char *client_local_ip(const struct client *c);
+const char *client_peer_ip(const struct client *c); /* of a connection that was taken over */
+/* Of a connection that was taken over: checked while waiting from now on. */
+void client_set_cancel(struct client *c, const atomic_bool *cancel);
 bool client_has_input(struct client *c); /* buffered plaintext: refuse STARTTLS then */

@@ -18,6 +18,9 @@ struct client {
     char *tls_text;
 };
 
+/* A connection that begins in the middle: takes fd, which does not block, and ssl (NULL: none). */
+struct client *client_adopt(int fd, struct ssl_st *ssl, const char *peer, const char *local,
+                            const char *tls_text);
 /* Waits for poll events until the deadline: 0, E_TIMEOUT, E_CANCELLED. */
 int client_wait(struct client *c, short events, struct errinfo *ei);
 /* client_tls.c: > 0 bytes, 0 = wait for *ret_events, or negative with ei. */

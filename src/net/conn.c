@@ -22,7 +22,9 @@ void conn_start(const struct conn_facts *f)
     c->task.run = conn_work;
     c->reactor = &n->reactor[atomic_fetch_add(&turn, 1) % n->n_reactors];
     c->fd = f->fd;
-    c->id = shm_session_new_id();
+    c->id = f->id ? f->id : shm_session_new_id();
+    c->ssl = f->ssl;
+    c->own_arg = f->arg;
     c->shm_slot = -1;
     c->ip = f->ip;
     c->trusted = f->trusted;
@@ -41,7 +43,8 @@ void conn_start(const struct conn_facts *f)
 void conn_free(struct conn *c)
 {
     struct net *n = c->net;
-    close(c->fd);
+    closep(&c->fd);
+    free(c->hand);
     ip_counts_dec(&n->per_ip, &c->ip);
     buf_done(&c->in);
     buf_done(&c->out);

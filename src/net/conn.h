@@ -90,6 +90,13 @@ void conn_close(struct conn *c); /* after flushing what has been written */
 void conn_starttls(
     struct conn *c); /* after flushing; input that came before the handshake is refused:
                         the connection closes (command injection, CVE-2011-0411) */
+struct client;
+/* The connection leaves its session after flushing, with its TLS: closed() with CLOSE_QUIT, then
+ * take() gets it as an outbound connection (net/client.h) that is its own to close. Not a byte is
+ * lost: nothing is read from now on. Input that is there already came before our answer and is
+ * refused as with conn_starttls. take() is called in every case, on a worker, and must not block;
+ * c NULL: the connection ended before. */
+void conn_hand_over(struct conn *c, void (*take)(void *arg, struct client *client), void *arg);
 void conn_set_timeout(struct conn *c, int64_t ms); /* idle timeout of this state from now on */
 void conn_delay(
     struct conn *c,

@@ -58,6 +58,13 @@ bool conn_finish(struct conn *c, struct worker *w, enum close_why why)
         conn_ops(c)->closed(session, why);
     conn_drop_output(c);
     shm_session_close(c->shm_slot);
+    if (c->hand) {
+        conn_hand_out(c, why == CLOSE_QUIT && !c->dead);
+        if (c->fd < 0) {
+            end(c, w);
+            return false;
+        }
+    }
     tls_detach(c, !c->dead && why != CLOSE_PEER && why != CLOSE_KILLED);
     if (!should_linger(c, why)) {
         end(c, w);

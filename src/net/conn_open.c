@@ -35,7 +35,7 @@ static void open_session(struct conn *c)
     /* The event tells when more has come; only OpenSSL's own buffer would stay silent. */
     c->drained = !(c->ssl && tls_buffered(c));
     conn_enter(c);
-    c->session = conn_ops(c)->open(c, c->listener->l.arg);
+    c->session = conn_ops(c)->open(c, c->own_arg ? c->own_arg : c->listener->l.arg);
     if (!c->session)
         conn_begin_close(c, CLOSE_LIMIT);
 }
@@ -68,7 +68,9 @@ void conn_open(struct conn *c)
         conn_begin_close(c, CLOSE_LIMIT);
         return;
     }
-    if (!c->listener->l.tls) {
+    if (c->ssl)
+        shm_session_tls(c->shm_slot, true);
+    if (c->ssl || !c->listener->l.tls) {
         open_session(c);
         return;
     }

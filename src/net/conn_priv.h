@@ -40,6 +40,12 @@ struct notebox {
     struct note note[];
 };
 
+/* conn_hand_over: who gets the connection when its session is over. */
+struct hand_over {
+    void (*take)(void *arg, struct client *client);
+    void *arg;
+};
+
 struct conn {
     struct event ev; /* the owner, or libevent under its own lock */
     struct task task;
@@ -47,6 +53,8 @@ struct conn {
     struct reactor *reactor;
     const struct listener *listener;
     void *session;
+    void *own_arg;          /* of open(); NULL = the listener's */
+    struct hand_over *hand; /* with closing */
     struct ssl_st *ssl;
     struct buf in, out; /* in_off, out_off: how much of them is done */
     uint32_t in_off, out_off;
@@ -157,6 +165,8 @@ void conn_unregister(struct conn *c); /* after it no other thread reaches c */
 struct notebox *conn_take_notes(struct conn *c);
 void conn_stop_all(struct net *net, bool by_force);
 void conn_stop_service(struct net *net, enum service svc, bool by_force);
+/* conn_hand.c */
+void conn_hand_out(struct conn *c, bool usable); /* when it is to be; the socket is gone then */
 /* conn.c */
 void conn_free(struct conn *c);
 

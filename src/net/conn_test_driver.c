@@ -42,6 +42,8 @@ struct conn {
     bool in_callback, eof, closing, starttls, secured, shutting_down;
     bool gone; /* closed() has been called, or open refused */
     enum close_why why;
+    void (*take)(void *arg, struct client *client); /* conn_hand_over; called with NULL */
+    void *take_arg;
     char account[96], state[24];
     struct note notes[NOTES_MAX]; /* under registry_lock */
     size_t n_notes;
@@ -94,6 +96,8 @@ static void finish(struct conn *c, enum close_why why)
         c->ops->closed(session, why);
         c->in_callback = false;
     }
+    if (c->take)
+        c->take(c->take_arg, NULL); /* there is no socket */
 }
 
 static bool send_file(struct conn *c, struct item *it)
@@ -471,6 +475,13 @@ void conn_close(struct conn *c)
 void conn_starttls(struct conn *c)
 {
     c->starttls = true;
+}
+
+void conn_hand_over(struct conn *c, void (*take)(void *arg, struct client *client), void *arg)
+{
+    c->take = take;
+    c->take_arg = arg;
+    conn_close(c);
 }
 
 void conn_set_timeout(struct conn *c, int64_t ms)

@@ -74,8 +74,12 @@ static void run_frame(struct conn *c, struct frame *f, bool bad)
     conn_ops(c)->run(c->session, f);
     if (bad && used == 0)
         conn_begin_close(c, CLOSE_ERROR);
-    if (c->want_tls && conn_has_input(c)) {
-        conn_debug(c, "Input before the TLS handshake, connection closed", NULL);
+    if ((c->want_tls || c->hand) && conn_has_input(c)) {
+        conn_debug(c,
+                   c->want_tls ? "Input before the TLS handshake, connection closed"
+                               : "Input before the roles were reversed, connection closed",
+                   NULL);
+        c->closing = false; /* conn_hand_over has begun it, for another reason */
         conn_drop_output(c);
         conn_begin_close(c, CLOSE_ERROR);
     }

@@ -26,6 +26,13 @@ struct net_listener {
 int net_start(struct net **ret, struct errinfo *ei); /* sizes from the current settings */
 /* Takes l->fd when it succeeds. A socket that its maker shuts down is closed here and forgotten. */
 int net_listen(struct net *n, const struct net_listener *l, struct errinfo *ei);
+struct client;
+/* An outbound connection becomes one of this side, with its TLS: open() is called with arg as for a
+ * new connection from its peer. l->fd is not looked at. ret_id: the session's, for conn_kill_id.
+ * Takes c when it succeeds: closed() is called in every case then. E_CONFLICT: input of it is not
+ * read; E_LIMIT: too many connections; E_CLOSED: the net stops. Any thread. */
+int net_adopt(struct net *n, const struct net_listener *l, void *arg, struct client *c,
+              uint32_t *ret_id, struct errinfo *ei);
 /* The sessions of a service end: told so (timeout() with CLOSE_SHUTDOWN following) when what runs
  * has finished; by_force: those that were told are cut. New connections are not affected. */
 void net_end_sessions(struct net *n, enum service svc, bool by_force);

@@ -158,6 +158,9 @@ struct conn_facts {
     struct ip_key ip;
     bool trusted;
     const char *refuse;
+    struct ssl_st *ssl; /* TLS that is established; taken */
+    void *arg;          /* of open(); NULL = the listener's */
+    uint32_t id;        /* of its session; 0 = a new one */
 };
 void conn_start(const struct conn_facts *f);
 

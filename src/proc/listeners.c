@@ -14,6 +14,8 @@ const struct listener_def listener_defs[] = {
       "smtp.access_mode_submission", "smtp.access_ips_submission" },
     { "smtp.listen_submission_tls", MOD_SMTP, SVC_SUBMISSION, true, "smtp.parallel_per_ip",
       "smtp.access_mode_submission", "smtp.access_ips_submission" },
+    { "smtp.listen_odmr", MOD_SMTP, SVC_SUBMISSION, false, "smtp.parallel_per_ip",
+      "smtp.access_mode_submission", "smtp.access_ips_submission" },
     { "pop3.listen", MOD_ACCESS, SVC_POP3, false, "pop3.per_ip", "pop3.access_mode",
       "pop3.access_ips" },
     { "pop3.listen_tls", MOD_ACCESS, SVC_POP3, true, "pop3.per_ip", "pop3.access_mode",
@@ -68,7 +70,7 @@ static void wanted(enum module m, const struct conf *c, const struct listen_rule
     for (unsigned i = 0; i < listener_defs_count; i++) {
         const struct listener_def *d = &listener_defs[i];
         _cleanup_(freep) char *text = NULL;
-        bool alt = d->service == SVC_SUBMISSION && !d->tls;
+        bool alt = strcmp(d->setting, "smtp.listen_submission") == 0;
 
         if (d->module != m || (d->tls && !rules->tls) || !rules->on[d->service])
             continue;

@@ -18,6 +18,7 @@
 #include "proc/module.h"
 #include "proc/queue_requests.h"
 #include "proc/sms_requests.h"
+#include "proc/turned.h"
 #include "server/smtp/etrn.h"
 #include "server/smtp/sent.h"
 #include "server/smtp/smtp_server.h"
@@ -29,6 +30,7 @@ struct smtp_module {
     struct deliver *deliver;
     struct collect *collect;
     struct smtp_server mx, submission;
+    struct turned_side turned;
     struct sent *sent, *sms;
     struct etrn *etrn;
     struct commands *commands;
@@ -96,9 +98,6 @@ static int start(struct module_ctx *m, struct errinfo *ei)
         r = deliver_start(&o, &s->deliver, ei);
     }
     if (r == 0)
-        r = collect_start(&(struct collect_opts){ s->queue, s->store, m->accounts }, &s->collect,
-                          ei);
-    if (r == 0)
         r = net_start(&m->net, ei);
     if (r < 0)
         return r;
@@ -120,9 +119,15 @@ static int start(struct module_ctx *m, struct errinfo *ei)
     };
     s->submission = s->mx;
     s->submission.submission = true;
+    s->submission.turns = (struct smtp_turns){ deliver_turn_begin, deliver_turn_go, s->deliver };
     r = module_listen(m, SVC_SMTP, &smtp_ops, &s->mx, smtp_refuse, ei);
     if (r == 0)
         r = module_listen(m, SVC_SUBMISSION, &smtp_ops, &s->submission, smtp_refuse, ei);
+    s->turned = (struct turned_side){ m->net, &s->mx };
+    if (r == 0)
+        r = collect_start(
+            &(struct collect_opts){ s->queue, s->store, m->accounts, { turned_serve, &s->turned } },
+            &s->collect, ei);
     return r;
 }
 

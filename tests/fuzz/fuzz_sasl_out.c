@@ -4,7 +4,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-#include "mail/deliver/sasl_out.h"
+#include "proto/sasl_out.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -44,6 +44,14 @@ bool account_domain_is_backup(struct accounts *a, struct sv domain)
     return sv_ieq(domain, SV("backup.example"));
 }
 
+int account_fetches(struct accounts *a, int64_t account_id, struct buf *ret, struct errinfo *ei)
+{
+    (void)a;
+    (void)account_id;
+    (void)ei;
+    return buf_add_str(ret, "backup.example");
+}
+
 int account_domain_id(struct accounts *a, struct sv domain, int64_t *ret)
 {
     *ret = account_domain_is_local(a, domain);

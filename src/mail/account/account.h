@@ -34,6 +34,8 @@ struct domain {
     int64_t max_message_bytes; /* 0 = none */
     enum domain_type type;
     char *backup_host; /* that takes a backup domain's mail, "host[:port]"; "" = by routes and MX */
+    int64_t fetched_by_id; /* the account that may fetch it by ATRN; 0 = none */
+    char *fetched_by;      /* its address; "" */
 };
 
 /* What an account may administer; each includes what stands before it. */
@@ -110,6 +112,9 @@ DEFINE_CLEANUP(const struct account, account_unref)
 /* Exists, enabled, mail for it stays here. */
 bool account_domain_is_local(struct accounts *a, struct sv domain);
 bool account_domain_is_backup(struct accounts *a, struct sv domain); /* and enabled */
+/* The backup domains that an account may fetch by ATRN (RFC 2645), enabled ones in order, appended
+ * with a comma between them. Asks the database. E_TEMP. */
+int account_fetches(struct accounts *a, int64_t account_id, struct buf *ret, struct errinfo *ei);
 /* Its id, enabled or not; 0: it is none of ours. E_TEMP. */
 int account_domain_id(struct accounts *a, struct sv domain, int64_t *ret);
 /* Login name or address -> account. Applies auth.login_policy and the primary domain. E_NOTFOUND.
@@ -176,7 +181,7 @@ int account_signed(struct accounts *a, const char *purpose, struct sv text, stru
 struct domain_spec {
     const char *name; /* NULL members = unchanged on update / default on create */
     const char *enabled, *primary, *unknown, *unknown_to, *quota, *max_message;
-    const char *type, *backup_host;
+    const char *type, *backup_host, *fetched_by;
 };
 int domain_create(struct accounts *a, const char *admin, const struct domain_spec *s,
                   struct errinfo *ei);

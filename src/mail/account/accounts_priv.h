@@ -132,7 +132,9 @@ int pattern_aliases(struct view *v, const struct addr *a,
 int pattern_exists(struct change *ch, struct sv name);
 #define DOMAIN_COLUMNS                                                                             \
     "SELECT id, name, enabled, is_primary, unknown_action, unknown_to, quota_bytes,"               \
-    " max_message_bytes, kind, backup_host FROM domain"
+    " max_message_bytes, kind, backup_host, fetched_by,"                                           \
+    " COALESCE((SELECT address FROM account WHERE account.id = domain.fetched_by), '')"            \
+    " FROM domain"
 void domain_from_row(struct db_stmt *s, struct domain *d); /* of DOMAIN_COLUMNS */
 void domain_fields_free(struct domain *d);
 /* Limits of the domain hold where the account has none. */

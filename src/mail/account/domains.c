@@ -117,6 +117,36 @@ static int apply_type(struct change *ch, const struct domain_spec *s, struct dom
     return d->type == DOMAIN_BACKUP && s->type ? check_backup(ch, d) : 0;
 }
 
+/* Who fetches a backup domain's mail. */
+static int apply_fetched_by(struct change *ch, const struct domain_spec *s, struct domain *d)
+{
+    struct addr who;
+    if (s->fetched_by) {
+        struct sv text = sv_trim(sv_c(s->fetched_by));
+        free(d->fetched_by);
+        d->fetched_by = xstrdup("");
+        d->fetched_by_id = 0;
+        if (!text.n)
+            return 0;
+        int r = addr_parse(text, &who, ch->ei);
+        if (r == 0)
+            r = db_value(ch->c, &d->fetched_by_id, ch->ei,
+                         "SELECT COALESCE(MAX(id), 0) FROM account WHERE address = ?", "s",
+                         who.text);
+        if (r < 0)
+            return r;
+        if (!d->fetched_by_id)
+            return err_set(ch->ei, E_NOTFOUND,
+                           "fetched_by: account '%.200s' does not exist; create it first",
+                           who.text);
+        free(d->fetched_by);
+        d->fetched_by = xstrdup(who.text);
+    }
+    if (d->fetched_by_id && d->type != DOMAIN_BACKUP)
+        return err_set(ch->ei, E_CONFLICT, "fetched_by: is for domains of type backup only");
+    return 0;
+}
+
 static int apply_limits(const struct domain_spec *s, struct domain *d, struct errinfo *ei)
 {
     int r = 0;
@@ -140,6 +170,8 @@ static int apply_spec(struct change *ch, const struct domain_spec *s, struct dom
         r = apply_limits(s, d, ch->ei);
     if (r == 0)
         r = apply_type(ch, s, d);
+    if (r == 0)
+        r = apply_fetched_by(ch, s, d);
     if (r < 0)
         return r;
     if (s->unknown_to) {
@@ -200,6 +232,8 @@ static int note_differences(struct change *ch, const struct domain *was, const s
         r = change_note(ch, "type", domain_type_names[was->type], domain_type_names[is->type]);
     if (r == 0)
         r = change_note(ch, "backup_host", was->backup_host, is->backup_host);
+    if (r == 0)
+        r = change_note(ch, "fetched_by", was->fetched_by, is->fetched_by);
     return r;
 }
 
@@ -210,11 +244,11 @@ static int insert_domain(struct change *ch, struct domain *d)
         return r;
     r = db_run(ch->c, ch->ei,
                "INSERT INTO domain (id, name, enabled, is_primary, unknown_action, unknown_to,"
-               " quota_bytes, max_message_bytes, created_ms, kind, backup_host)"
-               " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-               "isiiisiiiis", d->id, d->name, (int64_t)d->enabled, (int64_t)d->primary,
+               " quota_bytes, max_message_bytes, created_ms, kind, backup_host, fetched_by)"
+               " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+               "isiiisiiiisi", d->id, d->name, (int64_t)d->enabled, (int64_t)d->primary,
                (int64_t)d->unknown, d->unknown_to, d->quota_bytes, d->max_message_bytes,
-               clock_wall_ms(), (int64_t)d->type, d->backup_host);
+               clock_wall_ms(), (int64_t)d->type, d->backup_host, d->fetched_by_id);
     return r == E_CONFLICT ? E_TEMP : r; /* another node was faster: the next try says so */
 }
 
@@ -232,12 +266,14 @@ static int create_in(struct change *ch, void *arg)
         return err_set(ch->ei, E_EXISTS, "domain '%s' exists already", dc->name);
     struct domain blank = { .enabled = true,
                             .unknown_to = xstrdup(""),
-                            .backup_host = xstrdup("") };
+                            .backup_host = xstrdup(""),
+                            .fetched_by = xstrdup("") };
     struct domain d = { .name = xstrdup(dc->name),
                         .enabled = true,
                         .primary = n == 0, /* the first one */
                         .unknown_to = xstrdup(""),
-                        .backup_host = xstrdup("") };
+                        .backup_host = xstrdup(""),
+                        .fetched_by = xstrdup("") };
     r = apply_spec(ch, dc->spec, &d);
     dc->routing = d.type == DOMAIN_BACKUP;
     d.primary = d.primary || n == 0;
@@ -265,6 +301,7 @@ static int update_in(struct change *ch, void *arg)
     is.name = xstrdup(was.name);
     is.unknown_to = xstrdup(was.unknown_to);
     is.backup_host = xstrdup(was.backup_host);
+    is.fetched_by = xstrdup(was.fetched_by);
     r = apply_spec(ch, dc->spec, &is);
     dc->routing = was.type == DOMAIN_BACKUP || is.type == DOMAIN_BACKUP;
     if (r == 0)
@@ -273,10 +310,10 @@ static int update_in(struct change *ch, void *arg)
         r = db_run(ch->c, ch->ei,
                    "UPDATE domain SET enabled = ?, is_primary = ?, unknown_action = ?,"
                    " unknown_to = ?, quota_bytes = ?, max_message_bytes = ?, kind = ?,"
-                   " backup_host = ? WHERE id = ?",
-                   "iiisiiisi", (int64_t)is.enabled, (int64_t)is.primary, (int64_t)is.unknown,
+                   " backup_host = ?, fetched_by = ? WHERE id = ?",
+                   "iiisiiisii", (int64_t)is.enabled, (int64_t)is.primary, (int64_t)is.unknown,
                    is.unknown_to, is.quota_bytes, is.max_message_bytes, (int64_t)is.type,
-                   is.backup_host, is.id);
+                   is.backup_host, is.fetched_by_id, is.id);
     if (r == 0)
         r = note_differences(ch, &was, &is);
     domain_fields_free(&was);
@@ -320,6 +357,7 @@ static int delete_in(struct change *ch, void *arg)
     else if (r == 0 && d.primary && others)
         r = err_set(ch->ei, E_CONFLICT,
                     "domain '%s' is the primary one; make another domain primary first", dc->name);
+    dc->routing = dc->routing || accounts; /* one of them may have fetched a backup domain */
     if (r == 0)
         r = delete_rows(ch, d.id);
     if (r == 0)

@@ -2,6 +2,8 @@
  * Slow hashes are made before the transaction begins. */
 #include "mail/account/accounts_priv.h"
 
+#include "stats/shm.h"
+
 #include "base/clock.h"
 #include "base/codec.h"
 #include "mail/account/audit.h"
@@ -20,6 +22,7 @@ struct account_change {
     struct addr addr;
     const struct account_spec *spec;
     struct password_new pw;
+    int64_t fetches; /* backup domains that a deleted one has fetched */
 };
 
 static int read_row(struct change *ch, const struct addr *a, struct account_row *ret)
@@ -239,6 +242,9 @@ static int delete_in(struct change *ch, void *arg)
     int r = read_row(ch, &ac->addr, &row);
     free(row.name);
     if (r == 0)
+        r = db_value(ch->c, &ac->fetches, ch->ei,
+                     "SELECT COUNT(*) FROM domain WHERE fetched_by = ?", "i", row.id);
+    if (r == 0)
         r = account_rows_delete(ch, row.id);
     /* Aliases that name it as their target would be dead ends. */
     if (r == 0)
@@ -290,5 +296,9 @@ int account_delete(struct accounts *a, const char *admin, struct sv address, str
 {
     struct account_change ac = { 0 };
     int r = prepare(a, &ac, address, NULL, ei);
-    return r < 0 ? r : change_run(a, admin, "account", addr_sv(&ac.addr), delete_in, &ac, ei);
+    if (r == 0)
+        r = change_run(a, admin, "account", addr_sv(&ac.addr), delete_in, &ac, ei);
+    if (r == 0 && ac.fetches && !account_dry_run())
+        epoch_bump(EPOCH_SETTINGS); /* backup domains are part of the snapshot of settings */
+    return r;
 }

@@ -25,6 +25,10 @@ static const struct {
     OF_ACCOUNT("remote_seen", "remote_id IN (SELECT id FROM remote_account WHERE account_id", ")"),
     OF_ACCOUNT("remote_account", "account_id", ""),          /* after what refers to it */
     OF_ACCOUNT("mail_filter", "owner_id", " AND level = 4"), /* FILTER_ACCOUNT */
+    /* A backup domain stays, and waits for somebody else. */
+    { "UPDATE domain SET fetched_by = 0 WHERE fetched_by = ?",
+      "UPDATE domain SET fetched_by = 0 WHERE fetched_by IN"
+      " (SELECT id FROM account WHERE domain_id = ?)" },
 };
 
 int account_rows_delete(struct change *ch, int64_t account_id)

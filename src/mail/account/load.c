@@ -52,6 +52,8 @@ void domain_from_row(struct db_stmt *s, struct domain *d)
     d->max_message_bytes = db_col_int(s, 7);
     d->type = db_col_int(s, 8) == DOMAIN_BACKUP ? DOMAIN_BACKUP : DOMAIN_LOCAL;
     d->backup_host = sv_dup(db_col_text(s, 9));
+    d->fetched_by_id = db_col_int(s, 10);
+    d->fetched_by = sv_dup(db_col_text(s, 11));
 }
 
 void domain_fields_free(struct domain *d)
@@ -59,6 +61,7 @@ void domain_fields_free(struct domain *d)
     free(d->name);
     free(d->unknown_to);
     free(d->backup_host);
+    free(d->fetched_by);
 }
 
 static void domain_obj_free(struct obj *o)

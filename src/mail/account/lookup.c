@@ -24,6 +24,24 @@ bool account_domain_is_backup(struct accounts *a, struct sv domain)
     return domain_is(a, domain, DOMAIN_BACKUP);
 }
 
+int account_fetches(struct accounts *a, int64_t account_id, struct buf *ret, struct errinfo *ei)
+{
+    _cleanup_(db_putp) struct dbc *c = NULL;
+    _cleanup_(db_resetp) struct db_stmt *s = NULL;
+    int r = db_get(a->db, &c, ei);
+    if (r == 0)
+        r = db_query(c, &s, ei,
+                     "SELECT name FROM domain WHERE fetched_by = ? AND kind = ? AND enabled = 1"
+                     " ORDER BY name",
+                     "ii", account_id, (int64_t)DOMAIN_BACKUP);
+    while (r == 0 && (r = db_step(s, ei)) == 1) {
+        r = ret->n ? buf_add_c(ret, ',') : 0;
+        if (r == 0)
+            r = buf_add_sv(ret, db_col_text(s, 0));
+    }
+    return r < 0 ? E_TEMP : 0;
+}
+
 int account_domain_id(struct accounts *a, struct sv domain, int64_t *ret)
 {
     char name[ADDR_DOMAIN_MAX + 1];

@@ -9,7 +9,7 @@
 #include "mail/account/accounts_priv.h"
 #include "mail/account/audit.h"
 
-const char *const remote_protocol_names[] = { "pop3", "imap", NULL };
+const char *const remote_protocol_names[] = { "pop3", "imap", "atrn", NULL };
 const char *const remote_tls_names[] = { "tls", "starttls", "never", NULL };
 
 enum { MAX_DAYS = 3650, MIN_INTERVAL_S = 60, MAX_INTERVAL_S = 30 * 86400 };
@@ -18,7 +18,7 @@ enum { MAX_DAYS = 3650, MIN_INTERVAL_S = 60, MAX_INTERVAL_S = 30 * 86400 };
     "SELECT r.id, r.account_id, a.address, r.protocol, r.host, r.port, r.tls, r.verify,"           \
     " r.login_user, r.login_password, r.leave_days, r.interval_s, r.enabled, r.next_ms, "          \
     "r.last_ms,"                                                                                   \
-    " r.last_result, r.last_count, r.failures FROM remote_account r"                               \
+    " r.last_result, r.last_count, r.failures, r.domains FROM remote_account r"                    \
     " JOIN account a ON a.id = r.account_id"
 
 static void wipe(char *s)
@@ -33,6 +33,7 @@ void remote_account_done(struct remote_account *r)
     free(r->address);
     free(r->host);
     free(r->user);
+    free(r->domains);
     wipe(r->password);
     free(r->last_result);
     *r = (struct remote_account){ 0 };
@@ -44,7 +45,9 @@ static void from_row(struct db_stmt *s, struct remote_account *r)
         .id = db_col_int(s, 0),
         .account_id = db_col_int(s, 1),
         .address = sv_dup(db_col_text(s, 2)),
-        .protocol = db_col_int(s, 3) == REMOTE_IMAP ? REMOTE_IMAP : REMOTE_POP3,
+        .protocol = db_col_int(s, 3) == REMOTE_IMAP   ? REMOTE_IMAP
+                    : db_col_int(s, 3) == REMOTE_ATRN ? REMOTE_ATRN
+                                                      : REMOTE_POP3,
         .host = sv_dup(db_col_text(s, 4)),
         .port = (uint16_t)db_col_int(s, 5),
         .tls = db_col_int(s, 6) == REMOTE_CLEAR      ? REMOTE_CLEAR
@@ -61,6 +64,7 @@ static void from_row(struct db_stmt *s, struct remote_account *r)
         .last_result = sv_dup(db_col_text(s, 15)),
         .last_count = db_col_int(s, 16),
         .failures = db_col_int(s, 17),
+        .domains = sv_dup(db_col_text(s, 18)),
     };
 }
 
@@ -125,9 +129,40 @@ static int interval_text(const char *text, int64_t *ret, struct errinfo *ei)
                    text);
 }
 
+static int domains_text(const char *text, char **ret, struct errinfo *ei)
+{
+    char domain[ADDR_DOMAIN_MAX + 1];
+    struct sv rest = sv_c(text), one;
+    struct buf out;
+    size_t n = 0;
+    int r = 0;
+    buf_init(&out, REMOTE_DOMAINS_MAX + 1);
+    while (r == 0 && conf_list_next(&rest, &one)) {
+        if (!one.n)
+            continue;
+        r = addr_parse_domain(one, domain, &n, ei);
+        if (r == 0 && domain[0] == '[')
+            r = err_set(ei, E_PARSE, "domains: '" SV_FMT "' is no domain",
+                        SV_ARG(sv_take(one, 100)));
+        if (r == 0 && ((out.n && buf_add_c(&out, ';') < 0) || buf_add(&out, domain, n) < 0 ||
+                       out.n > REMOTE_DOMAINS_MAX))
+            r = err_set(ei, E_RANGE,
+                        "domains: longer than %d bytes; make a second remote account for the rest",
+                        REMOTE_DOMAINS_MAX);
+    }
+    if (r == 0) {
+        free(*ret);
+        *ret = sv_dup(buf_sv(&out));
+    }
+    buf_done(&out);
+    return r;
+}
+
 static uint16_t usual_port(const struct remote_account *r)
 {
     bool tls = r->tls == REMOTE_TLS;
+    if (r->protocol == REMOTE_ATRN)
+        return 366;
     return r->protocol == REMOTE_POP3 ? tls ? 995 : 110 : tls ? 993 : 143;
 }
 
@@ -139,6 +174,8 @@ static int apply_spec(const struct remote_spec *s, struct remote_account *r, str
     if (s->protocol &&
         (e = value_choice("protocol", remote_protocol_names, s->protocol, &which, ei)) == 0)
         r->protocol = (enum remote_protocol)which;
+    if (e == 0 && s->protocol && r->protocol == REMOTE_ATRN && !*r->host)
+        r->tls = REMOTE_STARTTLS; /* port 366 begins in clear text */
     if (e == 0 && s->tls && (e = value_choice("tls", remote_tls_names, s->tls, &which, ei)) == 0)
         r->tls = (enum remote_tls)which;
     if (e == 0 && (s->host || !*r->host))
@@ -153,6 +190,10 @@ static int apply_spec(const struct remote_spec *s, struct remote_account *r, str
         e = value_bool("enabled", s->enabled, &r->enabled, ei);
     if (e == 0 && s->leave)
         e = leave_text(s->leave, &r->leave_days, ei);
+    if (e == 0 && s->domains)
+        e = domains_text(s->domains, &r->domains, ei);
+    if (e == 0 && *r->domains && r->protocol != REMOTE_ATRN)
+        e = err_set(ei, E_CONFLICT, "domains: are for the protocol atrn only");
     if (e == 0 && s->interval)
         e = interval_text(s->interval, &r->interval_s, ei);
     if (e < 0)
@@ -179,6 +220,7 @@ static void blank(struct remote_account *r)
     *r = (struct remote_account){ .host = xstrdup(""),
                                   .user = xstrdup(""),
                                   .password = xstrdup(""),
+                                  .domains = xstrdup(""),
                                   .last_result = xstrdup(""),
                                   .leave_days = REMOTE_FOREVER,
                                   .verify = true,
@@ -209,6 +251,7 @@ static int note(struct change *ch, const struct remote_account *was,
         { "verify", was->verify ? "yes" : "no", is->verify ? "yes" : "no" },
         { "enabled", was->enabled ? "yes" : "no", is->enabled ? "yes" : "no" },
         { "leave", days_was, days_is },
+        { "domains", was->domains, is->domains },
     };
     int r = 0;
     for (size_t i = 0; i < ARRAY_LEN(texts) && r == 0; i++)
@@ -235,10 +278,10 @@ static int write_row(struct change *ch, const struct remote_account *r)
         ch->c, ch->ei,
         "UPDATE remote_account SET protocol = ?, host = ?, port = ?, tls = ?, verify = ?,"
         " login_user = ?, login_password = ?, leave_days = ?, interval_s = ?, enabled = ?,"
-        " next_ms = 0, failures = 0 WHERE id = ?",
-        "isiiissiiii", (int64_t)r->protocol, r->host, (int64_t)r->port, (int64_t)r->tls,
+        " domains = ?, next_ms = 0, failures = 0 WHERE id = ?",
+        "isiiissiiisi", (int64_t)r->protocol, r->host, (int64_t)r->port, (int64_t)r->tls,
         (int64_t)r->verify, r->user, r->password, r->leave_days, r->interval_s, (int64_t)r->enabled,
-        r->id);
+        r->domains, r->id);
 }
 
 static int find_account(struct change *ch, const struct addr *a, int64_t *ret)

@@ -7,14 +7,16 @@
 #include "mail/account/account.h"
 
 enum {
-    REMOTES_MAX = 50,       /* of one account */
-    REMOTE_LOGIN_MAX = 255, /* bytes of user and password */
-    REMOTE_FOREVER = -1,    /* leave_days */
-    REMOTE_SEEN_ID = 64,    /* hex */
+    REMOTES_MAX = 50,         /* of one account */
+    REMOTE_LOGIN_MAX = 255,   /* bytes of user and password */
+    REMOTE_FOREVER = -1,      /* leave_days */
+    REMOTE_SEEN_ID = 64,      /* hex */
+    REMOTE_DOMAINS_MAX = 250, /* bytes of domains */
 };
-enum remote_protocol { REMOTE_POP3, REMOTE_IMAP };
+/* ATRN: On-Demand Mail Relay (RFC 2645). The mail is not the account's but that of domains. */
+enum remote_protocol { REMOTE_POP3, REMOTE_IMAP, REMOTE_ATRN };
 extern const char
-    *const remote_protocol_names[]; /* "pop3", "imap"; ended by NULL, as those below */
+    *const remote_protocol_names[]; /* "pop3", "imap", "atrn"; ended by NULL, as those below */
 enum remote_tls { REMOTE_TLS, REMOTE_STARTTLS, REMOTE_CLEAR };
 extern const char *const remote_tls_names[]; /* "tls", "starttls", "never" */
 
@@ -27,6 +29,7 @@ struct remote_account {
     enum remote_tls tls;
     bool verify; /* of the certificate */
     char *user, *password;
+    char *domains;      /* ATRN: what is fetched, with ; between them; "" = all. Canonical */
     int64_t leave_days; /* how long what was collected stays there; REMOTE_FOREVER */
     int64_t interval_s; /* 0 = deliver.collect_interval */
     bool enabled;
@@ -40,7 +43,7 @@ void remote_account_done(struct remote_account *r);
 
 struct remote_spec { /* NULL = unchanged on update, default on create */
     const char *protocol, *host, *port, *tls, *verify, *user, *password, *leave, *interval,
-        *enabled;
+        *enabled, *domains;
 };
 /* E_PARSE, E_RANGE, E_LIMIT, E_NOTFOUND. */
 int remote_create(struct accounts *a, const char *admin, struct sv address,

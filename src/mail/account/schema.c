@@ -277,6 +277,13 @@ static const char senders_v12[] =
     " admin {TEXT} NOT NULL);"
     "CREATE UNIQUE INDEX sender_list_key ON sender_list (domain_id, sender)";
 
+static const char fetched_v13[] =
+    /* The account that fetches a backup domain's mail by ATRN; 0 = none. */
+    "ALTER TABLE domain ADD COLUMN fetched_by BIGINT NOT NULL DEFAULT 0;"
+    "CREATE INDEX domain_fetched_by ON domain (fetched_by);"
+    /* Of a remote account by ATRN. */
+    "ALTER TABLE remote_account ADD COLUMN domains {TEXT_KEY} NOT NULL DEFAULT ''";
+
 const struct db_migration account_migrations[] = {
     { 1, "domains, accounts, credentials, audit, settings", accounts_v1 },
     { 2, "administrators, signed-in consoles, tokens", admins_v2 },
@@ -290,5 +297,6 @@ const struct db_migration account_migrations[] = {
     { 10, "named patterns", patterns_v10 },
     { 11, "backup domains, remote accounts, daily jobs", collect_v11 },
     { 12, "lists of senders", senders_v12 },
+    { 13, "backup domains that are fetched", fetched_v13 },
 };
 const size_t account_migrations_count = ARRAY_LEN(account_migrations);

@@ -58,10 +58,11 @@ static int read_backups(struct dbc *c, struct conf_backups **ret, struct errinfo
     struct conf_backups *l = xcalloc(1, sizeof(*l));
     _cleanup_(db_resetp) struct db_stmt *s = NULL;
     int r =
-        db_query(c, &s, ei, "SELECT name, backup_host FROM domain WHERE kind = ? AND enabled = 1",
+        db_query(c, &s, ei,
+                 "SELECT name, backup_host, fetched_by FROM domain WHERE kind = ? AND enabled = 1",
                  "i", (int64_t)DOMAIN_BACKUP);
     while (r == 0 && (r = db_step(s, ei)) == 1) {
-        conf_backups_add(l, db_col_text(s, 0), db_col_text(s, 1));
+        conf_backups_add(l, db_col_text(s, 0), db_col_text(s, 1), db_col_int(s, 2) != 0);
         r = 0;
     }
     if (r < 0) {

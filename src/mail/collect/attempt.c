@@ -169,11 +169,12 @@ int attempt_run(struct attempt *x, struct errinfo *ei)
 {
     const struct collect_protocol *p =
         x->r->protocol == REMOTE_IMAP ? &collect_imap : &collect_pop3;
-    int r = check_room(x, ei);
+    bool turn = x->r->protocol == REMOTE_ATRN;
+    int r = turn ? 0 : check_room(x, ei);
     if (r == 0)
         r = session_connect(x, ei);
     if (r == 0) {
-        r = work(x, p, ei);
+        r = turn ? collect_atrn(x, ei) : work(x, p, ei);
         client_close(x->client);
         event(session_end, &x->log, F_STR(outcome, r == 0 ? "success" : "failed"),
               F_STR(host, x->r->host), F_MS(duration, clock_mono_ms() - x->began_ms),

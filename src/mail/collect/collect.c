@@ -59,7 +59,9 @@ static void collect_one(struct collect *c, const struct remote_account *r, int64
         .c = c,
         .cf = cf,
         .r = r,
-        .log = { .type = r->protocol == REMOTE_IMAP ? LOG_IMAP : LOG_POP3,
+        .log = { .type = r->protocol == REMOTE_IMAP   ? LOG_IMAP
+                         : r->protocol == REMOTE_ATRN ? LOG_SMTP
+                                                      : LOG_POP3,
                  .id = shm_session_new_id(),
                  .prefix = LOG_CLIENT },
         .began_ms = now,

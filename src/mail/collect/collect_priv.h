@@ -97,5 +97,8 @@ struct collect_protocol {
 };
 extern const struct collect_protocol collect_pop3, collect_imap;
 
+/* --- atrn.c: greeting, TLS, login, ATRN, and the session of our server --- */
+int collect_atrn(struct attempt *x, struct errinfo *ei);
+
 /* --- attempt.c --- */
 int attempt_run(struct attempt *x, struct errinfo *ei);

@@ -101,16 +101,23 @@ static void *thread_main(void *arg)
     return NULL;
 }
 
-static int start_threads(struct deliver *d, size_t n, void *(*run)(void *), struct errinfo *ei)
+int deliver_thread(pthread_t *ret, void *(*run)(void *arg), void *arg)
 {
     pthread_attr_t a;
-    int r = 0;
     pthread_attr_init(&a);
     pthread_attr_setstacksize(&a, STACK);
+    int e = pthread_create(ret, &a, run, arg);
+    pthread_attr_destroy(&a);
+    return e;
+}
+
+static int start_threads(struct deliver *d, size_t n, void *(*run)(void *), struct errinfo *ei)
+{
+    int r = 0;
     for (size_t i = 0; i < n && r == 0; i++) {
         struct start *s = xcalloc(1, sizeof(*s));
         *s = (struct start){ d, run };
-        r = pthread_create(&d->threads[d->n_threads], &a, thread_main, s);
+        r = deliver_thread(&d->threads[d->n_threads], thread_main, s);
         if (r) {
             free(s);
             break;
@@ -120,7 +127,6 @@ static int start_threads(struct deliver *d, size_t n, void *(*run)(void *), stru
         d->n_running++;
         pthread_mutex_unlock(&d->lock);
     }
-    pthread_attr_destroy(&a);
     return r ? err_set_errno(ei, -r, "cannot start the delivery threads") : 0;
 }
 
@@ -146,6 +152,7 @@ int deliver_start(const struct deliver_opts *o, struct deliver **ret, struct err
     d->threads = xcalloc(local + remote, sizeof(*d->threads));
     list_init(&d->sessions);
     list_init(&d->troubles);
+    list_init(&d->turns);
     pthread_mutex_init(&d->lock, NULL);
     cond_init(&d->ended);
     cond_init(&d->connection_free);
@@ -172,7 +179,8 @@ static void wait_for_threads(struct deliver *d, int64_t ms)
     ts.tv_sec += ms / 1000 + ts.tv_nsec / 1000000000;
     ts.tv_nsec %= 1000000000;
     pthread_mutex_lock(&d->lock);
-    while (d->n_running && pthread_cond_timedwait(&d->ended, &d->lock, &ts) != ETIMEDOUT)
+    while ((d->n_running || !list_empty(&d->turns)) &&
+           pthread_cond_timedwait(&d->ended, &d->lock, &ts) != ETIMEDOUT)
         ;
     pthread_mutex_unlock(&d->lock);
 }
@@ -191,6 +199,10 @@ void deliver_stop(struct deliver *d, int64_t deadline_ms)
     cancel_all(d);
     for (size_t i = 0; i < d->n_threads; i++)
         pthread_join(d->threads[i], NULL);
+    pthread_mutex_lock(&d->lock);
+    while (!list_empty(&d->turns))
+        pthread_cond_wait(&d->ended, &d->lock);
+    pthread_mutex_unlock(&d->lock);
     tlsrpt_stop(d);
     trouble_done(d);
     pthread_mutex_destroy(&d->lock);

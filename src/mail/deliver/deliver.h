@@ -25,6 +25,17 @@ void deliver_stop(struct deliver *d, int64_t deadline_ms);
  * again later. Any thread. */
 bool deliver_kill_session(struct deliver *d, uint32_t id);
 
+/* ATRN (RFC 2645): a customer fetches what waits for his domains (canonical, with a comma between
+ * them). Begins: ret_n messages are there; the turn ends with deliver_turn_go. E_CONFLICT: one of
+ * the domains is being fetched; E_LIMIT: smtp.atrn_sessions are; E_CLOSED: stopping. Looks through
+ * the queue. Any thread. */
+int deliver_turn_begin(struct deliver *d, struct sv account, struct sv domains, void **ret,
+                       size_t *ret_n, struct errinfo *ei);
+/* Sends them over the connection, whose peer is the server now, in a thread of its own. Takes both.
+ * c NULL: there is no connection, nothing is sent. */
+struct client;
+void deliver_turn_go(void *turn, struct client *c);
+
 /* A route whose relay refuses our login. */
 struct route_trouble {
     const char *pattern, *answer;

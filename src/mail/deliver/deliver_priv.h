@@ -26,6 +26,7 @@ struct deliver {
     pthread_mutex_t lock; /* guards everything below and n_running */
     struct list sessions; /* struct outgoing: connections and their cancel flags */
     struct list troubles; /* trouble.c */
+    struct list turns;    /* turned.c */
     unsigned n_connections;
     pthread_cond_t connection_free;
     atomic_bool stopping; /* new connections are not opened any more */
@@ -43,6 +44,8 @@ void outgoing_close(struct deliver *d, struct outgoing *o);
 /* The context of what becomes of a message. */
 struct logctx deliver_ctx(const struct message *m);
 
+/* A thread with the stack that a delivery needs; 0 or an errno. */
+int deliver_thread(pthread_t *ret, void *(*run)(void *arg), void *arg);
 /* local.c, remote.c: threads */
 void *local_run(void *arg);
 void *remote_run(void *arg);

@@ -255,6 +255,11 @@ int route_find(const struct conf *cf, const struct conf_route *rule, struct sv d
         failure_set(why, true, "501 5.1.3 Bad destination domain");
         return E_PARSE;
     }
+    const struct conf_backup *backup = conf_backup_find(cf, sv_c(name));
+    if (backup && backup->fetched) {
+        failure_set(why, false, "450 4.4.0 The mail for %s waits until it is fetched (ATRN)", name);
+        return E_TEMP;
+    }
     struct dns_reply reply;
     int r = dns_ask(&(struct dns_question){ .name = name, .type = DNS_MX }, &reply, NULL);
     _cleanup_(dns_answer_freep) struct dns_answer *a = reply.answer;

@@ -6,7 +6,7 @@
 #include "base/codec.h"
 #include "base/rand.h"
 #include "conf/routes.h"
-#include "mail/deliver/sasl_out.h"
+#include "proto/sasl_out.h"
 #include "mail/deliver/trouble.h"
 
 enum { ROUNDS = 5, MESSAGE = 4096, LINE = 6144 };

@@ -259,6 +259,30 @@ static int try_address(struct smtp_client *s, const char *host, const char *ip, 
     return r;
 }
 
+int smtp_take_over(struct smtp_client *s, struct client *c, const char *who, struct failure *why)
+{
+    pthread_mutex_lock(&s->d->lock); /* smtp.atrn_sessions is its limit: it does not wait here */
+    s->d->n_connections++;
+    pthread_mutex_unlock(&s->d->lock);
+    s->c = c;
+    client_set_cancel(c, &s->out.cancel);
+    snprintf(s->host, sizeof(s->host), "[%s]", client_peer_ip(c));
+    sv_copy(s->ip, sizeof(s->ip), sv_c(client_peer_ip(c)));
+    sv_copy(s->log.source, sizeof(s->log.source), sv_c(s->ip));
+    s->slot = shm_session_open(SVC_SMTP_CLIENT, s->out.id, s->ip, client_local_ip(c));
+    shm_session_account(s->slot, sv_c(who));
+    shm_session_tls(s->slot, client_is_tls(c));
+    s->proven = client_is_tls(c);
+    s->began_ms = clock_mono_ms();
+    s->talked = true;
+    event(client_session_start, &s->log, F_IP(local, client_local_ip(s->c)), F_STR(host, s->host),
+          F_IP(remote_ip, s->ip));
+    int r = greeting(s, why);
+    if (r >= 0)
+        r = hello(s, why);
+    return r;
+}
+
 /* --- all hosts --- */
 
 static int try_host(struct smtp_client *s, const struct route *route, size_t i, struct sv domain,

@@ -63,6 +63,9 @@ void smtp_begin(struct smtp_client *s, struct deliver *d, const struct conf *cf)
 void smtp_suit(struct smtp_client *s, const struct message *m);
 /* Tries the hosts of the domain until one has greeted and answered EHLO. */
 int smtp_connect(struct smtp_client *s, struct sv domain, struct failure *why);
+/* Goes on with a connection whose peer has become the server (ATRN): greeting and EHLO. Its TLS is
+ * as it is. who: the account that asked, whose login has proven the peer. Takes c. */
+int smtp_take_over(struct smtp_client *s, struct client *c, const char *who, struct failure *why);
 /* QUIT, unless the connection is broken; logs Disconnected. */
 void smtp_disconnect(struct smtp_client *s);
 void smtp_end(struct smtp_client *s);

@@ -67,6 +67,18 @@ void queue_give_back(struct queue *q, struct message *m, enum rcpt_kind kind);
 /* The same with a remote one; returns the next message for its destination, with the place there,
  * or NULL: then the place is left. */
 struct message *queue_settle_next(struct queue *q, struct message *m);
+/* A customer fetches what waits for him (ATRN): messages with a recipient that `reaches` holds for
+ * (called with the queue locked), in order of arrival, also before they are due. ret_n: how many
+ * there are. One thread; reaches and arg live until the end. */
+struct queue_turn;
+struct queue_turn *queue_turn_begin(struct queue *q,
+                                    bool (*reaches)(const struct rcpt *, void *arg), void *arg,
+                                    size_t *ret_n);
+/* The next one that is still there and in nobody's hands, taken without a place (queue_where) as by
+ * queue_take: what is not the customer's is to be marked as skipped, then queue_settle. NULL: that
+ * was all, or the queue stops. */
+struct message *queue_turn_next(struct queue_turn *t);
+void queue_turn_end(struct queue_turn *t);
 /* Destination of the place that a taken message has. False: none; its sender is to be told of a
  * delay or of its end, no attempt is due. */
 bool queue_where(struct queue *q, const struct message *m, char ret[300]);

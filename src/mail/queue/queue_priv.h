@@ -246,6 +246,15 @@ void sched_destination(const struct queue *q, const struct conf *cf, const char 
 bool sched_paused(const struct queue *q, const char *key, const char *address);
 int64_t sched_retry_delay(unsigned attempts); /* by queue.retry_schedule, ms */
 
+/* settle.c. Locked: the item is a deliverer's from now on, its content is readable; it has the
+ * place it->at, or none. False: it cannot be read, and is put off. */
+bool settle_take(struct queue *q, struct item *it, enum rcpt_kind kind);
+
+/* steer.c. Locked: committed items in order of arrival, or the newest first; now and then others
+ * get the lock. */
+void steer_walk(struct queue *q, bool back,
+                bool (*fn)(struct item *, const struct queue_info *, void *), void *arg);
+
 /* spool.c: names in dir. suffix ".tms", ".tm$", with ".new" behind while written. */
 void spool_path(const struct queue *q, const char *item, const char *suffix, char ret[4096]);
 int spool_write(struct queue *q, const char *item, const char *suffix, struct sv a, struct sv b);

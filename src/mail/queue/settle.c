@@ -113,7 +113,7 @@ static struct order *take_back(struct queue *q, struct item *it, enum rcpt_kind 
     return o;
 }
 
-static bool take_one(struct queue *q, struct item *it, enum rcpt_kind kind)
+bool settle_take(struct queue *q, struct item *it, enum rcpt_kind kind)
 {
     sched_remove(q, it);
     item_lend(it);
@@ -128,8 +128,6 @@ static bool take_one(struct queue *q, struct item *it, enum rcpt_kind kind)
         m->next_try_ms = 0;
         for (size_t i = 0; i < m->n_rcpts; i++)
             m->rcpts[i].skipped = false;
-        if (kind == RCPT_REMOTE && !it->at.dest)
-            give_reasons(q, m);
         return true;
     }
     log_error("Queue: content of %s cannot be read back: %s", it->m->item, err_name(r));
@@ -153,8 +151,11 @@ size_t queue_take(struct queue *q, enum rcpt_kind kind, struct message **ret, si
         if (kind == RCPT_REMOTE)
             sched_tell_untold(q);
         while (n < max && (it = sched_next(q, kind)))
-            if (take_one(q, it, kind))
+            if (settle_take(q, it, kind)) {
+                if (kind == RCPT_REMOTE && !it->at.dest)
+                    give_reasons(q, it->m);
                 ret[n++] = message_ref(it->m);
+            }
         if (n)
             break;
         wait_for_work(q, kind);
@@ -382,8 +383,8 @@ static struct message *next_at(struct queue *q, struct place *at)
     if (w) {
         struct item *it = container_of(w, struct item, wait);
         it->at = *at;
-        at->dest = NULL; /* take_one leaves it when the message cannot be read */
-        return take_one(q, it, RCPT_REMOTE) ? message_ref(it->m) : NULL;
+        at->dest = NULL; /* settle_take leaves it when the message cannot be read */
+        return settle_take(q, it, RCPT_REMOTE) ? message_ref(it->m) : NULL;
     }
     return NULL;
 }

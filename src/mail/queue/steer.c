@@ -85,9 +85,8 @@ static struct list *step(const struct list *l, bool back)
     return back ? l->prev : l->next;
 }
 
-/* Committed items in order of arrival, or the newest first; now and then others get the lock. */
-static void walk(struct queue *q, bool back,
-                 bool (*fn)(struct item *, const struct queue_info *, void *), void *arg)
+void steer_walk(struct queue *q, bool back,
+                bool (*fn)(struct item *, const struct queue_info *, void *), void *arg)
 {
     struct item mark = { 0 }; /* is not committed: nobody else looks at it */
     struct queue_info info;
@@ -128,7 +127,7 @@ void queue_each(struct queue *q, bool (*fn)(const struct queue_info *, void *arg
 {
     struct each e = { fn, arg };
     pthread_mutex_lock(&q->lock);
-    walk(q, false, each_one, &e);
+    steer_walk(q, false, each_one, &e);
     pthread_mutex_unlock(&q->lock);
 }
 
@@ -136,7 +135,7 @@ void queue_each_newest(struct queue *q, bool (*fn)(const struct queue_info *, vo
 {
     struct each e = { fn, arg };
     pthread_mutex_lock(&q->lock);
-    walk(q, true, each_one, &e);
+    steer_walk(q, true, each_one, &e);
     pthread_mutex_unlock(&q->lock);
 }
 
@@ -614,7 +613,7 @@ int queue_steer(struct queue *q, const struct queue_steer *s, struct queue_steer
     int r = 0;
     *ret = (struct queue_steered){ 0 };
     pthread_mutex_lock(&q->lock);
-    walk(q, false, choose_one, &c);
+    steer_walk(q, false, choose_one, &c);
     size_t i = 0;
     for (size_t n; i < c.found.n && r >= 0 && !is_cancelled(s); i += n) {
         n = MIN(c.found.n - i, (size_t)AT_ONCE);

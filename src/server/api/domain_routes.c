@@ -23,6 +23,7 @@
           NULL,   "backup: mail for it is stored and passed on to its own server." },              \
         { "backup_host", API_TEXT, 0,    0,                                                        \
           255,           NULL,     NULL, "host[:port] of that server; empty: by routes and MX." }, \
+        { "fetched_by", API_TEXT, 0, 0, 400, NULL, NULL, "Account that fetches it by ATRN." },     \
     {                                                                                              \
         0                                                                                          \
     }
@@ -44,6 +45,8 @@ static const struct api_field domain_fields[] = {
     { "type", API_ENUM, API_REQUIRED, 0, 0, "local|backup", NULL, NULL },
     { "backup_host", API_TEXT, API_REQUIRED, 0, 0, NULL, NULL,
       "Of a backup domain; may be empty." },
+    { "fetched_by", API_TEXT, API_REQUIRED, 0, 0, NULL, NULL,
+      "Account that fetches a backup domain's mail by ATRN; may be empty." },
     { "actions", API_TEXTS, API_REQUIRED, 0, 0, NULL, NULL, "What the caller may do." },
     { 0 },
 };

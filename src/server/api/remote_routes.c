@@ -5,7 +5,7 @@
 #include "server/api/page.h"
 
 #define REMOTE_FIELDS                                                                                \
-    { "protocol", API_ENUM, 0, 0, 0, "pop3|imap", NULL, NULL },                                      \
+    { "protocol", API_ENUM, 0, 0, 0, "pop3|imap|atrn", NULL, NULL },                                 \
         { "port", API_INT, 0, 0, 65535, NULL, NULL, "0: the usual one." },                           \
         { "tls", API_ENUM, 0, 0, 0, "tls|starttls|never", NULL, NULL },                              \
         { "verify", API_BOOL, 0, 0, 0, NULL, NULL, "The certificate has to be valid." },             \
@@ -16,6 +16,7 @@
         { "interval", API_INT, 0,    0,                                                              \
           2592000,    NULL,    NULL, "Seconds between two attempts; 0: deliver.collect_interval." }, \
         { "enabled", API_BOOL, 0, 0, 0, NULL, NULL, "Else it is not asked." },                       \
+        { "domains", API_TEXT, 0, 0, 250, NULL, NULL, "Of atrn, with ; between them; empty: all." }, \
     {                                                                                                \
         0                                                                                            \
     }
@@ -38,7 +39,7 @@ static const struct api_schema create_schema = { "RemoteAccountNew", "A new remo
 
 static const struct api_field remote_fields[] = {
     { "id", API_TEXT, API_REQUIRED, 0, 0, NULL, NULL, NULL },
-    { "protocol", API_ENUM, API_REQUIRED, 0, 0, "pop3|imap", NULL, NULL },
+    { "protocol", API_ENUM, API_REQUIRED, 0, 0, "pop3|imap|atrn", NULL, NULL },
     { "host", API_TEXT, API_REQUIRED, 0, 0, NULL, NULL, NULL },
     { "port", API_INT, API_REQUIRED, 0, 0, NULL, NULL, NULL },
     { "tls", API_ENUM, API_REQUIRED, 0, 0, "tls|starttls|never", NULL, NULL },
@@ -48,6 +49,8 @@ static const struct api_field remote_fields[] = {
     { "leave", API_TEXT, API_REQUIRED, 0, 0, NULL, NULL, "forever, or days." },
     { "interval", API_INT, API_REQUIRED, 0, 0, NULL, NULL, "Seconds; 0: the server's." },
     { "enabled", API_BOOL, API_REQUIRED, 0, 0, NULL, NULL, NULL },
+    { "domains", API_TEXT, API_REQUIRED, 0, 0, NULL, NULL,
+      "Of atrn: what is fetched; empty: all that the other server has for the account." },
     { "last_at", API_TIME, API_REQUIRED | API_NULL, 0, 0, NULL, NULL, "End of the last attempt." },
     { "last_result", API_TEXT, API_REQUIRED, 0, 0, NULL, NULL, "ok, what failed, or empty." },
     { "last_count", API_INT, API_REQUIRED, 0, 0, NULL, NULL, "Messages of the last attempt." },

@@ -43,7 +43,7 @@ static void add_auth_line(struct smtp_session *s, struct buf *out)
     size_t start = out->n;
     buf_add_str(out, "250-AUTH ");
     size_t names = out->n;
-    if (s->account || auth_mechanisms(&a.peer, "", " ", out) < 0 || out->n == names)
+    if (s->account || s->turned || auth_mechanisms(&a.peer, "", " ", out) < 0 || out->n == names)
         out->n = start;
     else
         buf_add_str(out, "\r\n");
@@ -82,8 +82,10 @@ void smtp_cmd_ehlo(struct smtp_session *s, struct sv args)
         buf_add_str(&b, "250-EXPN\r\n");
     if (s->cf->smtp.etrn != SMTP_ETRN_NO)
         buf_add_str(&b, "250-ETRN\r\n");
+    if (smtp_atrn_on(s))
+        buf_add_str(&b, "250-ATRN\r\n");
     add_auth_line(s, &b);
-    if (!conn_is_tls(s->c) && conn_can_tls(s->c))
+    if (!s->turned && !conn_is_tls(s->c) && conn_can_tls(s->c))
         buf_add_str(&b, "250-STARTTLS\r\n");
     buf_add_str(&b, "250 HELP\r\n");
     smtp_reply_lines(s, &b);

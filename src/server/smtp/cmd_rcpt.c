@@ -166,7 +166,7 @@ static bool take_targets(struct smtp_session *s, const struct smtp_rcpt_args *a,
     bool returned = address.p != a->to.address.p;
     switch (res->kind) {
     case RESOLVE_REMOTE:
-        if (!returned && !res->backup && !may_relay(s))
+        if (!returned && (!res->backup || s->turned) && !may_relay(s))
             return false;
         add_remote(s, address, res, a);
         return true;
@@ -262,6 +262,23 @@ static bool is_sender_let_in(struct smtp_session *s, struct sv address)
     return r == 0 && verdict != SENDER_DENY;
 }
 
+/* Whoever we have called and turned brings what we have asked for, and nothing else. */
+static bool is_asked_for(const struct smtp_session *s, struct sv address)
+{
+    ssize_t at = sv_rfind(address, '@');
+    struct sv rest = s->turned ? sv_c(s->turned->domains) : SV("");
+    if (!rest.n || at < 0)
+        return true;
+    char domain[ADDR_DOMAIN_MAX + 1];
+    size_t n = 0;
+    if (addr_parse_domain(sv_skip(address, (size_t)at + 1), domain, &n, NULL) < 0)
+        return false;
+    while (rest.p && rest.n)
+        if (sv_eq(sv_split(&rest, ';'), sv_n(domain, n)))
+            return true;
+    return false;
+}
+
 static bool take_rcpt(struct smtp_session *s, const struct smtp_rcpt_args *a, bool *ret_remote)
 {
     _cleanup_(buf_done) struct buf returned = { 0 };
@@ -277,6 +294,10 @@ static bool take_rcpt(struct smtp_session *s, const struct smtp_rcpt_args *a, bo
     }
     if (!check_sent(s))
         return false;
+    if (!is_asked_for(s, address)) {
+        smtp_reply_lit(s, "550 5.7.1 We do not relay");
+        return false;
+    }
     buf_init(&returned, 1 * KiB);
     if (!find_returned(s, &address, &returned))
         return false;

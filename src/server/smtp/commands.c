@@ -2,12 +2,6 @@
  * EHLO keywords that name commands. RFC 5321 4.1. */
 #include "server/smtp/smtp_priv.h"
 
-static bool never(const struct smtp_session *s)
-{
-    (void)s;
-    return false;
-}
-
 static bool vrfy_on(const struct smtp_session *s)
 {
     return s->cf->smtp.vrfy;
@@ -23,9 +17,15 @@ static bool etrn_on(const struct smtp_session *s)
     return s->cf->smtp.etrn != SMTP_ETRN_NO;
 }
 
+/* What the connection is was settled before the roles were reversed. */
 static bool tls_on(const struct smtp_session *s)
 {
-    return conn_can_tls(s->c);
+    return !s->turned && conn_can_tls(s->c);
+}
+
+static bool auth_on(const struct smtp_session *s)
+{
+    return !s->turned;
 }
 
 static void cmd_noop(struct smtp_session *s, struct sv args)
@@ -67,14 +67,15 @@ const struct smtp_cmd smtp_cmds[] = {
     { "QUIT", ST_ANY, 0, POOL_FAST, 0, 0, cmd_quit, 0, NULL, "QUIT" },
     { "RSET", ST_ANY, 0, POOL_FAST, 0, 0, cmd_rset, 0, NULL, "RSET" },
     { "STARTTLS", ST_IDLE, 0, POOL_FAST, 0, 0, smtp_cmd_starttls, 0, tls_on, "STARTTLS" },
-    { "AUTH", ST_IDLE, F_TX, POOL_SLOW, 1, 2, smtp_cmd_auth, EVT_smtp_auth_refused, NULL,
+    { "AUTH", ST_IDLE, F_TX, POOL_SLOW, 1, 2, smtp_cmd_auth, EVT_smtp_auth_refused, auth_on,
       "AUTH mechanism [initial-response]" },
     { "NOOP", ST_ANY, 0, POOL_FAST, 0, 99, cmd_noop, 0, NULL, "NOOP" },
     { "HELP", ST_ANY, 0, POOL_FAST, 0, 1, smtp_cmd_help, 0, NULL, "HELP [command]" },
     { "VRFY", ST_ANY, F_LOGIN, POOL_FAST, 1, 99, smtp_cmd_vrfy, 0, vrfy_on, "VRFY address" },
     { "EXPN", ST_ANY, F_LOGIN, POOL_FAST, 1, 99, smtp_cmd_expn, 0, expn_on, "EXPN list" },
     { "ETRN", ST_IDLE, F_TX, POOL_SLOW, 1, 1, smtp_cmd_etrn, 0, etrn_on, "ETRN domain|@domain" },
-    { "ATRN", ST_ANY, 0, POOL_FAST, 0, 99, NULL, 0, never, NULL },
+    { "ATRN", ST_IDLE, F_TX, POOL_SLOW, 0, 1, smtp_cmd_atrn, EVT_odmr_refused, smtp_atrn_on,
+      "ATRN [domain,domain...]" },
 };
 const size_t smtp_cmds_count = ARRAY_LEN(smtp_cmds);
 

@@ -81,7 +81,7 @@ uint64_t smtp_max_message(const struct smtp_session *s)
 
 bool smtp_trusted(const struct smtp_session *s)
 {
-    return s->cf->smtp.relay_trusted && conn_peer_trusted(s->c);
+    return !s->turned && s->cf->smtp.relay_trusted && conn_peer_trusted(s->c);
 }
 
 static struct smtp_session *session_new(struct conn *c, const struct smtp_server *srv,
@@ -125,6 +125,18 @@ static void *smtp_open(struct conn *c, void *arg)
     } else {
         greet(s);
     }
+    s->cf = NULL;
+    return s;
+}
+
+/* The peer waits for the greeting, which ends its own part as a server. */
+static void *turned_open(struct conn *c, void *arg)
+{
+    _cleanup_(conf_unrefp) const struct conf *cf = conf_pin();
+    const struct smtp_turned *turned = arg;
+    struct smtp_session *s = session_new(c, turned->srv, cf);
+    s->turned = turned;
+    greet(s);
     s->cf = NULL;
     return s;
 }
@@ -341,7 +353,11 @@ static void smtp_closed(void *session, enum close_why why)
         account_unref(s->account);
     free(s->helo);
     free(s->peer_host);
+    const struct smtp_turned *turned = s->turned;
+    unsigned messages = s->messages;
     free(s);
+    if (turned)
+        turned->ended(turned->arg, messages, why);
 }
 
 void smtp_refuse(struct conn *c, const char *reason)
@@ -365,6 +381,18 @@ void smtp_refuse(struct conn *c, const char *reason)
 const struct proto_ops smtp_ops = {
     .name = "SMTP",
     .open = smtp_open,
+    .frame = smtp_frame,
+    .pool = smtp_pool,
+    .run = smtp_run,
+    .timeout = smtp_timeout,
+    .secured = smtp_secured,
+    .closed = smtp_closed,
+    .max_input = SMTP_INPUT,
+};
+
+const struct proto_ops smtp_turned_ops = {
+    .name = "SMTP",
+    .open = turned_open,
     .frame = smtp_frame,
     .pool = smtp_pool,
     .run = smtp_run,

@@ -94,7 +94,8 @@ enum rdns { RDNS_UNASKED, RDNS_NONE, RDNS_FOUND, RDNS_FAILED };
 struct smtp_session {
     struct conn *c;
     const struct smtp_server *srv;
-    const struct conf *cf; /* pinned during a callback, else NULL */
+    const struct smtp_turned *turned; /* NULL: the peer has called us */
+    const struct conf *cf;            /* pinned during a callback, else NULL */
     struct logctx log;
     struct smtp_framer framer, framer_next; /* frame() looks ahead, run() makes it so */
     uint32_t max_line;                      /* of the next line */
@@ -177,6 +178,8 @@ void smtp_cmd_starttls(struct smtp_session *s, struct sv args);
 void smtp_cmd_vrfy(struct smtp_session *s, struct sv args);
 void smtp_cmd_expn(struct smtp_session *s, struct sv args);
 void smtp_cmd_etrn(struct smtp_session *s, struct sv args);
+void smtp_cmd_atrn(struct smtp_session *s, struct sv args);
+bool smtp_atrn_on(const struct smtp_session *s);
 void smtp_cmd_help(struct smtp_session *s, struct sv args);
 
 /* --- cmd_rcpt.c --- */

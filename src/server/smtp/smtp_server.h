@@ -13,11 +13,22 @@
 /* The resolver, given from outside so that this room does not depend on the network: dns_lookup,
  * dns_lookup_ptr and dns_answer_free of net/, or a test's. With NULL members every lookup fails
  * with E_TEMP. */
+struct deliver;
 struct smtp_dns {
     int (*lookup)(const char *name, enum dns_type type, struct dns_answer **ret,
                   struct errinfo *ei);
     int (*lookup_ptr)(const char *ip, struct dns_answer **ret, struct errinfo *ei);
     void (*answer_free)(struct dns_answer *a);
+};
+
+/* Mail that is fetched by ATRN, given from outside as deliveries are above this room:
+ * deliver_turn_begin and deliver_turn_go of mail/deliver. */
+struct client;
+struct smtp_turns {
+    int (*begin)(struct deliver *d, struct sv account, struct sv domains, void **ret, size_t *ret_n,
+                 struct errinfo *ei);
+    void (*go)(void *turn, struct client *c);
+    struct deliver *deliver;
 };
 
 struct commands;
@@ -32,6 +43,7 @@ struct smtp_server {
     struct commands *commands;           /* runs commands on mail; NULL = there are none */
     const atomic_bool *stopping;         /* ends waits for milters and commands; may be NULL */
     struct etrn *etrn;                   /* may be NULL: each wish looks through the queue */
+    struct smtp_turns turns;             /* with NULL members there is no ATRN */
     struct sent *sent; /* for the send limits of accounts; NULL = there are none */
     struct sent *sms;  /* the same for SMS alone */
     bool submission;   /* login needed; sender and headers are completed and checked */
@@ -39,6 +51,18 @@ struct smtp_server {
 
 /* open() takes a struct smtp_server as arg. */
 extern const struct proto_ops smtp_ops;
+
+/* A session on a connection that we have made and turned by ATRN (RFC 2645): for recipients of
+ * local domains only, without login and relaying. */
+struct smtp_turned {
+    const struct smtp_server *srv;
+    const char *domains; /* that recipients may be in, with ; between them; "" = all local ones */
+    /* Last, on a worker; the struct and its arg are not used any more. messages: accepted. */
+    void (*ended)(void *arg, unsigned messages, enum close_why why);
+    void *arg;
+};
+/* The same protocol; open() takes a struct smtp_turned, which lives until ended(). */
+extern const struct proto_ops smtp_turned_ops;
 
 /* For net_listener.refuse: one line for a connection over a limit. reason: "access" and "ip" get
  * 554 5.7.1, "module" and anything else 421 4.3.2. */

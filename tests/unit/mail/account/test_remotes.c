@@ -26,6 +26,7 @@ static bool keep(const struct remote_account *r, void *arg)
         found.user = xstrdup(r->user);
         found.password = xstrdup(r->password);
         found.last_result = xstrdup(r->last_result);
+        found.domains = xstrdup(r->domains);
     }
     return true;
 }
@@ -74,6 +75,20 @@ static void fields(void **state)
     OK(remote_update(acc, "r", SV("ann@a.test"), id, &(struct remote_spec){ .tls = "tls" }, EI));
     r = get(id);
     assert_true(r->port == 1143 && r->interval_s == 300 && !r->verify);
+
+    refused(E_CONFLICT, "domains: are for the protocol atrn",
+            (struct remote_spec){ .domains = "a.test" });
+    refused(E_PARSE, "domain", (struct remote_spec){ .protocol = "atrn", .domains = "a b" });
+    int64_t turn = make("ben@a.test", &(struct remote_spec){ .protocol = "atrn",
+                                                             .host = "x.test",
+                                                             .user = "u",
+                                                             .password = "p",
+                                                             .domains = " B.test; a.test;" });
+    r = get(turn);
+    assert_true(r->protocol == REMOTE_ATRN && r->tls == REMOTE_STARTTLS && r->port == 366);
+    assert_string_equal(r->domains, "b.test;a.test");
+    OK(remote_delete(acc, "r", SV("ben@a.test"), turn, EI));
+    r = get(id);
 
     refused(E_PARSE, "protocol:", (struct remote_spec){ .protocol = "imap4" });
     refused(E_PARSE, "host:", (struct remote_spec){ .host = "a b" });

@@ -194,6 +194,56 @@ static void backup_domains(void **state)
     conf_unref(c);
 }
 
+static void fetched_as(int64_t account_id, const char *want)
+{
+    struct buf b;
+    buf_init(&b, 1 * KiB);
+    OK(account_fetches(acc, account_id, &b, EI));
+    assert_true(sv_eq(buf_sv(&b), sv_c(want)));
+    buf_done(&b);
+}
+
+static void fetched_domains(void **state)
+{
+    (void)state;
+    const struct account *a;
+    struct conf *c = NULL;
+    OK(domain_create(acc, "r", &(struct domain_spec){ .name = "home.test" }, EI));
+    OK(account_create(acc, "r", SV("a@home.test"), &(struct account_spec){ 0 }, EI));
+    OK(account_find_address(acc, SV("a@home.test"), &a, EI));
+    struct domain_spec s = { .name = "z.test", .type = "backup", .fetched_by = "A@home.test" };
+    OK(domain_create(acc, "r", &s, EI));
+    s.name = "b.test";
+    OK(domain_create(acc, "r", &s, EI));
+    s.name = "off.test";
+    s.enabled = "no";
+    OK(domain_create(acc, "r", &s, EI));
+    OK(make_backup("nobodys.test", ""));
+    fetched_as(a->id, "b.test,z.test");
+    fetched_as(a->id + 1, "");
+    OK(settings_load(suite_db, &c, EI));
+    assert_true(conf_backup_find(c, SV("z.test"))->fetched);
+    assert_false(conf_backup_find(c, SV("nobodys.test"))->fetched);
+    conf_unref(c);
+    BAD(E_NOTFOUND, "fetched_by: account 'b@home.test' does not exist",
+        domain_update(acc, "r", SV("z.test"), &(struct domain_spec){ .fetched_by = "b@home.test" },
+                      EI));
+    BAD(E_CONFLICT, "fetched_by: is for domains of type backup",
+        domain_update(acc, "r", SV("z.test"), &(struct domain_spec){ .type = "local" }, EI));
+    uint64_t before = epoch_get(EPOCH_SETTINGS);
+    OK(domain_update(acc, "r", SV("z.test"), &(struct domain_spec){ .fetched_by = "" }, EI));
+    assert_true(epoch_get(EPOCH_SETTINGS) > before);
+    fetched_as(a->id, "b.test");
+    /* It goes with the account; the domain stays. */
+    int64_t id = a->id;
+    account_unref(a);
+    before = epoch_get(EPOCH_SETTINGS);
+    OK(account_delete(acc, "r", SV("a@home.test"), EI));
+    assert_true(epoch_get(EPOCH_SETTINGS) > before);
+    fetched_as(id, "");
+    assert_true(account_domain_is_backup(acc, SV("b.test")));
+}
+
 static void noted(void *arg, const char *object, const char *field, const char *old_value,
                   const char *new_value)
 {
@@ -218,7 +268,12 @@ static void epochs_and_dry_runs(void **state)
 }
 
 static const struct CMUnitTest tests[] = {
-    SUITE_TEST(order), SUITE_TEST(checks),         SUITE_TEST(secrets),
-    SUITE_TEST(found), SUITE_TEST(backup_domains), SUITE_TEST(epochs_and_dry_runs),
+    SUITE_TEST(order),
+    SUITE_TEST(checks),
+    SUITE_TEST(secrets),
+    SUITE_TEST(found),
+    SUITE_TEST(backup_domains),
+    SUITE_TEST(fetched_domains),
+    SUITE_TEST(epochs_and_dry_runs),
 };
 SUITE_MAIN("routes")

@@ -155,7 +155,7 @@ static void test_backup_lifetime(void **state)
     _cleanup_(message_unrefp) struct message *m = make_message(500, 0, 1);
     message_add_rcpt(m, SV("x@Backup.test"), RCPT_REMOTE);
     assert_int_equal(conf_build(pairs, ARRAY_LEN(pairs), &c, NULL), 0);
-    conf_backups_add(l, SV("backup.test"), SV(""));
+    conf_backups_add(l, SV("backup.test"), SV(""), false);
     conf_set_backups(c, l);
     assert_true(queue_lifetime(c, m, &m->rcpts[0]) == 4ll * 86400000);
     assert_true(queue_lifetime(c, m, &m->rcpts[1]) == 20ll * 86400000);

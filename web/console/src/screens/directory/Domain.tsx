@@ -12,7 +12,7 @@ import { ObjectPage } from "./ObjectPage";
 import { Check, faultOf, SizeField } from "./fields";
 import { useObject } from "./useobject";
 
-type Editable = Pick<DomainValue, "enabled" | "primary" | "unknown" | "unknown_to" | "quota" | "max_message" | "type" | "backup_host">;
+type Editable = Pick<DomainValue, "enabled" | "primary" | "unknown" | "unknown_to" | "quota" | "max_message" | "type" | "backup_host" | "fetched_by">;
 const labels: Record<keyof Editable, Key> = {
   enabled: "account.enabled",
   primary: "domain.primary",
@@ -22,6 +22,7 @@ const labels: Record<keyof Editable, Key> = {
   max_message: "account.maxmessage",
   type: "domain.type",
   backup_host: "domain.backuphost",
+  fetched_by: "domain.fetchedby",
 };
 const list = "/domains";
 
@@ -91,8 +92,9 @@ export default function Domain({ params }: { params: Record<string, string> }) {
           <Check label={t("account.enabled")} hint={t("domain.enabled.hint")} checked={v.enabled} onChange={(enabled) => { edit.set({ enabled }); }} />
           {!backup && <Check label={t("domain.primary")} hint={t("domain.primary.hint")} checked={v.primary} onChange={(primary) => { edit.set({ primary }); }} />}
           <div className="two">
-            <TypeField value={v.type} error={faultOf(edit.error, "type")} onChange={(type) => { edit.set({ type, ...(type === "local" && { backup_host: "" }) }); }} />
+            <TypeField value={v.type} error={faultOf(edit.error, "type")} onChange={(type) => { edit.set({ type, ...(type === "local" && { backup_host: "", fetched_by: "" }) }); }} />
             {backup && <Field label={t("domain.backuphost")} hint={t("domain.backuphost.hint")} error={faultOf(edit.error, "backup_host")} value={v.backup_host} onChange={(e) => { edit.set({ backup_host: e.target.value }); }} autoComplete="off" spellCheck={false} />}
+            {backup && <Field label={t("domain.fetchedby")} hint={t("domain.fetchedby.hint")} error={faultOf(edit.error, "fetched_by")} value={v.fetched_by} onChange={(e) => { edit.set({ fetched_by: e.target.value }); }} autoComplete="off" spellCheck={false} />}
           </div>
           {!backup && (
             <div className="two">

@@ -10,15 +10,15 @@ import { Field } from "../../ui/Field";
 import { ErrorNote } from "../../ui/States";
 import { Check, faultOf, generalFault, NumberField } from "./fields";
 
-const protocols = ["imap", "pop3"] as const satisfies readonly RemoteAccount["protocol"][];
+const protocols = ["imap", "pop3", "atrn"] as const satisfies readonly RemoteAccount["protocol"][];
 const tlsLevels = ["tls", "starttls", "never"] as const satisfies readonly RemoteAccount["tls"][];
-const usualPorts: Readonly<Record<RemoteAccount["protocol"], { tls: number; other: number }>> = { imap: { tls: 993, other: 143 }, pop3: { tls: 995, other: 110 } };
+const usualPorts: Readonly<Record<RemoteAccount["protocol"], { tls: number; other: number }>> = { imap: { tls: 993, other: 143 }, pop3: { tls: 995, other: 110 }, atrn: { tls: 366, other: 366 } };
 const keeps = ["forever", "days", "never"] as const;
 const mostDays = 3650;
 const mostMinutes = 43200;
 
-type Editable = Pick<RemoteAccount, "protocol" | "host" | "port" | "tls" | "verify" | "user" | "leave" | "interval" | "enabled"> & { password: string };
-const fresh: Editable = { protocol: "imap", host: "", port: 0, tls: "tls", verify: true, user: "", password: "", leave: "forever", interval: 0, enabled: true };
+type Editable = Pick<RemoteAccount, "protocol" | "host" | "port" | "tls" | "verify" | "user" | "leave" | "interval" | "enabled" | "domains"> & { password: string };
+const fresh: Editable = { protocol: "imap", host: "", port: 0, tls: "tls", verify: true, user: "", password: "", leave: "forever", interval: 0, enabled: true, domains: "" };
 const shown: readonly string[] = Object.keys(fresh);
 
 /** "forever", days, or "0": deleted there at once. */
@@ -48,7 +48,7 @@ function Fields({ value: v, set, error, hasPassword }: { value: Editable; set: (
       <div className="two">
         <Field label={t("remote.protocol")} error={faultOf(error, "protocol")}>
           {(p) => (
-            <select {...p} value={v.protocol} translate="no" onChange={(e) => { set({ protocol: e.target.value as Editable["protocol"] }); }}>
+            <select {...p} value={v.protocol} translate="no" onChange={(e) => { const protocol = e.target.value as Editable["protocol"]; set({ protocol, ...(protocol === "atrn" ? { tls: "starttls" as const } : { domains: "" }) }); }}>
               {protocols.map((x) => <option key={x} value={x}>{x.toUpperCase()}</option>)}
             </select>
           )}
@@ -64,7 +64,9 @@ function Fields({ value: v, set, error, hasPassword }: { value: Editable; set: (
         <NumberField label={t("remote.port")} hint={t("remote.port.hint")} value={v.port} max={65535} error={faultOf(error, "port")} onChange={(port) => { set({ port }); }} />
         <Field label={t("route.user")} hint={t("remote.user.hint")} error={faultOf(error, "user")} value={v.user} onChange={(e) => { set({ user: e.target.value }); }} required autoComplete="off" spellCheck={false} />
         <Field label={t("password")} hint={hasPassword ? t("route.password.kept") : t("remote.password.hint")} error={faultOf(error, "password")} type="password" value={v.password} onChange={(e) => { set({ password: e.target.value }); }} required={!hasPassword} autoComplete="new-password" />
-        <LeaveField value={v.leave} error={faultOf(error, "leave")} onChange={(leave) => { set({ leave }); }} />
+        {v.protocol === "atrn"
+          ? <Field label={t("remote.domains")} hint={t("remote.domains.hint")} error={faultOf(error, "domains")} value={v.domains} onChange={(e) => { set({ domains: e.target.value }); }} autoComplete="off" spellCheck={false} />
+          : <LeaveField value={v.leave} error={faultOf(error, "leave")} onChange={(leave) => { set({ leave }); }} />}
         <NumberField label={t("remote.interval")} hint={t("remote.interval.hint")} value={Math.ceil(v.interval / 60)} max={mostMinutes} error={faultOf(error, "interval")} onChange={(n) => { set({ interval: n * 60 }); }} />
       </div>
       {v.tls !== "never" && <Check label={t("remote.verify")} hint={t("remote.verify.hint")} checked={v.verify} onChange={(verify) => { set({ verify }); }} />}
@@ -142,7 +144,7 @@ export function EditRemote({ address, remote: r, onClose, onDone }: { address: s
   const t = useText();
   // The usual port follows protocol and TLS.
   const usual = usualPorts[r.protocol][r.tls === "tls" ? "tls" : "other"];
-  const start: Editable = { protocol: r.protocol, host: r.host, port: r.port === usual ? 0 : r.port, tls: r.tls, verify: r.verify, user: r.user, password: "", leave: r.leave, interval: r.interval, enabled: r.enabled };
+  const start: Editable = { protocol: r.protocol, host: r.host, port: r.port === usual ? 0 : r.port, tls: r.tls, verify: r.verify, user: r.user, password: "", leave: r.leave, interval: r.interval, enabled: r.enabled, domains: r.domains };
   return (
     <Form
       title={t("remote.name", { user: r.user, host: r.host })}

@@ -5,7 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "mail/deliver/sasl_out.h"
+#include "proto/sasl_out.h"
 
 static struct sasl_out c;
 static struct errinfo ei;

@@ -1,5 +1,5 @@
 /* SASL, the client's half. A relay's demands are bounded: see ITERATIONS_MAX. */
-#include "mail/deliver/sasl_out.h"
+#include "proto/sasl_out.h"
 
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
