@@ -246,3 +246,24 @@ def test_refused_definitions(make_server, tmp_path):
     out = s.tool("filter", "test", str(eml), "owner=example.test").stdout
     assert "move 'A', respond 'b' subject 'c' days 4, deny-sender" in out
     assert senders(s, "example.test") == []
+
+
+def test_domain_that_others_lead_to(make_server):
+    """It is refused with what leads there, goes with it, or leaves it; also by the API's dry run of the tool."""
+    s = make_server()
+    s.tool("create", "domain", "gone.test")
+    s.tool("create", "account", "x@gone.test", f"password={PASSWORD}")
+    s.tool("create", "alias", "sales@example.test", "targets=x@gone.test")
+    s.tool("change", "account", s.address("bob"), "forward_to=x@gone.test")
+    r = s.tool("delete", "domain", "gone.test", "with_accounts=yes", check=False)
+    assert r.returncode != 0 and "lead: alias sales@example.test, forward_to of bob@example.test; references=remove" in r.stderr
+    r = s.tool("delete", "domain", "gone.test", "with_accounts=yes", "references=all", check=False)
+    assert r.returncode != 0 and "'all' is none of refuse, remove, keep" in r.stderr
+    s.tool("delete", "domain", "gone.test", "with_accounts=yes", "references=remove")
+    send(s)
+    wait_for("bob's own mail", lambda: count(s, "bob") == 1)
+    with Smtp(s.port["smtp"]) as c:
+        c.command("EHLO x.test", 250)
+        c.command("MAIL FROM:<>", 250)
+        c.command("RCPT TO:<sales@example.test>", 550)
+        c.command("QUIT", 221)

@@ -150,7 +150,7 @@ static void gone_with_owner(void **state _unused_)
     put("v@a.test", "rule \"a\" then move \"x\"");
     OK(account_delete(acc, "t", SV("u@a.test"), EI));
     assert_int_equal(suite_number("SELECT COUNT(*) FROM mail_filter"), 3);
-    OK(domain_delete(acc, "t", SV("a.test"), true, EI));
+    OK(domain_delete(acc, "t", SV("a.test"), true, REFERENCES_REFUSE, EI));
     assert_int_equal(suite_number("SELECT COUNT(*) FROM mail_filter"), 1);
 }
 
