@@ -1,6 +1,7 @@
 /* Domains. */
 #include "admin/admin_priv.h"
 
+#include "conf/routes.h"
 #include "mail/mailbox/mailbox.h"
 
 static const char *const unknown_names[] = {
@@ -80,16 +81,22 @@ static json_t *drop(const struct admin_call *c)
     struct errinfo ei = { 0 };
     struct buf addresses;
     json_t *error = NULL;
+    const char *text = admin_arg(c, "references");
+    int r = 0, first = 0, references = REFERENCES_REFUSE;
     bool all;
-    int r = 0, first = 0;
 
     if (!admin_switch(c, "with_accounts", &all, &error))
         return error;
+    if (text)
+        references = conf_choice(domain_references_names, sv_trim(sv_c(text)));
+    if (references < 0)
+        return admin_error(E_PARSE, "references: '%.40s' is none of refuse, remove, keep", text);
     buf_init(&addresses, 256 * MiB);
     if (all && c->a->store && !c->a->dry_run)
         r = account_each(c->a->accounts, name, admin_add_address, &addresses, &ei);
     if (r == 0)
-        r = domain_delete(c->a->accounts, c->who, name, all, &ei);
+        r = domain_delete(c->a->accounts, c->who, name, all, (enum domain_references)references,
+                          &ei);
     rest = r == 0 && addresses.n ? buf_sv(&addresses) : SV_NULL;
     while (rest.n) {
         struct errinfo one = { 0 };
@@ -107,8 +114,13 @@ static json_t *drop(const struct admin_call *c)
 const struct admin_op admin_domain_ops[] = {
     { "domain.create", DOMAIN_ARGS, "New domain.", create },
     { "domain.update", DOMAIN_ARGS, "Changes a domain.", update },
-    { "domain.delete", "domain [with_accounts]",
-      "Deletes a domain; with_accounts=yes also its accounts and their mail.", drop },
+    { "domain.delete", "domain [with_accounts] [references]",
+      "Deletes a domain; with_accounts=yes also its accounts and their mail. references=remove "
+      "takes "
+      "out what leads to it from outside (targets of aliases, members of lists, addresses of "
+      "accounts, unknown_to of domains), references=keep leaves it; without it such a domain is "
+      "refused.",
+      drop },
     { "domain.list", "", "All domains.", list },
     { 0 },
 };

@@ -62,7 +62,8 @@ const struct tool_cmd tool_cmds[] = {
     { "change pattern", "pattern.set", "name", true, PRINT_OK, "items=...: other items" },
     { "change alias", "alias.set", "address", true, PRINT_OK, "targets=...: other targets" },
     { "delete domain", "domain.delete", "domain", true, PRINT_OK,
-      "with_accounts=yes: with all accounts and their mail" },
+      "with_accounts=yes: with all accounts and their mail; references=remove: with what leads to "
+      "it" },
     { "delete account", "account.delete", "address", true, PRINT_OK,
       "keep_mail=yes: without its mail" },
     { "delete pattern", "pattern.delete", "name", false, PRINT_OK,

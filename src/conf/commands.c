@@ -54,7 +54,7 @@ static bool parse_except(struct sv v, struct conf_command *ret)
 
 static bool parse_field(struct sv name, struct sv v, struct conf_command *ret)
 {
-    static const char *const services[] = { "smtp", "submission", NULL };
+    static const char *const services[] = { "smtp", "submission", "rules", NULL };
     if (sv_ieq(name, SV("timeout")))
         return conf_parse_wait(v, &ret->timeout_ms);
     if (sv_ieq(name, SV("memory")))

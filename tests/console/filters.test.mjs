@@ -33,6 +33,37 @@ test("a rule of a domain from its text to the list", async () => {
   await b.close();
 });
 
+test("actions are chosen and filled in", async () => {
+  const b = await open();
+  const p = b.page;
+  await go(p, `/filters?q=owner:${owner}&dialog=new`);
+  const dialog = p.getByRole("dialog");
+  await dialog.getByLabel("Whose").fill(owner);
+  const text = dialog.getByLabel("Text of the rule");
+  await text.fill('rule "three" if header "Subject" is "never"\n  then stop\n');
+  const action = dialog.getByLabel("Action", { exact: true });
+  const add = dialog.getByRole("button", { name: "Add to the rule" });
+  assert.equal(await action.locator("option", { hasText: "Run a command" }).count(), 0); // the server's alone
+  assert.equal(await add.isDisabled(), true);
+  await dialog.getByLabel("Folder").fill('Junk "mail"');
+  await add.click();
+  await action.selectOption({ label: "Reply automatically" });
+  await dialog.getByLabel("Text of the reply").fill("We are away");
+  await dialog.getByLabel(/^Subject of the reply/).fill("Away");
+  await dialog.getByLabel(/^Days until/).fill("3");
+  await add.click();
+  await action.selectOption({ label: "Keep out the sender (list of senders)" });
+  await add.click();
+  const wanted = 'rule "three" if header "Subject" is "never"\n  then move "Junk \\"mail\\"", respond "We are away" subject "Away" days 3, deny-sender, stop';
+  assert.equal((await text.inputValue()).trim(), wanted);
+  await dialog.getByRole("button", { name: "Check and save" }).click();
+  await dialog.waitFor({ state: "detached" });
+  assert.equal((await rules(p)).find((r) => r.name === "three").text, wanted);
+  await write(p, "DELETE", `/filters/${owner}/three`);
+  b.calm();
+  await b.close();
+});
+
 test("rules are tried without a message", async () => {
   const b = await open();
   const p = b.page;

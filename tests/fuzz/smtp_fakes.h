@@ -74,7 +74,10 @@ int account_filters(struct accounts *a, enum filter_level level, int64_t owner,
         filter_parse(SV("rule \"a\" if header \"X-Tag\" exists then tag-subject \"[x]\", "
                         "set-header \"X-Tag\" \"y\", remove-header \"X-Gone\"\n"
                         "rule \"b\" if body contains \"delete me\" then delete\n"
-                        "rule \"c\" if attachments over 3 then reject \"no\""),
+                        "rule \"c\" if attachments over 3 then reject \"no\"\n"
+                        "rule \"d\" if header \"X-Order\" exists then move \"A/B\", deny-sender, "
+                        "respond \"away\" subject \"Away\" days 2, allow-sender\n"
+                        "rule \"e\" if header \"X-Run\" exists then command \"c\""),
                      &list.rules, NULL) < 0)
         abort();
     *ret = &list;
@@ -88,6 +91,18 @@ int account_sender_verdict(struct accounts *a, int64_t domain_id, struct sv send
     (void)domain_id;
     *ret = sv_iends(sender, SV("@denied.test")) ? SENDER_DENY : SENDER_UNKNOWN;
     return 0;
+}
+
+int senders_put(struct accounts *a, const char *admin, struct sv owner, const struct sv *senders,
+                size_t n, bool allow, size_t *ret, struct errinfo *ei)
+{
+    (void)a;
+    (void)admin;
+    (void)owner;
+    (void)senders;
+    (void)n;
+    (void)ret;
+    return allow ? 0 : err_set(ei, E_LIMIT, "the list is full");
 }
 
 void filter_list_unref(const struct filter_list *l)

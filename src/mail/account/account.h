@@ -187,8 +187,13 @@ int domain_create(struct accounts *a, const char *admin, const struct domain_spe
                   struct errinfo *ei);
 int domain_update(struct accounts *a, const char *admin, struct sv name,
                   const struct domain_spec *s, struct errinfo *ei);
+/* What is done about aliases, members of lists, options of accounts and catch-alls of other domains
+ * that lead to a domain which goes. */
+enum domain_references { REFERENCES_REFUSE, REFERENCES_REMOVE, REFERENCES_KEEP };
+extern const char *const domain_references_names[]; /* ended by NULL */
+/* E_CONFLICT: it has accounts, is the primary one, or something leads to it; ei names what. */
 int domain_delete(struct accounts *a, const char *admin, struct sv name, bool with_accounts,
-                  struct errinfo *ei);
+                  enum domain_references references, struct errinfo *ei);
 int domain_each(struct accounts *a, bool (*fn)(const struct domain *, void *arg), void *arg,
                 struct errinfo *ei);
 

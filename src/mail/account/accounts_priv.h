@@ -192,6 +192,9 @@ int change_note_bool(struct change *ch, const char *field, bool old_value, bool 
 /* gone.c: an account, or all accounts of a domain, with everything that belongs to them. */
 int account_rows_delete(struct change *ch, int64_t account_id);
 int domain_accounts_delete(struct change *ch, int64_t domain_id);
+/* references.c. E_CONFLICT, when they are refused and there are any. */
+int domain_references_end(struct change *ch, int64_t id, struct sv domain,
+                          enum domain_references what);
 
 /* value.c: texts of the specs. Errors name field and value. */
 int value_bool(const char *field, const char *text, bool *ret, struct errinfo *ei);

@@ -8,12 +8,14 @@
 #include "stats/shm.h"
 
 static const char *const unknown_names[] = { "reject", "forward", "delete" };
+const char *const domain_references_names[] = { "refuse", "remove", "keep", NULL };
 const char *const domain_type_names[] = { "local", "backup", NULL };
 
 struct domain_change {
     char name[ADDR_DOMAIN_MAX + 1];
     const struct domain_spec *spec;
     bool with_accounts;
+    enum domain_references references;
     bool
         routing; /* a backup domain came, went or changed: it is part of the snapshot of settings */
 };
@@ -359,6 +361,8 @@ static int delete_in(struct change *ch, void *arg)
                     "domain '%s' is the primary one; make another domain primary first", dc->name);
     dc->routing = dc->routing || accounts; /* one of them may have fetched a backup domain */
     if (r == 0)
+        r = domain_references_end(ch, d.id, sv_c(dc->name), dc->references);
+    if (r == 0)
         r = delete_rows(ch, d.id);
     if (r == 0)
         r = change_note(ch, "domain", "existed", NULL);
@@ -412,9 +416,9 @@ int domain_update(struct accounts *a, const char *admin, struct sv name,
 }
 
 int domain_delete(struct accounts *a, const char *admin, struct sv name, bool with_accounts,
-                  struct errinfo *ei)
+                  enum domain_references references, struct errinfo *ei)
 {
-    struct domain_change dc = { .with_accounts = with_accounts };
+    struct domain_change dc = { .with_accounts = with_accounts, .references = references };
     int r = prepare(&dc, name, ei);
     return r < 0 ? r : run(a, admin, &dc, delete_in, ei);
 }

@@ -49,7 +49,7 @@ static int forward_one(struct batch *b, const struct put *p, const struct accoun
     int r = forward_plan(b->d, p->m, p->r, acc, &plan, ei);
     if (r >= 0 && *plan.refusal) {
         decide(out, RCPT_FAILED, false, plan.refusal);
-    } else if (r >= 0 && (scripts->rules || (plan.store && scripts->n))) {
+    } else if (r >= 0 && (scripts->rules || p->r->order || (plan.store && scripts->n))) {
         r = run_script(b, p, acc, scripts, &plan, out, ei);
     } else if (r >= 0) {
         r = plan.store ? local_store_one(b, p, acc, ei) : 0;
@@ -75,7 +75,7 @@ static void deliver_singly(struct batch *b, const struct put *puts, size_t n,
             r = list_deliver(b->d, puts[i].m, puts[i].r, acc, &out, &ei);
         else if (!again && forward_wanted(acc))
             r = forward_one(b, &puts[i], acc, scripts, &out, &ei);
-        else if (!again && script_chain_any(scripts))
+        else if (!again && (script_chain_any(scripts) || puts[i].r->order))
             r = run_script(b, &puts[i], acc, scripts, NULL, &out, &ei);
         else if (!again)
             r = keep_one(b, &puts[i], acc, &out, &ei);
@@ -89,6 +89,15 @@ static void deliver_singly(struct batch *b, const struct put *puts, size_t n,
         else
             local_settle(&puts[i], out.state, out.text);
     }
+}
+
+/* Something was decided about one of them when it was accepted. */
+static bool any_order(const struct put *puts, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (puts[i].r->order)
+            return true;
+    return false;
 }
 
 void local_deliver_account(struct batch *b, struct put *puts, size_t n)
@@ -105,8 +114,8 @@ void local_deliver_account(struct batch *b, struct put *puts, size_t n)
     }
     if (r >= 0)
         r = script_chain_find(b->d, acc, &scripts, &ei);
-    if (r >= 0 && (script_chain_any(&scripts) || forward_wanted(acc) || auto_reply_wanted(acc) ||
-                   account_kind(acc) != KIND_USER)) {
+    if (r >= 0 && (script_chain_any(&scripts) || any_order(puts, n) || forward_wanted(acc) ||
+                   auto_reply_wanted(acc) || account_kind(acc) != KIND_USER)) {
         deliver_singly(b, puts, n, acc, &scripts);
         script_chain_done(&scripts);
         return;

@@ -60,7 +60,7 @@ static void tell(struct script_run *x, const struct filter_rule *rule)
 
 void rules_failed(struct script_run *x, const char *reason)
 {
-    event(filter_failed, &x->log, F_STR(owner, x->scripts->rules->name), F_STR(reason, reason));
+    event(filter_failed, &x->log, F_STR(owner, x->acc->address), F_STR(reason, reason));
 }
 
 /* What changes nothing is left out: the header of one message is not read twice. */
@@ -120,26 +120,47 @@ int rules_ask(struct script_run *x, struct errinfo *ei)
     return r;
 }
 
-static void add(struct script_run *x, enum sieve_action_kind kind, struct sv target, struct sv text)
+static void add(struct script_run *x, struct sieve_action a)
 {
     x->res.v = xrealloc(x->res.v, (x->res.n + 1) * sizeof(*x->res.v));
-    x->res.v[x->res.n++] =
-        (struct sieve_action){ .kind = kind, .target = target, .text = text, .seconds = -1 };
+    x->res.v[x->res.n++] = a;
+}
+
+/* seconds: between replies to one sender; -1: as the settings have it. */
+static void add_reply(struct script_run *x, struct sv text, struct sv subject, int64_t seconds)
+{
+    add(x, (struct sieve_action){ .kind = SIEVE_DO_VACATION,
+                                  .text = text,
+                                  .subject = subject.n ? subject : SV_NULL,
+                                  .seconds = seconds });
+}
+
+void rules_take_order(struct script_run *x)
+{
+    x->order = message_order(x->m, x->r);
+    if (x->order)
+        x->folder = sv_c(x->order->folder);
 }
 
 void rules_add_actions(struct script_run *x)
 {
     size_t max = (size_t)x->cf->sieve.max_sent;
-    for (size_t i = 0; i < x->n_asked && i < max; i++)
-        if (x->asked[i]->kind == FILTER_RESPOND)
-            add(x, SIEVE_DO_VACATION, SV_NULL, x->asked[i]->text);
+    if (x->order && *x->order->reply)
+        add_reply(x, sv_c(x->order->reply), sv_c(x->order->subject), x->order->reply_period);
+    for (size_t i = 0; i < x->n_asked && i < max; i++) {
+        const struct filter_action *a = x->asked[i];
+        if (a->kind == FILTER_RESPOND)
+            add_reply(x, a->text, a->name, a->number ? a->number * 86400 : -1);
         else
-            add(x, SIEVE_DO_REDIRECT, x->asked[i]->text, SV_NULL);
+            add(x, (struct sieve_action){
+                       .kind = SIEVE_DO_REDIRECT, .target = a->text, .seconds = -1 });
+    }
     if (x->n_asked <= max)
         return;
     rules_failed(x, "they send more than sieve.max_sent messages; the others are left out");
     if (x->sent_on && x->mb) /* a forwarding may be among them: better here than nowhere */
-        add(x, SIEVE_DO_KEEP, SV("INBOX"), SV_NULL);
+        add(x,
+            (struct sieve_action){ .kind = SIEVE_DO_KEEP, .target = SV("INBOX"), .seconds = -1 });
 }
 
 void rules_done(struct script_run *x)

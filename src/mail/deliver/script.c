@@ -355,6 +355,7 @@ int script_deliver(struct deliver *d, struct message *m, struct rcpt *r, const s
     int e = content_view_open(m, &x.content, ei);
     x.e.message = x.content.bytes;
     x.sent_on = forward && !forward->store;
+    rules_take_order(&x);
     if (e >= 0 && scripts->rules)
         e = rules_ask(&x, ei);
     if (e >= 0 && !ended_by_rules(&x, ret)) {

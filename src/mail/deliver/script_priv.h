@@ -22,10 +22,11 @@ struct script_run {
     bool *dropped; /* per action: a redirect that must not be sent */
     bool stored;
     /* What rules have made of it: */
-    struct buf changed;    /* the message with other header fields; n == 0: as it came */
-    struct sv folder;      /* in place of the inbox; n == 0: the inbox */
-    struct sv refusal;     /* the reply, n == 0: none */
-    bool deleted, sent_on; /* neither goes to the mailbox, nor to the scripts */
+    struct buf changed;             /* the message with other header fields; n == 0: as it came */
+    const struct rcpt_order *order; /* of rules before acceptance; NULL: none */
+    struct sv folder;               /* in place of the inbox; n == 0: the inbox */
+    struct sv refusal;              /* the reply, n == 0: none */
+    bool deleted, sent_on;          /* neither goes to the mailbox, nor to the scripts */
     const struct filter_action **asked; /* to be sent: forward, copy, respond */
     size_t n_asked;
     const struct active_script **included; /* counted */
@@ -50,6 +51,8 @@ int script_send(struct script_run *x, struct errinfo *ei);
 
 /* --- rules.c --- */
 
+/* Takes over what rules of the server and of domains have ordered for the recipient. */
+void rules_take_order(struct script_run *x);
 /* Asks the account's rules, and notes what they say; changes the message for what comes after. */
 int rules_ask(struct script_run *x, struct errinfo *ei);
 /* Adds what they send to the actions of the scripts. */

@@ -1,5 +1,6 @@
 /* Envelope <-> bytes. Version 1: little-endian fixed fields, strings as u32 length and bytes.
- * Version 2 has a second byte of flags behind the first; it is written where one of these is set.
+ * Version 2 has a second byte of flags behind the first, and a third one where the second says so;
+ * they are written where one of them is set.
  * Pure; the caller guards the bytes with a checksum, but decode trusts nothing. */
 #include "mail/message/message.h"
 
@@ -30,8 +31,11 @@ enum {
     F_CHILDREN = 8,
     F_MODERATION = 16 | 32, /* enum moderation */
     F_ONE_CLICK = 64,
-    F_MORE_KNOWN = 127
+    F_THIRD = 128, /* a third byte follows */
 };
+
+/* The third byte. */
+enum { F_ORDERS = 1, F_THIRD_KNOWN = 1 };
 enum { MODERATION_SHIFT = 4 };
 
 /* --- writing --- */
@@ -51,7 +55,7 @@ static void put_str(struct buf *b, const char *s)
     (void)buf_add(b, s, MIN(n, (size_t)MAX_STRING));
 }
 
-static void put_rcpt(struct buf *b, const struct rcpt *r)
+static void put_rcpt(struct buf *b, const struct message *m, const struct rcpt *r)
 {
     put_u64(b, r->kind, 1);
     put_u64(b, r->state, 1);
@@ -62,6 +66,8 @@ static void put_rcpt(struct buf *b, const struct rcpt *r)
     put_str(b, r->original);
     put_str(b, r->answer);
     put_str(b, r->remote_mta);
+    if (m->n_orders)
+        put_u64(b, r->order, 2);
 }
 
 static void put_children(struct buf *b, const struct message *m)
@@ -69,6 +75,18 @@ static void put_children(struct buf *b, const struct message *m)
     put_u64(b, m->n_children, 4);
     for (size_t i = 0; i < m->n_children; i++)
         put_u64(b, m->children[i], 8);
+}
+
+static void put_orders(struct buf *b, const struct message *m)
+{
+    put_u64(b, m->n_orders, 2);
+    for (size_t i = 0; i < m->n_orders; i++) {
+        const struct rcpt_order *o = &m->orders[i];
+        put_str(b, o->folder);
+        put_str(b, o->reply);
+        put_str(b, o->subject);
+        put_u64(b, (uint64_t)o->reply_period, 8);
+    }
 }
 
 int message_envelope_encode(const struct message *m, struct buf *out)
@@ -82,11 +100,14 @@ int message_envelope_encode(const struct message *m, struct buf *out)
                                                      : 0);
     unsigned more = (m->requiretls ? F_REQUIRETLS : 0) | (m->tls_optional ? F_TLS_OPTIONAL : 0) |
                     (m->parent ? F_PARENT : 0) | (m->n_children ? F_CHILDREN : 0) |
-                    (m->one_click ? F_ONE_CLICK : 0) | (unsigned)m->moderation << MODERATION_SHIFT;
+                    (m->one_click ? F_ONE_CLICK : 0) | (m->n_orders ? F_THIRD : 0) |
+                    (unsigned)m->moderation << MODERATION_SHIFT;
     put_u64(out, more ? VERSION_FLAGS : VERSION, 1);
     put_u64(out, flags, 1);
     if (more)
         put_u64(out, more, 1);
+    if (more & F_THIRD)
+        put_u64(out, F_ORDERS, 1);
     put_u64(out, (unsigned char)m->ret, 1);
     put_u64(out, m->key, 8);
     put_u64(out, m->size, 8);
@@ -109,9 +130,11 @@ int message_envelope_encode(const struct message *m, struct buf *out)
         put_u64(out, m->parent, 8);
     if (m->n_children)
         put_children(out, m);
+    if (m->n_orders)
+        put_orders(out, m);
     put_u64(out, m->n_rcpts, 4);
     for (size_t i = 0; i < m->n_rcpts; i++)
-        put_rcpt(out, &m->rcpts[i]);
+        put_rcpt(out, m, &m->rcpts[i]);
     return out->overflow ? -ENOMEM : 0;
 }
 
@@ -175,6 +198,35 @@ static void get_rcpt(struct reader *r, struct message *m)
     get_str(r, &to->original);
     get_str(r, &to->answer);
     get_str(r, &to->remote_mta);
+    if (!m->n_orders)
+        return;
+    uint64_t order = get_u64(r, 2);
+    if (order > m->n_orders)
+        r->bad = true;
+    else
+        to->order = (uint16_t)order;
+}
+
+static char *get_copy(struct reader *r)
+{
+    return sv_dup(get_sv(r));
+}
+
+static void get_orders(struct reader *r, struct message *m)
+{
+    uint64_t n = get_u64(r, 2);
+    if (!n || n > MESSAGE_MAX_ORDERS || m->n_orders) {
+        r->bad = true;
+        return;
+    }
+    m->orders = xcalloc(n, sizeof(*m->orders));
+    for (m->n_orders = 0; m->n_orders < n && !r->bad; m->n_orders++) {
+        struct rcpt_order *o = &m->orders[m->n_orders];
+        o->folder = get_copy(r);
+        o->reply = get_copy(r);
+        o->subject = get_copy(r);
+        o->reply_period = (int64_t)get_u64(r, 8);
+    }
 }
 
 static void get_children(struct reader *r, struct message *m)
@@ -189,7 +241,8 @@ static void get_children(struct reader *r, struct message *m)
 static void get_head(struct reader *r, uint64_t version, struct message *m)
 {
     uint64_t flags = get_u64(r, 1), more = version == VERSION_FLAGS ? get_u64(r, 1) : 0;
-    if (more & ~(uint64_t)F_MORE_KNOWN)
+    uint64_t third = more & F_THIRD ? get_u64(r, 1) : 0;
+    if (third & ~(uint64_t)F_THIRD_KNOWN)
         r->bad = true;
     m->requiretls = more & F_REQUIRETLS;
     m->tls_optional = more & F_TLS_OPTIONAL;
@@ -227,6 +280,8 @@ static void get_head(struct reader *r, uint64_t version, struct message *m)
         m->parent = get_u64(r, 8);
     if (more & F_CHILDREN)
         get_children(r, m);
+    if (third & F_ORDERS)
+        get_orders(r, m);
 }
 
 int message_envelope_decode(struct sv in, struct message *m, struct errinfo *ei)

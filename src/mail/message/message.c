@@ -58,6 +58,12 @@ void message_unref(struct message *m)
     for (size_t i = 0; i < m->n_rcpts; i++)
         rcpt_done(&m->rcpts[i]);
     free(m->rcpts);
+    for (size_t i = 0; i < m->n_orders; i++) {
+        free(m->orders[i].folder);
+        free(m->orders[i].reply);
+        free(m->orders[i].subject);
+    }
+    free(m->orders);
     free(m->children);
     drop_string(&m->sender);
     drop_string(&m->auth_user);

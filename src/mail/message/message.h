@@ -22,14 +22,25 @@ enum moderation { MODERATION_NONE, MODERATION_WAITS, MODERATION_APPROVED, MODERA
 /* RFC 3461 NOTIFY; 0 = default (failure, delay). */
 enum rcpt_notify { NOTIFY_NEVER = 1, NOTIFY_SUCCESS = 2, NOTIFY_FAILURE = 4, NOTIFY_DELAY = 8 };
 
+/* What rules of content filters have decided before acceptance, to be done when a recipient's mail
+ * is put into his mailbox. Many recipients share one. */
+struct rcpt_order {
+    char *folder;         /* in place of the inbox, "" = the inbox */
+    char *reply;          /* text of an automatic reply to the sender, "" = none */
+    char *subject;        /* of the reply, "" = made from the message's */
+    int64_t reply_period; /* seconds; one to a sender in it; -1 = as the settings have it */
+};
+enum { MESSAGE_MAX_ORDERS = 1000 };
+
 /* Of these two there may be a million in the queue: fields are where they leave no holes. */
 struct rcpt {
     char *address;  /* final target "user@host" */
     char *orcpt;    /* ORCPT as given ("rfc822;x@y"), "" = none */
     char *original; /* the RCPT TO address before aliases */
     enum rcpt_kind kind;
-    bool told;    /* the sender was told of this state (not stored: settled states were told) */
-    bool skipped; /* the queue's, not stored: waits, but its deliverer made no attempt */
+    bool told;      /* the sender was told of this state (not stored: settled states were told) */
+    bool skipped;   /* the queue's, not stored: waits, but its deliverer made no attempt */
+    uint16_t order; /* what is to be done at delivery: of message.orders, from 1; 0 = nothing */
     int64_t account_id; /* RCPT_LOCAL */
     unsigned notify;
     enum rcpt_state state;
@@ -65,6 +76,8 @@ struct message {
     char *transid;        /* TRANSID of the server that gave it to us, "" */
     size_t n_rcpts, cap_rcpts;
     struct rcpt *rcpts;
+    struct rcpt_order *orders;
+    size_t n_orders;
 
     /* Content in wire form (CRLF), complete with Return-Path and Received. Either in memory
      * (content.p != NULL) or in the file spool_path. */
@@ -96,6 +109,10 @@ struct rcpt *message_add_rcpt(struct message *m, struct sv address,
 /* Takes the recipients from..to-1 out again; before the message is in the queue. */
 void message_remove_rcpts(struct message *m, size_t from, size_t to);
 void message_set(char **field, struct sv value); /* replaces a heap string field */
+/* What is to be done for this recipient; NULL: nothing. Valid until the next message_give_order. */
+const struct rcpt_order *message_order(const struct message *m, const struct rcpt *r);
+/* Copies o, in place of what was to be done for him. E_LIMIT: MESSAGE_MAX_ORDERS different ones. */
+int message_give_order(struct message *m, struct rcpt *r, const struct rcpt_order *o);
 /* Takes the buffer's memory as content. */
 void message_take_content(struct message *m, struct buf *b);
 /* Frees the content in memory; the queue's own, when it keeps the content elsewhere. */

@@ -22,6 +22,7 @@ enum {
     FILTER_MAX_VALUES = 2000, /* of all conditions of a rule */
     FILTER_MAX_ACTIONS = 20,
     FILTER_MAX_TARPIT = 60, /* seconds */
+    FILTER_MAX_DAYS = 365,  /* between replies to one sender */
 };
 
 /* Who owns a rule; a bit each. */
@@ -100,9 +101,13 @@ enum filter_action_kind {
     FILTER_FORWARD,     /* text: address */
     FILTER_COPY,
     FILTER_MOVE,    /* text: folder */
-    FILTER_RESPOND, /* text */
+    FILTER_RESPOND, /* text; name: subject, n == 0: made from the message's; number: days, 0: none
+                     */
     FILTER_MILTER,  /* text: name of a milter */
-    FILTER_TARPIT,  /* number: seconds */
+    FILTER_COMMAND, /* text: name of a command */
+    FILTER_DENY_SENDER, /* into the list of senders of the rule's owner */
+    FILTER_ALLOW_SENDER,
+    FILTER_TARPIT, /* number: seconds */
 };
 const char *filter_action_name(enum filter_action_kind k);
 
@@ -117,7 +122,7 @@ struct filter_rule {
     struct sv text; /* as written, comments in front included */
     struct sv name;
     bool off;
-    bool slow;                /* some condition needs more than the envelope and the header */
+    bool slow; /* it needs more than the envelope and the header, or others to answer */
     struct filter_node *when; /* NULL = always */
     struct filter_action actions[FILTER_MAX_ACTIONS];
     size_t n_actions;

@@ -43,7 +43,8 @@ const char *filter_fact_name(enum filter_fact f);
 struct filter_action_word {
     const char *word;
     enum filter_action_kind kind;
-    const char *args; /* S string, ? in front of an optional one, N number, P priority */
+    const char *args; /* S string, ? in front of an optional one, N number, P priority, T seconds, R
+                         reply */
     unsigned levels;
 };
 const struct filter_action_word *filter_find_action(struct sv word);

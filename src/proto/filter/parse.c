@@ -346,11 +346,15 @@ static int check_text(struct parser *p, struct filter_action *a)
     case FILTER_REMOVE_HEADER:
     case FILTER_PRIORITY:
     case FILTER_TARPIT:
+    case FILTER_DENY_SENDER:
+    case FILTER_ALLOW_SENDER:
         break;
     case FILTER_MILTER:
+    case FILTER_COMMAND:
         return a->text.n && a->text.n <= 60
                    ? 0
-                   : filter_wrong(&p->x, E_PARSE, "the name of a milter has 1 to 60 bytes");
+                   : filter_wrong(&p->x, E_PARSE, "the name of a %s has 1 to 60 bytes",
+                                  filter_action_name(a->kind));
     }
     return 0;
 }
@@ -384,6 +388,46 @@ static int take_seconds(struct parser *p, int64_t *ret)
     return p->x.error;
 }
 
+static int take_days(struct parser *p, int64_t *ret)
+{
+    char shown[60];
+    if (p->x.t.kind != FT_NUMBER)
+        return expected(p, "a number of days");
+    if (sv_to_i64(p->x.t.text, ret) < 0 || *ret < 1 || *ret > FILTER_MAX_DAYS)
+        return filter_wrong(&p->x, E_PARSE, "'%s' is not a number of days from 1 to %d",
+                            filter_quote(p->x.t.text, shown), FILTER_MAX_DAYS);
+    filter_lex(&p->x);
+    return p->x.error;
+}
+
+static int take_subject(struct parser *p, struct sv *ret)
+{
+    int r = take_string(p, "the subject of the reply in quotation marks", ret);
+    bool bad = r == 0 && (!ret->n || ret->n > 500);
+    for (size_t i = 0; r == 0 && i < ret->n; i++)
+        bad |= (unsigned char)ret->p[i] < ' ';
+    if (bad)
+        return filter_wrong(&p->x, E_PARSE, "the subject of a reply is one line of 1 to 500 bytes");
+    if (r == 0)
+        filter_lex(&p->x);
+    return r;
+}
+
+/* text ["subject" text] ["days" number] */
+static int take_reply(struct parser *p, struct filter_action *a)
+{
+    int r = take_string(p, "a text in quotation marks", &a->text);
+    if (r == 0)
+        r = check_text(p, a);
+    if (r == 0)
+        filter_lex(&p->x);
+    if (r == 0 && take_word(p, "subject"))
+        r = take_subject(p, &a->name);
+    if (r == 0 && take_word(p, "days"))
+        r = take_days(p, &a->number);
+    return r;
+}
+
 static int take_args(struct parser *p, struct filter_action *a, const char *args)
 {
     bool named = a->kind == FILTER_ADD_HEADER || a->kind == FILTER_SET_HEADER ||
@@ -392,6 +436,8 @@ static int take_args(struct parser *p, struct filter_action *a, const char *args
     a->text = SV("");
     if (r < 0 || a->kind == FILTER_REMOVE_HEADER)
         return r;
+    if (*args == 'R')
+        return take_reply(p, a);
     if (*args == 'P')
         return take_priority(p, &a->number);
     if (*args == 'T')
@@ -436,7 +482,8 @@ static int parse_action(struct parser *p)
                             filter_action_name(r->actions[r->n_actions - 1].kind));
     struct filter_action *a = &r->actions[r->n_actions++];
     a->kind = w->kind;
-    r->slow |= w->kind == FILTER_MILTER;
+    r->slow |= w->kind == FILTER_MILTER || w->kind == FILTER_COMMAND ||
+               w->kind == FILTER_DENY_SENDER || w->kind == FILTER_ALLOW_SENDER;
     filter_lex(&p->x);
     return take_args(p, a, w->args);
 }

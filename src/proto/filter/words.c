@@ -47,9 +47,12 @@ static const struct filter_action_word actions[] = {
     { "priority", FILTER_PRIORITY, "P", EARLY },
     { "forward", FILTER_FORWARD, "S", ALL },
     { "copy", FILTER_COPY, "S", ALL },
-    { "move", FILTER_MOVE, "S", FILTER_ACCOUNT },
-    { "respond", FILTER_RESPOND, "S", FILTER_ACCOUNT },
+    { "move", FILTER_MOVE, "S", ALL },
+    { "respond", FILTER_RESPOND, "R", ALL },
     { "milter", FILTER_MILTER, "S", FILTER_SERVER },
+    { "command", FILTER_COMMAND, "S", FILTER_SERVER },
+    { "deny-sender", FILTER_DENY_SENDER, "", EARLY },
+    { "allow-sender", FILTER_ALLOW_SENDER, "", EARLY },
     { "tarpit", FILTER_TARPIT, "T", EARLY },
 };
 
@@ -85,6 +88,16 @@ const char *filter_action_name(enum filter_action_kind k)
     return "?";
 }
 
+static int describe_reply(const struct filter_action *a, char *ret, size_t cap)
+{
+    struct sv text = sv_take(a->text, 80), subject = sv_take(a->name, 80);
+    char days[40] = "";
+    if (a->number)
+        snprintf(days, sizeof(days), " days %" PRId64, a->number);
+    return snprintf(ret, cap, "respond '" SV_FMT "'%s" SV_FMT "%s%s", SV_ARG(text),
+                    subject.n ? " subject '" : "", SV_ARG(subject), subject.n ? "'" : "", days);
+}
+
 static size_t describe(const struct filter_action *a, char *ret, size_t cap)
 {
     static const char *const priorities[] = { "high", "normal", "low" };
@@ -95,6 +108,8 @@ static size_t describe(const struct filter_action *a, char *ret, size_t cap)
         n = snprintf(ret, cap, "%s %.2f", word, (double)a->number / 100.0);
     else if (a->kind == FILTER_TARPIT)
         n = snprintf(ret, cap, "%s %" PRId64, word, a->number);
+    else if (a->kind == FILTER_RESPOND)
+        n = describe_reply(a, ret, cap);
     else if (a->kind == FILTER_PRIORITY)
         n = snprintf(ret, cap, "%s %s", word, priorities[a->number]);
     else
@@ -135,15 +150,11 @@ int filter_check_level(const struct filter_rule *r, enum filter_level level, str
                        SV_ARG(r->name), word);
     for (size_t i = 0; i < r->n_actions; i++) {
         word = filter_action_name(r->actions[i].kind);
-        if (!(filter_find_action(sv_c(word))->levels & level))
+        unsigned levels = filter_find_action(sv_c(word))->levels;
+        if (!(levels & level))
             return err_set(ei, E_CONFLICT,
-                           level == FILTER_ACCOUNT
-                               ? "rule '" SV_FMT "': the action '%s' is for rules of the server "
-                                 "and of domains"
-                           : r->actions[i].kind == FILTER_MILTER
-                               ? "rule '" SV_FMT "': the action '%s' is for rules of the server"
-                               : "rule '" SV_FMT "': the action '%s' is for rules of an account",
-                           SV_ARG(r->name), word);
+                           "rule '" SV_FMT "': the action '%s' is for rules of the server%s",
+                           SV_ARG(r->name), word, levels == EARLY ? " and of domains" : "");
         if (level == FILTER_ACCOUNT && r->actions[i].kind == FILTER_REJECT &&
             sv_starts(r->actions[i].text, SV("4")))
             return err_set(ei, E_CONFLICT,

@@ -230,12 +230,13 @@ static void delete_domain(struct api_call *c)
 {
     char name[ADDR_DOMAIN_MAX + 1];
     bool all = json_is_true(json_object_get(c->query, "with_accounts"));
-    json_t *reply;
+    json_t *reply, *references = json_object_get(c->query, "references");
 
     if (!name_of(c, name) || !check_system_admin(c))
         return;
     reply = api_admin(c, "domain.delete",
-                      json_pack("{s:s, s:b}", "domain", name, "with_accounts", (int)all));
+                      json_pack("{s:s, s:b, s:O*}", "domain", name, "with_accounts", (int)all,
+                                "references", references));
     if (reply && !api_answer_dry_run(c, reply))
         api_reply(c, 204, NULL);
     json_decref(reply);
@@ -243,6 +244,10 @@ static void delete_domain(struct api_call *c)
 
 static const struct api_field delete_params[] = {
     { "with_accounts", API_BOOL, 0, 0, 0, NULL, NULL, "With all its accounts and their mail." },
+    { "references", API_ENUM, 0, 0, 0, "refuse|remove|keep", NULL,
+      "Aliases, members of lists, addresses of accounts and unknown_to of domains outside it that "
+      "lead "
+      "to it: refuse (as without this) answers 409 and names them." },
     { 0 },
 };
 

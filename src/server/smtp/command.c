@@ -286,3 +286,14 @@ bool smtp_command_message(struct smtp_session *s)
         ok = ask(s, &c);
     return ok;
 }
+
+bool smtp_command_named(struct smtp_session *s, struct sv name)
+{
+    struct sv rest = sv_c(s->cf->smtp.commands), item;
+    struct conf_command c;
+    while (s->srv->commands && conf_list_next(&rest, &item))
+        if (conf_parse_command(item, &c) && (c.services & MILTER_FOR_RULES) && sv_eq(c.name, name))
+            return ask(s, &c);
+    smtp_filter_unknown(s, "command", name);
+    return false;
+}

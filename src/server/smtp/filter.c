@@ -252,7 +252,42 @@ static void keep_action(struct filtering *f, const struct filter_action *a)
     f->actions[f->n_actions++] = a;
 }
 
-static void act(struct filtering *f, const struct owner *o, const struct filter_action *a)
+/* --- what is done at delivery: it travels with the recipient --- */
+
+static void order_folder(struct filtering *f, const struct owner *o, const struct filter_action *a)
+{
+    struct message *m = f->s->tx->m;
+    bool all = true;
+    for (size_t i = 0; i < f->n_rcpts; i++)
+        if (concerns(f, o, i) && m->rcpts[i].kind == RCPT_LOCAL)
+            all &= smtp_order_folder(m, &m->rcpts[i], a->text);
+    if (!all)
+        failed(f, o, "move: the message has too many different orders");
+}
+
+/* By the first of the owner's recipients who has a mailbox: one message has one reply. */
+static void order_reply(struct filtering *f, const struct owner *o, const struct filter_action *a)
+{
+    struct message *m = f->s->tx->m;
+    for (size_t i = 0; i < f->n_rcpts; i++)
+        if (concerns(f, o, i) && smtp_may_reply(f->s, &m->rcpts[i])) {
+            if (!smtp_order_reply(m, &m->rcpts[i], a))
+                failed(f, o, "respond: the message has too many different orders");
+            return;
+        }
+}
+
+static void list_sender(struct filtering *f, const struct owner *o, const struct filter_rule *rule,
+                        bool allow)
+{
+    struct errinfo ei = { 0 };
+    if (smtp_list_sender(
+            f->s, &(struct smtp_listing){ o->domain, o->list->name, rule->name, allow }, &ei) < 0)
+        failed(f, o, ei.text);
+}
+
+static void act(struct filtering *f, const struct owner *o, const struct filter_rule *rule,
+                const struct filter_action *a)
 {
     struct message *m = f->s->tx->m;
     switch (a->kind) {
@@ -272,19 +307,28 @@ static void act(struct filtering *f, const struct owner *o, const struct filter_
     case FILTER_TARPIT:
         f->tarpit_s = MAX(f->tarpit_s, a->number);
         return;
+    case FILTER_MOVE:
+        order_folder(f, o, a);
+        return;
+    case FILTER_RESPOND:
+        order_reply(f, o, a);
+        return;
+    case FILTER_DENY_SENDER:
+    case FILTER_ALLOW_SENDER:
+        list_sender(f, o, rule, a->kind == FILTER_ALLOW_SENDER);
+        return;
     case FILTER_ADD_HEADER:
     case FILTER_SET_HEADER:
     case FILTER_REMOVE_HEADER:
     case FILTER_TAG_SUBJECT:
     case FILTER_MILTER:
+    case FILTER_COMMAND:
         keep_action(f, a);
         return;
     case FILTER_ACCEPT:
     case FILTER_STOP:
     case FILTER_REJECT:
     case FILTER_ADD_SCORE:
-    case FILTER_MOVE:
-    case FILTER_RESPOND:
         return;
     }
 }
@@ -299,7 +343,7 @@ static bool ask_owner(struct filtering *f, const struct owner *o, bool *ret_ok)
     for (size_t i = 0; i < res.n; i++) {
         tell(f, o, res.hits[i]);
         for (size_t k = 0; e == 0 && k < res.hits[i]->n_actions; k++)
-            act(f, o, &res.hits[i]->actions[k]);
+            act(f, o, res.hits[i], &res.hits[i]->actions[k]);
     }
     if (e < 0) {
         failed(f, o, ei.text);
@@ -352,5 +396,5 @@ bool smtp_filter_message(struct smtp_session *s)
     if (!ok || f.n_actions == 0 || s->tx->m->n_rcpts == 0)
         return ok;
     return smtp_filter_change(s, f.actions, f.n_actions) &&
-           smtp_filter_milters(s, f.actions, f.n_actions);
+           smtp_filter_programs(s, f.actions, f.n_actions);
 }

@@ -34,22 +34,23 @@ static bool tell_envelope(struct smtp_session *s)
     return v == MILTERS_PASS;
 }
 
-static bool unknown(struct smtp_session *s, struct sv name)
+void smtp_filter_unknown(struct smtp_session *s, const char *what, struct sv name)
 {
     char why[200];
     snprintf(why, sizeof(why),
-             "smtp.milters has no milter '" SV_FMT "' with services=rules, which a rule asks",
+             "smtp.%ss has no %s '" SV_FMT "' with services=rules, which a rule asks", what, what,
              SV_ARG(name));
     event(filter_failed, &s->log, F_STR(owner, "server"), F_STR(reason, why));
     smtp_rx_refuse(s, SV("451 4.3.0 Message cannot be examined now, try again later"));
-    return false;
 }
 
-static bool ask(struct smtp_session *s, struct sv name)
+bool smtp_filter_milter(struct smtp_session *s, struct sv name)
 {
     struct milters *own = s->milters, *one = smtp_milter_named(s, name);
-    if (!one)
-        return unknown(s, name);
+    if (!one) {
+        smtp_filter_unknown(s, "milter", name);
+        return false;
+    }
     s->milters = one;
     bool ok = tell_envelope(s) && smtp_milter_message(s);
     bool discard = ok && milters_discard(one);
@@ -60,12 +61,14 @@ static bool ask(struct smtp_session *s, struct sv name)
     return ok;
 }
 
-bool smtp_filter_milters(struct smtp_session *s, const struct filter_action *const *actions,
-                         size_t n)
+bool smtp_filter_programs(struct smtp_session *s, const struct filter_action *const *actions,
+                          size_t n)
 {
     bool ok = true;
     for (size_t i = 0; i < n && ok && s->tx->m->n_rcpts; i++)
         if (actions[i]->kind == FILTER_MILTER)
-            ok = ask(s, actions[i]->text);
+            ok = smtp_filter_milter(s, actions[i]->text);
+        else if (actions[i]->kind == FILTER_COMMAND)
+            ok = smtp_command_named(s, actions[i]->text);
     return ok;
 }

@@ -250,6 +250,8 @@ bool smtp_wants_commands(const struct smtp_session *s);
 /* Runs them and does what they say; true = go on, maybe without recipients; otherwise the client
  * has its answer. */
 bool smtp_command_message(struct smtp_session *s);
+/* Runs the one of this name, of those that rules may run. True = go on, as above. */
+bool smtp_command_named(struct smtp_session *s, struct sv name);
 
 /* --- filter.c: rules of content filters --- */
 /* All recipients are known, the content is not: will the end of it look at body or attachments? */
@@ -257,12 +259,33 @@ bool smtp_filters_slow(struct smtp_session *s);
 /* Asks the rules of the server and of the domains, and does what they say; true = go on, maybe
  * without recipients; otherwise the client has its answer. */
 bool smtp_filter_message(struct smtp_session *s);
+/* --- filter_order.c: what rules have done at delivery --- */
+/* False: there are too many different orders. */
+bool smtp_order_folder(struct message *m, struct rcpt *r, struct sv folder);
+bool smtp_order_reply(struct message *m, struct rcpt *r, const struct filter_action *a);
+/* Is he somebody with a mailbox, in whose name a reply can be sent? */
+bool smtp_may_reply(struct smtp_session *s, const struct rcpt *r);
+/* --- filter_sender.c --- */
+struct smtp_listing {
+    int64_t domain; /* whose list; 0 = the server's */
+    const char *owner;
+    struct sv rule;
+    bool allow;
+};
+/* Puts the sender into a list of senders, unless it says so already or the client has logged in. */
+int smtp_list_sender(struct smtp_session *s, const struct smtp_listing *l, struct errinfo *ei);
 /* --- filter_change.c: what rules change of the content. False: the client has its answer --- */
-/* Asks the milters that rules name, after those changes. */
-bool smtp_filter_milters(struct smtp_session *s, const struct filter_action *const *actions,
-                         size_t n);
+/* Asks the milters and runs the commands that rules name, in the order of the rules, after those
+ * changes. */
+bool smtp_filter_programs(struct smtp_session *s, const struct filter_action *const *actions,
+                          size_t n);
 bool smtp_filter_change(struct smtp_session *s, const struct filter_action *const *actions,
                         size_t n);
+/* --- filter_milter.c --- */
+/* Asks one milter. */
+bool smtp_filter_milter(struct smtp_session *s, struct sv name);
+/* A program that a rule names, and the settings have not: the client has its answer. */
+void smtp_filter_unknown(struct smtp_session *s, const char *what, struct sv name);
 void smtp_milter_refuse(struct smtp_session *s, enum milter_verdict v,
                         const struct milter_result *r);
 

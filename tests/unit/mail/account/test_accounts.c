@@ -86,7 +86,7 @@ static void domains(void **state)
     assert_audit(3, "root: domain big.test primary: no -> yes\n"
                     "root: domain big.test enabled: no -> yes\n"
                     "root: domain example.org primary: yes -> no\n");
-    OK(domain_delete(acc, "root", SV("example.org"), false, EI));
+    OK(domain_delete(acc, "root", SV("example.org"), false, REFERENCES_REFUSE, EI));
     assert_false(account_domain_is_local(acc, SV("example.org")));
 }
 
@@ -110,7 +110,8 @@ static void bad_domains(void **state)
         domain_create(acc, "t", &(struct domain_spec){ .name = "A.test" }, EI));
     BAD(E_NOTFOUND, "'nix.test' does not exist",
         domain_update(acc, "t", SV("nix.test"), &(struct domain_spec){ .enabled = "no" }, EI));
-    BAD(E_NOTFOUND, "does not exist", domain_delete(acc, "t", SV("nix.test"), false, EI));
+    BAD(E_NOTFOUND, "does not exist",
+        domain_delete(acc, "t", SV("nix.test"), false, REFERENCES_REFUSE, EI));
     BAD(E_PARSE, "enabled: 'maybe'",
         domain_update(acc, "t", SV("a.test"), &(struct domain_spec){ .enabled = "maybe" }, EI));
     BAD(E_PARSE, "unknown: 'bounce'",
@@ -132,13 +133,15 @@ static void bad_domains(void **state)
     BAD(E_UNSUPPORTED, "cannot be renamed",
         domain_update(acc, "t", SV("a.test"), &(struct domain_spec){ .name = "b.test" }, EI));
     mk_domain("b.test");
-    BAD(E_CONFLICT, "primary", domain_delete(acc, "t", SV("a.test"), false, EI));
+    BAD(E_CONFLICT, "primary", domain_delete(acc, "t", SV("a.test"), false, REFERENCES_REFUSE, EI));
     mk_account("u@b.test", "{PLAIN}secret");
-    BAD(E_CONFLICT, "has 1 accounts", domain_delete(acc, "t", SV("b.test"), false, EI));
-    OK(domain_delete(acc, "t", SV("b.test"), true, EI));
+    BAD(E_CONFLICT, "has 1 accounts",
+        domain_delete(acc, "t", SV("b.test"), false, REFERENCES_REFUSE, EI));
+    OK(domain_delete(acc, "t", SV("b.test"), true, REFERENCES_REFUSE, EI));
     assert_int_equal(suite_number("SELECT COUNT(*) FROM account"), 0);
     assert_int_equal(suite_number("SELECT COUNT(*) FROM password"), 0);
-    OK(domain_delete(acc, "t", SV("a.test"), false, EI)); /* the last one may go */
+    OK(domain_delete(acc, "t", SV("a.test"), false, REFERENCES_REFUSE,
+                     EI)); /* the last one may go */
 }
 
 static void accounts_crud(void **state)
@@ -237,7 +240,7 @@ static void bad_accounts(void **state)
     OK(alias_set(acc, "t", sv_c(address), "x@far.test", EI));
     OK(alias_delete(acc, "t", sv_c(address), EI));
     OK(domain_update(acc, "t", SV("a.test"), &(struct domain_spec){ .primary = "yes" }, EI));
-    OK(domain_delete(acc, "t", sv_c(domain), false, EI));
+    OK(domain_delete(acc, "t", sv_c(domain), false, REFERENCES_REFUSE, EI));
     domain[189] = 'd';
     snprintf(address, sizeof(address), "%s@%.190s", longer, domain);
     suite_sql("DELETE FROM audit");

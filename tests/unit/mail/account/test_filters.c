@@ -64,8 +64,8 @@ static void refused(void **state _unused_)
     BAD(E_PARSE, "line 2, column 6",
         filters_put(acc, "t", SV(""), SV("rule \"a\" then stop\nrule b"), false, EI));
     assert_string_equal(all(""), "");
-    BAD(E_CONFLICT, "'move' is for rules of an account",
-        filters_put(acc, "t", SV("a.test"), SV("rule \"a\" then move \"x\""), false, EI));
+    BAD(E_CONFLICT, "'command' is for rules of the server",
+        filters_put(acc, "t", SV("a.test"), SV("rule \"a\" then command \"x\""), false, EI));
     BAD(E_CONFLICT, "'tls' is not known any more",
         filters_put(acc, "t", SV("u@a.test"), SV("rule \"a\" if tls then stop"), false, EI));
     BAD(E_NOTFOUND, "domain 'b.test' does not exist",
@@ -150,7 +150,7 @@ static void gone_with_owner(void **state _unused_)
     put("v@a.test", "rule \"a\" then move \"x\"");
     OK(account_delete(acc, "t", SV("u@a.test"), EI));
     assert_int_equal(suite_number("SELECT COUNT(*) FROM mail_filter"), 3);
-    OK(domain_delete(acc, "t", SV("a.test"), true, EI));
+    OK(domain_delete(acc, "t", SV("a.test"), true, REFERENCES_REFUSE, EI));
     assert_int_equal(suite_number("SELECT COUNT(*) FROM mail_filter"), 1);
 }
 

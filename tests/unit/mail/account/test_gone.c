@@ -136,13 +136,67 @@ static void with_domain(void **state _unused_)
     fill("b.test");
     OK(filters_put(acc, "t", SV("b.test"), SV("rule \"a\" then stop"), false, EI));
     OK(alias_set(acc, "t", SV("info@b.test"), "u@a.test", EI));
-    OK(domain_delete(acc, "t", SV("b.test"), true, EI));
+    OK(domain_delete(acc, "t", SV("b.test"), true, REFERENCES_REFUSE, EI));
     assert_as_before(&t);
-    OK(domain_delete(acc, "t", SV("a.test"), true, EI));
+    OK(domain_delete(acc, "t", SV("a.test"), true, REFERENCES_REFUSE, EI));
     for (size_t i = 0; i < t.n; i++)
         assert_int_equal(rows_of(t.name[i]), 0);
 }
 
+/* What leads to a domain from outside is named, and goes with it only when that is asked for. */
+static void references(void **state _unused_)
+{
+    mk_domain("a.test");
+    mk_domain("gone.test");
+    mk_domain("c.test");
+    mk_account("u@a.test", "{PLAIN}secret");
+    mk_account("x@gone.test", "{PLAIN}secret");
+    OK(account_create(acc, "t", SV("l@a.test"),
+                      &(struct account_spec){ .option[OPT_KIND] = "list" }, EI));
+    OK(domain_delete(acc, "t", SV("c.test"), false, REFERENCES_REFUSE,
+                     EI)); /* nothing leads there */
+    OK(alias_set(acc, "t", SV("one@a.test"), "x@GONE.test;u@a.test", EI));
+    OK(alias_set(acc, "t", SV("two@a.test"), "y@gone.test", EI));
+    OK(alias_set(acc, "t", SV("own@gone.test"), "u@a.test", EI));
+    OK(alias_set(acc, "t", SV("below@a.test"), "y@sub.gone.test", EI));
+    OK(account_members_change(acc, "t", SV("l@a.test"),
+                              &(struct member_change){ .add = "x@gone.test;z@far.test" }, EI));
+    OK(account_update(acc, "t", SV("u@a.test"),
+                      &(struct account_spec){ .option[OPT_FORWARD_TO] = "x@gone.test;f@far.test",
+                                              .option[OPT_COPY_INCOMING] = "x@gone.test",
+                                              .option[OPT_AUTO_REPLY] = "x@gone.test" },
+                      EI));
+    OK(domain_update(acc, "t", SV("a.test"),
+                     &(struct domain_spec){ .unknown = "forward", .unknown_to = "x@gone.test" },
+                     EI));
+    BAD(E_CONFLICT,
+        "lead: alias one@a.test, alias two@a.test, members of l@a.test, copy_incoming of u@a.test, "
+        "forward_to of u@a.test and 1 more",
+        domain_delete(acc, "t", SV("gone.test"), true, REFERENCES_REFUSE, EI));
+    assert_int_equal(suite_number("SELECT COUNT(*) FROM account WHERE address = 'x@gone.test'"), 1);
+    suite_sql("DELETE FROM audit");
+    OK(domain_delete(acc, "t", SV("gone.test"), true, REFERENCES_REMOVE, EI));
+    assert_int_equal(suite_number("SELECT COUNT(*) FROM alias"), 2); /* one -> u, below */
+    assert_int_equal(suite_number("SELECT COUNT(*) FROM list_member"), 1);
+    assert_int_equal(suite_number("SELECT COUNT(*) FROM account_option WHERE value = 'f@far.test'"),
+                     1);
+    assert_int_equal(
+        suite_number("SELECT COUNT(*) FROM account_option WHERE name = 'copy_incoming'"), 0);
+    assert_int_equal(suite_number("SELECT COUNT(*) FROM account_option WHERE name = 'auto_reply'"),
+                     1);
+    assert_int_equal(suite_number("SELECT COUNT(*) FROM domain WHERE unknown_action = 0"), 1);
+    assert_int_equal(suite_number("SELECT COUNT(*) FROM audit WHERE object = 'account u@a.test'"),
+                     2);
+    assert_int_equal(suite_number("SELECT COUNT(*) FROM audit WHERE object = 'domain a.test'"), 2);
+    mk_domain("gone.test"); /* and it may be left */
+    OK(alias_set(acc, "t", SV("two@a.test"), "y@gone.test", EI));
+    BAD(E_CONFLICT, "references=keep leaves them",
+        domain_delete(acc, "t", SV("gone.test"), false, REFERENCES_REFUSE, EI));
+    OK(domain_delete(acc, "t", SV("gone.test"), false, REFERENCES_KEEP, EI));
+    assert_int_equal(suite_number("SELECT COUNT(*) FROM alias"), 3);
+}
+
 int main(void);
-static const struct CMUnitTest tests[] = { SUITE_TEST(with_account), SUITE_TEST(with_domain) };
+static const struct CMUnitTest tests[] = { SUITE_TEST(with_account), SUITE_TEST(with_domain),
+                                           SUITE_TEST(references) };
 SUITE_MAIN("gone")

@@ -86,7 +86,7 @@ static void domains_come_first(void **state _unused_)
     assert_int_equal(verdict("b.test", "x@other.test"), '?');
     assert_string_equal(all("b.test"), "");
     assert_string_equal(all_lists(), "/spam.test;a.test/spam.test;a.test/x@other.test;");
-    OK(domain_delete(acc, "t", SV("a.test"), true, EI));
+    OK(domain_delete(acc, "t", SV("a.test"), true, REFERENCES_REFUSE, EI));
     assert_int_equal(suite_number("SELECT COUNT(*) FROM sender_list"), 1);
 }
 

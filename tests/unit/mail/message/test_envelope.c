@@ -63,6 +63,14 @@ static void assert_same(const struct message *a, const struct message *b)
     assert_int_equal(a->n_children, b->n_children);
     if (a->n_children)
         assert_memory_equal(a->children, b->children, a->n_children * sizeof(a->children[0]));
+    assert_int_equal(a->n_orders, b->n_orders);
+    for (size_t i = 0; i < a->n_orders; i++) {
+        const struct rcpt_order *x = &a->orders[i], *y = &b->orders[i];
+        assert_string_equal(x->folder, y->folder);
+        assert_string_equal(x->reply, y->reply);
+        assert_string_equal(x->subject, y->subject);
+        assert_true(x->reply_period == y->reply_period);
+    }
     assert_int_equal(a->n_rcpts, b->n_rcpts);
     for (size_t i = 0; i < a->n_rcpts; i++) {
         const struct rcpt *x = &a->rcpts[i], *y = &b->rcpts[i];
@@ -73,6 +81,7 @@ static void assert_same(const struct message *a, const struct message *b)
         assert_string_equal(x->remote_mta, y->remote_mta);
         assert_true(x->kind == y->kind && x->state == y->state && x->notify == y->notify);
         assert_true(x->account_id == y->account_id);
+        assert_int_equal(x->order, y->order);
     }
 }
 
@@ -112,6 +121,88 @@ static void test_roundtrip(void **state)
         m->moderation = (enum moderation)i;
         check_roundtrip(m);
     }
+}
+
+static char *text(const char *s)
+{
+    return (char *)(uintptr_t)s;
+}
+
+/* What rules have ordered for the delivery: equal ones are one; every cut is noticed. */
+static void test_orders(void **state)
+{
+    (void)state;
+    _cleanup_(message_unrefp) struct message *m = sample();
+    struct rcpt_order a = { text("Spam"), text(""), text(""), -1 },
+                      b = { text("Spam"), text("I am away\nfor a while"), text("Away"), 86400 };
+    struct buf bytes;
+    assert_null(message_order(m, &m->rcpts[0]));
+    assert_int_equal(message_give_order(m, &m->rcpts[1], &a), 0);
+    check_roundtrip(m);
+    message_add_rcpt(m, SV("k@b.example"), RCPT_LOCAL);
+    assert_int_equal(message_give_order(m, &m->rcpts[2], &a), 0);
+    assert_int_equal(m->n_orders, 1);
+    assert_int_equal(message_give_order(m, &m->rcpts[2], &b), 0);
+    assert_int_equal(m->n_orders, 2);
+    assert_string_equal(message_order(m, &m->rcpts[2])->subject, "Away");
+    m->moderation = MODERATION_WAITS;
+    check_roundtrip(m);
+    buf_init(&bytes, 64 * KiB);
+    assert_int_equal(message_envelope_encode(m, &bytes), 0);
+    for (size_t n = 0; n < bytes.n; n++) {
+        _cleanup_(message_unrefp) struct message *back = message_new();
+        assert_int_equal(message_envelope_decode(sv_n(bytes.p, n), back, NULL), E_CORRUPT);
+    }
+    bytes.p[bytes.n - 2] = 3; /* the last recipient's: there are two */
+    _cleanup_(message_unrefp) struct message *back = message_new();
+    assert_int_equal(message_envelope_decode(buf_sv(&bytes), back, NULL), E_CORRUPT);
+    buf_done(&bytes);
+    for (int i = 0; i < MESSAGE_MAX_ORDERS - 2; i++) {
+        a.reply_period = i;
+        assert_int_equal(message_give_order(m, &m->rcpts[1], &a), 0);
+    }
+    a.reply_period = -2;
+    assert_int_equal(message_give_order(m, &m->rcpts[1], &a), E_LIMIT);
+}
+
+/* Byte for byte what was written before there were orders. */
+static void test_old_record(void **state)
+{
+    (void)state;
+    static const char v1[] = "\1\0\0"
+                             "\1\0\0\0\0\0\0\0"
+                             "\5\0\0\0\0\0\0\0"
+                             "\2\0\0\0\0\0\0\0"
+                             "\0\0\0\0\0\0\0\0"
+                             "\0\0\0\0\0\0\0\0"
+                             "\0\0\0\0"
+                             "\1\0\0\0"
+                             "\0\0\0\0"
+                             "\2\0\0\0ID"
+                             "\4\0\0\0ITEM"
+                             "\0\0\0\0"
+                             "\0\0\0\0"
+                             "\3\0\0\0a@b"
+                             "\0\0\0\0"
+                             "\0\0\0\0"
+                             "\1\0\0\0"
+                             "\0\0\0"
+                             "\7\0\0\0\0\0\0\0"
+                             "\3\0\0\0c@d"
+                             "\0\0\0\0"
+                             "\0\0\0\0"
+                             "\0\0\0\0"
+                             "\0\0\0\0";
+    _cleanup_(message_unrefp) struct message *m = message_new_without_key();
+    struct buf again;
+    assert_int_equal(message_envelope_decode(sv_n(v1, sizeof(v1) - 1), m, NULL), 0);
+    assert_int_equal(m->rcpts[0].account_id, 7);
+    assert_int_equal(m->n_orders, 0);
+    assert_null(message_order(m, &m->rcpts[0]));
+    buf_init(&again, KiB);
+    assert_int_equal(message_envelope_encode(m, &again), 0);
+    assert_true(sv_eq(buf_sv(&again), sv_n(v1, sizeof(v1) - 1)));
+    buf_done(&again);
 }
 
 static void test_damage(void **state)
@@ -177,10 +268,9 @@ static void test_many_recipients(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_roundtrip),
-        cmocka_unit_test(test_damage),
-        cmocka_unit_test(test_bounded),
-        cmocka_unit_test(test_many_recipients),
+        cmocka_unit_test(test_roundtrip),  cmocka_unit_test(test_orders),
+        cmocka_unit_test(test_old_record), cmocka_unit_test(test_damage),
+        cmocka_unit_test(test_bounded),    cmocka_unit_test(test_many_recipients),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -160,6 +160,47 @@ static void values(void **state _unused_)
     filter_rules_done(&r);
 }
 
+/* Automatic replies: text, and what may follow it. */
+static void respond(void **state _unused_)
+{
+    static const struct {
+        const char *text, *wrong, *described;
+    } cases[] = {
+        { "respond \"a\"", NULL, "respond 'a'" },
+        { "respond \"a\" subject \"b c\", stop", NULL, "respond 'a' subject 'b c', stop" },
+        { "respond \"a\" days 3", NULL, "respond 'a' days 3" },
+        { "respond \"a\"\n subject \"b\" days 365", NULL, "respond 'a' subject 'b' days 365" },
+        { "respond", "a text in quotation marks", NULL },
+        { "respond \"\"", "1 to 16384 bytes", NULL },
+        { "respond \"a\" subject", "the subject of the reply", NULL },
+        { "respond \"a\" subject \"\"", "one line of 1 to 500 bytes", NULL },
+        { "respond \"a\" subject \"b\nBcc: c\"", "one line of 1 to 500 bytes", NULL },
+        { "respond \"a\" days", "a number of days", NULL },
+        { "respond \"a\" days 0", "'0' is not a number of days from 1 to 365", NULL },
+        { "respond \"a\" days 366", "from 1 to 365", NULL },
+        { "respond \"a\" days 3 subject \"b\"", "'subject' stands where", NULL },
+        { "command \"\"", "the name of a command", NULL },
+        { "deny-sender \"x\"", "stands where", NULL },
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct filter_rules r;
+        struct errinfo ei = { 0 };
+        char text[200], described[200];
+        snprintf(text, sizeof(text), "rule \"a\" then %s", cases[i].text);
+        int e = filter_parse(sv_c(text), &r, &ei);
+        if (cases[i].wrong) {
+            assert_int_equal(e, E_PARSE);
+            if (!strstr(ei.text, cases[i].wrong))
+                fail_msg("%s: %s", cases[i].text, ei.text);
+            continue;
+        }
+        assert_int_equal(e, 0);
+        filter_describe(r.v[0], described, sizeof(described));
+        assert_string_equal(described, cases[i].described);
+        filter_rules_done(&r);
+    }
+}
+
 static void replies(void **state _unused_)
 {
     static const struct {
@@ -188,15 +229,29 @@ static void levels(void **state _unused_)
     assert_int_equal(filter_parse(SV("rule \"a\" if not (tls and trusted) then delete\n"
                                      "rule \"b\" then move \"x\"\nrule \"c\" then priority low\n"
                                      "rule \"d\" if sender is \"\" then score 1, reject\n"
-                                     "rule \"e\" then milter \"x\"\nrule \"f\" then tarpit 1"),
+                                     "rule \"e\" then milter \"x\"\nrule \"f\" then tarpit 1\n"
+                                     "rule \"g\" then respond \"x\"\n"
+                                     "rule \"h\" then command \"x\"\n"
+                                     "rule \"i\" then deny-sender, stop\n"
+                                     "rule \"j\" then allow-sender"),
                                   &r, NULL),
                      0);
     assert_int_equal(filter_check_level(r.v[0], FILTER_SERVER, NULL), 0);
     assert_int_equal(filter_check_level(r.v[0], FILTER_ACCOUNT, &ei), E_CONFLICT);
     assert_non_null(strstr(ei.text, "rule 'a': the condition 'tls'"));
-    assert_int_equal(filter_check_level(r.v[1], FILTER_DOMAIN, &ei), E_CONFLICT);
-    assert_non_null(strstr(ei.text, "'move' is for rules of an account"));
-    assert_int_equal(filter_check_level(r.v[1], FILTER_ACCOUNT, NULL), 0);
+    for (unsigned level = FILTER_SERVER; level <= FILTER_ACCOUNT; level <<= 1) {
+        assert_int_equal(filter_check_level(r.v[1], (enum filter_level)level, NULL), 0);
+        assert_int_equal(filter_check_level(r.v[6], (enum filter_level)level, NULL), 0);
+    }
+    assert_true(r.v[7]->slow && r.v[8]->slow && r.v[9]->slow && !r.v[6]->slow);
+    assert_int_equal(filter_check_level(r.v[7], FILTER_SERVER, NULL), 0);
+    assert_int_equal(filter_check_level(r.v[7], FILTER_DOMAIN, &ei), E_CONFLICT);
+    assert_string_equal(ei.text, "rule 'h': the action 'command' is for rules of the server");
+    for (size_t i = 8; i < 10; i++) {
+        assert_int_equal(filter_check_level(r.v[i], FILTER_DOMAIN, NULL), 0);
+        assert_int_equal(filter_check_level(r.v[i], FILTER_ACCOUNT, &ei), E_CONFLICT);
+        assert_non_null(strstr(ei.text, "-sender' is for rules of the server and of domains"));
+    }
     assert_int_equal(filter_check_level(r.v[2], FILTER_ACCOUNT, NULL), E_CONFLICT);
     assert_int_equal(filter_check_level(r.v[3], FILTER_ACCOUNT, NULL), 0);
     assert_true(r.v[4]->slow);
@@ -291,6 +346,7 @@ int main(void)
         cmocka_unit_test(texts),
         cmocka_unit_test(precedence),
         cmocka_unit_test(values),
+        cmocka_unit_test(respond),
         cmocka_unit_test(replies),
         cmocka_unit_test(levels),
         cmocka_unit_test(limits),

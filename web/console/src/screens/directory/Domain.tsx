@@ -1,3 +1,4 @@
+import { useState } from "react";
 import { api, request } from "../../api/client";
 import type { Domain as DomainValue } from "../../api/schema";
 import { useMay } from "../../app/me";
@@ -42,19 +43,38 @@ export function TypeField({ value, error, onChange }: { value: DomainValue["type
   );
 }
 
+type References = "" | "remove" | "keep";
+
+/** What becomes of aliases, list members, forwardings of other domains that lead to the one that goes. */
+function ReferencesField({ value, onChange }: { value: References; onChange: (references: References) => void }) {
+  const t = useText();
+  return (
+    <Field label={t("domain.references")} hint={t("domain.references.hint")}>
+      {(p) => (
+        <select {...p} value={value} onChange={(e) => { onChange(e.target.value as References); }}>
+          <option value="">{t("domain.references.refuse")}</option>
+          <option value="remove">{t("domain.references.remove")}</option>
+          <option value="keep">{t("domain.references.keep")}</option>
+        </select>
+      )}
+    </Field>
+  );
+}
+
 export default function Domain({ params }: { params: Record<string, string> }) {
   const t = useText();
   const name = params["domain"] ?? "";
   const path = { domain: name };
   const mayMessages = useMay("messages:read");
   const mayAudit = useMay("audit:read");
+  const [references, setReferences] = useState<References>("");
   const accounts = useResource(`domain accounts ${name}`, (signal) => api.get("/accounts", { query: { domain: name, limit: 1 }, signal }));
   const domain = useObject({
     id: name,
     fields: Object.keys(labels) as (keyof Editable)[],
     read: () => request("get", "/domains/{domain}", { path }),
     write: (changes, etag) => request("patch", "/domains/{domain}", { path, body: changes, ifMatch: etag }),
-    remove: () => api.delete("/domains/{domain}", { path, query: { with_accounts: true } }),
+    remove: () => api.delete("/domains/{domain}", { path, query: { with_accounts: true, ...(references && { references }) } }),
     removed: t("domain.deleted", { domain: name }),
     list,
   });
@@ -84,7 +104,12 @@ export default function Domain({ params }: { params: Record<string, string> }) {
       end={{
         title: t("domain.delete.title"),
         verb: t("domain.delete.verb", { n: count }),
-        text: t.rich("domain.delete.text", { domain: <b className="strong"><Raw>{name}</Raw></b>, n: count }),
+        text: (
+          <>
+            {t.rich("domain.delete.text", { domain: <b className="strong"><Raw>{name}</Raw></b>, n: count })}
+            <ReferencesField value={references} onChange={setReferences} />
+          </>
+        ),
       }}
     >
       {v && (

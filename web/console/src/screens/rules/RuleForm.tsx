@@ -9,12 +9,14 @@ import { Raw } from "../../ui/Raw";
 import { ScriptField } from "../../ui/ScriptField";
 import { ErrorNote, Skeleton } from "../../ui/States";
 import { faultOf, generalFault } from "../directory/fields";
+import { ActionBuilder } from "./ActionBuilder";
 import { lineOf } from "./fault";
 
 const template = '# No programs by mail, also not in archives; colleagues may.\nrule "No programs"\n  if attachment-name matches "*.exe", "*.scr", "*.js" and not authenticated\n  then reject "Programs are not accepted here"\n';
 
-function Form({ title, error, shown, text, setText, mayChange, onSubmit, onClose, children }: {
+function Form({ title, owner, error, shown, text, setText, mayChange, onSubmit, onClose, children }: {
   title: string;
+  owner: string;
   error: ApiError | undefined;
   shown: readonly string[];
   text: string;
@@ -35,6 +37,7 @@ function Form({ title, error, shown, text, setText, mayChange, onSubmit, onClose
         {children}
         <ScriptField label={t("rule.text")} text={text} wrong={new Set(line === undefined ? [] : [line])} problems="rule-problem" rows={14} disabled={!mayChange} onChange={setText} />
         {fault && <p className="script-problems" id="rule-problem" role="alert"><Raw>{fault}</Raw></p>}
+        {mayChange && <ActionBuilder owner={owner} text={text} onChange={setText} />}
         <div className="acts-row">
           <button type="button" className="btn" onClick={onClose}>{t(mayChange ? "cancel" : "close")}</button>
           {mayChange && <button type="submit" className="btn pri" disabled={!text.trim()}>{t("filters.store")}</button>}
@@ -61,7 +64,7 @@ export function NewRule({ owner, onClose, onDone }: { owner: string; onClose: ()
     );
   };
   return (
-    <Form title={t("rule.new")} error={error} shown={["owner", "text"]} text={text} setText={(v) => { setText(v); setError(undefined); }} mayChange onSubmit={submit} onClose={onClose}>
+    <Form title={t("rule.new")} owner={whose} error={error} shown={["owner", "text"]} text={text} setText={(v) => { setText(v); setError(undefined); }} mayChange onSubmit={submit} onClose={onClose}>
       <Field label={t("rule.owner")} hint={t("rule.owner.hint")} error={faultOf(error, "owner")} value={whose} onChange={(e) => { setWhose(e.target.value); }} required autoComplete="off" spellCheck={false} />
     </Form>
   );
@@ -97,5 +100,5 @@ export function EditRule({ owner, name, mayChange, onClose, onDone }: { owner: s
     );
   };
   if (!known && !error) return <Dialog title={t("rule.edit", { name })} onClose={onClose} wide><Skeleton rows={6} /></Dialog>;
-  return <Form title={t("rule.edit", { name })} error={error} shown={["text"]} text={text} setText={(v) => { setText(v); setError(undefined); }} mayChange={mayChange && known} onSubmit={submit} onClose={onClose} />;
+  return <Form title={t("rule.edit", { name })} owner={owner} error={error} shown={["text"]} text={text} setText={(v) => { setText(v); setError(undefined); }} mayChange={mayChange && known} onSubmit={submit} onClose={onClose} />;
 }
