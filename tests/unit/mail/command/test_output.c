@@ -114,6 +114,8 @@ static void test_items(void **state _unused_)
     assert_int_equal(c.verdict[100], COMMAND_FAILED);
     assert_int_equal(c.services, MILTER_FOR_SUBMISSION);
     assert_true(c.not_trusted && !c.not_authenticated);
+    assert_true(conf_parse_command(SV("a|services=rules"), &c));
+    assert_int_equal(c.services, MILTER_FOR_RULES);
     static const char *const wrong[] = {
         "",
         "/bin/sh",
@@ -128,7 +130,7 @@ static void test_items(void **state _unused_)
         "a|memory=1KiB",
         "a|timeout=0",
         "a|failure=no",
-        "a|services=rules",
+        "a|services=pop3",
         "a|name=b",
         "a|timeout",
     };
