@@ -343,6 +343,7 @@ def test_the_daily_limit_refuses_or_holds(make_server, provider):
     assert refusal(s, f"{NUMBER}@sms.test") == "450 4.7.1 Daily limit of SMS is reached, try again later"
     assert refusal(s, f"{NUMBER}@sms.test", "bob").startswith("250")
     s.tool("set", "sms.over_limit", "hold")
+    empty(s)
     send(s, "3")
     row, = rows(s)
     assert row["state"] == "held" and "sms.daily_limit" in trace(s, "queue.held")
