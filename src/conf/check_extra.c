@@ -4,6 +4,7 @@
 #include "conf/commands.h"
 #include "conf/milters.h"
 #include "conf/routes.h"
+#include "proto/sieve/regex.h"
 
 #include <arpa/inet.h>
 
@@ -239,6 +240,14 @@ static bool is_header(struct sv v)
     return colon > 0 && sv_trim(sv_skip(v, (size_t)colon + 1)).n > 0;
 }
 
+/* A wrong one would only be found when an answer comes: the SMS has been sent then. */
+static bool is_regex(struct sv v)
+{
+    _cleanup_(sieve_regex_freep) struct sieve_regex *re = NULL;
+    char why[1];
+    return sieve_regex_new(v, false, &re, why, sizeof(why)) == 0;
+}
+
 static bool is_http_url(struct sv v)
 {
     struct sv rest = sv_skip(v, sv_starts(v, SV("https://")) ? 8 : 7);
@@ -300,6 +309,7 @@ static const struct {
     { "sms.country", is_calling_code, false, "a calling code such as 39" },
     { "sms.domain", is_host, false, "a domain such as sms.example.com" },
     { "sms.headers", is_header, false, "header fields such as X-Key: {secret}, separated by ;" },
+    { "sms.success", is_regex, false, "a regular expression such as \"status\": *\"(ok|queued)\"" },
     { "sms.temporary", is_status, false, "statuses of 300 to 599, separated by ;" },
     { "sms.trunk", is_trunk, false, "at most 3 digits, such as 0" },
     { "sms.url", is_http_url, false, "https://host[:port]/path or http://..., without spaces" },

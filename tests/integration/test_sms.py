@@ -224,6 +224,8 @@ def test_a_redirection_is_not_followed(s, provider):
 
 
 def test_an_answer_that_does_not_confirm(s, provider):
+    wrong = s.tool("set", "sms.success", "(queued", check=False)
+    assert wrong.returncode and "sms.success" in wrong.stderr and "a regular expression such as" in wrong.stderr
     put(s, "sms.success", r'"status" *: *"(queued|sent)"')
     provider.how = answer(200, '{"status": "failed", "why": "no credit"}')
     send(s, "one")
