@@ -78,6 +78,23 @@ static inline void env_remove(struct env *e)
     assert_int_equal(os_remove_tree(e->root, NULL), 0);
 }
 
+/* What most tests begin and end with. */
+static inline int env_start(struct env *e)
+{
+    env_make(e);
+    settings("1MiB", "64MiB", "200ms");
+    env_open(e);
+    return 0;
+}
+
+static inline int env_end(struct env *e)
+{
+    clock_test_freeze(0);
+    env_close(e);
+    env_remove(e);
+    return 0;
+}
+
 /* A message whose content names its key, so that it can be checked later. key: 0 = any */
 static inline struct message *make_keyed(uint64_t key, size_t size, unsigned local, unsigned remote)
 {

@@ -11,10 +11,7 @@ static struct env e;
 static int setup(void **state)
 {
     (void)state;
-    env_make(&e);
-    settings("1MiB", "64MiB", "200ms");
-    env_open(&e);
-    return 0;
+    return env_start(&e);
 }
 
 static int teardown(void **state)

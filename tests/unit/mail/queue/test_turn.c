@@ -6,19 +6,13 @@ static struct env e;
 static int setup(void **state)
 {
     (void)state;
-    env_make(&e);
-    settings("1MiB", "64MiB", "200ms");
-    env_open(&e);
-    return 0;
+    return env_start(&e);
 }
 
 static int teardown(void **state)
 {
     (void)state;
-    clock_test_freeze(0);
-    env_close(&e);
-    env_remove(&e);
-    return 0;
+    return env_end(&e);
 }
 
 static void accept_to(const char *first, const char *second)
