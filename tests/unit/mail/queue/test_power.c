@@ -123,12 +123,12 @@ static void test_power(void **state)
             fail_msg("round %d: %u lost, %u sent again", round, c.lost, c.sent_again);
         check_contents(e.q);
     }
+    env_close(&e); /* the books are read when nobody writes them any more */
     unsigned done = 0;
     map_each(books.fates, settled, &done);
     printf("%u accepted over %d power cuts, %u settled, %u deliveries lost by the mail store and "
            "repeated, %u blocks torn or written by chance\n",
            books.accepted, round, done, books.unsynced, power.torn_blocks);
-    env_close(&e);
     env_remove(&e);
     queue_io_test(NULL);
     power_done();
