@@ -23,7 +23,15 @@ stage() { # name, command...
     else
         echo "=== $name: FAILED after $((SECONDS - t)) s"
         failed+=("$name")
+        return 1
     fi
+}
+both() { # two stages beside each other; what the second says is shown when it has ended
+    stage "$2" "$2" >"$scratch/$2.stage" 2>&1 &
+    local pid=$!
+    stage "$1" "$1"
+    wait $pid || failed+=("$2")
+    cat "$scratch/$2.stage"
 }
 
 configure() { # dir, cmake arguments...
@@ -55,8 +63,7 @@ unit_in() { # dir: with one database of each kind; a report of a sanitizer fails
 integration_in() { # dir [pytest arguments]
     local dir=$1
     shift
-    POSTHORN_BIN=$top/$dir/posthorn tools/netns.sh /usr/bin/python3 -m pytest -q -rs --durations=10 -p no:cacheprovider \
-        tests/integration "$@"
+    tools/integration.sh "$top/$dir/posthorn" "$@"
 }
 
 lint() {
@@ -67,12 +74,12 @@ lint() {
 }
 test_build() { configure build-test -DCMAKE_BUILD_TYPE=RelWithDebInfo && compile build-test; }
 unit() { test_build && unit_in build-test; }
-integration() { test_build && integration_in build-test -m 'not slow'; }
-slow() { test_build && integration_in build-test -m slow -s; } # long crash, power-cut and load runs: about 15 minutes
-console() { # types, lint and unit tests of the console; then Chromium against a real server
-    tools/console.sh check && tools/console.sh build || return 1
-    test_build && POSTHORN_BIN=$top/build-test/posthorn tools/netns.sh tests/console/run.sh
-}
+integration_tests() { integration_in build-test -m 'not slow'; }
+integration() { test_build && integration_tests; }
+slow() { test_build && BESIDE=1 integration_in build-test -m slow -s; } # long crash, power-cut and load runs: about 25 minutes
+console_check() { tools/console.sh check && tools/console.sh build; } # types, lint, unit tests
+console_tests() { POSTHORN_BIN=$top/build-test/posthorn tools/netns.sh tests/console/run.sh; } # Chromium and a real server
+console() { console_check && test_build && console_tests; }
 clang() {
     CC=clang configure build-clang -DCMAKE_BUILD_TYPE=RelWithDebInfo && compile build-clang
 }
@@ -90,14 +97,13 @@ tsan_integration() { tsan_build && integration_in build-tsan -m 'not slow and no
 
 case ${1:-all} in
 all)
-    for s in lint clang unit integration console; do stage $s $s; done
-    stage asan-unit asan_unit
-    stage tsan-unit tsan_unit
+    for s in lint clang unit console_check; do stage $s $s; done
+    both integration_tests console_tests # of what was built above; they mostly wait
+    for s in asan_unit tsan_unit; do stage $s $s; done
     ;;
 lint | unit | integration | console | slow | clang) stage "$1" "$1" ;;
 asan | tsan)
-    stage "$1-unit" "$1_unit"
-    stage "$1-integration" "$1_integration"
+    for s in unit integration; do stage "$1_$s" "$1_$s"; done
     ;;
 *) echo "usage: $0 all|lint|unit|integration|console|slow|clang|asan|tsan" >&2; exit 2 ;;
 esac
