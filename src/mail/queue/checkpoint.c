@@ -18,16 +18,26 @@
 #include <unistd.h>
 
 enum {
-    FULL_TOLERATED = 1, /* full segments that do not start a checkpoint by themselves */
-    SPARES = 1,         /* ready besides the active one */
+    FULL_TOLERATED = 1,    /* full segments that do not start a checkpoint by themselves */
+    SPARES = 1,            /* ready besides the active one */
+    MOST_FULL = 8,         /* no spares beyond: who writes waits for the checkpoints */
+    SAVED_AT_ONCE = 20000, /* items; some seconds, so that spares are made between */
     AFTER_ERROR_MS = 1000,
+    STILL_DUE_MS = 100, /* somebody reads a segment that could be given back */
     REMOVED_AT_ONCE = 1000,
     ADOPTED_AT_ONCE = 64, /* while others wait for the lock */
 };
 
 /* --- (1) --- */
 
-static void collect_entries(struct list *entries, struct item **chain)
+struct collected {
+    struct item *chain;
+    size_t n, most;
+    uint64_t last_gen; /* of the last segment of which everything is in it */
+};
+
+/* False: it has more than was wanted. */
+static bool collect_entries(struct list *entries, struct collected *c)
 {
     list_for_each(l, entries)
     {
@@ -35,28 +45,33 @@ static void collect_entries(struct list *entries, struct item **chain)
         struct records *rec = item_records(it); /* perhaps only a child has one here */
         if (rec->saving)
             continue;
+        if (c->n == c->most)
+            return false;
         rec->saving = true;
         rec->saved_content = rec->saved_state = false;
         item_ref(it);
-        rec->saved_next = *chain;
-        *chain = it;
+        rec->saved_next = c->chain;
+        c->chain = it;
+        c->n++;
     }
+    return true;
 }
 
-/* Everything that needs one of the full segments. Locked, as all below. */
-static struct item *collect(struct queue *q, uint64_t *ret_last_gen)
+/* What needs one of the full segments, those of the oldest first. A segment that is only partly in
+ * it is not given back: what of it is settled meanwhile would not be covered by this checkpoint's
+ * sync. False: there is more. Locked, as all below. */
+static bool collect(struct queue *q, struct collected *c)
 {
-    struct item *chain = NULL;
-    *ret_last_gen = 0;
     list_for_each(l, &q->journal.full)
     {
         struct jseg *s = container_of(l, struct jseg, link);
         while (s->inflight)
             pthread_cond_wait(&q->journal.changed, &q->lock);
-        collect_entries(&s->entries, &chain);
-        *ret_last_gen = s->gen;
+        if (!collect_entries(&s->entries, c))
+            return false;
+        c->last_gen = s->gen;
     }
-    return chain;
+    return true;
 }
 
 static int save_content(struct queue *q, struct item *it, const struct rec *rec)
@@ -352,13 +367,16 @@ static void retire(struct queue *q)
     j->active = NULL;
 }
 
-/* Locked. everything: also what is in the active segment; afterwards no segment is needed. */
+/* Locked. everything: also what is in the active segment; afterwards no segment is needed. Else
+ * work_due is set when it has to go on. */
 static int run_locked(struct queue *q, bool everything)
 {
-    uint64_t last_gen, gen, off;
+    struct collected c = { .most = everything ? SIZE_MAX : SAVED_AT_ONCE };
+    uint64_t gen, off;
     if (everything)
         retire(q);
-    struct item *chain = collect(q, &last_gen);
+    q->work_due |= !collect(q, &c);
+    struct item *chain = c.chain;
     int saved = save_all(q, chain);
     struct doomed *doomed = q->doomed;
     q->doomed = NULL;
@@ -378,7 +396,7 @@ static int run_locked(struct queue *q, bool everything)
         q->unmarked_since = clock_mono_ms();
         if (gen && unmarked)
             write_mark(q, gen, off);
-        recycle(q, last_gen);
+        recycle(q, c.last_gen);
     }
     release(chain);
     return r < 0 ? r : saved;
@@ -436,7 +454,7 @@ static void make_spares(struct queue *q)
     struct errinfo ei;
     unsigned want = SPARES + (q->journal.active ? 0 : 1);
     bool failed_before = q->journal.spare_error != 0;
-    if (q->journal.n_spares >= want)
+    if (q->journal.n_spares >= want || q->journal.n_full >= MOST_FULL)
         return;
     pthread_mutex_unlock(&q->lock);
     int r = journal_make_spares(&q->journal, want, &ei);
@@ -479,7 +497,9 @@ static void *run(void *arg)
         if (r < 0 || q->journal.spare_error)
             rest_after_error(q);
         else if (!q->thread_ends && !q->work_due && q->forced == q->forced_done)
-            sleep_until_work(q, q->unmarked ? MAX(mark_due_in(q), 1) : -1);
+            sleep_until_work(q, checkpoint_due(q) ? STILL_DUE_MS
+                                : q->unmarked     ? MAX(mark_due_in(q), 1)
+                                                  : -1);
     }
     pthread_mutex_unlock(&q->lock);
     return NULL;
@@ -504,6 +524,12 @@ void checkpoint_stop(struct queue *q)
     pthread_mutex_unlock(&q->lock);
     pthread_join(q->thread, NULL);
     q->thread_runs = false;
+}
+
+bool checkpoint_keeps_up(const struct queue *q)
+{
+    return q->journal.n_full <= FULL_TOLERATED + 1 || !q->thread_runs || q->thread_ends ||
+           q->last_result < 0 || q->journal.spare_error;
 }
 
 int queue_checkpoint(struct queue *q)

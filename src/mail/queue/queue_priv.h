@@ -129,9 +129,9 @@ struct queue {
     /* Checkpoints. */
     pthread_t thread;
     bool thread_runs, thread_ends;
-    pthread_cond_t work, work_done;
-    bool work_due;                /* the journal wants a spare or has full segments */
-    uint64_t forced, forced_done; /* complete checkpoints asked for and made */
+    pthread_cond_t work, work_done; /* work_done: a checkpoint has ended */
+    bool work_due;                  /* the journal wants a spare or has full segments */
+    uint64_t forced, forced_done;   /* complete checkpoints asked for and made */
     int last_result;
     struct doomed *doomed;
     uint64_t sync_epoch;    /* syncs of the mail store begun */
@@ -273,6 +273,9 @@ bool spool_has_content(const struct queue *q, const struct message *m);
 int checkpoint_start(struct queue *q, struct errinfo *ei);
 void checkpoint_stop(struct queue *q);
 int checkpoint_run(struct queue *q, bool everything); /* by the thread, or when it does not run */
+/* Locked. False: much waits for it, so that who has much to record, and nobody waits for it, waits
+ * for work_done. Else new mail found no room. */
+bool checkpoint_keeps_up(const struct queue *q);
 /* Waits for one complete checkpoint by the thread. For tests and close. */
 int queue_checkpoint(struct queue *q);
 

@@ -606,6 +606,14 @@ static bool is_cancelled(const struct queue_steer *s)
     return s->cancel && atomic_load(s->cancel);
 }
 
+static void wait_for_checkpoint(struct queue *q, const struct queue_steer *s)
+{
+    if (s->dry_run || s->action == QUEUE_SEND_NOW)
+        return; /* nothing is recorded */
+    while (!checkpoint_keeps_up(q) && !is_cancelled(s))
+        pthread_cond_wait(&q->work_done, &q->lock);
+}
+
 int queue_steer(struct queue *q, const struct queue_steer *s, struct queue_steered *ret,
                 struct errinfo *ei)
 {
@@ -617,6 +625,7 @@ int queue_steer(struct queue *q, const struct queue_steer *s, struct queue_steer
     size_t i = 0;
     for (size_t n; i < c.found.n && r >= 0 && !is_cancelled(s); i += n) {
         n = MIN(c.found.n - i, (size_t)AT_ONCE);
+        wait_for_checkpoint(q, s);
         r = steer_some(q, s, c.found.v + i, n, ret);
     }
     if (i < c.found.n && r >= 0)
