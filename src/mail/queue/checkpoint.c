@@ -3,9 +3,10 @@
  * some time after the last delivery, so that a power cut repeats little.
  *
  * The order is what makes it safe: (1) write files under temporary names, (2) sync the file
- * systems: files and all local deliveries so far are durable, (3) give the files their names and
- * remove those of settled messages, (4) sync the directory, (5) write the mark, (6) give segments
- * back. A crash between any two leaves either the records or the files, or both. */
+ * systems: files and all local deliveries so far are durable, mark the end of `states`, (3) give
+ * the files their names and remove those of settled messages, (4) sync the directory, (5) write the
+ * mark, (6) give segments back. A crash between any two leaves either the records or the files, or
+ * both. */
 #include "base/buf.h"
 #include "base/clock.h"
 #include "conf/conf.h"
@@ -89,6 +90,8 @@ static int save_state(struct queue *q, struct item *it, struct sv env, uint32_t 
     it->records->saved_version = version;
     pthread_mutex_unlock(&q->lock);
     int r = spool_write_env(q, it->m->item, it->m->key, version, env);
+    if (r >= 0)
+        states_add(q, it->m->key, version, env);
     pthread_mutex_lock(&q->lock);
     it->records->saved_state = r >= 0;
     return r;
@@ -295,7 +298,14 @@ static int sync_stores(struct queue *q)
     int r = q->io->syncfs(q->io->arg, q->sync_fd);
     if (r >= 0 && !q->one_fs) /* also for the records of what is going to be removed */
         r = q->io->syncfs(q->io->arg, q->dir_fd);
+    int marked = r >= 0 ? states_commit(q) : 0;
     pthread_mutex_lock(&q->lock);
+    if (marked < 0)
+        log_error("Queue: %s/states cannot be written or removed: %s. Nothing is discarded; look "
+                  "for errors of the disk",
+                  q->dir, err_name(marked));
+    if (marked < 0)
+        return marked;
     if (r < 0)
         log_error("Queue: the mail store could not be synced: %s. Nothing is discarded; look for "
                   "errors of the disk",
@@ -492,6 +502,9 @@ static void *run(void *arg)
             q->last_result = r;
             q->forced_done = forced;
             pthread_cond_broadcast(&q->work_done);
+            pthread_mutex_unlock(&q->lock);
+            states_tidy(q);
+            pthread_mutex_lock(&q->lock);
             make_spares(q);
         }
         if (r < 0 || q->journal.spare_error)

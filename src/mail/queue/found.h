@@ -15,6 +15,7 @@ struct found { /* an item while the records are read */
     bool done, revoked, in_journal;
     bool adopted;      /* its envelope gained children */
     bool content_file; /* its .tms was there, with all of the content */
+    bool from_states;  /* its .tm$ was not read, and may be older */
 };
 
 struct founds {

@@ -51,11 +51,9 @@ static int read_state(struct queue *q, struct item *it, struct message *m)
     int r;
     buf_init(&b, MAX_ENVELOPE);
     if (!item_state_in_journal(it) && it->has_env) {
-        char name[64];
         uint32_t version;
-        snprintf(name, sizeof(name), "%s.tm$", it->m->item);
         pthread_mutex_unlock(&q->lock);
-        r = spool_read_env(q, name, m, &version, NULL);
+        r = spool_read_env(q, it->m->item, m, &version, NULL);
         pthread_mutex_lock(&q->lock);
     } else {
         const struct records *own = it->records;

@@ -34,6 +34,7 @@ static struct queue *queue_new(const struct queue_opts *o)
     list_init(&q->notices);
     list_init(&q->untold);
     q->dests = dests_new();
+    states_init(&q->states);
     for (int k = 0; k < KINDS; k++)
         cond_init(&q->take[k]);
     cond_init(&q->idle);
@@ -53,6 +54,7 @@ static void queue_free(struct queue *q)
     sched_done(q);
     if (q->journal.dir)
         journal_done(&q->journal);
+    states_done(&q->states);
     closep(&q->dir_fd);
     closep(&q->sync_fd);
     closep(&q->lock_fd);

@@ -16,6 +16,7 @@
 #include "mail/queue/journal.h"
 #include "mail/queue/pauses.h"
 #include "mail/queue/queue.h"
+#include "mail/queue/states.h"
 
 #define KINDS 2 /* RCPT_LOCAL, RCPT_REMOTE: what is delivered by threads */
 enum item_place {
@@ -139,6 +140,7 @@ struct queue {
     int64_t unmarked_since; /* monotonic ms of the first of them */
     bool names_dirty;       /* spool files were removed, the directory not synced since */
     uint64_t n_named;       /* spool files that got their names in checkpoints */
+    struct states states;   /* of its thread, without the lock */
 
     /* Refused messages whose REC_REVOKE could not be written yet. More are not kept: their
      * records end soon, with the segment that failed. */
@@ -264,7 +266,7 @@ int spool_adopt(struct queue *q, struct message *m,
 int spool_write_env(struct queue *q, const char *item, uint64_t key, uint32_t version,
                     struct sv env);
 /* Reads a .tm$. */
-int spool_read_env(struct queue *q, const char *name, struct message *m, uint32_t *ret_version,
+int spool_read_env(struct queue *q, const char *item, struct message *m, uint32_t *ret_version,
                    struct errinfo *ei);
 /* All of it is in its file. */
 bool spool_has_content(const struct queue *q, const struct message *m);

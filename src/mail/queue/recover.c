@@ -36,27 +36,39 @@ static struct found *add(struct recovery *rc, struct message *m)
 
 /* --- .tm$ files --- */
 
-static void set_aside(struct queue *q, const char *name, const char *why)
+static void set_aside(struct queue *q, const char *item, const char *why)
 {
     char from[4096], to[4096];
-    snprintf(from, sizeof(from), "%s/%s", q->dir, name);
-    snprintf(to, sizeof(to), "%s/%s.bad", q->dir, name);
+    spool_path(q, item, ".tm$", from);
+    spool_path(q, item, ".tm$.bad", to);
     q->io->rename(q->io->arg, from, to);
-    log_error("Queue: %s: %s; it was renamed to %s.bad", from, why, name);
+    log_error("Queue: %s: %s; it was renamed to %s.tm$.bad", from, why, item);
+}
+
+/* For the next start. */
+static void remember(struct queue *q, const struct item *it)
+{
+    struct buf env;
+    buf_init(&env, 256 * MiB);
+    if (message_envelope_encode(it->m, &env) >= 0)
+        states_add(q, it->m->key, it->version, buf_sv(&env));
+    buf_done(&env);
 }
 
 static void add_env(struct recovery *rc, const struct spooled *s)
 {
     const struct message *m = s->m;
-    struct sv stem = sv_take(sv_c(s->name), strlen(s->name) - 4);
-    if (!sv_eq(stem, sv_c(m->item)) || founds_get(&rc->found, m->key)) {
-        set_aside(rc->q, s->name, "the envelope belongs to another item");
+    if (!sv_eq(sv_c(s->item), sv_c(m->item)) || founds_get(&rc->found, m->key)) {
+        set_aside(rc->q, s->item, "the envelope belongs to another item");
         return;
     }
     struct found *f = add(rc, s->m);
     f->content_file = s->content;
     f->it->version = s->version;
+    f->from_states = s->from_states;
     f->it->in_file = f->it->has_env = true;
+    if (!s->from_states)
+        remember(rc->q, f->it);
 }
 
 /* A second look at what gave no envelope says why. */
@@ -66,11 +78,11 @@ static bool read_env(struct queue *q, struct spooled *s)
     if (s->m)
         return true;
     s->m = message_new_without_key();
-    if (spool_read_env(q, s->name, s->m, &s->version, &ei) >= 0) {
+    if (spool_read_env(q, s->item, s->m, &s->version, &ei) >= 0) {
         s->content = spool_has_content(q, s->m);
         return true;
     }
-    set_aside(q, s->name, ei.text);
+    set_aside(q, s->item, ei.text);
     return false;
 }
 
@@ -79,7 +91,7 @@ static int load_envs(struct recovery *rc, struct errinfo *ei)
     struct scan scan;
     int r = scan_run(rc->q, &scan, ei);
     for (size_t i = 0; i < scan.n && r >= 0; i++) {
-        if (read_env(rc->q, &scan.v[i]))
+        if (scan.v[i].env && read_env(rc->q, &scan.v[i]))
             add_env(rc, &scan.v[i]);
         message_unref(scan.v[i].m);
         scan.v[i].m = NULL;
@@ -87,6 +99,8 @@ static int load_envs(struct recovery *rc, struct errinfo *ei)
     rc->n_contents = scan.n_contents;
     rc->n_unfinished = scan.n_unfinished;
     scan_done(&scan);
+    if (r >= 0)
+        r = states_commit(rc->q);
     return r;
 }
 
@@ -131,6 +145,16 @@ static void begin_again(struct found *f, struct message *m)
     f->done = f->revoked = f->in_journal = false;
 }
 
+/* A crash after the mark in `states`, before the .tm$ file got its name? */
+static bool env_is_current(struct queue *q, const struct found *f)
+{
+    uint32_t version = 0;
+    if (!f->from_states)
+        return true;
+    _cleanup_(message_unrefp) struct message *m = message_new_without_key();
+    return spool_read_env(q, f->it->m->item, m, &version, NULL) >= 0 && version >= f->it->version;
+}
+
 static void on_message(struct recovery *rc, struct jseg *s, const struct rec *rec, bool foreign)
 {
     struct found *f = founds_get(&rc->found, rec->key);
@@ -155,11 +179,12 @@ static void on_message(struct recovery *rc, struct jseg *s, const struct rec *re
         it->in_file = false; /* files that may be there, too, are written again */
         return;
     }
+    bool same = state && rec->aux == it->version;
     if (fresh)
         it->in_file = true; /* REC_MSG_FILE, or its record was given back and REC_STATE remains */
-    else if (!state || rec->aux <= it->version)
+    else if (!state || rec->aux < it->version || (same && env_is_current(rc->q, f)))
         return; /* the .tm$ file is at least as new */
-    if (state) {
+    if (state && !same) {
         note(f, s, rec, foreign);
         replace_message(f, m);
         it->version = rec->aux;
@@ -333,15 +358,13 @@ static bool content_is_there(struct queue *q, struct found *f)
 
 static void give_up(struct queue *q, struct item *it)
 {
-    char name[64];
-    snprintf(name, sizeof(name), "%s.tm$", it->m->item);
     log_error("Queue: message %s (item %s) from <%s> is lost: its content is missing or incomplete",
               it->m->id, it->m->item, it->m->sender);
     struct logctx c = { .type = LOG_MAILFLOW, .message = it->m->key, .message_id = it->m->id };
     event(message_lost, &c, F_ADDR(sender, it->m->sender),
           F_STR(reason, "its content is missing or incomplete"));
     if (it->has_env)
-        set_aside(q, name, "its content is missing or incomplete");
+        set_aside(q, it->m->item, "its content is missing or incomplete");
 }
 
 /* Destinations that did not take a message before rest until a probe succeeds: else all that waits

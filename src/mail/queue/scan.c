@@ -2,6 +2,7 @@
  */
 #include "mail/queue/scan.h"
 
+#include "base/hash.h"
 #include "mail/queue/many.h"
 #include "mail/queue/queue_priv.h"
 #include "os/file.h"
@@ -14,16 +15,57 @@ enum { LOOK = 32 * 1024 }; /* bytes: an envelope of some 300 recipients */
 
 /* --- the listing --- */
 
-static int add(struct scan *s, const struct dirent *e)
+static uint32_t *find_slot(const struct scan *s, struct sv item)
 {
-    char *name = arena_strndup(&s->names, e->d_name, strlen(e->d_name));
-    if (!name)
+    size_t mask = ((size_t)1 << s->bits) - 1, i = (size_t)hash_bytes(item.p, item.n) & mask;
+    while (s->slots[i] && !sv_eq(sv_c(s->v[s->slots[i] - 1].item), item))
+        i = (i + 1) & mask;
+    return &s->slots[i];
+}
+
+static void grow(struct scan *s)
+{
+    s->cap = s->cap ? s->cap * 2 : 256;
+    s->v = xrealloc(s->v, s->cap * sizeof(*s->v));
+    free(s->slots);
+    s->bits = s->bits ? s->bits + 1 : 9; /* twice as many slots as items */
+    s->slots = xcalloc((size_t)1 << s->bits, sizeof(*s->slots));
+    for (size_t i = 0; i < s->n; i++)
+        *find_slot(s, sv_c(s->v[i].item)) = (uint32_t)i + 1;
+}
+
+static struct spooled *get(const struct scan *s, struct sv item)
+{
+    uint32_t i = s->n ? *find_slot(s, item) : 0;
+    return i ? &s->v[i - 1] : NULL;
+}
+
+static struct spooled *get_or_add(struct scan *s, struct sv item)
+{
+    struct spooled *had = get(s, item);
+    if (had)
+        return had;
+    const char *copy = arena_strndup(&s->names, item.p, item.n);
+    if (!copy)
+        return NULL;
+    if (s->n == s->cap)
+        grow(s);
+    *find_slot(s, item) = (uint32_t)s->n + 1;
+    s->v[s->n] = (struct spooled){ .item = copy };
+    return &s->v[s->n++];
+}
+
+static int note(struct scan *s, const struct dirent *e, bool env)
+{
+    struct sv name = sv_c(e->d_name);
+    struct spooled *x = get_or_add(s, sv_take(name, name.n - 4));
+    if (!x)
         return -ENOMEM;
-    if (s->n == s->cap) {
-        s->cap = s->cap ? s->cap * 2 : 256;
-        s->v = xrealloc(s->v, s->cap * sizeof(*s->v));
-    }
-    s->v[s->n++] = (struct spooled){ .name = name, .inode = e->d_ino };
+    x->env |= env;
+    x->content |= !env;
+    if (env)
+        x->inode = e->d_ino;
+    s->n_contents += !env;
     return 0;
 }
 
@@ -36,9 +78,9 @@ static int list(const struct queue *q, struct scan *s, struct errinfo *ei)
         struct sv name = sv_c(e->d_name);
         if (name.n <= 4)
             continue;
-        if (sv_iends(name, SV(".tm$")))
-            r = add(s, e);
-        s->n_contents += sv_iends(name, SV(".tms"));
+        bool env = sv_iends(name, SV(".tm$"));
+        if (env || sv_iends(name, SV(".tms")))
+            r = note(s, e, env);
         s->n_unfinished += sv_iends(name, SV(".new"));
     }
     if (d)
@@ -46,25 +88,44 @@ static int list(const struct queue *q, struct scan *s, struct errinfo *ei)
     return r < 0 ? err_set_errno(ei, r, "cannot list %s", q->dir) : 0;
 }
 
-static int by_inode(const void *a, const void *b)
+/* --- the states --- */
+
+/* A later one of the same item is a newer one. */
+static void take_state(struct message *m, uint32_t version, void *arg)
 {
-    const struct spooled *x = a, *y = b;
-    return x->inode < y->inode ? -1 : x->inode > y->inode;
+    struct scan *s = arg;
+    struct spooled *x = get(s, sv_c(m->item));
+    if (!x || !x->env) { /* it is over */
+        message_unref(m);
+        return;
+    }
+    message_unref(x->m);
+    x->m = m;
+    x->version = version;
+    x->from_states = true;
 }
 
 /* --- the files --- */
 
 struct reading {
     const struct queue *q;
-    struct scan *scan;
+    struct spooled **v;
+    size_t n;
 };
+
+static int by_inode(const void *a, const void *b)
+{
+    const struct spooled *x = *(struct spooled *const *)a, *y = *(struct spooled *const *)b;
+    return x->inode < y->inode ? -1 : x->inode > y->inode;
+}
 
 static void read_one(void *arg, size_t i)
 {
     const struct reading *r = arg;
-    struct spooled *s = &r->scan->v[i];
-    char look[LOOK];
-    _cleanup_(closep) int fd = openat(r->q->dir_fd, s->name, O_RDONLY | O_CLOEXEC);
+    struct spooled *s = r->v[i];
+    char look[LOOK], name[64];
+    snprintf(name, sizeof(name), "%s.tm$", s->item);
+    _cleanup_(closep) int fd = openat(r->q->dir_fd, name, O_RDONLY | O_CLOEXEC);
     ssize_t n = fd < 0 ? -1 : pread(fd, look, LOOK, 0);
     struct rec rec;
     if (n < 0 || n == LOOK || !rec_at(sv_n(look, (size_t)n), 0, 0, &rec) || rec.type != REC_STATE)
@@ -79,6 +140,17 @@ static void read_one(void *arg, size_t i)
     s->content = spool_has_content(r->q, m);
 }
 
+static void read_files(struct queue *q, struct scan *s)
+{
+    struct reading r = { .q = q, .v = xcalloc(s->n + 1, sizeof(struct spooled *)) };
+    for (size_t i = 0; i < s->n; i++)
+        if (s->v[i].env && !s->v[i].m)
+            r.v[r.n++] = &s->v[i];
+    qsort(r.v, r.n, sizeof(*r.v), by_inode);
+    many_do(r.n, read_one, &r);
+    free(r.v);
+}
+
 int scan_run(struct queue *q, struct scan *ret, struct errinfo *ei)
 {
     *ret = (struct scan){ 0 };
@@ -86,9 +158,8 @@ int scan_run(struct queue *q, struct scan *ret, struct errinfo *ei)
     int r = list(q, ret, ei);
     if (r < 0)
         return r;
-    if (ret->n)
-        qsort(ret->v, ret->n, sizeof(*ret->v), by_inode);
-    many_do(ret->n, read_one, &(struct reading){ q, ret });
+    states_load(q, take_state, ret);
+    read_files(q, ret);
     return 0;
 }
 
@@ -97,6 +168,7 @@ void scan_done(struct scan *s)
     for (size_t i = 0; i < s->n; i++)
         message_unref(s->v[i].m);
     free(s->v);
+    free(s->slots);
     arena_done(&s->names);
     *s = (struct scan){ 0 };
 }

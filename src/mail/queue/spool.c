@@ -37,11 +37,11 @@ int spool_write_env(struct queue *q, const char *item, uint64_t key, uint32_t ve
     return spool_write(q, item, ".tm$.new", sv_n(head, sizeof(head)), env);
 }
 
-int spool_read_env(struct queue *q, const char *name, struct message *m, uint32_t *ret_version,
+int spool_read_env(struct queue *q, const char *item, struct message *m, uint32_t *ret_version,
                    struct errinfo *ei)
 {
     char path[4096];
-    snprintf(path, sizeof(path), "%s/%s", q->dir, name);
+    spool_path(q, item, ".tm$", path);
     struct buf b;
     struct rec rec;
     buf_init(&b, 256 * MiB);

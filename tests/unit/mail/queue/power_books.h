@@ -197,33 +197,6 @@ static inline struct check books_check(struct queue *q)
     return c;
 }
 
-struct name_list {
-    char (*v)[40];
-    size_t n;
-};
-
-static inline bool add_name(const struct queue_info *i, void *arg)
-{
-    struct name_list *l = arg;
-    l->v = xrealloc(l->v, (l->n + 1) * sizeof(*l->v));
-    snprintf(l->v[l->n++], sizeof(*l->v), "%s", i->item);
-    return true;
-}
-
-/* Whatever is in the queue can be read, and is what was accepted. */
-static inline void check_contents(struct queue *q)
-{
-    struct name_list l = { 0 };
-    queue_each(q, add_name, &l);
-    for (size_t i = 0; i < l.n; i++) {
-        struct message *m;
-        assert_int_equal(queue_view(q, sv_c(l.v[i]), &m), 0);
-        check_content(m);
-        message_unref(m);
-    }
-    free(l.v);
-}
-
 static inline void books_init(void)
 {
     books = (struct books){ .fates = map_new() };
