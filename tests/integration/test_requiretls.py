@@ -15,11 +15,13 @@ from test_outbound_tls import CLEAR, openssl, zone
 from test_postfix import arrived, bounce_about, inbox, message, report
 from wire import Smtp
 
-ZONES = ("rtls.test", "dane.test", "wrong.test", "clear.test")
+ZONES = ("rtls.test", "dane.test", "wrong.test", "clear.test", "two.test", "half.test")
 
 
 class Peer(PostfixDovecot):
     DOMAINS = ("peer.test", *ZONES)
+
+NOBODY = "127.0.0.78"  # nothing listens there
 
 
 def key_of(address, name):
@@ -48,6 +50,8 @@ def world(make_module_server):
             "dane.test": zone(PEER, f"3 1 1 {key_of(PEER, 'mx.dane.test')}"),
             "wrong.test": zone(PEER, f"3 1 1 {'00' * 32}"),
             "clear.test": zone(CLEAR),
+            "two.test": "@ MX 10 mx.dane.test.\n@ MX 20 mail.rtls.test.\n",
+            "half.test": f"@ MX 10 mx.dane.test.\n@ MX 20 gone\ngone A {NOBODY}\n",
         }).start()
         begin(NameServer, RECORDS, stubs=dict.fromkeys(ZONES, SIGNED)).start()
         sink = subprocess.Popen(["smtp-sink", "-u", "nobody", f"{CLEAR}:25", "100"], stdin=subprocess.DEVNULL)
@@ -95,6 +99,23 @@ def test_without_it_the_parameter_is_not_sent(world):
     arrived("at the second", lambda: inbox(world.second, "zoe"), "plainly")
     wait_for("the line", lambda: len(lines()) > before)
     assert "REQUIRETLS" not in lines()[-1]
+
+
+def test_a_host_that_does_not_know_it_is_passed_over(world):
+    """Its own mail exchanger of the best preference is Postfix."""
+    world.second.tool("create", "domain", "two.test")
+    world.second.tool("create", "account", "zoe@two.test", "password=secret-word")
+    submit(world.ours, "zoe@two.test", message("second-choice", to="zoe@two.test"))
+    wait_for("the parameter", lambda: re.search(r"RCPT To:<zoe@two\.test>", world.second.log_text("s"), re.I))
+    wait_for("the delivery", lambda: re.search(r"zoe@two\.test.*OK", world.ours.log_text("s")))
+    assert not [m for m in world.peer.messages("dave") if b"second-choice" in m]
+
+
+def test_put_off_while_a_host_is_not_asked(world):
+    """The one that is there does not know it; nobody knows of the other."""
+    number = submit(world.ours, "dave@half.test", message("perhaps", to="dave@half.test"))
+    wait_for("the answer", lambda: "mx.dane.test does not offer it, and another host could not be reached" in answer(world, number))
+    assert not [m for m in world.peer.messages("dave") if b"perhaps" in m]
 
 
 @pytest.mark.parametrize("domain, reason", [("dane.test", "does not offer it"), ("clear.test", "does not encrypt"),

@@ -305,6 +305,11 @@ static int try_host(struct smtp_client *s, const struct route *route, size_t i, 
     return r < 0 ? r : E_TEMP;
 }
 
+bool smtp_knows_requiretls(const struct smtp_client *s)
+{
+    return s->proven && s->caps & CAP_REQUIRETLS;
+}
+
 static int try_hosts(struct smtp_client *s, const struct route *route, struct sv domain,
                      struct failure *why)
 {
@@ -312,23 +317,38 @@ static int try_hosts(struct smtp_client *s, const struct route *route, struct sv
     unsigned attempts = 0;
     int r = E_TEMP;
     bool first = true;
+    size_t passed_over = route->n;
+    s->unasked = false;
     for (size_t i = 0; i < route->n && r != E_CANCELLED && r != E_AUTH; i++) {
         r = try_host(s, route, i, domain, &attempts, &one);
+        if (r >= 0 && s->strict && !smtp_knows_requiretls(s) && i + 1 < route->n) {
+            passed_over = i;
+            smtp_disconnect(s);
+            continue;
+        }
         if (r >= 0)
             return r;
+        s->unasked = true;
         if (first || !one.permanent) /* permanent only when every host says so */
             *why = one;
         first = false;
+    }
+    if (passed_over < route->n && r != E_CANCELLED && r != E_AUTH) { /* it is there, at least */
+        attempts = 0;
+        r = try_host(s, route, passed_over, domain, &attempts, why);
     }
     return r;
 }
 
 void smtp_suit(struct smtp_client *s, const struct message *m)
 {
-    if (s->c && s->lenient && !m->tls_optional)
+    bool strict = m->requiretls && *m->sender; /* a notice goes by any, without its content */
+    if (s->c && ((s->lenient && !m->tls_optional) || (strict && !smtp_knows_requiretls(s))))
         smtp_disconnect(s);
-    if (!s->c)
+    if (!s->c) {
         s->lenient = m->tls_optional;
+        s->strict = strict;
+    }
 }
 
 int smtp_connect(struct smtp_client *s, struct sv domain, struct failure *why)

@@ -49,6 +49,8 @@ struct smtp_client {
     bool broken;         /* no QUIT */
     bool impatient;      /* with the greeting: the peer may not be there */
     bool lenient;        /* opened without regard to policies of TLS */
+    bool strict;         /* for a message with REQUIRETLS */
+    bool unasked;        /* of it: some host that was not reached may know REQUIRETLS */
     bool proven;         /* TLS, and the server is the one that the domain means (RFC 8689 4.2.1) */
     bool talked;         /* something was logged since the last "Disconnected" */
     struct buf unlogged; /* commands whose answer is not read yet, a line each */
@@ -61,7 +63,8 @@ void smtp_begin(struct smtp_client *s, struct deliver *d, const struct conf *cf)
 /* Before a message: a connection that is open and not good enough for it is ended; a new one will
  * be what it asks for. */
 void smtp_suit(struct smtp_client *s, const struct message *m);
-/* Tries the hosts of the domain until one has greeted and answered EHLO. */
+/* Tries the hosts of the domain until one has greeted and answered EHLO. For REQUIRETLS until one
+ * knows that; when none does, any of them (RFC 8689 4.2.1). */
 int smtp_connect(struct smtp_client *s, struct sv domain, struct failure *why);
 /* Goes on with a connection whose peer has become the server (ATRN): greeting and EHLO. Its TLS is
  * as it is. who: the account that asked, whose login has proven the peer. Takes c. */
@@ -76,6 +79,8 @@ int smtp_transaction(struct smtp_client *s, struct message *m, struct rcpt **lis
 
 /* --- between smtp_client.c, smtp_tls.c and smtp_data.c --- */
 
+/* Verified TLS to a server that says REQUIRETLS? Connected. */
+bool smtp_knows_requiretls(const struct smtp_client *s);
 /* A reply that does not let the session begin, or (r < 0) its absence: fills *why. Negative. */
 int smtp_turned_away(struct smtp_client *s, int r, const struct reply *reply, struct failure *why);
 

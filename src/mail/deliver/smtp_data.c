@@ -70,11 +70,6 @@ static void answer_all(struct tx *t, enum rcpt_state state, const char *answer, 
 
 /* --- commands --- */
 
-static bool goes_by_requiretls(const struct smtp_client *s)
-{
-    return s->proven && s->caps & CAP_REQUIRETLS;
-}
-
 static int send_mail(struct tx *t)
 {
     struct smtp_client *s = t->s;
@@ -88,7 +83,7 @@ static int send_mail(struct tx *t)
         (void)buf_add_str(&p, " BODY=8BITMIME");
     if (s->caps & CAP_SMTPUTF8 && m->smtputf8)
         (void)buf_add_str(&p, " SMTPUTF8");
-    if (m->requiretls && goes_by_requiretls(s))
+    if (m->requiretls && smtp_knows_requiretls(s))
         (void)buf_add_str(&p, " REQUIRETLS");
     if (s->caps & CAP_DSN && m->ret)
         (void)buf_add_str(&p, m->ret == 'F' ? " RET=FULL" : " RET=HDRS");
@@ -290,12 +285,14 @@ static bool refused_here(struct tx *t)
         return true;
     }
     /* A notice is better told to somebody else than lost (RFC 8689 5): it has no content. */
-    if (t->m->requiretls && *t->m->sender && !goes_by_requiretls(t->s)) {
-        snprintf(text, sizeof(text), "550 5.7.30 REQUIRETLS support required: %s %s", t->s->host,
+    if (t->m->requiretls && *t->m->sender && !smtp_knows_requiretls(t->s)) {
+        snprintf(text, sizeof(text), "%s REQUIRETLS support required: %s %s%s",
+                 t->s->unasked ? "450 4.7.30" : "550 5.7.30", t->s->host,
                  !client_is_tls(t->s->c) ? "does not encrypt"
                  : !t->s->proven         ? "cannot be verified"
-                                         : "does not offer it");
-        answer_all(t, RCPT_FAILED, text, "");
+                                         : "does not offer it",
+                 t->s->unasked ? ", and another host could not be reached" : "");
+        answer_all(t, t->s->unasked ? RCPT_WAITING : RCPT_FAILED, text, "");
         return true;
     }
     if (!(t->s->caps & CAP_SMTPUTF8) && needs_utf8(t)) {
