@@ -65,7 +65,7 @@ user=$(id -un)
 if [ "$user" = root ]; then
     user=${POSTHORN_USER:-posthorn}
     id "$user" >/dev/null 2>&1 || adduser --system --group --no-create-home --home /nonexistent --quiet "$user"
-    chown -R "$user" "$D/data"
+    [ -f "$D/created" ] || chown -R "$user" "$D/data" # a large queue would take longer than the start
     chmod 755 "$D"
 fi
 "$bin" tool --data "$D/data" --user "$user" batch "$D/setup" > "$D/setup.log" 2>&1 || { cat "$D/setup.log" >&2; exit 1; }

@@ -15,12 +15,21 @@ enum { LOOK = 32 * 1024 }; /* bytes: an envelope of some 300 recipients */
 
 /* --- the listing --- */
 
-static uint32_t *find_slot(const struct scan *s, struct sv item)
+/* Of the item, or a free one. */
+static struct scan_slot *find_slot(const struct scan *s, uint64_t hash, struct sv item)
 {
-    size_t mask = ((size_t)1 << s->bits) - 1, i = (size_t)hash_bytes(item.p, item.n) & mask;
-    while (s->slots[i] && !sv_eq(sv_c(s->v[s->slots[i] - 1].item), item))
-        i = (i + 1) & mask;
-    return &s->slots[i];
+    size_t mask = ((size_t)1 << s->bits) - 1, i = (size_t)hash & mask;
+    for (;; i = (i + 1) & mask) {
+        struct scan_slot *x = &s->slots[i];
+        if (!x->number || (x->hash == hash >> 32 && sv_eq(sv_c(s->v[x->number - 1].item), item)))
+            return x;
+    }
+}
+
+static void put(struct scan *s, uint64_t hash, size_t i)
+{
+    *find_slot(s, hash, sv_c(s->v[i].item)) =
+        (struct scan_slot){ (uint32_t)i + 1, (uint32_t)(hash >> 32) };
 }
 
 static void grow(struct scan *s)
@@ -31,12 +40,12 @@ static void grow(struct scan *s)
     s->bits = s->bits ? s->bits + 1 : 9; /* twice as many slots as items */
     s->slots = xcalloc((size_t)1 << s->bits, sizeof(*s->slots));
     for (size_t i = 0; i < s->n; i++)
-        *find_slot(s, sv_c(s->v[i].item)) = (uint32_t)i + 1;
+        put(s, hash_bytes(s->v[i].item, strlen(s->v[i].item)), i);
 }
 
 static struct spooled *get(const struct scan *s, struct sv item)
 {
-    uint32_t i = s->n ? *find_slot(s, item) : 0;
+    uint32_t i = s->n ? find_slot(s, hash_bytes(item.p, item.n), item)->number : 0;
     return i ? &s->v[i - 1] : NULL;
 }
 
@@ -50,8 +59,8 @@ static struct spooled *get_or_add(struct scan *s, struct sv item)
         return NULL;
     if (s->n == s->cap)
         grow(s);
-    *find_slot(s, item) = (uint32_t)s->n + 1;
     s->v[s->n] = (struct spooled){ .item = copy };
+    put(s, hash_bytes(item.p, item.n), s->n);
     return &s->v[s->n++];
 }
 

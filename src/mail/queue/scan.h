@@ -22,7 +22,10 @@ struct spooled { /* an item with a .tm$ file, a .tms file, or both */
 struct scan {
     struct spooled *v;
     size_t n, cap;
-    uint32_t *slots; /* by item: number in v + 1; 0 = free */
+    struct scan_slot {
+        uint32_t number; /* in v, + 1; 0 = free */
+        uint32_t hash;   /* part of it: almost no other item is looked at */
+    } * slots;           /* by item */
     unsigned bits;
     size_t n_contents, n_unfinished; /* .tms and .new files that were listed */
     struct arena names;
