@@ -158,3 +158,14 @@ def test_who_asks_for_none_gets_none(world, sent, domain):  # noqa: F811
 def test_what_cannot_be_sent_is_said(world, sent):  # noqa: F811
     r = world.ours.tool("tlsrpt", "send", "unknown.test", check=False)
     assert r.returncode and "nothing is counted for unknown.test" in r.stderr
+
+
+def test_dane_that_a_route_demands(world, sent):  # noqa: F811
+    """The zone is not signed: its administrator hears that somebody wanted it to be."""
+    world.ours.tool("route", "create", "plain.test", "tls=dane")
+    try:
+        send(world, "plain.test")
+        wait_counted(world, "plain.test", {("no-policy-found", "dane-required"): 1})
+        assert rows(world, "plain.test")[0]["mx"] == "mx.plain.test"
+    finally:
+        world.ours.tool("route", "delete", "plain.test")

@@ -111,23 +111,44 @@ int deliver_thread(pthread_t *ret, void *(*run)(void *arg), void *arg)
     return e;
 }
 
-static int start_threads(struct deliver *d, size_t n, void *(*run)(void *), struct errinfo *ei)
+/* With the lock. An errno. */
+static int start_thread(struct deliver *d, void *(*run)(void *))
+{
+    struct start *s = xcalloc(1, sizeof(*s));
+    *s = (struct start){ d, run };
+    int r = deliver_thread(&d->threads[d->n_threads], thread_main, s);
+    if (r) {
+        free(s);
+        return r;
+    }
+    d->n_threads++;
+    d->n_running++;
+    return 0;
+}
+
+static int start_threads(struct deliver *d, size_t local, size_t remote, struct errinfo *ei)
 {
     int r = 0;
-    for (size_t i = 0; i < n && r == 0; i++) {
-        struct start *s = xcalloc(1, sizeof(*s));
-        *s = (struct start){ d, run };
-        r = deliver_thread(&d->threads[d->n_threads], thread_main, s);
-        if (r) {
-            free(s);
-            break;
-        }
-        d->n_threads++;
-        pthread_mutex_lock(&d->lock);
-        d->n_running++;
-        pthread_mutex_unlock(&d->lock);
-    }
+    pthread_mutex_lock(&d->lock);
+    for (size_t i = 0; i < local && r == 0; i++)
+        r = start_thread(d, local_run);
+    d->may_start = remote;
+    if (r == 0)
+        r = deliver_start_remote(d);
+    pthread_mutex_unlock(&d->lock);
     return r ? err_set_errno(ei, -r, "cannot start the delivery threads") : 0;
+}
+
+int deliver_start_remote(struct deliver *d)
+{
+    if (d->n_free || !d->may_start || atomic_load(&d->stopping))
+        return 0;
+    int r = start_thread(d, remote_run);
+    if (r == 0) {
+        d->may_start--;
+        d->n_free++;
+    }
+    return r;
 }
 
 static void cond_init(pthread_cond_t *c)
@@ -160,9 +181,7 @@ int deliver_start(const struct deliver_opts *o, struct deliver **ret, struct err
     if (r >= 0)
         r = older_start(d, ei);
     if (r >= 0)
-        r = start_threads(d, local, local_run, ei);
-    if (r >= 0)
-        r = start_threads(d, remote, remote_run, ei);
+        r = start_threads(d, local, remote, ei);
     if (r < 0) {
         deliver_stop(d, 0);
         return r;
@@ -191,7 +210,7 @@ void deliver_stop(struct deliver *d, int64_t deadline_ms)
         return;
     atomic_store(&d->stopping, true);
     queue_stop(d->queue);
-    pthread_mutex_lock(&d->lock);
+    pthread_mutex_lock(&d->lock); /* from here on no thread is started */
     pthread_cond_broadcast(&d->connection_free);
     pthread_mutex_unlock(&d->lock);
     older_stop(d);

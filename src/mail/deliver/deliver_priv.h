@@ -23,7 +23,9 @@ struct deliver {
     size_t n_threads, n_running;
     pthread_cond_t ended; /* a thread ended */
 
-    pthread_mutex_t lock; /* guards everything below and n_running */
+    size_t may_start;     /* further threads of remote_run */
+    size_t n_free;        /* of those that there are: wait for a message, or are about to */
+    pthread_mutex_t lock; /* guards everything below and the numbers of threads */
     struct list sessions; /* struct outgoing: connections and their cancel flags */
     struct list troubles; /* trouble.c */
     struct list turns;    /* turned.c */
@@ -46,6 +48,10 @@ struct logctx deliver_ctx(const struct message *m);
 
 /* A thread with the stack that a delivery needs; 0 or an errno. */
 int deliver_thread(pthread_t *ret, void *(*run)(void *arg), void *arg);
+/* With the lock: one more thread of remote_run when none is free. They are made as they are needed:
+ * most servers never have as many connections as they may. An errno; the message that could not
+ * have its thread waits for one that becomes free. */
+int deliver_start_remote(struct deliver *d);
 /* local.c, remote.c: threads */
 void *local_run(void *arg);
 void *remote_run(void *arg);

@@ -189,12 +189,26 @@ static void run_session(struct deliver *d, struct message *m)
     smtp_end(&x.s);
 }
 
+static void note_free(struct deliver *d, bool is_free)
+{
+    pthread_mutex_lock(&d->lock);
+    if (is_free)
+        d->n_free++;
+    else
+        d->n_free--;
+    (void)deliver_start_remote(d);
+    pthread_mutex_unlock(&d->lock);
+}
+
 void *remote_run(void *arg)
 {
     struct deliver *d = arg;
     struct message *m;
     os_thread_name("remote");
-    while (queue_take(d->queue, RCPT_REMOTE, &m, 1))
+    while (queue_take(d->queue, RCPT_REMOTE, &m, 1)) {
+        note_free(d, false);
         run_session(d, m);
+        note_free(d, true);
+    }
     return NULL;
 }

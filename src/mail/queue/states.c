@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 enum {
-    WRITTEN_AT_ONCE = 1024 * 1024,
+    WRITTEN_AT_ONCE = 256 * 1024,
     READ_AT_ONCE = 8 * 1024 * 1024,
     LARGEST = 256 * 1024 * 1024, /* more than any record */
     TOLERATED = 50000,
@@ -98,6 +98,7 @@ static int mark(struct queue *q, struct states *s)
     if (r >= 0 && s->fresh)
         r = q->io->sync_dir(q->io->arg, q->dir);
     s->fresh &= r < 0;
+    s->unmarked &= r < 0;
     return r;
 }
 
@@ -122,6 +123,7 @@ void states_add(struct queue *q, uint64_t key, uint32_t version, struct sv env)
     struct states *s = &q->states;
     if (s->failed)
         return;
+    s->unmarked = true;
     s->failed = add(q, s, REC_STATE, key, version, env) < 0;
     s->n++;
 }
@@ -129,11 +131,13 @@ void states_add(struct queue *q, uint64_t key, uint32_t version, struct sv env)
 int states_commit(struct queue *q)
 {
     struct states *s = &q->states;
-    if (!s->failed && s->fd < 0)
+    if (!s->failed && !s->unmarked)
         return 0;
-    if (!s->failed && mark(q, s) >= 0)
-        return 0;
-    return discard(q);
+    if (s->failed || mark(q, s) < 0)
+        return discard(q);
+    buf_done(&s->pending); /* nothing is kept while nothing has to be written */
+    buf_init(&s->pending, SIZE_MAX);
+    return 0;
 }
 
 /* --- reading --- */

@@ -24,6 +24,7 @@ struct states {
     struct buf pending;
     bool failed;        /* of this checkpoint not everything could be written */
     bool fresh;         /* its name is not durable yet */
+    bool unmarked;      /* something was added since the last mark */
     uint64_t n;         /* in the file */
     uint64_t tolerated; /* so many more than items; tests change it */
 };
