@@ -18,8 +18,8 @@ static void make_message(struct buf *b)
         "\th=from:to:subject:date:message-id; bh=47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=;\r\n"
         "\tb=AuUoFEfDxTDkHlLXSZEpZj79LICEps6eda7W3deTVFOk4yAUoqOB4nujc7YopdG5",
         "From: \"Sender, The\" <sender@client.example>",
-        "To: Rcpt One <rcpt@example.org>, two@example.org, =?utf-8?q?J=C3=BCrgen?= "
-        "<three@example.org>",
+        ("To: Rcpt One <rcpt@example.org>, two@example.org, =?utf-8?q?J=C3=BCrgen?= "
+         "<three@example.org>"),
         "Subject: =?utf-8?q?A_message_of_middle_size?=",
         "Date: Mon, 5 Feb 2024 10:00:00 +0100",
         "Message-ID: <20240205100000.1234@client.example>",

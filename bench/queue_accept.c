@@ -109,7 +109,7 @@ int main(int argc, char **argv)
     snprintf(out, sizeof(out), "%s/_outgoing", root);
     snprintf(temp, sizeof(temp), "%s/temp", root);
     snprintf(ids, sizeof(ids), "%s/ids", root);
-    struct queue_opts o = { out, temp, root, "" };
+    struct queue_opts o = { .dir = out, .temp_dir = temp, .sync_path = root, .server_id = "" };
     if (queue_open(&o, &queue, &ei) < 0 || message_ids_open(ids, "", &ei) < 0)
         panic("%s", ei.text);
     text = xmalloc(bytes);

@@ -1,7 +1,6 @@
 /* What one message costs in the SMTP server itself: pipelined MAIL, RCPT, DATA with 5 kB on the
- * test driver, with a queue and accounts that only pretend. cc -O2 -D_GNU_SOURCE -Isrc -Itests/fuzz
- * bench/smtp_session.c <build>/libserver_smtp.a ... (see tests/fuzz) Prints microseconds per
- * message, without and with the log lines of level debug. */
+ * test driver, with a queue and accounts that only pretend. Prints microseconds per message,
+ * without and with the log lines of level debug. */
 #include "smtp_fakes.h"
 
 #include <stdio.h>

@@ -40,8 +40,10 @@ configure() { # dir, cmake arguments...
     cmake -S . -B "$dir" -G Ninja "$@" >"$dir.cmake.log" 2>&1 || { cat "$dir.cmake.log"; return 1; }
     rm -f "$dir.cmake.log"
 }
-compile() { # dir
-    cmake --build "$1" -j "$jobs" >"$1/build.log" 2>&1 || { grep -E -A5 'error|FAILED|warning' "$1/build.log" | head -80; return 1; }
+compile() { # dir [targets]
+    local dir=$1
+    shift
+    cmake --build "$dir" -j "$jobs" --target "${@:-all}" >"$dir/build.log" 2>&1 || { grep -E -A5 'error|FAILED|warning' "$dir/build.log" | head -80; return 1; }
 }
 unit_in() { # dir: with one database of each kind; a report of a sanitizer fails it, whichever process wrote it
     local dir=$1 reports=$scratch/$1 dbs result=0
@@ -81,7 +83,7 @@ console_check() { tools/console.sh check && tools/console.sh build; } # types, l
 console_tests() { POSTHORN_BIN=$top/build-test/posthorn tools/netns.sh tests/console/run.sh; } # Chromium and a real server
 console() { console_check && test_build && console_tests; }
 clang() {
-    CC=clang configure build-clang -DCMAKE_BUILD_TYPE=RelWithDebInfo && compile build-clang
+    CC=clang configure build-clang -DCMAKE_BUILD_TYPE=RelWithDebInfo && compile build-clang all benches
 }
 asan_build() {
     configure build-asan -DCMAKE_BUILD_TYPE=Debug -DCMAKE_C_FLAGS_DEBUG="-O1 -g" -DPOSTHORN_SANITIZE=address,undefined && compile build-asan
