@@ -286,12 +286,14 @@ static bool refused_here(struct tx *t)
     }
     /* A notice is better told to somebody else than lost (RFC 8689 5): it has no content. */
     if (t->m->requiretls && *t->m->sender && !smtp_knows_requiretls(t->s)) {
-        snprintf(text, sizeof(text), "%s REQUIRETLS support required: %s %s%s",
-                 t->s->unasked ? "450 4.7.30" : "550 5.7.30", t->s->host,
-                 !client_is_tls(t->s->c) ? "does not encrypt"
-                 : !t->s->proven         ? "cannot be verified"
-                                         : "does not offer it",
-                 t->s->unasked ? ", and another host could not be reached" : "");
+        const char *fault = !client_is_tls(t->s->c) ? "does not encrypt"
+                            : !t->s->proven         ? "cannot be verified"
+                                                    : "does not offer it";
+        snprintf(text, sizeof(text),
+                 t->s->unasked ? "450 4.7.30 REQUIRETLS support required: %s %s, and another host "
+                                 "could not be reached"
+                               : "550 5.7.30 REQUIRETLS support required: %s %s",
+                 t->s->host, fault);
         answer_all(t, t->s->unasked ? RCPT_WAITING : RCPT_FAILED, text, "");
         return true;
     }

@@ -110,6 +110,7 @@ const explanations: Readonly<Record<string, readonly [string, string]>> = {
   "smtp.err.c.gone": ["L’account è stato eliminato tra l’accettazione e la consegna.", "Crearlo di nuovo se serve."],
   "smtp.err.c.size": ["Il server del destinatario non accetta messaggi di questa dimensione.", "Inviare in altro modo."],
   "smtp.err.c.requiretls": ["Il mittente ha chiesto che il messaggio viaggi solo con TLS verificato (REQUIRETLS), e il server del destinatario non lo offre o non si può verificare: con DNSSEC, MTA-STS o un instradamento, e un certificato valido.", "Inviare senza REQUIRETLS, o chiedere al destinatario un server che lo supporti."],
+  "smtp.err.c.requiretls.later": ["Il mittente ha chiesto che il messaggio viaggi solo con TLS verificato (REQUIRETLS). Il server che risponde non può farlo; un altro server del dominio forse sì, ma non era raggiungibile.", "Niente da fare: si riprova finché quel server risponde o finisce la vita del messaggio."],
   "smtp.err.c.utf8": ["Un indirizzo del messaggio ha caratteri oltre l’ASCII, che il server del destinatario non supporta.", "Usare indirizzi ASCII per questo destinatario."],
   "smtp.err.c.relayhost": ["Il relay nominato dalle impostazioni o da un instradamento non è leggibile.", "Correggerlo; fino ad allora la posta attende."],
   "smtp.err.c.nodomain": ["Il dominio del destinatario non esiste.", "Scritto male dal mittente."],
