@@ -27,6 +27,7 @@ enum {
     STILL_DUE_MS = 100, /* somebody reads a segment that could be given back */
     REMOVED_AT_ONCE = 1000,
     ADOPTED_AT_ONCE = 64, /* while others wait for the lock */
+    CLOSING_MS = 4000,    /* well within what the supervisor gives a module */
 };
 
 /* --- (1) --- */
@@ -130,6 +131,10 @@ static int save_all(struct queue *q, struct item *chain)
     buf_init(&a, (size_t)q->journal.seg_size);
     buf_init(&b, (size_t)q->journal.seg_size);
     for (struct item *it = chain; it; it = it->records->saved_next) {
+        if (clock_mono_ms() > q->save_until) {
+            result = -ETIME;
+            break;
+        }
         int r = save_item(q, it, &a, &b);
         if (r >= 0)
             continue;
@@ -533,6 +538,7 @@ void checkpoint_stop(struct queue *q)
         return;
     pthread_mutex_lock(&q->lock);
     q->thread_ends = true;
+    q->save_until = clock_mono_ms() + CLOSING_MS;
     pthread_cond_signal(&q->work);
     pthread_mutex_unlock(&q->lock);
     pthread_join(q->thread, NULL);

@@ -52,7 +52,7 @@ struct dests {
     struct list ring[RINGS][PRIORITIES]; /* of senders */
     struct heap resting;
     struct list due[RANKS];
-    unsigned n_due, n_runs;
+    unsigned n_due, n_runs[RINGS];
     struct list idle; /* the longest first */
     size_t n_idle, n_backlog;
     unsigned active[DEST_CLASSES];
@@ -205,7 +205,7 @@ static void set_aside(struct dests *ds, struct flow *f)
             list_del(&s->ring[f->ring][f->priority]);
         f->runs = false;
         f->dest->n_runs--;
-        ds->n_runs--;
+        ds->n_runs[f->ring]--;
     } else {
         list_del(&f->link);
     }
@@ -219,7 +219,7 @@ static void let_run(struct dests *ds, struct flow *f)
     f->runs = true;
     f->ring = class_of(f->dest);
     f->dest->n_runs++;
-    ds->n_runs++;
+    ds->n_runs[f->ring]++;
     if (list_empty(&s->flows[f->ring][f->priority]))
         list_add_tail(&ds->ring[f->ring][f->priority], &s->ring[f->ring][f->priority]);
     list_add_tail(&s->flows[f->ring][f->priority], &f->link);
@@ -644,9 +644,12 @@ int64_t dests_wake(const struct dests *ds)
     return n ? n->when : INT64_MAX;
 }
 
-bool dests_runnable(const struct dests *ds)
+bool dests_runnable(const struct dests *ds, const struct dest_policy *pol)
 {
-    return ds->n_runs || ds->n_due;
+    for (unsigned c = 0; c < RINGS; c++)
+        if (ds->n_runs[c] && has_room(ds, pol, (enum dest_class)c))
+            return true;
+    return ds->n_due && has_room(ds, pol, DEST_PROBE);
 }
 
 enum dest_state dests_state(const struct dests *ds, struct sv key)

@@ -77,7 +77,8 @@ void dests_each_waiter(const struct place *at, void (*fn)(struct waiter *, void 
 void dests_probe_now(struct dests *ds, struct sv key);
 /* When time alone makes a difference; INT64_MAX = never. */
 int64_t dests_wake(const struct dests *ds);
-bool dests_runnable(const struct dests *ds); /* perhaps somebody can be taken */
+/* Somebody can be taken, or that is not known: a destination may have become full. */
+bool dests_runnable(const struct dests *ds, const struct dest_policy *pol);
 
 enum dest_state { DEST_OPEN, DEST_FULL, DEST_RESTS };
 struct dest_info {

@@ -28,6 +28,7 @@ static struct queue *queue_new(const struct queue_opts *o)
     q->temp_dir = xstrdup(o->temp_dir);
     q->sync_path = xstrdup(o->sync_path);
     q->dir_fd = q->sync_fd = q->lock_fd = -1;
+    q->save_until = INT64_MAX;
     list_init(&q->items);
     q->destination = o->destination;
     list_init(&q->ready);
@@ -36,7 +37,7 @@ static struct queue *queue_new(const struct queue_opts *o)
     q->dests = dests_new();
     states_init(&q->states);
     for (int k = 0; k < KINDS; k++)
-        cond_init(&q->take[k]);
+        takers_init(&q->takers[k]);
     cond_init(&q->idle);
     cond_init(&q->work);
     cond_init(&q->work_done);
@@ -59,7 +60,7 @@ static void queue_free(struct queue *q)
     closep(&q->sync_fd);
     closep(&q->lock_fd);
     for (int k = 0; k < KINDS; k++)
-        pthread_cond_destroy(&q->take[k]);
+        takers_done(&q->takers[k]);
     pthread_cond_destroy(&q->idle);
     pthread_cond_destroy(&q->work);
     pthread_cond_destroy(&q->work_done);
@@ -161,7 +162,7 @@ void queue_stop(struct queue *q)
     pthread_mutex_lock(&q->lock);
     q->stopping = true;
     for (int k = 0; k < KINDS; k++)
-        pthread_cond_broadcast(&q->take[k]);
+        takers_wake_all(&q->takers[k]);
     pthread_mutex_unlock(&q->lock);
 }
 
@@ -174,7 +175,7 @@ void queue_close(struct queue *q)
     int r = checkpoint_run(q, true);
     if (r >= 0 && list_empty(&q->journal.full))
         journal_wipe(&q->journal);
-    else
+    else if (r != -ETIME) /* more waits than could be saved: the next start reads the journal */
         log_error("Queue: the last checkpoint failed (%s); the journal is read at the next start",
                   err_name(r));
     queue_free(q);

@@ -17,6 +17,7 @@
 #include "mail/queue/pauses.h"
 #include "mail/queue/queue.h"
 #include "mail/queue/states.h"
+#include "mail/queue/takers.h"
 
 #define KINDS 2 /* RCPT_LOCAL, RCPT_REMOTE: what is delivered by threads */
 enum item_place {
@@ -121,7 +122,7 @@ struct queue {
     struct pauses pauses;
     pthread_mutex_t pause_lock; /* whoever changes them; taken before lock */
     void (*destination)(const struct conf *, struct sv address, char ret[300]);
-    pthread_cond_t take[KINDS]; /* something became ready, or stopping */
+    struct takers takers[KINDS];
     size_t n_active[KINDS];
     pthread_cond_t idle; /* an item was settled */
     bool stopping;
@@ -134,6 +135,7 @@ struct queue {
     bool work_due;                  /* the journal wants a spare or has full segments */
     uint64_t forced, forced_done;   /* complete checkpoints asked for and made */
     int last_result;
+    int64_t save_until; /* monotonic ms; after it the journal is left to the next start */
     struct doomed *doomed;
     uint64_t sync_epoch;    /* syncs of the mail store begun */
     uint64_t unmarked;      /* local deliveries since the mail store was synced */
@@ -241,7 +243,10 @@ void sched_rests(struct queue *q, const struct place *at);
 /* Events of what began to wait so; the lock is released meanwhile. */
 void sched_tell_untold(struct queue *q);
 int64_t sched_wake(const struct queue *q, enum rcpt_kind kind); /* INT64_MAX = never */
-struct dest_policy sched_policy(const struct conf *cf);         /* valid as long as cf */
+bool sched_runnable(const struct queue *q); /* somebody can be taken for another server */
+/* One of those who wait, if there is something for it now or sooner than known. */
+void sched_wake_remote(struct queue *q);
+struct dest_policy sched_policy(const struct conf *cf); /* valid as long as cf */
 void sched_destination(const struct queue *q, const struct conf *cf, const char *address,
                        char ret[DEST_KEY]);
 /* Is nothing sent to that destination for the time being? */

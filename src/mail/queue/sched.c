@@ -168,7 +168,6 @@ static void add_later(struct queue *q, struct item *it, enum rcpt_kind kind, int
     heap_add(&q->later[kind], &it->later[kind], when);
     if (it->place == PLACE_NONE)
         it->place = PLACE_LATER;
-    pthread_cond_signal(&q->take[kind]);
 }
 
 /* When somebody has to be told although no attempt is due. */
@@ -204,7 +203,6 @@ static void place_remote(struct queue *q, const struct conf *cf, struct item *it
             dests_probe_now(q->dests, sv_c(c.key));
         dests_add(q->dests, sv_c(c.key), turn_of(it->m), it->m->priority, it->urgent, &it->wait);
         it->place = PLACE_DEST;
-        pthread_cond_signal(&q->take[RCPT_REMOTE]);
     }
     if (c.found && c.state == DEST_RESTS)
         waits_behind(q, it);
@@ -221,7 +219,7 @@ static void place_returning(struct queue *q, struct item *it)
     }
     it->place = PLACE_NOTICE;
     list_add_tail(&q->notices, &it->ready);
-    pthread_cond_signal(&q->take[RCPT_REMOTE]);
+    takers_wake(&q->takers[RCPT_REMOTE]);
 }
 
 static void place(struct queue *q, struct item *it)
@@ -238,7 +236,7 @@ static void place(struct queue *q, struct item *it)
     if (local <= now) {
         it->place = PLACE_READY;
         list_add_tail(&q->ready, &it->ready);
-        pthread_cond_signal(&q->take[RCPT_LOCAL]);
+        takers_wake(&q->takers[RCPT_LOCAL]);
         return;
     }
     add_later(q, it, RCPT_LOCAL, local);
@@ -256,6 +254,10 @@ void sched_place(struct queue *q, struct item *it)
 {
     sched_remove(q, it);
     place(q, it);
+    if (it->place == PLACE_LATER || it->place == PLACE_DEST) {
+        sched_wake_remote(q);
+        takers_due(&q->takers[RCPT_LOCAL], sched_wake(q, RCPT_LOCAL));
+    }
     totals_note(q, it);
 }
 
@@ -378,11 +380,26 @@ struct item *sched_next(struct queue *q, enum rcpt_kind kind)
     return it;
 }
 
+bool sched_runnable(const struct queue *q)
+{
+    _cleanup_(conf_unrefp) const struct conf *cf = conf_pin();
+    struct dest_policy pol = sched_policy(cf);
+    return !list_empty(&q->notices) || dests_runnable(q->dests, &pol);
+}
+
+void sched_wake_remote(struct queue *q)
+{
+    struct takers *t = &q->takers[RCPT_REMOTE];
+    if (sched_runnable(q))
+        takers_wake(t);
+    else
+        takers_due(t, sched_wake(q, RCPT_REMOTE));
+}
+
 void sched_leave(struct queue *q, struct place *at)
 {
     dests_leave(q->dests, at);
-    if (dests_runnable(q->dests))
-        pthread_cond_signal(&q->take[RCPT_REMOTE]);
+    sched_wake_remote(q);
 }
 
 void sched_done(struct queue *q)

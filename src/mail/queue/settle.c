@@ -5,32 +5,13 @@
 #include "event/event.h"
 #include "mail/queue/queue_priv.h"
 
-#include <time.h>
-
 enum {
     SETTLE_MAX = 64,        /* records written at once */
-    WAIT_MAX_MS = 500,      /* a test's clock may jump */
     UNREADABLE_MS = 600000, /* next try when the content cannot be read back */
     MAX_STATE = 64 * 1024 * 1024,
 };
 
 /* --- taking --- */
-
-static void wait_for_work(struct queue *q, enum rcpt_kind kind)
-{
-    int64_t wake = sched_wake(q, kind);
-    if (wake == INT64_MAX) {
-        pthread_cond_wait(&q->take[kind], &q->lock);
-        return;
-    }
-    int64_t ms = MAX(1, MIN(wake - clock_wall_ms(), (int64_t)WAIT_MAX_MS));
-    struct timespec ts;
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    ts.tv_nsec += ms % 1000 * 1000000;
-    ts.tv_sec += ms / 1000 + ts.tv_nsec / 1000000000;
-    ts.tv_nsec %= 1000000000;
-    pthread_cond_timedwait(&q->take[kind], &q->lock, &ts);
-}
 
 /* Reads dropped content back. The item is active: its records stay while a reader is in the
  * segment. */
@@ -158,10 +139,13 @@ size_t queue_take(struct queue *q, enum rcpt_kind kind, struct message **ret, si
             }
         if (n)
             break;
-        wait_for_work(q, kind);
+        takers_wait(&q->takers[kind], &q->lock, sched_wake(q, kind));
     }
-    if (kind == RCPT_REMOTE && dests_runnable(q->dests))
-        pthread_cond_signal(&q->take[kind]); /* for the next one */
+    takers_relieve(&q->takers[kind]);
+    if (kind == RCPT_REMOTE) /* for the next one */
+        sched_wake_remote(q);
+    else if (!list_empty(&q->ready))
+        takers_wake(&q->takers[kind]);
     pthread_mutex_unlock(&q->lock);
     return n;
 }
@@ -206,8 +190,7 @@ void queue_tell(struct queue *q, struct message *m, enum queue_peer what, const 
                what == QUEUE_PEER_ANSWERED ? PEER_ANSWERED : PEER_FAILED, answer);
     if (what == QUEUE_PEER_FAILED && dests_rests(&it->at))
         sched_rests(q, &it->at);
-    if (dests_runnable(q->dests))
-        pthread_cond_signal(&q->take[RCPT_REMOTE]);
+    sched_wake_remote(q);
     pthread_mutex_unlock(&q->lock);
 }
 

@@ -41,7 +41,7 @@ static void accept_one(size_t size, unsigned remote, bool streamed)
 
 static bool something_for(enum rcpt_kind kind)
 {
-    return kind == RCPT_LOCAL ? !list_empty(&e.q->ready) : dests_runnable(e.q->dests);
+    return kind == RCPT_LOCAL ? !list_empty(&e.q->ready) : sched_runnable(e.q);
 }
 
 /* Every other message is sent on: to a mailbox and to another server. */

@@ -468,7 +468,7 @@ static void test_removal(void **state)
         for (unsigned i = 0; i < 300; i++)
             drop(t[i]);
     }
-    assert_false(dests_runnable(ds));
+    assert_false(dests_runnable(ds, &policy));
 }
 
 /* What is known from before a start: probed at once, but by one. */

@@ -150,7 +150,7 @@ static void drain(struct map *all)
     assert_int_equal(c.lost, 0);
     map_free(c.waiting, NULL);
     for (int kind = RCPT_LOCAL; kind <= RCPT_REMOTE; kind++) {
-        while (kind == RCPT_LOCAL ? !list_empty(&e.q->ready) : dests_runnable(e.q->dests)) {
+        while (kind == RCPT_LOCAL ? !list_empty(&e.q->ready) : sched_runnable(e.q)) {
             size_t n = queue_take(e.q, (enum rcpt_kind)kind, got, 64);
             for (size_t i = 0; i < n; i++) {
                 check_content(got[i]);

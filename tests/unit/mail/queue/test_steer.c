@@ -44,7 +44,7 @@ static void accept_to(const char *rcpt)
 static void expect_next(const char *rcpt)
 {
     struct message *got;
-    assert_true(dests_runnable(e.q->dests));
+    assert_true(sched_runnable(e.q));
     assert_int_equal(queue_take(e.q, RCPT_REMOTE, &got, 1), 1);
     assert_string_equal(got->rcpts[0].address, rcpt);
     queue_tell(e.q, got, QUEUE_PEER_ANSWERED, NULL);
@@ -53,7 +53,7 @@ static void expect_next(const char *rcpt)
 
 static void expect_nothing(void)
 {
-    assert_false(dests_runnable(e.q->dests));
+    assert_false(sched_runnable(e.q));
     assert_true(list_empty(&e.q->notices));
 }
 

@@ -63,7 +63,7 @@ static void accept_one(void)
 
 static bool due(enum rcpt_kind kind)
 {
-    return kind == RCPT_LOCAL ? !list_empty(&e.q->ready) : dests_runnable(e.q->dests);
+    return kind == RCPT_LOCAL ? !list_empty(&e.q->ready) : sched_runnable(e.q);
 }
 
 static void take_one(void)

@@ -102,7 +102,7 @@ static void test_before_it_is_due(void **state)
     struct queue_turn *t = turn("@one.test", 1);
     expect_turn(t, "@one.test", "a@one.test", RCPT_WAITING);
     expect_no_more(t);
-    assert_false(dests_runnable(e.q->dests));
+    assert_false(sched_runnable(e.q));
     t = turn("@one.test", 1);
     struct message *m = queue_turn_next(t);
     assert_int_equal(m->attempts, 1);
