@@ -55,6 +55,12 @@ void os_thread_name(const char *name)
     pthread_setname_np(pthread_self(), cut);
 }
 
+/* A weight of a third (sched(7)). Linux knows it for each thread. */
+void os_thread_yields(void)
+{
+    (void)setpriority(PRIO_PROCESS, (id_t)gettid(), getpriority(PRIO_PROCESS, 0) + 5);
+}
+
 /* The protocol of sd_notify(3), which its manual declares stable: one datagram. libsystemd would
  * bring five more libraries into each process. A service manager that cannot be told is no reason
  * to stop serving. */

@@ -7,4 +7,5 @@ int os_raise_nofile(void); /* soft limit to hard limit; returns the limit */
 int os_set_cloexec(int fd, bool on);
 int os_set_nonblock(int fd, bool on);
 void os_thread_name(const char *name); /* 15 bytes are kept */
-void os_sd_notify(const char *state);  /* no-op without NOTIFY_SOCKET */
+void os_thread_yields(void); /* the calling thread: others come first when there is much to do */
+void os_sd_notify(const char *state); /* no-op without NOTIFY_SOCKET */

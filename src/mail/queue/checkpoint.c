@@ -2,11 +2,11 @@
  * the segments are given back. One thread; it also makes spare segments, and syncs the mail store
  * some time after the last delivery, so that a power cut repeats little.
  *
- * The order is what makes it safe: (1) write files under temporary names, (2) sync the file
- * systems: files and all local deliveries so far are durable, mark the end of `states`, (3) give
- * the files their names and remove those of settled messages, (4) sync the directory, (5) write the
- * mark, (6) give segments back. A crash between any two leaves either the records or the files, or
- * both. */
+ * The order is what makes it safe: (1) write files, those of states under temporary names, (2) sync
+ * the file systems: files and all local deliveries so far are durable, mark the end of `states`,
+ * (3) give the states' files their names and remove those of settled messages, (4) sync the
+ * directory, (5) write the mark, (6) give segments back. A crash between any two leaves either the
+ * records or the files, or both: a content file does not count while the record is there. */
 #include "base/buf.h"
 #include "base/clock.h"
 #include "conf/conf.h"
@@ -79,8 +79,11 @@ static bool collect(struct queue *q, struct collected *c)
 static int save_content(struct queue *q, struct item *it, const struct rec *rec)
 {
     struct sv content = sv_skip(rec->payload, rec->aux);
+    it->records->saved_content = it->in_file; /* somebody may be reading it */
+    if (it->in_file)
+        return 0;
     pthread_mutex_unlock(&q->lock);
-    int r = spool_write(q, it->m->item, ".tms.new", content, SV_NULL);
+    int r = spool_write(q, it->m->item, ".tms", content, SV_NULL);
     pthread_mutex_lock(&q->lock);
     it->records->saved_content = r >= 0;
     return r;
@@ -152,12 +155,11 @@ static int save_all(struct queue *q, struct item *chain)
 
 /* --- (3) --- */
 
-static bool name_file(struct queue *q, const char *item, const char *suffix)
+static bool name_state(struct queue *q, const char *item)
 {
-    char from[4096], to[4096], tmp[16];
-    snprintf(tmp, sizeof(tmp), "%s.new", suffix);
-    spool_path(q, item, tmp, from);
-    spool_path(q, item, suffix, to);
+    char from[4096], to[4096];
+    spool_path(q, item, ".tm$.new", from);
+    spool_path(q, item, ".tm$", to);
     int r = q->io->rename(q->io->arg, from, to);
     if (r < 0)
         log_error("Queue: cannot rename %s: %s", from, err_name(r));
@@ -166,14 +168,23 @@ static bool name_file(struct queue *q, const char *item, const char *suffix)
     return r >= 0;
 }
 
-static void remove_new(struct queue *q, const char *item)
+static void remove_saved_content(struct queue *q, struct item *it)
 {
-    static const char *const suffixes[] = { ".tms.new", ".tm$.new" };
-    for (size_t i = 0; i < ARRAY_LEN(suffixes); i++) {
-        char path[4096];
-        spool_path(q, item, suffixes[i], path);
+    char path[4096];
+    if (it->records->saved_content && !it->in_file) {
+        spool_path(q, it->m->item, ".tms", path);
         q->io->unlink(q->io->arg, path);
+        q->names_dirty = true;
     }
+    it->records->saved_content = false;
+}
+
+static void remove_saved(struct queue *q, struct item *it)
+{
+    char path[4096];
+    remove_saved_content(q, it);
+    spool_path(q, it->m->item, ".tm$.new", path);
+    q->io->unlink(q->io->arg, path);
 }
 
 /* Locked: the item cannot be settled between the look at it and the renames. The content's record
@@ -181,17 +192,17 @@ static void remove_new(struct queue *q, const char *item)
 static void adopt_files(struct queue *q, struct item *it)
 {
     struct records *rec = it->records;
-    if (rec->saved_content && (rec->saved_state || it->has_env))
-        rec->saved_content = name_file(q, it->m->item, ".tms");
-    else
-        rec->saved_content = false;
-    if (rec->saved_state && name_file(q, it->m->item, ".tm$")) {
+    if (!rec->saved_state && !it->has_env)
+        remove_saved_content(q, it);
+    if (rec->saved_state && name_state(q, it->m->item)) {
         it->has_env = true;
         if (rec->saved_version == it->version)
             jent_drop(&rec->state[rec->cur]);
     }
     if (rec->saved_content) {
         it->in_file = true;
+        q->names_dirty = true;
+        q->n_named++;
         if (it->has_env)
             jent_drop(&rec->content);
     }
@@ -202,7 +213,7 @@ static void adopt_files(struct queue *q, struct item *it)
 static void adopt_finished(struct queue *q, struct item *it)
 {
     if (!it->has_local || it->records->finished_epoch < q->sync_epoch) {
-        remove_new(q, it->m->item);
+        remove_saved(q, it);
         item_drop_records(it);
         return;
     }
@@ -229,7 +240,7 @@ static void adopt_all(struct queue *q, struct item *chain, bool synced)
     size_t n = 0;
     for (struct item *it = chain; it; it = it->records->saved_next) {
         if (!synced)
-            remove_new(q, it->m->item);
+            remove_saved(q, it);
         else if (it->finished)
             adopt_finished(q, it);
         else
@@ -496,6 +507,7 @@ static void *run(void *arg)
 {
     struct queue *q = arg;
     os_thread_name("queue");
+    os_thread_yields(); /* who sends too fast for it waits for a segment (MOST_FULL) */
     pthread_mutex_lock(&q->lock);
     while (!q->thread_ends) {
         q->work_due = false;

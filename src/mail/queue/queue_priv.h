@@ -262,7 +262,7 @@ bool settle_take(struct queue *q, struct item *it, enum rcpt_kind kind);
 void steer_walk(struct queue *q, bool back,
                 bool (*fn)(struct item *, const struct queue_info *, void *), void *arg);
 
-/* spool.c: names in dir. suffix ".tms", ".tm$", with ".new" behind while written. */
+/* spool.c: names in dir. suffix ".tms", ".tm$", ".new" behind while that alone would count. */
 void spool_path(const struct queue *q, const char *item, const char *suffix, char ret[4096]);
 int spool_write(struct queue *q, const char *item, const char *suffix, struct sv a, struct sv b);
 int spool_from_memory(struct queue *q, struct message *m, struct errinfo *ei);

@@ -1,6 +1,6 @@
 /* Spool files: <item>.tms holds the content as it travels, <item>.tm$ the envelope and state (one
- * journal record with salt 0). Files get their final name only when they are complete and, for
- * .tm$, synced. */
+ * journal record with salt 0). A .tm$ file gets its final name when both are synced, a .tms file
+ * when it is complete or while the journal still has the content. */
 #include "mail/queue/queue_priv.h"
 
 #include "base/hash.h"
