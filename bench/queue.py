@@ -1,10 +1,10 @@
 #!/usr/bin/python3
 """A large queue: what it costs to start with it, to look at it, to act on all of it, and to send other mail beside it.
 
-    tools/netns.sh bench/queue.py [--messages 100000] [--destinations 5000] [--live 2000] [--size 1000] [--bin build/posthorn]
+    tools/netns.sh bench/queue.py [--messages 100000] [--destinations 5000] [--live 10000] [--size 1000] [--bin build/posthorn]
 
 Half of the dead destinations refuse connections, half take them and say nothing. Rates of the live destination (smtp-sink) are
-of all of --live messages, from the first byte until the sink has counted the last. Needs root, Debian's postfix (smtp-sink,
+of all of --live messages, from the first byte until the sink has counted the last; the median of three. Needs root, Debian's postfix (smtp-sink,
 smtp-source) and unbound.
 """
 import argparse
@@ -154,6 +154,13 @@ class Server:
         each, each_most = ((mb - self.empty_mb) * 2**20 / o.messages for mb in (now, most))
         return f"{now:.0f} MB, at most {most:.0f} MB: {each:.0f} bytes for each message, at most {each_most:.0f}"
 
+    def queue_ticks(self):
+        """CPU time of the thread that writes what waits to files."""
+        for t in pathlib.Path(f"/proc/{self.modules()['smtp']}/task").iterdir():
+            if (t / "comm").read_text().strip() == "queue":
+                return sum(map(int, (t / "stat").read_text().rsplit(")", 1)[1].split()[11:13]))
+        raise SystemExit("module smtp has no thread named queue")
+
     def ask(self, path, method="GET", body=None):
         c = http.client.HTTPConnection("127.0.0.1", BASE + 80, timeout=300)
         c.request(method, "/api/v1" + path, body and json.dumps(body),
@@ -197,6 +204,18 @@ def look(server, o):
     print(f"destinations, fullest first: {spread(times)}", flush=True)
 
 
+def median_rate(sink, o):
+    return statistics.median(live_rate(sink, o) for _ in range(3))
+
+
+def wait_until_written(server):
+    """What waits gets files for some time after it was accepted: until the queue's thread does nothing any more."""
+    used = None
+    while used != server.queue_ticks():
+        used = server.queue_ticks()
+        time.sleep(3)
+
+
 def act(server, o, action, **more):
     """All of the queue at once; meanwhile messages are accepted and the list is read."""
     accepts, pages, ends = [], [], threading.Event()
@@ -231,19 +250,21 @@ def restart(server, o, how):
 
 
 def measure(server, sink, o):
-    rate = live_rate(sink, o)
+    rate = median_rate(sink, o)
     print(f"live destination, empty queue: {rate:.0f} msg/s", flush=True)
     server.empty_mb = server.memory_mb()
     print(f"filled at {fill(o):.0f} msg/s; module smtp {server.memory_text(o)}", flush=True)
+    for when in ("are written to files", "wait"):
+        beside = median_rate(sink, o)
+        print(f"live destination beside {server.waiting()} that {when}: {beside:.0f} msg/s ({beside / rate:.2f} of the empty queue)", flush=True)
+        wait_until_written(server)
     look(server, o)
-    beside = live_rate(sink, o)
-    print(f"live destination beside {server.waiting()} that wait: {beside:.0f} msg/s ({beside / rate:.2f} of the empty queue)", flush=True)
     for action, more in (("send_now", {}), ("hold", {}), ("release", {}), ("priority", {"priority": "low"})):
         act(server, o, action, **more)
     restart(server, o, "stop")
     restart(server, o, "kill")
     look(server, o)
-    beside = live_rate(sink, o)
+    beside = median_rate(sink, o)
     print(f"live destination after the start: {beside:.0f} msg/s ({beside / rate:.2f} of the empty queue)", flush=True)
     act(server, o, "delete")
     print(f"left: {server.waiting()}", flush=True)
@@ -253,7 +274,7 @@ def main():
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ap.add_argument("--messages", type=int, default=100000)
     ap.add_argument("--destinations", type=int, default=5000)
-    ap.add_argument("--live", type=int, default=2000)
+    ap.add_argument("--live", type=int, default=10000)
     ap.add_argument("--size", type=int, default=1000)
     ap.add_argument("--bin", default=str(HERE.parent / "build/posthorn"))
     ap.add_argument("--dir", default="/var/tmp", help="on the disk to measure")
