@@ -210,9 +210,9 @@ def median_rate(sink, o):
 
 def wait_until_written(server):
     """What waits gets files for some time after it was accepted: until the queue's thread does nothing any more."""
-    used = None
-    while used != server.queue_ticks():
-        used = server.queue_ticks()
+    before = -10
+    while server.queue_ticks() - before > 1:
+        before = server.queue_ticks()
         time.sleep(3)
 
 
