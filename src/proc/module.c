@@ -357,10 +357,8 @@ static int begin(struct module_ctx *m, struct errinfo *ei)
     }
     if (dns_configure(ei) < 0)
         log_error("%s", ei->text);
-    r = m->def->start(m, ei);
-    if (r == 0)
-        r = os_sandbox(false, ei);
-    return r;
+    r = os_sandbox(false, ei); /* nobody is served without it */
+    return r < 0 ? r : m->def->start(m, ei);
 }
 
 static int64_t stop_deadline_ms(void)
