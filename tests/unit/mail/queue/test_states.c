@@ -49,6 +49,13 @@ static void checkpoint(void)
     assert_int_equal(queue_checkpoint(e.q), 0);
 }
 
+static void accept_and_save(unsigned n)
+{
+    for (unsigned i = 0; i < n; i++)
+        message_unref(accepted(1));
+    checkpoint();
+}
+
 static void restart(void)
 {
     env_crash(&e);
@@ -138,9 +145,7 @@ static void test_without_it_files_are_read_and_it_is_made(void **state)
 {
     (void)state;
     char path[300];
-    for (int i = 0; i < SOME; i++)
-        message_unref(accepted(1));
-    checkpoint();
+    accept_and_save(SOME);
     path_of("states", path);
     env_crash(&e);
     assert_int_equal(unlink(path), 0);
@@ -167,9 +172,7 @@ static void change_byte(off_t at)
 static void test_damage_before_a_mark(void **state)
 {
     (void)state;
-    for (int i = 0; i < SOME; i++)
-        message_unref(accepted(1));
-    checkpoint();
+    accept_and_save(SOME);
     off_t first = size_of_states();
     try_all("451 second");
     checkpoint();
@@ -182,8 +185,7 @@ static void test_damage_before_a_mark(void **state)
 static void test_damaged_head(void **state)
 {
     (void)state;
-    message_unref(accepted(1));
-    checkpoint();
+    accept_and_save(1);
     change_byte(20);
     restart();
     assert_int_equal(queue_count(e.q), 1);
@@ -197,9 +199,7 @@ static void test_torn_tail(void **state)
 {
     (void)state;
     char path[300];
-    for (int i = 0; i < SOME; i++)
-        message_unref(accepted(1));
-    checkpoint();
+    accept_and_save(SOME);
     path_of("states", path);
     int fd = open(path, O_WRONLY | O_APPEND);
     assert_true(fd >= 0);
@@ -208,8 +208,7 @@ static void test_torn_tail(void **state)
     spoil_files();
     restart();
     assert_int_equal(queue_count(e.q), SOME);
-    message_unref(accepted(1)); /* goes where the torn one was */
-    checkpoint();
+    accept_and_save(1); /* goes where the torn one was */
     spoil_files();
     restart();
     assert_int_equal(queue_count(e.q), SOME + 1);
@@ -237,9 +236,7 @@ static void test_unmarked_does_not_count(void **state)
 static void test_does_not_grow_for_ever(void **state)
 {
     (void)state;
-    for (int i = 0; i < 20; i++)
-        message_unref(accepted(1));
-    checkpoint();
+    accept_and_save(20);
     off_t once = size_of_states() - SEG_HEAD;
     e.q->states.tolerated = 10;
     for (int i = 0; i < 20; i++) {
@@ -272,8 +269,7 @@ static void test_cannot_be_written(void **state)
     env_crash(&e);
     queue_io_test(&io);
     env_open(&e);
-    message_unref(accepted(1));
-    checkpoint();
+    accept_and_save(1);
     env_crash(&e);
     queue_io_test(NULL);
     env_open(&e);
