@@ -1,5 +1,6 @@
 /* Databases and their connections: the DSN's scheme chooses the driver, a pool hands connections
  * out in order of arrival, transactions. Any thread. */
+#include "base/clock.h"
 #include "base/deadline.h"
 
 #include "db/db_priv.h"
@@ -194,6 +195,7 @@ static int pool_get(struct db *db, struct db_pool *p, bool writer, struct dbc **
     }
     if (!w.c)
         return pool_connect(db, p, writer, ret, ei);
+    w.c->rested = false;
     *ret = w.c;
     return 0;
 }
@@ -212,6 +214,7 @@ void db_put(struct dbc *c)
 {
     struct db *db = c->db;
     struct db_pool *p = c->pool;
+    int64_t now = clock_mono_ms();
     db_stmts_reset(c);
     db_rollback(c);
     bool drop = c->broken;
@@ -221,6 +224,7 @@ void db_put(struct dbc *c)
     if (drop) {
         pool_slot_free(p);
     } else if (list_empty(&p->waiters)) {
+        c->idle_ms = now;
         list_add_head(&p->idle, &c->link);
     } else {
         struct db_waiter *w = container_of(p->waiters.next, struct db_waiter, link);
@@ -229,6 +233,52 @@ void db_put(struct dbc *c)
         pthread_cond_signal(&w->cond);
     }
     pthread_mutex_unlock(&db->lock);
+}
+
+/* Holds db->lock. Takes the connection out that is idle for longest, if that is long enough. One
+ * reader stays, *ret_rest: were a process to close its last connection, SQLite might have to move
+ * the whole WAL. */
+static struct dbc *take_idle(struct db *db, struct db_pool *p, int64_t before_ms, bool *ret_rest)
+{
+    if (list_empty(&p->idle) || db->readers.open == 0)
+        return NULL;
+    struct dbc *c = container_of(p->idle.prev, struct dbc, link);
+    *ret_rest = p == &db->readers && p->open == 1;
+    if (c->idle_ms > before_ms || (*ret_rest && c->rested))
+        return NULL;
+    list_del(&c->link);
+    if (!*ret_rest)
+        p->open--;
+    return c;
+}
+
+static bool tidy_one(struct db *db, struct db_pool *p, int64_t before_ms)
+{
+    bool rest = false;
+    pthread_mutex_lock(&db->lock);
+    struct dbc *c = take_idle(db, p, before_ms, &rest);
+    pthread_mutex_unlock(&db->lock);
+    if (!c)
+        return false;
+    if (!rest) {
+        disconnect(c);
+        return true;
+    }
+    c->db->drv->rest(c);
+    c->rested = true;
+    db_put(c);
+    return true;
+}
+
+bool db_tidy(struct db *db, int64_t idle_ms)
+{
+    int64_t before_ms = clock_mono_ms() - idle_ms;
+    bool freed = false;
+    if (!db->drv->rest || db->rd == db->wr)
+        return false;
+    while (tidy_one(db, &db->writers, before_ms) || tidy_one(db, &db->readers, before_ms))
+        freed = true;
+    return freed;
 }
 
 int db_exec(struct dbc *c, const char *sql, struct errinfo *ei)

@@ -43,6 +43,11 @@ int db_get_writer(struct db *db, struct dbc **ret, struct errinfo *ei);
 void db_put(struct dbc *c); /* rolls an open transaction back */
 DEFINE_CLEANUP(struct dbc, db_put)
 
+/* With SQLite, closes the connections that nobody needed for idle_ms but one, and frees that one's
+ * page cache. Else a burst's connections, each with its schema and statements, would stay. True:
+ * memory was freed. */
+bool db_tidy(struct db *db, int64_t idle_ms);
+
 /* Statements without results or parameters; several separated by ; are allowed. */
 int db_exec(struct dbc *c, const char *sql, struct errinfo *ei);
 

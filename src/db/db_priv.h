@@ -52,6 +52,8 @@ struct dbc {
     struct db *db;
     struct db_pool *pool;
     struct list link; /* in pool->idle */
+    int64_t idle_ms;  /* in pool->idle since; monotonic */
+    bool rested;      /* not used since drv->rest */
     bool writer;
     bool in_tx;
     int tx_err;   /* the error that made the open transaction fail; 0 = none */
@@ -94,6 +96,8 @@ struct db_driver {
     int (*commit)(struct dbc *c, struct errinfo *ei);
     int (*rollback)(struct dbc *c, struct errinfo *ei);
     int (*checkpoint)(struct dbc *c, bool truncate, struct errinfo *ei); /* NULL = nothing to do */
+    /* Frees what can be read again. NULL = connecting is dear, idle connections are left alone. */
+    void (*rest)(struct dbc *c);
 
     /* Migrations: one process at a time. Both are called inside the transaction; NULL = BEGIN is
      * lock enough. Losing the connection must release the lock. */

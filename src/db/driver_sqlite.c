@@ -414,6 +414,11 @@ static int checkpoint(struct dbc *c, bool truncate, struct errinfo *ei)
     return 0;
 }
 
+static void rest(struct dbc *c)
+{
+    sqlite3_db_release_memory(handle(c));
+}
+
 const struct db_driver db_driver_sqlite = {
     .kind = DB_SQLITE,
     .name = "sqlite",
@@ -439,6 +444,7 @@ const struct db_driver db_driver_sqlite = {
     .commit = commit,
     .rollback = rollback,
     .checkpoint = checkpoint,
+    .rest = rest,
     .table_exists = "SELECT COUNT(*) FROM sqlite_master WHERE type = 'table' AND name = ?",
     .words = { "INTEGER PRIMARY KEY", "BLOB", "TEXT", "TEXT" },
 };

@@ -75,6 +75,12 @@ void os_memory_tick(void)
     state.late = LATE_TICKS;
 }
 
+void os_memory_freed(void)
+{
+    if (state.late == 0)
+        state.late = 1;
+}
+
 void os_stack_trim(size_t stack_bytes)
 {
     /* The attributes of a thread that was not given a stack tell its lowest address. */

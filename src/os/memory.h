@@ -13,6 +13,10 @@ void os_memory_init(void);
  * process's CPU time. */
 void os_memory_tick(void);
 
+/* The next tick trims in any case: idle memory was freed, which costs too little CPU time to be
+ * noticed. The thread that calls os_memory_tick. */
+void os_memory_freed(void);
+
 /* Bytes of this process that are in memory now; 0 = unknown. */
 size_t os_memory_resident(void);
 

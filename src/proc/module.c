@@ -23,6 +23,7 @@
 #define LOST_MS      2000 /* to finish after the supervisor's end: its successor waits for us */
 #define MAX_EVENTS   1000
 #define HEARTBEAT_MS 1000
+#define DB_IDLE_MS   10000
 
 struct event {
     struct list node;
@@ -277,6 +278,8 @@ static void serve(struct module_ctx *m)
         if (clock_mono_ms() - beat >= HEARTBEAT_MS) {
             beat = clock_mono_ms();
             ipc_send(m->ipc, MOD_SUPERVISOR, IPC_HEARTBEAT, 0, false, SV_NULL);
+            if (db_tidy(m->db, DB_IDLE_MS))
+                os_memory_freed();
             os_memory_tick();
             catch_up(m); /* when the hint was lost */
             event_tick();

@@ -244,6 +244,36 @@ static void two_threads_of_control_may_create_at_once(void **state)
     }
 }
 
+static void what_is_idle_is_closed_but_one_reader(void **state)
+{
+    (void)state;
+    struct db *db = fresh("");
+    struct dbc *w, *a, *b;
+    OK(db_get_writer(db, &w, EI));
+    OK(db_exec(w, table, EI));
+    OK(db_get(db, &a, EI));
+    OK(db_get(db, &b, EI));
+    assert_false(db_tidy(db, 0)); /* all in use */
+    db_put(w);
+    db_put(a);
+    assert_false(db_tidy(db, 60000));
+    assert_true(db_tidy(db, 0));
+    assert_int_equal(value(b, "SELECT COUNT(*) FROM item"), 0);
+    db_put(b);
+    assert_true(size_of("-wal") > 0); /* a last connection would have removed it */
+    assert_true(db_tidy(db, 0));      /* it stays, without its cache */
+    assert_false(db_tidy(db, 0));
+    assert_true(size_of("-wal") > 0);
+    OK(db_get_writer(db, &w, EI)); /* opened anew */
+    OK(db_exec(w, "INSERT INTO item (t) VALUES ('x')", EI));
+    db_put(w);
+    OK(db_get(db, &a, EI));
+    assert_int_equal(value(a, "SELECT COUNT(*) FROM item"), 1);
+    db_put(a);
+    assert_true(db_tidy(db, 0));
+    db_close(db);
+}
+
 static int group(const char *label)
 {
     const struct CMUnitTest tests[] = {
@@ -258,6 +288,7 @@ static int group(const char *label)
         cmocka_unit_test(memory_databases_work),
         cmocka_unit_test(paths_are_taken_literally),
         cmocka_unit_test(two_threads_of_control_may_create_at_once),
+        cmocka_unit_test(what_is_idle_is_closed_but_one_reader),
     };
     return _cmocka_run_group_tests(label, tests, ARRAY_LEN(tests), NULL, NULL);
 }
