@@ -21,6 +21,8 @@ enum {
     PIPE_BYTES = 1024 * 1024,
     READ_BYTES = 512 * 1024, /* holds the largest record */
     MAX_SLEEP_S = 3600,
+    SMALL_BYTES = 16 * 1024, /* a read of less needs no buffers that are worth freeing */
+    IDLE_MS = 6000, /* without larger ones: buffers are freed; the files' cache waits less long */
     REPORT_MS = 10000, /* lost lines are told of within this time */
     DRAIN_ROUNDS = 1000,
 };
@@ -49,7 +51,8 @@ struct log_sink {
     struct log_forward forward;
     struct source sources[MAX_PIPES];
     unsigned n_sources;
-    char *mem; /* READ_BYTES */
+    char *mem;       /* READ_BYTES; NULL = not since the buffers were freed */
+    int64_t busy_ms; /* the last read of more than SMALL_BYTES; 0 = none since then */
 };
 
 static bool head_ok(const struct log_record *h)
@@ -84,6 +87,8 @@ static ssize_t take_records(struct log_sink *s, const char *p, size_t n)
 static int read_source(struct log_sink *s, struct source *src)
 {
     size_t have = src->rest.n;
+    if (!s->mem)
+        s->mem = xmalloc(READ_BYTES);
     if (have > 0)
         memcpy(s->mem, src->rest.p, have);
     ssize_t r = read(src->fd, s->mem + have, READ_BYTES - have);
@@ -92,6 +97,8 @@ static int read_source(struct log_sink *s, struct source *src)
     if (r <= 0)
         return E_CLOSED;
     size_t n = have + (size_t)r;
+    if (n > SMALL_BYTES)
+        s->busy_ms = clock_mono_ms();
     ssize_t used = take_records(s, s->mem, n);
     if (used < 0) {
         fprintf(stderr, "posthorn: a module sent damaged log records; its log is closed\n");
@@ -165,7 +172,8 @@ static void wait_for_data(struct log_sink *s, struct pollfd *fds)
         fds[i + 1] = (struct pollfd){ .fd = s->sources[i].fd, .events = POLLIN };
     if (log_forward_waits(&s->forward))
         fds[n++] = (struct pollfd){ .fd = s->forward.fd[0], .events = POLLOUT };
-    (void)poll(fds, n, sleep_ms(s));
+    int ms = sleep_ms(s);
+    (void)poll(fds, n, s->busy_ms != 0 ? MIN(ms, (int)IDLE_MS) : ms);
 }
 
 /* One read of each pipe. True: some pipe may hold more. */
@@ -184,6 +192,16 @@ static bool read_all(struct log_sink *s)
     return more;
 }
 
+/* A burst fills buffers that the lines of a quiet server do not need. */
+static void slim(struct log_sink *s)
+{
+    if (s->busy_ms == 0 || clock_mono_ms() - s->busy_ms < IDLE_MS)
+        return;
+    s->busy_ms = 0;
+    free(take_ptr(s->mem));
+    log_files_slim(&s->files);
+}
+
 static void *sink_thread(void *arg)
 {
     struct log_sink *s = arg;
@@ -195,6 +213,7 @@ static void *sink_thread(void *arg)
         if (!take_requests(s))
             break;
         read_all(s);
+        slim(s);
     }
     /* Modules that still live could go on for ever: the end is bounded. */
     for (int i = 0; i < DRAIN_ROUNDS && read_all(s); i++)
@@ -227,7 +246,6 @@ int log_sink_new(const struct log_sink_conf *c, struct log_sink **ret, struct er
     struct log_sink *s = xcalloc(1, sizeof(*s));
     s->wake = wake;
     s->syslog = (struct log_syslog){ .path = "/dev/log", .fd = -1 };
-    s->mem = xmalloc(READ_BYTES);
     pthread_mutex_init(&s->lock, NULL);
     log_files_init(&s->files, wake);
     log_forward_init(&s->forward);

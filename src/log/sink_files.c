@@ -237,6 +237,13 @@ int log_files_patience(const struct log_files *f, int most)
     return f->cache_bytes == 0 || f->urgent || left < 0 ? 0 : (int)MIN(left, (int64_t)most);
 }
 
+void log_files_slim(struct log_files *f)
+{
+    for (enum log_type t = 0; t < LOG_TYPE_COUNT; t++)
+        if (f->files[t].pending.n == 0)
+            buf_done(&f->files[t].pending);
+}
+
 void log_files_write(struct log_files *f)
 {
     if (f->waiting > 0 && log_files_patience(f, CACHE_MS) == 0)

@@ -59,6 +59,8 @@ void log_files_add(struct log_files *f, enum log_type t, uint32_t ymd, struct sv
 /* What is pending, to disk; with a cache when that is full, has waited for long or holds an error.
  */
 void log_files_write(struct log_files *f);
+/* Frees the buffers in which nothing is pending. */
+void log_files_slim(struct log_files *f);
 /* How long what is pending may wait still, at most `most` milliseconds. */
 int log_files_patience(const struct log_files *f, int most);
 /* Day change: closes yesterday's files, deletes the old ones. Reports losses. */

@@ -5,6 +5,7 @@
 #include "log/log_priv.h"
 
 #include <fcntl.h>
+#include <malloc.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -25,7 +26,10 @@ enum {
     RESUME_ROOM =
         512 * 1024, /* that much must be free before waiting lines go on: else one by one */
     KEEP_BYTES = 256 * 1024, /* a larger buffer is freed after use */
+    MOSTLY_EMPTY = 16,       /* and one that is used to less than this part: the burst is over */
     BLOCK_MS = 50,
+    IDLE_MS = 5000, /* without a line: buffers are freed */
+    TRIM_BYTES = 64 * 1024,
     FLUSH_MS = 5000,
     POLL_MS = 100,
     STOP_MS = 1000, /* what log_detach allows a reader that does not read */
@@ -250,12 +254,42 @@ static void hand_over(struct batch *spare)
         }
         tell_moved();
     }
-    if (b.cap > KEEP_BYTES) {
+    if (b.cap > KEEP_BYTES || (b.cap > BATCH_BYTES && b.n < b.cap / MOSTLY_EMPTY)) {
         free(b.p);
         b = (struct batch){ 0 };
     }
     b.n = 0;
     *spare = b;
+}
+
+static bool no_batch(const struct batch *b)
+{
+    return b->n == 0 && b->cap == 0;
+}
+
+/* Called with the lock, which is released meanwhile. A burst lets both buffers grow. */
+static void free_buffers(struct batch *spare)
+{
+    struct batch b = out.filling, s = *spare;
+    out.filling = *spare = (struct batch){ 0 };
+    pthread_mutex_unlock(&out.lock);
+    free(b.p);
+    free(s.p);
+    if (b.cap + s.cap >= TRIM_BYTES)
+        malloc_trim(0);
+    pthread_mutex_lock(&out.lock);
+}
+
+/* Called with the lock: until there is a line, or the end. */
+static void wait_for_lines(struct batch *spare)
+{
+    struct timespec t = deadline_in(IDLE_MS);
+    while (out.filling.n == 0 && !out.stop) {
+        if (no_batch(&out.filling) && no_batch(spare))
+            pthread_cond_wait(&out.data, &out.lock);
+        else if (!deadline_wait(&out.data, &out.lock, &t) && out.filling.n == 0)
+            free_buffers(spare);
+    }
 }
 
 static void *flusher(void *arg)
@@ -265,8 +299,7 @@ static void *flusher(void *arg)
     struct batch spare = { 0 };
     pthread_mutex_lock(&out.lock);
     for (;;) {
-        while (out.filling.n == 0 && !out.stop)
-            pthread_cond_wait(&out.data, &out.lock);
+        wait_for_lines(&spare);
         if (out.filling.n == 0)
             break;
         struct timespec t = deadline_in(BATCH_MS);
