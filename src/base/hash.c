@@ -195,11 +195,30 @@ struct map {
     struct slot *slots;
     size_t n_slots; /* power of two, or 0 */
     size_t count;
+    bool over; /* the keys are the caller's */
 };
 
 struct map *map_new(void)
 {
     return xcalloc(1, sizeof(struct map));
+}
+
+struct map *map_new_over(void)
+{
+    struct map *m = map_new();
+    m->over = true;
+    return m;
+}
+
+static char *take_key(const struct map *m, struct sv key)
+{
+    return m->over ? (char *)(uintptr_t)key.p : sv_dup(key);
+}
+
+static void free_key(const struct map *m, char *key)
+{
+    if (!m->over)
+        free(key);
 }
 
 void map_free(struct map *m, void (*free_value)(void *))
@@ -211,7 +230,7 @@ void map_free(struct map *m, void (*free_value)(void *))
             continue;
         if (free_value && m->slots[i].value)
             free_value(m->slots[i].value);
-        free(m->slots[i].key);
+        free_key(m, m->slots[i].key);
     }
     free(m->slots);
     free(m);
@@ -262,13 +281,15 @@ void *map_put(struct map *m, struct sv key, void *value)
     if (s->key) {
         void *old = s->value;
         s->value = value;
+        if (m->over)
+            s->key = take_key(m, key);
         return old;
     }
     if (m->count + 1 > m->n_slots / 4 * 3) {
         resize(m, m->n_slots * 2);
         s = find_slot(m, key, hash);
     }
-    *s = (struct slot){ .hash = hash, .key = sv_dup(key), .n = key.n, .value = value };
+    *s = (struct slot){ .hash = hash, .key = take_key(m, key), .n = key.n, .value = value };
     m->count++;
     return NULL;
 }
@@ -281,7 +302,7 @@ void *map_del(struct map *m, struct sv key)
     if (!s->key)
         return NULL;
     void *value = s->value;
-    free(s->key);
+    free_key(m, s->key);
 
     size_t mask = m->n_slots - 1, hole = (size_t)(s - m->slots);
     for (size_t i = (hole + 1) & mask; m->slots[i].key; i = (i + 1) & mask) {

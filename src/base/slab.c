@@ -5,6 +5,12 @@
 
 #include <sys/mman.h>
 
+/* In front of each text is a byte: the index of its slab, or TEXT_CLASSES = on the heap. */
+static struct slab texts[] = { SLAB_OF(char[16]), SLAB_OF(char[32]),  SLAB_OF(char[48]),
+                               SLAB_OF(char[64]), SLAB_OF(char[128]), SLAB_OF(char[256]) };
+
+enum { TEXT_CLASSES = ARRAY_LEN(texts) };
+
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 void *slab_alloc(struct slab *s)
 {
@@ -14,6 +20,11 @@ void *slab_alloc(struct slab *s)
 void slab_free(struct slab *s _unused_, void *p)
 {
     free(p);
+}
+
+static size_t text_class(size_t n _unused_)
+{
+    return TEXT_CLASSES;
 }
 #else
 
@@ -91,4 +102,39 @@ void slab_free(struct slab *s, void *p)
     if (empty)
         munmap(c, CHUNK);
 }
+
+static size_t text_class(size_t n)
+{
+    size_t i = 0;
+    while (i < TEXT_CLASSES && texts[i].size < n)
+        i++;
+    return i;
+}
 #endif
+
+char *slab_text_n(size_t n)
+{
+    size_t i = text_class(n + 2);
+    char *p = i < TEXT_CLASSES ? slab_alloc(&texts[i]) : xcalloc(1, n + 2);
+    p[0] = (char)i;
+    return p + 1;
+}
+
+char *slab_text(struct sv text)
+{
+    char *p = slab_text_n(text.n);
+    if (text.n > 0)
+        memcpy(p, text.p, text.n);
+    return p;
+}
+
+void slab_text_free(char *text)
+{
+    if (!text)
+        return;
+    size_t i = (unsigned char)text[-1];
+    if (i < TEXT_CLASSES)
+        slab_free(&texts[i], text - 1);
+    else
+        free(text - 1);
+}

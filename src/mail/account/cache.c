@@ -7,6 +7,7 @@
 #include <pthread.h>
 
 #include "base/hash.h"
+#include "base/slab.h"
 
 #define SHARDS   16
 #define NONE     UINT32_MAX
@@ -53,7 +54,7 @@ void cache_free(struct cache *c)
         struct shard *s = &c->shards[i];
         for (uint32_t j = 0; j < s->n; j++) {
             obj_unref(s->slots[j].o);
-            free(s->slots[j].key);
+            slab_text_free(s->slots[j].key);
         }
         free(s->slots);
         free(s->heads);
@@ -160,16 +161,22 @@ int cache_get(struct cache *c, char kind, struct sv key, uint64_t stamp, struct 
     return hit;
 }
 
+static char *key_text(char kind, struct sv key)
+{
+    char *text = slab_text_n(key.n + 1);
+    text[0] = kind;
+    if (key.n > 0)
+        memcpy(text + 1, key.p, key.n);
+    return text;
+}
+
 void cache_put(struct cache *c, char kind, struct sv key, uint64_t stamp, struct obj *o)
 {
     uint64_t h = key_hash(kind, key);
     struct shard *s = shard_of(c, h);
     struct obj *old = NULL;
     char *old_key = NULL;
-    char *text = xmalloc(key.n + 1);
-    text[0] = kind;
-    if (key.n)
-        memcpy(text + 1, key.p, key.n);
+    char *text = key_text(kind, key);
     if (o)
         obj_ref(o);
 
@@ -194,7 +201,7 @@ void cache_put(struct cache *c, char kind, struct sv key, uint64_t stamp, struct
     pthread_mutex_unlock(&s->lock);
 
     obj_unref(old); /* outside the lock: destructors may be long */
-    free(old_key);
+    slab_text_free(old_key);
 }
 
 void cache_drop(struct cache *c, char kind, struct sv key)

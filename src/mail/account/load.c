@@ -5,6 +5,10 @@
 #include <openssl/crypto.h>
 
 #include "base/codec.h"
+#include "base/slab.h"
+
+static struct slab accounts = SLAB_OF(struct account_obj);
+static struct slab passwords = SLAB_OF(struct password_obj);
 
 void view_init(struct view *v, struct accounts *a)
 {
@@ -84,12 +88,12 @@ static struct obj *domain_make(struct db_stmt *s)
 static void account_obj_free(struct obj *o)
 {
     struct account_obj *a = container_of(o, struct account_obj, o);
-    free(a->acc.address);
-    free(a->acc.local);
-    free(a->acc.domain);
-    free(a->acc.name);
+    slab_text_free(a->acc.address);
+    slab_text_free(a->acc.local);
+    slab_text_free(a->acc.domain);
+    slab_text_free(a->acc.name);
     options_free(&a->acc);
-    free(a);
+    slab_free(&accounts, a);
 }
 
 /* A value that this program does not know gives no rights. */
@@ -102,7 +106,7 @@ static enum account_role role_of(int64_t v)
 
 struct account_obj *account_from_row(struct db_stmt *s)
 {
-    struct account_obj *a = xcalloc(1, sizeof(*a));
+    struct account_obj *a = slab_alloc(&accounts);
     struct sv address = db_col_text(s, 2);
     ssize_t at = sv_rfind(address, '@');
     size_t local = at < 0 ? address.n : (size_t)at;
@@ -113,10 +117,10 @@ struct account_obj *account_from_row(struct db_stmt *s)
     a->acc = (struct account){
         .id = db_col_int(s, 0),
         .domain_id = db_col_int(s, 1),
-        .address = sv_dup(address),
-        .local = sv_dup(sv_take(address, local)),
-        .domain = sv_dup(sv_skip(address, local + 1)),
-        .name = sv_dup(db_col_text(s, 3)),
+        .address = slab_text(address),
+        .local = slab_text(sv_take(address, local)),
+        .domain = slab_text(sv_skip(address, local + 1)),
+        .name = slab_text(db_col_text(s, 3)),
         .enabled = db_col_int(s, 4) != 0,
         .quota_bytes = quota ? quota : db_col_int(s, 9),
         .soft_quota_bytes = db_col_int(s, 6),
@@ -274,7 +278,7 @@ static void wipe(char *s)
 {
     if (s)
         OPENSSL_cleanse(s, strlen(s));
-    free(s);
+    slab_text_free(s);
 }
 
 static void password_obj_free(struct obj *o)
@@ -282,22 +286,22 @@ static void password_obj_free(struct obj *o)
     struct password_obj *p = container_of(o, struct password_obj, o);
     wipe(p->hash);
     wipe(p->plain);
-    free(p->scheme);
+    slab_text_free(p->scheme);
     OPENSSL_cleanse(p->scram, sizeof(p->scram));
     free(p->app);
-    free(p);
+    slab_free(&passwords, p);
 }
 
 static void password_from_row(struct db_stmt *s, struct password_obj *p)
 {
-    p->scheme = sv_dup(db_col_text(s, 0));
-    p->hash = sv_dup(db_col_text(s, 1));
+    p->scheme = slab_text(db_col_text(s, 0));
+    p->hash = slab_text(db_col_text(s, 1));
     /* Keys that do not parse count as missing: they are made again at the next plain login. */
     if (scram_keys_parse(SCRAM_SHA1, db_col_text(s, 2), &p->scram[SCRAM_SHA1]) < 0)
         p->scram[SCRAM_SHA1].iterations = 0;
     if (scram_keys_parse(SCRAM_SHA256, db_col_text(s, 3), &p->scram[SCRAM_SHA256]) < 0)
         p->scram[SCRAM_SHA256].iterations = 0;
-    p->plain = db_col_null(s, 4) ? NULL : sv_dup(db_col_text(s, 4));
+    p->plain = db_col_null(s, 4) ? NULL : slab_text(db_col_text(s, 4));
     p->version = db_col_int(s, 5);
 }
 
@@ -358,15 +362,15 @@ int load_password_fresh(struct view *v, int64_t account_id, struct password_obj 
     int r = view_db(v, ei);
     if (r < 0)
         return r;
-    _cleanup_(password_objp) struct password_obj *p = xcalloc(1, sizeof(*p));
+    _cleanup_(password_objp) struct password_obj *p = slab_alloc(&passwords);
     obj_init(&p->o, password_obj_free);
     p->account_id = account_id;
     r = read_password(v->c, account_id, p, ei);
     if (r < 0)
         return view_error(r, ei);
     if (!p->scheme) {
-        p->scheme = xstrdup("");
-        p->hash = xstrdup("");
+        p->scheme = slab_text(SV(""));
+        p->hash = slab_text(SV(""));
     }
     accounts_remember(v->a, KEY_PASSWORD, key_id(&account_id), v->stamp, &p->o);
     *ret = take_ptr(p);

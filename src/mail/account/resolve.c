@@ -5,6 +5,7 @@
 #include "mail/account/accounts_priv.h"
 
 #include "base/hash.h"
+#include "base/slab.h"
 #include "mail/account/members.h"
 
 #define MAX_DEPTH 10
@@ -17,6 +18,8 @@ struct work {
     bool exact;                     /* the address itself is an account or alias */
 };
 
+static struct slab resolved = SLAB_OF(struct resolved_obj);
+
 static void resolved_free(struct obj *o)
 {
     struct resolved_obj *r = container_of(o, struct resolved_obj, o);
@@ -26,7 +29,7 @@ static void resolved_free(struct obj *o)
         free(r->r.forward[i]);
     free(r->r.accounts);
     free(r->r.forward);
-    free(r);
+    slab_free(&resolved, r);
 }
 
 /* Takes the reference. */
@@ -252,7 +255,7 @@ int resolve_view(struct view *v, const struct addr *address, struct resolved_obj
         *ret = container_of(o, struct resolved_obj, o);
         return 0;
     }
-    struct work w = { .v = v, .seen = map_new(), .out = xcalloc(1, sizeof(*w.out)) };
+    struct work w = { .v = v, .seen = map_new(), .out = slab_alloc(&resolved) };
     obj_init(&w.out->o, resolved_free);
     int r = expand(&w, addr_sv(address), 0, ei);
     map_free(w.seen, NULL);

@@ -2,6 +2,7 @@
  * process that see the same state. The cache knows the newest one of each folder while somebody
  * holds it. A newer one is made from it with what changed since: new uids, rows marked as changed,
  * expunged ranges. */
+#include "base/slab.h"
 #include "mail/mailbox/mailbox_priv.h"
 
 struct snap_entry {
@@ -28,9 +29,11 @@ static struct snap_own *own(const struct snap *s)
     return container_of((struct snap *)(uintptr_t)s, struct snap_own, s);
 }
 
+static struct slab caches = SLAB_OF(struct snapcache);
+
 struct snapcache *snapcache_new(void)
 {
-    struct snapcache *sc = xcalloc(1, sizeof(*sc));
+    struct snapcache *sc = slab_alloc(&caches);
     pthread_mutex_init(&sc->lock, NULL);
     sc->refs = 1;
     return sc;
@@ -39,7 +42,7 @@ struct snapcache *snapcache_new(void)
 static void cache_free(struct snapcache *sc)
 {
     pthread_mutex_destroy(&sc->lock);
-    free(sc);
+    slab_free(&caches, sc);
 }
 
 void snapcache_unref(struct snapcache *sc)

@@ -5,12 +5,15 @@
 
 #include "base/clock.h"
 #include "base/hash.h"
+#include "base/slab.h"
 #include "conf/conf.h"
 #include "log/log.h"
 #include "mail/mailbox/mailbox_priv.h"
 #include "os/file.h"
 
 enum { LOOKED_AT = 8 };
+
+static struct slab mailboxes = SLAB_OF(struct mailbox);
 
 int mailstore_open(const struct mailstore_opts *o, struct mailstore **ret, struct errinfo *ei)
 {
@@ -28,7 +31,7 @@ int mailstore_open(const struct mailstore_opts *o, struct mailstore **ret, struc
     s->opts.temp_dir = xstrdup(o->temp_dir ? o->temp_dir : "");
     s->boot = boot;
     s->max_open = (unsigned)cf->mailbox.open_indexes;
-    s->by_address = map_new();
+    s->by_address = map_new_over();
     pthread_mutex_init(&s->lock, NULL);
     pthread_mutex_init(&s->template_lock, NULL);
     pthread_mutex_init(&s->validity_lock, NULL);
@@ -47,9 +50,9 @@ static void mailbox_free(struct mailbox *m)
     page_close(m);
     snapcache_unref(m->snaps);
     pthread_mutex_destroy(&m->op_lock);
-    free(m->address);
-    free(m->dir);
-    free(m);
+    slab_text_free(m->address);
+    slab_text_free(m->dir);
+    slab_free(&mailboxes, m);
 }
 
 /* Takes m out of all tables; store->lock held, refs == 0. Then free it without the lock. */
@@ -163,12 +166,12 @@ void store_detach(struct mailbox *m)
 }
 
 static struct mailbox *mailbox_new(struct mailstore *s, int64_t account_id, struct sv address,
-                                   struct buf *dir)
+                                   struct sv dir)
 {
-    struct mailbox *m = xcalloc(1, sizeof(*m));
+    struct mailbox *m = slab_alloc(&mailboxes);
     m->store = s;
-    m->address = sv_dup(address);
-    m->dir = buf_take(dir, NULL);
+    m->address = slab_text(address);
+    m->dir = slab_text(dir);
     m->account_id = account_id;
     m->lock_fd = -1;
     pthread_mutex_init(&m->op_lock, NULL);
@@ -200,8 +203,8 @@ struct mailbox *store_take(struct mailstore *s, int64_t account_id, struct sv ad
         m = NULL;
     }
     if (!m) {
-        m = mailbox_new(s, account_id, sv_c(lower), &dir);
-        map_put(s->by_address, sv_c(lower), m);
+        m = mailbox_new(s, account_id, sv_c(lower), buf_sv(&dir));
+        map_put(s->by_address, sv_c(m->address), m);
         list_add_tail(&s->all, &m->all_link);
     }
     store_ref_locked(m);

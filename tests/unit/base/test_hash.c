@@ -186,6 +186,20 @@ static struct sv key_of(char buf[32], uint64_t k)
     return sv_n(buf, (size_t)snprintf(buf, 32, "k%" PRIu64, k));
 }
 
+static void test_map_over(void **state)
+{
+    (void)state;
+    char a[] = "key", b[] = "key";
+    int v[2];
+    struct map *m = map_new_over();
+    assert_null(map_put(m, sv_c(a), &v[0]));
+    assert_ptr_equal(map_put(m, sv_c(b), &v[1]), &v[0]);
+    a[0] = 'x'; /* the entry's key is b now */
+    assert_ptr_equal(map_get(m, SV("key")), &v[1]);
+    assert_ptr_equal(map_del(m, SV("key")), &v[1]);
+    map_free(m, NULL);
+}
+
 static void test_map_large(void **state)
 {
     (void)state;
@@ -267,7 +281,8 @@ int main(void)
         cmocka_unit_test(test_hash),      cmocka_unit_test(test_hash_alignment),
         cmocka_unit_test(test_hash_fold), cmocka_unit_test(test_crc),
         cmocka_unit_test(test_fnv),       cmocka_unit_test(test_map_basic),
-        cmocka_unit_test(test_map_large), cmocka_unit_test(test_map_churn),
+        cmocka_unit_test(test_map_over),  cmocka_unit_test(test_map_large),
+        cmocka_unit_test(test_map_churn),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

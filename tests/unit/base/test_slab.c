@@ -59,9 +59,37 @@ static void test_chunk_boundaries(void **state _unused_)
     drop(0);
 }
 
+/* Of all lengths about the sizes of the slabs, together: none writes into another. */
+static void test_texts(void **state _unused_)
+{
+    enum { LONGEST = 600 };
+    char text[LONGEST], *kept[LONGEST];
+    memset(text, 'x', sizeof(text));
+    for (size_t n = 0; n < LONGEST; n++)
+        kept[n] = slab_text(sv_n(text, n));
+    for (size_t n = 0; n < LONGEST; n++) {
+        assert_int_equal(strlen(kept[n]), n);
+        assert_memory_equal(kept[n], text, n);
+        if (n % 2)
+            slab_text_free(take_ptr(kept[n]));
+    }
+    for (size_t n = 1; n < LONGEST; n += 2) {
+        kept[n] = slab_text_n(n);
+        for (size_t i = 0; i <= n; i++)
+            assert_int_equal(kept[n][i], 0);
+    }
+    for (size_t n = 0; n < LONGEST; n++)
+        slab_text_free(kept[n]);
+    slab_text_free(NULL);
+    char *empty = slab_text(SV_NULL);
+    assert_string_equal(empty, "");
+    slab_text_free(empty);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = { cmocka_unit_test(test_random_order),
-                                        cmocka_unit_test(test_chunk_boundaries) };
+                                        cmocka_unit_test(test_chunk_boundaries),
+                                        cmocka_unit_test(test_texts) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
