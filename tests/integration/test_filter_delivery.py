@@ -158,7 +158,7 @@ def test_one_reply_of_several(make_server, tmp_path):
     idle(s)
     assert [(m["Subject"], m.get_payload()) for m in replies(s)] == [("Auto: both", "hello\r\n")]
     send(s, titled("gone"), sender=s.address("alice"))
-    send(s, titled("no"), sender=s.address("alice"), code=550)
+    send(s, titled("no"), sender=s.address("alice"), code=554)
     idle(s)
     assert len(replies(s)) == 1
 
@@ -174,7 +174,7 @@ def test_sender_lists(make_server, tmp_path):
     with Smtp(s.port["smtp"]) as c:
         c.command(f"EHLO x.test", 250)
         c.command(f"MAIL FROM:<{SENDER}>", 250)
-        assert c.command("RCPT TO:<bob@example.test>", 550) == ["5.7.1 This sender is not accepted here"]
+        assert c.command("RCPT TO:<bob@example.test>", 554) == ["5.7.1 Message cannot be accepted, rules rejection"]
         c.command("QUIT", 221)
     send(s, titled("friend"), sender="friend@elsewhere.test")
     send(s, titled("friend"), sender="friend@elsewhere.test")

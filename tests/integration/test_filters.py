@@ -65,6 +65,11 @@ def test_reject_and_counter(make_server, tmp_path):
     wait_for("the message", lambda: count(s, "bob") == 1)
     assert wait_for("the hit", lambda: [(r["name"], r["hits"]) for r in rows(s) if r["hits"]]) == [("No programs", 1)]
     logged(s, "Filter rule 'No programs' of server: reject '550 5.7.1 No programs'")
+    s.tool("set", "log.smtp", "debug")
+    put(s, 'rule "Plain" if header "Subject" is "first" then reject\n', tmp_path)
+    assert send(s, code=554) == ["5.7.1 Message cannot be accepted, content filter rejection"]
+    logged(s, "Message for <bob@example.test> not delivered. Reasons:[ContentFilter=Plain], Action:REJECT")
+    s.tool("filter", "delete", "Plain")
     s.tool("filter", "delete", "No programs")
     send(s, with_zip())
 
@@ -120,9 +125,12 @@ def test_domains(make_server, tmp_path):
     s.tool("create", "account", "carl@other.test", f"password={PASSWORD}")
     put(s, 'rule "gone" if header "Subject" is "gone" then delete\nrule "no" if header "Subject" is "no" then reject "not for us"\n'
            'rule "who" if recipient ends "@example.test" then reject "sees too much"\n', tmp_path, "owner=other.test")
+    s.tool("set", "log.smtp", "debug")
     both = ("bob", "carl@other.test")
     send(s, to=both)
     send(s, BODY.replace(b"first", b"gone"), to=both)
+    logged(s, "Message for <carl@other.test> not delivered. Reasons:[ContentFilter=gone], Action:DELETE")
+    assert not [l for l in s.log_text("s").splitlines() if "<bob@example.test> not delivered" in l]
     assert send(s, BODY.replace(b"first", b"no"), to=both, code=550) == ["5.7.1 not for us"]
     send(s, BODY.replace(b"first", b"no"))
     wait_for("bob's three", lambda: count(s, "bob") == 3)

@@ -258,7 +258,7 @@ static bool is_sender_let_in(struct smtp_session *s, struct sv address)
     if (r < 0)
         smtp_reply_lit(s, "451 4.3.0 Temporary failure, try again later");
     else if (verdict == SENDER_DENY)
-        smtp_reply_lit(s, "550 5.7.1 This sender is not accepted here");
+        smtp_reply_lit(s, "554 5.7.1 Message cannot be accepted, rules rejection");
     return r == 0 && verdict != SENDER_DENY;
 }
 

@@ -246,6 +246,19 @@ static void tell(struct filtering *f, const struct owner *o, const struct filter
             account_filter_hit(f->s->srv->accounts, o->list, i);
 }
 
+/* In the transcript, as administrators look for it there. */
+static void say_not_delivered(struct filtering *f, const struct owner *o,
+                              const struct filter_rule *rule, const char *action)
+{
+    const struct message *m = f->s->tx->m;
+    for (size_t i = 0; i < f->n_rcpts; i++)
+        if (concerns(f, o, i))
+            log_line(&f->s->log, LOG_DEBUG,
+                     "Message for <%s> not delivered. Reasons:[ContentFilter=" SV_FMT
+                     "], Action:%s",
+                     m->rcpts[i].address, SV_ARG(rule->name), action);
+}
+
 static void keep_action(struct filtering *f, const struct filter_action *a)
 {
     f->actions = xrealloc(f->actions, (f->n_actions + 1) * sizeof(*f->actions));
@@ -292,10 +305,15 @@ static void act(struct filtering *f, const struct owner *o, const struct filter_
     struct message *m = f->s->tx->m;
     switch (a->kind) {
     case FILTER_DELETE:
+        say_not_delivered(f, o, rule, "DELETE");
         drop(f, o, SV_NULL);
         return;
     case FILTER_QUARANTINE:
+        say_not_delivered(f, o, rule, "QUARANTINE");
         m->held = true;
+        return;
+    case FILTER_REJECT:
+        say_not_delivered(f, o, rule, "REJECT");
         return;
     case FILTER_PRIORITY:
         m->priority = (enum priority)a->number;
@@ -327,7 +345,6 @@ static void act(struct filtering *f, const struct owner *o, const struct filter_
         return;
     case FILTER_ACCEPT:
     case FILTER_STOP:
-    case FILTER_REJECT:
     case FILTER_ADD_SCORE:
         return;
     }
