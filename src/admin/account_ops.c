@@ -27,7 +27,8 @@ static struct account_spec account_spec_of(const struct admin_call *c)
 #define ACCOUNT_ARGS                                                                               \
     "address [name] [password] [enabled] [quota] [soft_quota] [max_message] [local_only] "         \
     "[aliases] [role] [admin_domains] [forward_to] [keep_copy] [copy_incoming] [copy_outgoing] "   \
-    "[null_mailbox] [kind] [list_post] [list_owner] [list_moderators] [list_moderate] "            \
+    "[null_mailbox] [kind] [list_post] [list_owner] [list_moderators] [list_query] "               \
+    "[list_moderate] "                                                                             \
     "[list_one_click] "                                                                            \
     "[max_messages_hour] [max_recipients_day] [auto_reply] [auto_reply_subject] "                  \
     "[auto_reply_from] "                                                                           \

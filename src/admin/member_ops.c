@@ -3,10 +3,11 @@
 
 #include "mail/account/members.h"
 
-static bool add_row(struct sv address, int64_t account_id, void *arg)
+static bool add_row(const struct member *m, void *arg)
 {
-    json_array_append_new(arg, json_pack("{s:s%, s:b}", "address", address.p, address.n, "local",
-                                         (int)(account_id != 0)));
+    json_array_append_new(arg,
+                          json_pack("{s:s%, s:b, s:b}", "address", m->address.p, m->address.n,
+                                    "local", (int)(m->account_id != 0), "listed", (int)m->listed));
     return true;
 }
 

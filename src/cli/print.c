@@ -428,6 +428,7 @@ static const struct column alias_cols[] = {
 static const struct column member_cols[] = {
     { "address", "MEMBER", COL_TEXT },
     { "local", "LOCAL", COL_YESNO },
+    { "listed", "LISTED", COL_YESNO },
     { 0 },
 };
 static const struct column tls_count_cols[] = {

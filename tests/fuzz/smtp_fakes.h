@@ -135,8 +135,7 @@ int account_find_address(struct accounts *a, struct sv address, const struct acc
     return sv_ieq(address, SV("bob@example.org")) ? 0 : E_NOTFOUND;
 }
 
-int account_members_each(struct accounts *a, int64_t account_id,
-                         bool (*fn)(struct sv address, int64_t account_id, void *arg), void *arg,
+int account_members_each(struct accounts *a, int64_t account_id, member_fn *fn, void *arg,
                          struct errinfo *ei)
 {
     (void)a;

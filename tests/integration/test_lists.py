@@ -41,6 +41,45 @@ def test_members_by_the_tool(s):
     assert s.tool_json("list", "members", LIST)["rows"] == []
 
 
+def delivered(s):
+    return [r["fields"]["rcpt"] for r in s.tool_json("events", "name=delivery.local.done")["rows"]]
+
+
+def test_members_by_a_query(s):
+    """Whoever fits when a message comes, each once; no list, nobody disabled, and who is found may post."""
+    s.tool("create", "domain", "other.test")
+    for a in ("dora@other.test", "sales-1@other.test", "sales-2@other.test"):
+        s.tool("create", "account", a, "password={PLAIN}" + PASSWORD)
+    s.tool("change", "account", LIST, "list_query=SALES-*@other.test; carol@example.test;alice@*")
+    found = {r["address"]: r["listed"] for r in s.tool_json("list", "members", LIST)["rows"]}
+    assert found == {"alice@example.test": True, "bob@example.test": True, "carol@example.test": False,
+                     "sales-1@other.test": False, "sales-2@other.test": False}
+    assert refusal(s, "dev", sender="dora@other.test").startswith("550 5.7.2 ")
+    assert refusal(s, "dev", sender="sales-2@other.test") is None
+    s.tool("change", "account", "sales-2@other.test", "enabled=no")
+    s.tool("create", "account", "sales-3@other.test", "password={PLAIN}" + PASSWORD)
+    s.tool("create", "account", "sales-all@other.test", "kind=group", "list_query=*@other.test")
+    send(s, "dev", sender="alice@example.test", body=body(1))
+    members = {"alice@example.test", "bob@example.test", "carol@example.test", "sales-1@other.test", "sales-3@other.test"}
+    wait_for("all copies", lambda: len(delivered(s)) >= len(members))
+    assert sorted(delivered(s)) == sorted(members)
+    r = s.tool("change", "account", LIST, "list_query=other.test", check=False)
+    assert r.returncode == 1 and "list_query: 'other.test' is no pattern of addresses; write it as *@example.org" in r.stderr
+    s.tool("change", "account", LIST, "list_query=")
+    assert len(s.tool_json("list", "members", LIST)["rows"]) == 2
+
+
+def test_query_of_a_domain_admin(s):
+    """What it finds is shown: other domains are not his to look into."""
+    s.tool("create", "domain", "other.test")
+    s.tool("create", "account", "boss@example.test", "password={PLAIN}" + PASSWORD, "role=domain-admin", "admin_domains=example.test")
+    c = Client(s, token=s.tool("create", "token", "boss@example.test", "tests").stdout.strip())
+    for query in (["*@other.test"], ["*@*"], ["*@example.test;*@other.test"], ["*@example.*"]):
+        r = c.call("PATCH", f"/accounts/{LIST}", {"list_query": query})
+        assert (r.status, r.field()) == (403, "list_query"), r.body
+    assert c.call("PATCH", f"/accounts/{LIST}", {"list_query": ["bo*@example.test"]}).status == 200
+
+
 def test_who_may_post(s):
     assert refusal(s, "dev") == f"550 5.7.2 You may not post to {LIST}"
     assert refusal(s, "dev", sender="") == f"550 5.7.2 You may not post to {LIST}"

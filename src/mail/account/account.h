@@ -53,6 +53,7 @@ enum account_option {
     OPT_LIST_POST,     /* who may send to a list */
     OPT_LIST_OWNER,
     OPT_LIST_MODERATORS,
+    OPT_LIST_QUERY,        /* members besides those listed: patterns of our addresses */
     OPT_LIST_MODERATE,     /* whose posts wait for a moderator */
     OPT_LIST_ONE_CLICK,    /* members elsewhere get a URL that ends their membership */
     OPT_MAX_MESSAGES_HOUR, /* that it may send; 0 = any number */
@@ -74,6 +75,7 @@ enum option_kind {
     OPTION_NUMBER,
     OPTION_TEXT,
     OPTION_DATE,
+    OPTION_PATTERNS, /* of addresses */
 };
 struct option_info {
     const char *name;

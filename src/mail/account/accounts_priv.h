@@ -206,6 +206,15 @@ int value_size(const char *field, const char *text, int64_t *ret, struct errinfo
  * those of fields do. Errors of the database and of the system stay as they are. */
 int value_fault(struct errinfo *ei, const char *field, int r);
 
+/* member_query.c: list_query, patterns of addresses with ; between. The functions that read stop at
+ * an error, or when fn says so (1). has: 1 = found. */
+struct member;
+int member_query_canonical(const char *field, const char *text, struct buf *out,
+                           struct errinfo *ei);
+int member_query_each(struct dbc *c, struct sv query, bool (*fn)(const struct member *m, void *arg),
+                      void *arg, struct errinfo *ei);
+int member_query_has(struct dbc *c, struct sv query, const char *address, struct errinfo *ei);
+
 /* option.c. options_load: from a row of accounts, by the view's connection; E_TEMP. options_write:
  * those that the spec names, inside of the account's change. */
 int options_load(struct view *v, struct account *acc, struct errinfo *ei);

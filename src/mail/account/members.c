@@ -210,22 +210,93 @@ int account_members_change(struct accounts *a, const char *admin, struct sv addr
 
 /* --- reading --- */
 
-int account_members_each(struct accounts *a, int64_t account_id,
-                         bool (*fn)(struct sv address, int64_t account_id, void *arg), void *arg,
-                         struct errinfo *ei)
+struct gathering { /* those that are listed and those of a query, each once */
+    struct member *v;
+    size_t n, cap;
+};
+
+static bool gather(const struct member *m, void *arg)
 {
-    _cleanup_(db_putp) struct dbc *c = NULL;
+    struct gathering *g = arg;
+    if (g->n == g->cap)
+        g->v = xrealloc(g->v, (g->cap = g->cap ? g->cap * 2 : 256) * sizeof(*g->v));
+    g->v[g->n] = *m;
+    g->v[g->n++].address = sv_n(sv_dup(m->address), m->address.n);
+    return true;
+}
+
+static int by_address(const void *a, const void *b)
+{
+    const struct member *x = a, *y = b;
+    int r = strcmp(x->address.p, y->address.p);
+    return r ? r : y->listed - x->listed;
+}
+
+static void give(const struct gathering *g, member_fn *fn, void *arg)
+{
+    bool more = true;
+    for (size_t i = 0; i < g->n && more; i++)
+        if (!i || !sv_eq(g->v[i].address, g->v[i - 1].address))
+            more = fn(&g->v[i], arg);
+}
+
+static void gathering_done(struct gathering *g)
+{
+    for (size_t i = 0; i < g->n; i++)
+        free((char *)g->v[i].address.p);
+    free(g->v);
+}
+
+static int each_listed(struct dbc *c, int64_t account_id, member_fn *fn, void *arg,
+                       struct errinfo *ei)
+{
     _cleanup_(db_resetp) struct db_stmt *s = NULL;
-    int r = db_get(a->db, &c, ei);
-    if (r == 0)
-        r = db_query(c, &s, ei,
+    int r = db_query(c, &s, ei,
                      "SELECT m.address, a.id FROM list_member m LEFT JOIN account a"
                      " ON a.address = m.address AND a.enabled = 1 AND a.domain_id IN"
                      " (SELECT id FROM domain WHERE enabled = 1)"
                      " WHERE m.list_id = ? ORDER BY m.address",
                      "i", account_id);
-    while (r == 0 && (r = db_step(s, ei)) == 1)
-        r = fn(db_col_text(s, 0), db_col_null(s, 1) ? 0 : db_col_int(s, 1), arg) ? 0 : 1;
+    while (r == 0 && (r = db_step(s, ei)) == 1) {
+        struct member m = { db_col_text(s, 0), db_col_null(s, 1) ? 0 : db_col_int(s, 1), true };
+        r = fn(&m, arg) ? 0 : 1;
+    }
+    return r;
+}
+
+static int read_query(struct dbc *c, int64_t account_id, struct buf *ret, struct errinfo *ei)
+{
+    _cleanup_(db_resetp) struct db_stmt *s = NULL;
+    int r =
+        db_query(c, &s, ei, "SELECT value FROM account_option WHERE account_id = ? AND name = ?",
+                 "is", account_id, account_options[OPT_LIST_QUERY].name);
+    if (r == 0)
+        r = db_step(s, ei);
+    return r == 1 ? buf_add_sv(ret, db_col_text(s, 0)) : r;
+}
+
+int account_members_each(struct accounts *a, int64_t account_id, member_fn *fn, void *arg,
+                         struct errinfo *ei)
+{
+    _cleanup_(db_putp) struct dbc *c = NULL;
+    _cleanup_(buf_done) struct buf query = { 0 };
+    struct gathering g = { 0 };
+    buf_init(&query, 64 * KiB);
+    int r = db_get(a->db, &c, ei);
+    if (r == 0)
+        r = read_query(c, account_id, &query, ei);
+    if (r == 0 && !query.n)
+        return view_error(MIN(each_listed(c, account_id, fn, arg, ei), 0), ei);
+    if (r == 0)
+        r = each_listed(c, account_id, gather, &g, ei);
+    if (r == 0)
+        r = member_query_each(c, buf_sv(&query), gather, &g, ei);
+    if (r == 0) {
+        if (g.n)
+            qsort(g.v, g.n, sizeof(*g.v), by_address);
+        give(&g, fn, arg);
+    }
+    gathering_done(&g);
     return view_error(MIN(r, 0), ei);
 }
 
@@ -262,7 +333,9 @@ static int is_member(struct accounts *a, const struct account *list, struct sv a
         r = db_value(c, &n, ei,
                      "SELECT COUNT(*) FROM list_member WHERE list_id = ? AND address = ?", "is",
                      list->id, key.text);
-    return r < 0 ? view_error(r, ei) : n > 0;
+    if (r == 0 && !n)
+        r = member_query_has(c, sv_c(account_option(list, OPT_LIST_QUERY)), key.text, ei);
+    return r < 0 ? view_error(r, ei) : r > 0 || n > 0;
 }
 
 int account_may_post(struct accounts *a, const struct account *list, struct sv sender,

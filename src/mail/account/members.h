@@ -14,10 +14,17 @@ struct member_change {
 };
 int account_members_change(struct accounts *a, const char *admin, struct sv address,
                            const struct member_change *c, struct errinfo *ei);
-/* In order of their addresses. account_id: of an enabled account of ours, else 0. */
-int account_members_each(struct accounts *a, int64_t account_id,
-                         bool (*fn)(struct sv address, int64_t account_id, void *arg), void *arg,
+struct member {
+    struct sv address;
+    int64_t account_id; /* of an enabled account of ours, else 0 */
+    bool listed;        /* else found by list_query */
+};
+typedef bool member_fn(const struct member *m, void *arg);
+/* In order of their addresses, each once. */
+int account_members_each(struct accounts *a, int64_t account_id, member_fn *fn, void *arg,
                          struct errinfo *ei);
+/* Does the list_query name domains only that the caller may see, each in full? */
+bool member_query_within(struct sv query, bool (*sees)(struct sv domain, void *arg), void *arg);
 /* 1 = whoever sends from this address, or has logged in as auth ("" = nobody), may post; 0 = not.
  */
 int account_may_post(struct accounts *a, const struct account *list, struct sv sender,

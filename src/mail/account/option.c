@@ -17,6 +17,7 @@ const struct option_info account_options[ACCOUNT_OPTIONS] = {
     [OPT_LIST_POST] = { "list_post", OPTION_CHOICE, "members", "members|anyone|moderators", 0 },
     [OPT_LIST_OWNER] = { "list_owner", OPTION_ADDRESSES, "", NULL, 0 },
     [OPT_LIST_MODERATORS] = { "list_moderators", OPTION_ADDRESSES, "", NULL, 0 },
+    [OPT_LIST_QUERY] = { "list_query", OPTION_PATTERNS, "", NULL, 0 },
     [OPT_LIST_MODERATE] = { "list_moderate", OPTION_CHOICE, "no", "no|nonmembers|all", 0 },
     [OPT_LIST_ONE_CLICK] = { "list_one_click", OPTION_SWITCH, "no", NULL, 0 },
     [OPT_MAX_MESSAGES_HOUR] = { "max_messages_hour", OPTION_NUMBER, "0", NULL, 1000000000 },
@@ -185,6 +186,8 @@ static int canonical(const struct option_info *o, const struct addr *self, const
         return canonical_text(o, text, out, ei);
     case OPTION_DATE:
         return canonical_date(o, text, out, ei);
+    case OPTION_PATTERNS:
+        return member_query_canonical(o->name, text, out, ei);
     }
     return -EINVAL;
 }

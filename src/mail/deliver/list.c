@@ -52,13 +52,14 @@ static void add_remote_member(struct expansion *x, struct sv address)
     add_to(x, own ? x->own : x->to, address, RCPT_REMOTE, 0);
 }
 
-static bool take_member(struct sv address, int64_t account_id, void *arg)
+static bool take_member(const struct member *m, void *arg)
 {
     struct expansion *x = arg;
-    if (account_id == x->acc->id)
+    struct sv address = m->address;
+    if (m->account_id == x->acc->id)
         return true;
-    if (account_id) {
-        add(x, address, RCPT_LOCAL, account_id);
+    if (m->account_id) {
+        add(x, address, RCPT_LOCAL, m->account_id);
         return true;
     }
     x->others = xrealloc(x->others, (x->n_others + 1) * sizeof(*x->others));

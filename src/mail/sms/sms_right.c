@@ -25,10 +25,10 @@ struct search {
     bool found;
 };
 
-static bool is_member(struct sv address, int64_t account_id, void *arg)
+static bool is_member(const struct member *m, void *arg)
 {
     struct search *s = arg;
-    s->found = account_id == s->acc->id || sv_ieq(address, sv_c(s->acc->address));
+    s->found = m->account_id == s->acc->id || sv_ieq(m->address, sv_c(s->acc->address));
     return !s->found;
 }
 

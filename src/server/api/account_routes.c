@@ -1,5 +1,6 @@
 /* Accounts. */
 #include "mail/account/address.h"
+#include "mail/account/members.h"
 #include "server/api/api_priv.h"
 #include "server/api/directory.h"
 #include "server/api/import.h"
@@ -57,6 +58,7 @@
         { "list_post", API_ENUM, 0, 0, 0, POSTERS, NULL, "Who may post to the list." },               \
         { "list_owner", API_TEXTS, 0, 0, 20, NULL, NULL, "The first gets reports; all may post." },   \
         { "list_moderators", API_TEXTS, 0, 0, 1000, NULL, NULL, "May post too." },                    \
+        { "list_query", API_TEXTS, 0, 0, 100, NULL, NULL, "Members too: *@example.org." },            \
         { "list_moderate", API_ENUM, 0, 0, 0, MODERATED, NULL, "Whose posts wait for a moderator." }, \
         { "list_one_click", API_BOOL, 0, 0, 0, NULL, NULL, "Members elsewhere get a URL to leave." }, \
         { "max_messages_hour", API_INT, 0,    0,                                                      \
@@ -132,6 +134,7 @@ static const struct api_field account_fields[] = {
     { "list_post", API_ENUM, API_REQUIRED, 0, 0, POSTERS, NULL, NULL },
     { "list_owner", API_TEXTS, API_REQUIRED, 0, 0, NULL, NULL, NULL },
     { "list_moderators", API_TEXTS, API_REQUIRED, 0, 0, NULL, NULL, NULL },
+    { "list_query", API_TEXTS, API_REQUIRED, 0, 0, NULL, NULL, NULL },
     { "list_moderate", API_ENUM, API_REQUIRED, 0, 0, MODERATED, NULL, NULL },
     { "list_one_click", API_BOOL, API_REQUIRED, 0, 0, NULL, NULL, NULL },
     { "max_messages_hour", API_INT, API_REQUIRED, 0, 0, NULL, NULL, NULL },
@@ -267,7 +270,8 @@ static void show_as(struct api_call *c, const struct account *acc, int status)
         return;
     split(j, "aliases");
     for (size_t i = 0; i < ACCOUNT_OPTIONS; i++)
-        if (account_options[i].kind == OPTION_ADDRESSES)
+        if (account_options[i].kind == OPTION_ADDRESSES ||
+            account_options[i].kind == OPTION_PATTERNS)
             split(j, account_options[i].name);
     json_object_del(j, "ok");
     json_object_del(j, "used_bytes"); /* would change the ETag with each mail: see /usage */
@@ -296,6 +300,25 @@ static void usage(struct api_call *c)
     json_decref(j);
 }
 
+static bool sees(struct sv domain, void *who)
+{
+    return api_sees_domain(who, domain);
+}
+
+/* What a query finds is shown, so it names domains of the caller only. */
+static bool may_query(const struct api_caller *who, json_t *patterns)
+{
+    json_t *one;
+    size_t i;
+
+    json_array_foreach(patterns, i, one)
+    {
+        if (!member_query_within(sv_c(json_string_value(one)), sees, (void *)who))
+            return false;
+    }
+    return true;
+}
+
 bool api_may_set(const struct api_caller *who, json_t *spec, const char *domain,
                  const char **ret_field)
 {
@@ -306,6 +329,9 @@ bool api_may_set(const struct api_caller *who, json_t *spec, const char *domain,
         return true;
     *ret_field = json_object_get(spec, "role") ? "role" : "admin_domains";
     if (json_object_get(spec, "role") || json_object_get(spec, "admin_domains"))
+        return false;
+    *ret_field = "list_query";
+    if (!may_query(who, json_object_get(spec, "list_query")))
         return false;
     *ret_field = "aliases";
     json_array_foreach(aliases, i, alias)

@@ -8,6 +8,7 @@ enum { MOST = 100000 };
 static const struct api_field member_fields[] = {
     { "address", API_TEXT, API_REQUIRED, 0, 0, NULL, NULL, NULL },
     { "local", API_BOOL, API_REQUIRED, 0, 0, NULL, NULL, "It is an enabled account here." },
+    { "listed", API_BOOL, API_REQUIRED, 0, 0, NULL, NULL, "Else found by list_query." },
     { 0 },
 };
 static const struct api_schema member_schema = { "Member", "A member of a list or group.",

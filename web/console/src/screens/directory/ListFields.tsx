@@ -39,6 +39,7 @@ export function ListFields({ form: { value: v, set, faultOf } }: { form: Account
           <LinesField label={t("list.moderators")} hint={t("list.moderators.hint")} value={v.list_moderators} error={faultOf("list_moderators")} onChange={(list_moderators) => { set({ list_moderators }); }} />
         </div>
       )}
+      <LinesField label={t("list.query")} hint={t("list.query.hint")} value={v.list_query} error={faultOf("list_query")} onChange={(list_query) => { set({ list_query }); }} />
       {v.kind === "list" && <Check label={t("list.oneclick")} hint={t("list.oneclick.hint")} checked={v.list_one_click} onChange={(list_one_click) => { set({ list_one_click }); }} />}
     </fieldset>
   );

@@ -91,8 +91,9 @@ export function Members({ account, mayChange }: { account: string; mayChange: bo
             <Icon name={m.local ? "user" : "globe"} />
             {m.local ? <Link to={accountAddress(m.address)}><Raw>{m.address}</Raw></Link> : <Raw className="med">{m.address}</Raw>}
             {m.local && <Badge tone="line">{t("member.local")}</Badge>}
+            {!m.listed && <Badge tone="line">{t("member.queried")}</Badge>}
             <span className="grow" />
-            {mayChange && <button type="button" className="ib sm" aria-label={t("member.remove", { address: m.address })} onClick={() => { remove(m.address); }}><Icon name="trash" small /></button>}
+            {mayChange && m.listed && <button type="button" className="ib sm" aria-label={t("member.remove", { address: m.address })} onClick={() => { remove(m.address); }}><Icon name="trash" small /></button>}
           </li>
         ))}
       </ul>

@@ -24,6 +24,7 @@ export const labels = {
   list_post: "list.post",
   list_owner: "list.owner",
   list_moderators: "list.moderators",
+  list_query: "list.query",
   list_moderate: "list.moderate",
   list_one_click: "list.oneclick",
   max_messages_hour: "account.perhour",
