@@ -16,6 +16,8 @@ import pytest
 from api import Client
 from conftest import PASSWORD, wait_for
 from sms_provider import Provider, answer, certificate, good
+from test_filters import count
+from test_filters import put as put_rules
 
 NUMBER = "+393331234567"
 SETTINGS = {"sms.domain": "sms.test", "sms.country": "39", "queue.retry_schedule": "1s", "queue.destination_wait": "1s", "net.trusted_ips": "192.0.2.1",
@@ -386,6 +388,30 @@ def test_each_message_is_in_the_right_list(make_server, provider):
     assert got == {"outgoing": far, "incoming": post, "mda": [], "sms": [], "retry": [one]}
     client.close()
     plain.close()
+
+
+def test_what_is_for_mailboxes_waits_in_mda_and_drains(make_server, tmp_path):
+    """Local delivery is stopped by a rule that holds what arrives. It piles up in that list only, also over a restart, and each comes once."""
+    s = make_server(settings={**SETTINGS, "net.trusted_ips": "127.0.0.1", "dns.servers": "127.0.0.1@9", "dns.timeout": "200ms", "queue.retry_schedule": "1h"})
+    s.tool("queue", "pause", "all=yes")
+    put_rules(s, 'rule "stop" if header "Subject" is "piles" then quarantine\n', tmp_path)
+    mine = [send(s, to=("bob@example.test",), message=mail("x", subject="piles")) for _ in range(3)]
+    far = send(s, to=("dan@far.test",))
+    send(s, to=("bob@example.test",))  # is not held, and is gone
+    wait_for("the one that is not held", lambda: count(s, "bob") == 1)
+
+    def where():
+        return {name: sorted(r["id"] for r in rows(s, f"queue={name}")) for name in ("outgoing", "incoming", "mda", "sms", "retry")}
+
+    want = {"outgoing": [far], "incoming": [], "mda": sorted(mine), "sms": [], "retry": []}
+    assert where() == want
+    s.stop()
+    s.start()
+    assert where() == want and count(s, "bob") == 1
+    s.tool("queue", "release", "queue=mda")
+    wait_for("an empty list", lambda: not rows(s, "queue=mda"))
+    wait_for("the messages", lambda: count(s, "bob") == 4)
+    assert where() == {**want, "mda": []}
 
 
 def test_nothing_is_lost_when_the_module_is_killed(make_server, provider):
