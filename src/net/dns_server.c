@@ -106,7 +106,9 @@ static int set_options(struct ub_ctx *ub, const struct conf_dns *c, struct errin
     static const char *const options[][2] = {
         { "do-not-query-localhost:", "no" },
         { "unblock-lan-zones:", "yes" },
-        { "msg-cache-size:", "1m" },
+        /* Nothing: how much is kept is for the cache above it to say (dns.cache_size). */
+        { "msg-cache-slabs:", "1" },
+        { "msg-cache-size:", "0" },
         { "rrset-cache-size:", "2m" },
         { "key-cache-size:", "512k" },
         { "neg-cache-size:", "256k" },

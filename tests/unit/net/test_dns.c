@@ -379,6 +379,30 @@ static void test_cache(void **state)
     assert_int_equal(asked_for("x2.example.test"), 3);
 }
 
+/* One more than there is room for: the oldest goes, the others stay. */
+static void test_cache_limit(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *size;
+        int first_asked;
+    } rows[] = { { "2", 2 }, { "3", 1 } };
+    static const char *const names[] = { "x1.example.test", "x2.example.test", "x3.example.test" };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        int before[ARRAY_LEN(names)];
+        configure_here("yes", rows[i].size, "5s");
+        for (size_t k = 0; k < ARRAY_LEN(names); k++) {
+            before[k] = asked_for(names[k]);
+            look(names[k], DNS_A);
+        }
+        for (size_t k = ARRAY_LEN(names); k-- > 0;)
+            look(names[k], DNS_A);
+        assert_int_equal(asked_for(names[2]) - before[2], 1);
+        assert_int_equal(asked_for(names[1]) - before[1], 1);
+        assert_int_equal(asked_for(names[0]) - before[0], rows[i].first_asked);
+    }
+}
+
 static void test_second_server(void **state)
 {
     (void)state;
@@ -885,6 +909,7 @@ int main(void)
         T(test_idn),
         T(test_errors),
         T(test_cache),
+        T(test_cache_limit),
         T(test_second_server),
         T(test_silent_server),
         T(test_question),
