@@ -18,6 +18,17 @@ SILENT = "127.0.0.57"  # no name server
 SOON = {"queue.retry_schedule": "1s", "queue.lifetime": "3s", "queue.delay_warning": "0s", "dns.timeout": "1s"}
 
 
+def smtp_sink(address, *words):
+    sink = subprocess.Popen(["smtp-sink", "-u", "nobody", *words, f"{address}:25", "100"], stdin=subprocess.DEVNULL)
+    wait_answer(address, 25)
+    return sink
+
+
+def end(sink):
+    sink.terminate()
+    sink.wait(20)
+
+
 @pytest.fixture(scope="module")
 def world(make_module_server):
     made, dirs = [], []
@@ -31,13 +42,11 @@ def world(make_module_server):
     try:
         begin(NameServer, [*RECORDS, "sink.test MX 10 mx.sink.test", f"mx.sink.test A {SINK}"])
         peer = begin(PostfixDovecot)
-        sink = subprocess.Popen(["smtp-sink", "-e", "-u", "nobody", f"{SINK}:25", "100"], stdin=subprocess.DEVNULL)
-        wait_answer(SINK, 25)
+        sink = smtp_sink(SINK, "-e")
         yield types.SimpleNamespace(peer=peer, ours=neighbour(make_module_server, settings=SOON))
     finally:
         if sink:
-            sink.terminate()
-            sink.wait(20)
+            end(sink)
         for m in reversed(made):
             m.stop()
         for d in dirs:
@@ -79,6 +88,61 @@ def test_last_reason_at_the_end_of_the_lifetime(world, rcpt, status, text):
     _, rcpts = proper(bounce_about(world.ours, "bob", rcpt))
     assert rcpts[0]["Action"] == "failed" and rcpts[0]["Status"] == status
     assert text in re.sub(r"\s+", " ", rcpts[0]["Diagnostic-Code"])
+
+
+HANGS = "Connection to %s timed out while waiting for the answer to "
+CLOSES = "Connection to %s was lost while waiting for the answer to "
+LATER, NEVER = "450 4.3.0 Error: command failed", "500 5.3.0 Error: command failed"
+SHUTS = "421 4.0.0 Server closing connection"
+# What it is told: the outcome in the log, the answer in the queue (none: it is final), Status and Diagnostic-Code (none: it is taken).
+FAULTS = {
+    "-W CONNECT:60": ("TIMEOUT", f"451 4.4.2 {HANGS}the greeting", "5.4.2", f"x-posthorn; 554 {HANGS}the greeting"),
+    "-W .:60": ("TIMEOUT", f"451 4.4.2 {HANGS}the end of the data", "5.4.2", f"x-posthorn; 554 {HANGS}the end of the data"),
+    "-q CONNECT": ("INCOMPLETE-SESSION", f"451 4.4.2 {CLOSES}the greeting", "5.4.2", f"x-posthorn; 554 {CLOSES}the greeting"),
+    "-q DATA": ("INCOMPLETE-SESSION", f"451 4.4.2 {CLOSES}DATA", "5.4.2", f"x-posthorn; 554 {CLOSES}DATA"),
+    "-q .": ("INCOMPLETE-SESSION", f"451 4.4.2 {CLOSES}the end of the data", "5.4.2", f"x-posthorn; 554 {CLOSES}the end of the data"),
+    "-Q DATA": ("INCOMPLETE-SESSION", SHUTS, "5.4.7", f"smtp; 554 Permanent problems with the remote server ({SHUTS})"),
+    "-r RCPT": ("INCOMPLETE-SESSION", LATER, "5.4.7", f"smtp; 554 Permanent problems with the remote server ({LATER})"),
+    "-r .": ("INCOMPLETE-SESSION", LATER, "5.4.7", f"smtp; 554 Permanent problems with the remote server ({LATER})"),
+    "-f MAIL": ("INCOMPLETE-SESSION", None, "5.3.0", f"smtp; {NEVER}"),
+    "-f .": ("INCOMPLETE-SESSION", None, "5.3.0", f"smtp; {NEVER}"),
+    "-p -W RCPT:1": ("OK", None, None, None),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_servers_with_faults(world, setting, fault):
+    """Each at an address of its own, so that no other's answers count. A second attempt at the least where it is not final."""
+    outcome, answer, status, diagnostic = FAULTS[fault]
+    place = list(FAULTS).index(fault)
+    address, subject = f"127.0.0.{100 + place}", f"fault-{place}-it-has"
+    for n in ("deliver.connect_timeout", "deliver.command_timeout", "deliver.data_timeout", "queue.destination_wait"):
+        setting(n, "2s")
+    setting("queue.lifetime", "1h")
+    sink = smtp_sink(address, *fault.split())
+    try:
+        rcpt = f"u@[{address}]"
+        number = submit(world.ours, "bob@example.test", [rcpt], message(subject, sender="bob@example.test"))
+
+        def row():
+            return [r for r in world.ours.tool_json("queue")["rows"] if r["id"] == number]
+
+        if answer:
+            seen = wait_for("an answer in the queue", lambda: [r for r in row() if r["answer"]])[0]
+            assert seen["answer"] == answer.replace("%s", address)
+            wait_for("another attempt", lambda: row()[0]["attempts"] >= 2)
+            setting("queue.lifetime", "1s")
+        wait_for("its end", lambda: not row())
+        if status:
+            _, rcpts = proper(bounce_about(world.ours, "bob", subject))
+            told, = [(r["Action"], r["Status"], r.get("Remote-MTA"), re.sub(r"\s+", " ", r["Diagnostic-Code"])) for r in rcpts]
+            assert told == ("failed", status, f"dns; {address}" if diagnostic.startswith("smtp;") else None, diagnostic.replace("%s", address))
+        said = wait_for("its lines in the log", lambda: re.findall(
+            rf"Client session \*\*\* <bob@example\.test> <{re.escape(rcpt)}> .* ([A-Z-]+) {number}$", world.ours.log_text("s"), re.M))
+        assert set(said) == {outcome} and (len(said) > 1) == bool(answer)
+    finally:
+        end(sink)
+    assert len(about(world.ours, "bob", subject)) == bool(status)
 
 
 def test_no_name_server(make_server):

@@ -80,6 +80,7 @@ static const struct {
     struct sv text;
     const char *tail;
 } reasons[] = {
+    { { "Connection to ", 14 }, ".4.2" },
     { { "Could not connect", 17 }, ".4.1" },
     { { "Permanent problems", 18 }, ".4.7" },
     { { "while issuing MX query", 22 }, ".4.4" },
