@@ -1,14 +1,18 @@
 """Mail for other servers that misbehave: nothing is lost, nobody waits for somebody else's server, and the log says what happened."""
+import base64
 import collections
 import re
 import smtplib
 import socket
+import subprocess
 import threading
 import time
 
 import pytest
 
-from conftest import wait_for
+from api import Client
+from conftest import BIN, wait_for
+from test_filters import put as put_rules
 
 N = 30
 
@@ -23,6 +27,7 @@ class Peer(threading.Thread):
         self.sessions = self.refused = 0
         self.taken = collections.Counter()   # subject: answered with 250
         self.cut = collections.Counter()     # subject: arrived whole, the answer did not leave
+        self.bodies = {}                     # subject: as it came, without the dots of SMTP
         self.at_once = self.most = 0
         self.gate = threading.Event()   # greets when it is set
         self.gate.set()
@@ -87,10 +92,13 @@ class Peer(threading.Thread):
                         self.cut[subject] += 1
                         return
                     self.taken[subject] += 1
+                    self.bodies[subject] = re.sub(rb"^\.", b"", body, flags=re.M)
                 say("250 ok")
             elif verb == b"QUIT":
                 say("221 bye")
                 return
+            elif verb == b"EHLO":
+                say("250-peer\r\n250 8BITMIME")
             else:
                 say("250 ok")
 
@@ -110,9 +118,16 @@ def world(make_server):
         p.close()
 
 
-def send(s, sender, rcpts, subject):
+def send(s, sender, rcpts, *subjects, body=b"hello\r\n"):
     with smtplib.SMTP("127.0.0.1", s.port["smtp"], timeout=20) as c:
-        c.sendmail(sender, rcpts, f"Subject: {subject}\r\n\r\nhello\r\n")
+        for subject in subjects:
+            c.sendmail(sender, rcpts, f"Subject: {subject}\r\n\r\n".encode() + body, ["BODY=8BITMIME"])
+
+
+def reader(s):
+    """A program that may look at the queue and into its messages."""
+    s.tool("change", "account", "alice@example.test", "role=system-admin")
+    return Client(s, token=s.tool("create", "token", "alice@example.test", "t", "scopes=queue:read messages:content").stdout.split()[-1])
 
 
 def waiting(s):
@@ -286,3 +301,55 @@ def test_pause_and_destinations(still):
     wait_for("its attempt", lambda: waiting(still)[0]["attempts"] == 1)
     dest = still.tool_json("queue", "destinations")["rows"][0]
     assert dest["state"] == "resting" and "451 4.4.1" in dest["answer"]
+
+
+def test_priority_by_rules(still, tmp_path):
+    put_rules(still, 'rule "up" if header "Subject" starts "up" then priority high\nrule "down" if header "Subject" starts "down" then priority low\n', tmp_path)
+    still.tool("queue", "pause", "all=yes")
+    want = {"up": "high", "down": "low", "plain": "normal"}
+    for subject in want:
+        send(still, "alice@example.test", [f"{subject}@[127.0.2.9]"], subject)
+    assert {r["recipient"].split("@")[0]: r["priority"] for r in waiting(still)} == want
+    c = reader(still)
+    assert {m["recipient"].split("@")[0]: m["priority"] for m in c.rows("/queue/outgoing/messages")} == want
+    for subject, level in want.items():
+        assert [m["recipient"] for m in c.rows("/queue/outgoing/messages", priority=level)] == [f"{subject}@[127.0.2.9]"]
+    c.close()
+
+
+def test_what_is_shown_is_what_is_sent(still):
+    """By the tool and the API, to the byte as in the queue's file: also what is no text, dots and blanks at the ends of lines."""
+    body = b"".join(b"caf\xc3\xa9 \xff %d \t\r\n.\r\n..two\r\n\r\n" % i for i in range(2000)) + b"x" * 900 + b"\r\n \r\n"
+    still.tool("queue", "pause", "all=yes")
+    send(still, "alice@example.test", ["u@[127.0.2.1]"], "whole", body=body)
+    number = waiting(still)[0]["id"]
+    c = reader(still)
+    told = c.get(f"/queue/outgoing/messages/{number}/content").json()
+    content = base64.b64decode(told["content"])
+    assert content.endswith(b"Subject: whole\r\n\r\n" + body) and told["size"] == len(content)
+    r = subprocess.run([BIN, "tool", *still.args(), "queue", "view", number], capture_output=True, timeout=60, env=still.env)
+    assert r.stdout == content, r.stderr
+    c.close()
+    still.stop()  # until then it may be in the journal only
+    file, = (still.data / "mail" / "_outgoing").glob("*.tms")
+    assert file.read_bytes() == content
+    still.start()
+    peer = Peer("127.0.2.1", 2526, "good")
+    peer.start()
+    still.tool("queue", "resume", "all=yes")
+    wait_for("its delivery", lambda: peer.taken["whole"] == 1)
+    peer.close()
+    assert b"Return-Path: <alice@example.test>\r\n" + peer.bodies["whole"] == content
+
+
+def test_more_than_a_page(still):
+    """2000 rows at once at the most. Who asks for more is told so; what is beyond comes by the cursor."""
+    still.tool("queue", "pause", "all=yes")
+    send(still, "alice@example.test", ["u@[127.0.2.9]"], *(f"s{i}" for i in range(2100)))
+    c = reader(still)
+    a = c.get("/queue/outgoing/messages", limit=5000)
+    assert a.status == 400 and a.field() == "limit" and "2000" in a.json()["detail"], a.body
+    page = c.get("/queue/outgoing/messages", limit=2000).json()
+    assert len(page["items"]) == 2000 and page["total"]["value"] == 2100 and page["next_cursor"]
+    assert len({m["id"] for m in c.rows("/queue/outgoing/messages", limit=2000)}) == 2100
+    c.close()

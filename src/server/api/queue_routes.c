@@ -194,7 +194,7 @@ static const struct api_field content_fields[] = {
     { "size", API_INT, API_REQUIRED, 0, 0, NULL, NULL, "Bytes of the whole message." },
     { "encoding", API_ENUM, API_REQUIRED, 0, 0, "base64", NULL, NULL },
     { "content", API_TEXT, API_REQUIRED, 0, 0, NULL, NULL,
-      "The message as it is sent, its first MiB." },
+      "The message as it waits, its first MiB." },
     { 0 },
 };
 static const struct api_schema content_schema = { "MessageContent", "A message's text.",
