@@ -197,7 +197,9 @@ class PostfixDovecot:
         (d / "resolv.conf").write_text(f"nameserver {nameserver}\n")
         (d / "users").write_text("".join(f"{u}@peer.test:{{PLAIN}}{self.PASSWORD}\n" for u in self.USERS))
         (d / "vmap").write_text("".join(f"{u}@{dom} {u}@peer.test\n" for u in self.USERS for dom in self.DOMAINS)
-                                + "busy@peer.test dave@peer.test\nshut@peer.test dave@peer.test\n")
+                                + "busy@peer.test dave@peer.test\nshut@peer.test dave@peer.test\n"
+                                # taken, and returned later
+                                + "ghost@peer.test nobody-there@peer.test\n")
         (d / "access").write_text("busy@peer.test 450 4.2.1 come back later\nshut@peer.test 550 5.2.1 this mailbox is shut\n")
         (d / "dc/dovecot.conf").write_text(self.dovecot_conf())
         (d / "pf/conf/main.cf").write_text(self.main_cf())

@@ -37,12 +37,12 @@ def message(subject, body=b"one line\r\n", sender="alice@example.test", to="dave
             .encode() + body)
 
 
-def submit(server, sender, rcpts, content, parameters=None):
-    """Message id of the submission."""
+def submit(server, sender, rcpts, content, parameters=None, mail=""):
+    """Message id of the submission. parameters: of RCPT by recipient; mail: of MAIL."""
     with Smtp(server.port["submission"]) as c:
         c.starttls()
         c.login(sender)
-        c.command(f"MAIL FROM:<{sender}>", 250)
+        c.command(f"MAIL FROM:<{sender}>{mail}", 250)
         for r in rcpts:
             c.command(f"RCPT TO:<{r}>{(parameters or {}).get(r, '')}", 250)
         text = c.data(content)
@@ -257,6 +257,21 @@ def test_notices_on_request(world):
     assert theirs[0]["Original-Recipient"].lower().replace(" ", "") == "rfc822;erin@peer.test"
     assert theirs[0]["Action"] in ("delivered", "relayed")
     assert not [m for m in inbox(world.ours, "carol") if b"nobody@peer.test" in m and b"Action: failed" in m]
+
+
+@pytest.mark.parametrize("ret", ["HDRS", "FULL"])
+def test_what_the_sender_wants_back(world, ret):
+    """RET and ENVID in the notice that we make, and in the one that Postfix makes after it has taken the message from us."""
+    submit(world.ours, "carol@example.test", ["shut@peer.test", "ghost@peer.test"],
+           message(f"wants-{ret}", b"the-body-of-it\r\n", sender="carol@example.test"), mail=f" RET={ret} ENVID=id+2B{ret}")
+    for rcpt, mta in (("shut@peer.test", "mail.example.test"), ("ghost@peer.test", "mx.peer.test")):
+        notice, = wait_for(f"the notice about {rcpt}", lambda: [m for m in inbox(world.ours, "carol") if f"wants-{ret}".encode() in m
+                                                               and f"Reporting-MTA: dns; {mta}\r\n".encode() in m], 30, 0.2)
+        fields, recipients = report(email.message_from_bytes(notice, policy=email.policy.default))
+        assert fields["Reporting-MTA"] == f"dns; {mta}" and fields["Original-Envelope-Id"] == f"id+{ret}"
+        assert [r["Action"] for r in recipients] == ["failed"] and rcpt in notice.decode()
+        assert f"\r\nSubject: wants-{ret}\r\n".encode() in notice
+        assert (b"the-body-of-it" in notice) == (ret == "FULL")
 
 
 def test_two_posthorns(world, make_server):
