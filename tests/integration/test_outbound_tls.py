@@ -419,6 +419,31 @@ def test_tool_looks_up(world):
     assert world.ours.tool_json("dns", "_25._tcp.mx.dane.test", "TLSA", "--server", DNS)["rows"][0]["result"].startswith("3 1 1 ")
 
 
+@pytest.mark.parametrize("name, kind", [
+    ("dane.test", "MX"), ("dane.test", "NS"), ("dane.test", "SOA"), ("mx.dane.test", "A"), ("alias.test", "MX"), ("mx.alias.test", "CNAME"),
+    ("mx.alias.test", "A"), ("_25._tcp.mx.dane.test", "TLSA"), ("_smtp._tls.wrong.test", "TXT"), ("plain.test", "MX"), ("dane.test", "TXT"),
+    ("no.dane.test", "A"),
+])
+def test_tool_agrees_with_kdig(world, name, kind):
+    """Status and name, time to live, class, type and data of every row, as another program has them of the same server just before. What an alias leads to
+    is shown under its own name, without the alias; the strings of a text are joined."""
+    said = subprocess.run(["kdig", f"@{DNS}", name, kind, "+noall", "+header", "+answer"], capture_output=True, text=True, timeout=30, check=True).stdout
+    ours = world.ours.tool_json("dns", name, kind, "--no-cache", "--server", DNS)
+
+    def row(name, ttl, class_, type_, data):
+        words = [w.rstrip(".") for w in data.split()]
+        text = "".join(re.findall(r'"([^"]*)"', data)) or data if type_ == "TXT" else " ".join(words).lower()
+        return name.rstrip("."), class_, type_, text, int(ttl)
+
+    theirs = sorted(row(*l.split(None, 4)) for l in said.splitlines() if l and not l.startswith(";") and l.split()[3] == kind)
+    mine = sorted(row(r["name"], r["ttl"], r["class"], r["type"], r["result"]) for r in ours["rows"])
+    assert [r[:4] for r in mine] == [r[:4] for r in theirs]
+    assert all(0 < m[4] <= t[4] or t[4] < 5 for m, t in zip(mine, theirs))
+    status = re.search(r"status: (\w+)", said).group(1)
+    assert ours["status"] == ("NODATA" if status == "NOERROR" and not theirs else status)
+    assert ours["server"] == DNS
+
+
 def test_tool_tells_what_is_wrong(world):
     silent = world.ours.tool_json("dns", "dane.test", "MX", "--server", SILENT, "--timeout", "300ms")
     assert silent["status"] in ("TIMEOUT", "SERVFAIL") and silent["server"] == "" and silent["took_ms"] < 5000
