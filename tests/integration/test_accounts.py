@@ -1,11 +1,16 @@
 """What accounts do with mail: forwarding, copies, null mailboxes; told by the log, the timeline and the API."""
+import imaplib
 import re
 import smtplib
+import sqlite3
+import time
 
 import pytest
 
 from conftest import PASSWORD, wait_for
 from test_basics import imap, insecure_tls, message_count, send
+from test_collect import subjects
+from test_postfix import inbox
 
 
 def newest(server, user):
@@ -257,3 +262,20 @@ def test_auto_reply_by_day(s):
     for value in ("auto_reply_from=tomorrow", "auto_reply_until=2026-13-01", "auto_reply_until=2026-1-1"):
         r = t("change", "account", "alice@example.test", value, check=False)
         assert r.returncode == 1 and "write it as 2026-03-12" in r.stderr
+
+
+def test_old_mail_is_forwarded_after_midnight(s):
+    """Older than the limit only, and not on the day of the first start. Midnight is made: the last run moves to the day before."""
+    s.tool("change", "account", s.address("alice"), f"forward_older_to={s.address('bob')}", "forward_older_days=20")
+    c = imap(s, "alice")
+    for days in (19, 0, 21):
+        assert c.append("INBOX", None, imaplib.Time2Internaldate(time.time() - days * 86400), f"Subject: {days}-days\r\n\r\ntext\r\n".encode())[0] == "OK"
+    c.logout()
+    db = sqlite3.connect(s.data / "config" / "system.db", timeout=30, isolation_level=None)
+    wait_for("the first look", lambda: db.execute("SELECT done_ms FROM job WHERE name = 'forward_older'").fetchall(), timeout=90, interval=0.2)
+    assert message_count(s, "bob") == 0
+    assert db.execute("UPDATE job SET done_ms = done_ms - 86400000 WHERE name = 'forward_older'").rowcount == 1
+    db.close()
+    wait_for("old mail at bob's", lambda: message_count(s, "bob") and not s.tool_json("queue")["rows"], timeout=90, interval=0.2)
+    assert subjects(inbox(s, "bob")) == ["21-days"]
+    assert message_count(s, "alice") == 3

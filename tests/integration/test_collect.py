@@ -2,6 +2,7 @@
 import shutil
 import smtplib
 import socket
+import sqlite3
 import tempfile
 import threading
 import types
@@ -316,6 +317,23 @@ def test_too_large_is_left_there(world):
     assert set(mails) == {"big", "circle"}
     world.ours.tool("reset", "smtp.max_message_size")
     wait_for("its events", lambda: len([e for e in world.ours.tool_json("events", "name=remote.skipped")["rows"]]) >= 2)
+    r.delete()
+    peer.close()
+
+
+def test_by_the_schedule(world):
+    """Nobody asks for the second collection. No interval under a minute can be set: it is put where the server reads it."""
+    mails = {"1": b"Subject: planned-1\r\n\r\ntext\r\n"}
+    peer = Peer(lambda f, p: pop3(f, mails))
+    r = Remote(world.ours, "user18", "host=127.0.0.1", f"port={peer.port}", "tls=never", "user=u", "password=p")
+    with sqlite3.connect(world.ours.data / "config" / "system.db", timeout=30) as db:
+        assert db.execute("UPDATE remote_account SET interval_s = 2 WHERE id = ?", (r.id,)).rowcount == 1
+    row = r.collect()
+    assert row["last_result"] == "ok" and row["next_ms"] - row["last_ms"] in range(2000, 4000), row
+    has(world.ours, "user18", "planned-1")
+    mails["2"] = b"Subject: planned-2\r\n\r\ntext\r\n"
+    wait_for("the second collection", lambda: peer.sessions > 1 and len(inbox(world.ours, "user18")) == 2)
+    has(world.ours, "user18", "planned-1", "planned-2")
     r.delete()
     peer.close()
 
