@@ -24,6 +24,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/codec.h"
 #include "conf/conf.h"
 #include "net/net.h"
 
@@ -192,12 +193,15 @@ static void fx_run(void *session, const struct frame *f)
                     conn_local_ip(c), conn_local_port(c), conn_is_tls(c), conn_peer_trusted(c),
                     conn_tls_info(c));
     } else if (sv_eq(cmd, SV("BINDING"))) {
-        struct buf b;
+        struct buf b, hex;
         const char *type = "none";
         buf_init(&b, 256);
-        bool ok = conn_channel_binding(c, &type, &b);
-        conn_writef(c, "%s %zu\r\n", ok ? type : "none", b.n);
+        buf_init(&hex, 512);
+        if (conn_channel_binding(c, &type, &b))
+            hex_enc(buf_sv(&b), &hex);
+        conn_writef(c, "%s " SV_FMT "\r\n", hex.n ? type : "none", SV_ARG(buf_sv(&hex)));
         buf_done(&b);
+        buf_done(&hex);
     } else if (sv_eq(cmd, SV("QUIT"))) {
         conn_write(c, SV("bye\r\n"));
         conn_close(c);
