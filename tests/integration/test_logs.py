@@ -4,13 +4,15 @@ import json
 import re
 import shutil
 import smtplib
+import ssl
 import subprocess
 import time
 import urllib.parse
 
 import pytest
 from conftest import PASSWORD, wait_for
-from wire import Imap, Smtp
+from scram import Scram
+from wire import Imap, Smtp, insecure_tls
 
 LEVELS = ("none", "summary", "debug", "extended")
 
@@ -111,24 +113,32 @@ def test_methods_of_authentication(server):
     """log.auth.methods, log.auth.api: the code of the mechanism; the API is called Control."""
     server.tool("set", "log.auth", "extended")
     server.tool("set", "auth.cram_md5", "yes")
-    before = sub_log(server, "auth")
-    for mechanism in ("PLAIN", "LOGIN", "CRAM-MD5"):
+    server.tool("set", "auth.digest_md5", "yes")
+    before, user = sub_log(server, "auth"), server.address("bob")
+    tls = insecure_tls()
+    tls.maximum_version = ssl.TLSVersion.TLSv1_2  # Python computes no channel binding but that of TLS 1.2
+    codes = {"PLAIN": 0, "LOGIN": 0, "CRAM-MD5": 2, "SCRAM-SHA-1": 8, "SCRAM-SHA-256": 9, "SCRAM-SHA-1-PLUS": 10, "SCRAM-SHA-256-PLUS": 11}
+    for mechanism in codes:
         with smtplib.SMTP("127.0.0.1", server.port["submission"], timeout=60) as c:
-            c.starttls()
+            c.starttls(context=tls)
             c.ehlo("client.test")
-            c.user, c.password = server.address("bob"), PASSWORD
-            c.auth(mechanism, {"PLAIN": c.auth_plain, "LOGIN": c.auth_login, "CRAM-MD5": c.auth_cram_md5}[mechanism])
+            c.user, c.password = user, PASSWORD
+            scram = Scram(mechanism, user, PASSWORD, c.sock.get_channel_binding() if mechanism.endswith("-PLUS") else None)
+            answers = {"PLAIN": c.auth_plain, "LOGIN": c.auth_login, "CRAM-MD5": c.auth_cram_md5}
+            c.auth(mechanism, answers.get(mechanism, scram.answer))
+    subprocess.run(["curl", "-sS", "--fail", f"imap://127.0.0.1:{server.port['imap']}/", "--login-options", "AUTH=DIGEST-MD5", "-u", f"{user}:{PASSWORD}"],
+                   check=True, timeout=60, capture_output=True)
     c = http.client.HTTPConnection("127.0.0.1", server.port["http"], timeout=20)
-    c.request("POST", "/api/v1/login", json.dumps({"user": server.address("bob"), "password": PASSWORD}),
-              {"Content-Type": "application/json"})
+    c.request("POST", "/api/v1/login", json.dumps({"user": user, "password": PASSWORD}), {"Content-Type": "application/json"})
     assert c.getresponse().status == 200
     c.close()
     def lines():
         return re.findall(r"Authentication \[(\w+)\] - Result=1, User=bob@example.test, Method=(\d+)\n",
                           sub_log(server, "auth")[len(before):])
     # Modules hand their lines over in batches: in order are those of one module.
-    found = wait_for("the log", lambda: f if len(f := lines()) >= 4 else None)
-    assert sorted(found, key=lambda f: f[0] == "Control") == [("SMTP", "0"), ("SMTP", "0"), ("SMTP", "2"), ("Control", "0")]
+    found = wait_for("the log", lambda: f if len(f := lines()) >= len(codes) + 2 else None)
+    assert [f for f in found if f[0] == "SMTP"] == [("SMTP", str(code)) for code in codes.values()]
+    assert sorted(f for f in found if f[0] != "SMTP") == [("Control", "0"), ("IMAP", "4")]
 
 
 # --- the reader ---

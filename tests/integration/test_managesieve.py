@@ -1,7 +1,5 @@
 """ManageSieve by a real client (sieve-connect) and by hand: TLS, scripts that delivery then runs, the service's place among the others."""
 import base64
-import hashlib
-import hmac
 import os
 import shutil
 import smtplib
@@ -11,6 +9,7 @@ import subprocess
 import pytest
 
 from conftest import PASSWORD, wait_for
+from scram import Scram
 from wire import Imap, Line
 
 SCRIPT = 'require ["fileinto", "mailbox"];\nif header :contains "subject" "sport" {\n    fileinto :create "Sport";\n}\n'
@@ -115,23 +114,16 @@ def test_scram(host):
     c = Sieve(host)
 
     def exchange(password):
-        bare, first = f"n={host.address('bob')},r=abc", None
+        scram = Scram("SCRAM-SHA-256", host.address("bob"), password)
         send = lambda text: base64.b64encode(text.encode()).decode()
-        c.send(f'AUTHENTICATE "SCRAM-SHA-256" "{send("n,," + bare)}"\r\n'.encode())
-        first = base64.b64decode(c.line().strip(b'"')).decode()
-        nonce, salt, rounds = (part.split("=", 1)[1] for part in first.split(","))
-        key = hashlib.pbkdf2_hmac("sha256", password.encode(), base64.b64decode(salt), int(rounds))
-        mac = lambda k, m: hmac.digest(k, m.encode(), "sha256")
-        final = f"c=biws,r={nonce}"
-        about = f"{bare},{first},{final}"
-        client = mac(key, "Client Key")
-        proof = bytes(a ^ b for a, b in zip(client, mac(hashlib.sha256(client).digest(), about)))
-        answer = c.ask(f'"{send(final + ",p=" + base64.b64encode(proof).decode())}"')
-        return answer, base64.b64encode(mac(mac(key, "Server Key"), about)).decode()
+        c.send(f'AUTHENTICATE "SCRAM-SHA-256" "{send(scram.first())}"\r\n'.encode())
+        challenge = base64.b64decode(c.line().strip(b'"')).decode()
+        answer = c.ask(f'"{send(scram.final(challenge))}"')
+        return answer, send(scram.proof)
 
     assert exchange("wrong")[0] == ['NO "Authentication failed"']
     answer, expected = exchange(PASSWORD)
-    assert answer == [f'OK (SASL "{base64.b64encode(b"v=" + expected.encode()).decode()}") "Logged in"']
+    assert answer == [f'OK (SASL "{expected}") "Logged in"']
     assert c.ask("LISTSCRIPTS")[-1] == "OK"
 
 
