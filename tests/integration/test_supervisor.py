@@ -22,7 +22,7 @@ import threading
 import time
 
 import pytest
-from conftest import BIN, PASSWORD, wait_for
+from conftest import BIN, PASSWORD, TOP, wait_for
 from test_basics import BODY, imap, insecure_tls, message_count, send
 
 
@@ -353,10 +353,7 @@ def status(pid):
     return dict(l.split(":\t", 1) for l in open(f"/proc/{pid}/status").read().splitlines() if ":\t" in l)
 
 
-def test_modules_have_no_privileges(make_server):
-    if os.geteuid():
-        pytest.skip("needs root")
-    s = make_server()
+def assert_modules_have_none(s):
     user = pwd.getpwnam(s.user)
     for name, pid in s.pids().items():
         st = status(pid)
@@ -372,6 +369,14 @@ def test_modules_have_no_privileges(make_server):
         env = open(f"/proc/{pid}/environ", "rb").read()
         assert b"NOTIFY_SOCKET" not in env
         assert os.getsid(pid) == pid  # Ctrl-C of a terminal goes to the supervisor alone
+
+
+def test_modules_have_no_privileges(make_server):
+    if os.geteuid():
+        pytest.skip("needs root")
+    s = make_server()
+    user = pwd.getpwnam(s.user)
+    assert_modules_have_none(s)
     st = status(s.proc.pid)
     assert st["Uid"].split()[1] == str(user.pw_uid)  # works as the user, keeps root for starting modules
     for p in s.data.rglob("*"):
@@ -389,6 +394,30 @@ def link(pid, fd):
         return os.readlink(f"/proc/{pid}/fd/{fd}")
     except OSError:
         return ""
+
+
+def test_the_unit_lends_enough_to_drop_all(make_server):
+    """With the capabilities of the systemd unit and no more the server serves, and modules drop these, too."""
+    if os.geteuid():
+        pytest.skip("needs root")
+    unit = (TOP / "packaging/posthorn.service.in").read_text()
+    names = re.search(r"^CapabilityBoundingSet=(.*)$", unit, re.M)[1].lower().split()
+    lent = ",".join("+" + n.removeprefix("cap_") for n in names)
+    s = make_server(start=False)
+    log = open(s.dir / "serve.log", "ab")
+    s.proc = subprocess.Popen(["setpriv", f"--bounding-set=-all,{lent}", "--no-new-privs", BIN, "serve", *s.args(), "--quiet"],
+                              stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=s.env)
+    s.wait_port(s.port["smtp"])
+    s.wait_port(s.port["imap"])
+    wait_for("the web server", lambda: connects(s.port["http"]))
+    assert bin(int(status(s.proc.pid)["CapBnd"], 16)).count("1") == len(names)
+    assert_modules_have_none(s)
+    send(s)
+    wait_for("delivery", lambda: message_count(s, "bob") == 1)
+    s.kill("smtp")  # a module that is started later, too
+    s.wait_port(s.port["smtp"])
+    assert_modules_have_none(s)
+    assert s.stop() == 0
 
 
 def test_without_root_it_serves_unprivileged_ports(make_server):
