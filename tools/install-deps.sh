@@ -10,7 +10,7 @@ build="gcc make cmake ninja-build pkg-config libc6-dev libevent-dev libssl-dev l
 test="clang clang-format libclang-rt-14-dev libcmocka-dev ccache git procps python3 python3-pytest python3-jsonschema
  libdigest-hmac-perl mutt isync libsasl2-modules fetchmail unbound knot knot-dnsutils postfix
  dovecot-imapd dovecot-pop3d dovecot-lmtpd dovecot-sieve postgresql mariadb-server
- opendkim opendkim-tools spamd spamc sieve-connect strace sqlite3 mandoc netcat-openbsd libgmime-3.0-dev socat tcpdump unzip rsyslog rsyslog-openssl"
+ opendkim opendkim-tools spamd spamc sieve-connect strace sqlite3 mandoc netcat-openbsd libgmime-3.0-dev socat tcpdump unzip rsyslog rsyslog-openssl systemd"
 fresh="debootstrap debian-archive-keyring git mount util-linux"
 console="nodejs npm"
 browser="chromium"
