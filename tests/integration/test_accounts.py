@@ -187,6 +187,43 @@ def test_send_limits(s):
     assert r.returncode == 1 and "max_messages_hour: 'many' is no number" in r.stderr
 
 
+def test_what_is_above_a_send_limit_is_held(s):
+    """It waits with its reason, over a restart too, until somebody decides; and not without an end."""
+    def queue():
+        return s.tool_json("queue")["rows"]
+
+    def held(n):
+        return wait_for(f"{n} held", lambda: (q := queue()) and len(q) == n and all(m["state"] == "held" for m in q) and q)
+
+    s.tool("change", "account", "alice@example.test", "max_messages_hour=1", "max_recipients_day=2")
+    s.tool("set", "smtp.over_limit", "hold")
+    s.tool("set", "smtp.over_limit_max", "2")
+    assert try_submit(s, "alice", ["bob@example.test"]) == []
+    assert try_submit(s, "alice", ["bob@example.test"]) == []
+    s.tool("change", "account", "alice@example.test", "max_messages_hour=0")
+    assert try_submit(s, "alice", ["bob@example.test", "carol@example.test"]) == []
+    reasons = sorted(m["answer"] for m in held(2))
+    assert reasons == [f"450 4.7.1 Over {limit}, held for an administrator" for limit in ("max_messages_hour=1", "max_recipients_day=2")]
+    assert "max_messages_hour=1 holds the message" in s.tool("events", "name=queue.held").stdout
+    wait_for("the first one", lambda: message_count(s, "bob") == 1)
+    refused = ["450 4.7.1 Account limits apply, try again later"]
+    assert try_submit(s, "alice", ["bob@example.test"]) == refused  # two are held
+    s.kill("smtp")
+    s.wait_port(s.port["submission"])
+    two = held(2)
+    s.tool("change", "account", "alice@example.test", "max_recipients_day=1")
+    assert try_submit(s, "alice", ["bob@example.test", "carol@example.test"]) == refused
+    by_hour = next(m for m in two if "max_messages_hour" in m["answer"])
+    other = next(m for m in two if m is not by_hour)
+    s.tool("queue", "release", by_hour["id"])
+    wait_for("the released one", lambda: message_count(s, "bob") == 2)
+    held(1)
+    assert try_submit(s, "alice", ["bob@example.test", "carol@example.test"]) == []  # there is room again
+    s.tool("queue", "bounce", other["id"])
+    wait_for("the notice", lambda: message_count(s, "alice") == 1)
+    assert message_count(s, "bob") == 2 and message_count(s, "carol") == 0
+
+
 def test_smallest_size_limit_applies(s):
     """Server 10 MB, domain 5 MB, account 1 MB; 0 lifts."""
     def largest():

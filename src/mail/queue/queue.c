@@ -30,6 +30,7 @@ static struct queue *queue_new(const struct queue_opts *o)
     q->dir_fd = q->sync_fd = q->lock_fd = -1;
     q->save_until = INT64_MAX;
     list_init(&q->items);
+    q->held = map_new();
     q->destination = o->destination;
     list_init(&q->ready);
     list_init(&q->notices);
@@ -47,6 +48,7 @@ static struct queue *queue_new(const struct queue_opts *o)
 static void queue_free(struct queue *q)
 {
     list_for_each_safe(it, tmp, &q->items) item_forget(q, container_of(it, struct item, link));
+    map_free(q->held, free);
     while (q->doomed) {
         struct doomed *d = q->doomed;
         q->doomed = d->next;

@@ -138,6 +138,8 @@ struct queue_totals {
 };
 void queue_totals(struct queue *q, int64_t now_ms, struct queue_totals *ret);
 size_t queue_count(struct queue *q);
+/* How many that this account handed in are QS_HELD: known without looking at all of them. */
+size_t queue_held_of(struct queue *q, struct sv login);
 /* Which of the messages of these keys are in the queue: one walk through it. */
 void queue_find_keys(struct queue *q, const uint64_t *keys, size_t n, bool *ret);
 /* Actions on all messages that `want` chooses. Each is an event of its message. For one that is

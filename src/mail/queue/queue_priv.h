@@ -11,6 +11,7 @@
 
 #include <pthread.h>
 
+#include "base/hash.h"
 #include "conf/conf.h"
 #include "mail/queue/dests.h"
 #include "mail/queue/journal.h"
@@ -112,6 +113,7 @@ struct queue {
     struct list items; /* by when they came */
     size_t n_items;
     size_t n_in_state[QS_COUNT];
+    struct map *held;           /* account that handed it in -> size_t *: how many are QS_HELD */
     struct item *first_in_time; /* of items: what is before it is overdue. NULL: all are */
     struct list ready;          /* for local delivery, in order of arrival */
     struct dests *dests;        /* for remote delivery */

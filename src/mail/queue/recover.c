@@ -376,8 +376,9 @@ static void set_due(struct queue *q, struct item *it, int64_t due)
     for (size_t i = 0; i < it->m->n_rcpts; i++) {
         struct rcpt *r = &it->m->rcpts[i];
         r->due_ms = due;
-        if (r->kind != RCPT_REMOTE || r->state != RCPT_WAITING || *r->remote_mta || !*r->answer)
-            continue; /* a server that answered is there */
+        if (r->kind != RCPT_REMOTE || r->state != RCPT_WAITING || *r->remote_mta || !*r->answer ||
+            it->m->held)
+            continue; /* a server that answered is there; the answer of what is held may be ours */
         sched_destination(q, cf, r->address, key);
         dests_distrust(q->dests, sv_c(key), r->answer);
     }

@@ -37,6 +37,18 @@ enum queue_state queue_state_of(const struct queue_info *i, int64_t now_ms)
     return state_of(i, is_overdue(i->received_ms, now_ms));
 }
 
+static void note_held(struct queue *q, const struct item *it, bool held)
+{
+    struct sv login = sv_c(it->m->auth_user);
+    size_t *n = map_get(q->held, login);
+    if (!n)
+        map_put(q->held, login, n = xcalloc(1, sizeof(*n)));
+    if (held)
+        ++*n;
+    else if (--*n == 0)
+        free(map_del(q->held, login));
+}
+
 void totals_note(struct queue *q, struct item *it)
 {
     const struct queue_info i = {
@@ -47,11 +59,24 @@ void totals_note(struct queue *q, struct item *it)
         .paused = it->place == PLACE_PAUSED,
         .attempts = it->attempts,
     };
+    bool was_held = it->counted_as == 1 + QS_HELD;
     if (it->counted_as)
         q->n_in_state[it->counted_as - 1]--;
     it->counted_as = it->committed && !it->finished ? 1 + state_of(&i, it->overdue) : 0;
     if (it->counted_as)
         q->n_in_state[it->counted_as - 1]++;
+    bool is_held = it->counted_as == 1 + QS_HELD;
+    if (is_held != was_held)
+        note_held(q, it, is_held);
+}
+
+size_t queue_held_of(struct queue *q, struct sv login)
+{
+    pthread_mutex_lock(&q->lock);
+    const size_t *n = map_get(q->held, login);
+    size_t held = n ? *n : 0;
+    pthread_mutex_unlock(&q->lock);
+    return held;
 }
 
 /* --- the order of arrival --- */

@@ -45,19 +45,6 @@ static bool check_limits(struct smtp_session *s, const struct smtp_mail_args *a)
     return true;
 }
 
-static bool check_sent(struct smtp_session *s)
-{
-    int64_t max = s->account ? account_number(s->account, OPT_MAX_MESSAGES_HOUR) : 0;
-    int64_t messages, rcpts;
-    if (!max)
-        return true;
-    sent_ask(s->srv->sent, s->account->id, &messages, &rcpts);
-    if (messages < max)
-        return true;
-    smtp_refuse_sent(s);
-    return false;
-}
-
 static bool check_own_sender(struct smtp_session *s, const struct smtp_path *from)
 {
     if (!s->cf->smtp.reject_sender_mismatch || from->address.n == 0 ||
@@ -135,7 +122,7 @@ void smtp_cmd_mail(struct smtp_session *s, struct sv args)
         return;
     }
     if ((s->account && !refresh_account(s)) || !check_limits(s, &a) || !check_sender(s, &a.from) ||
-        !check_sent(s) || !smtp_milter_mail(s, args, a.from.address))
+        !smtp_sent_room(s, 0) || !smtp_milter_mail(s, args, a.from.address))
         return;
     smtp_tx_begin(s, &a);
     smtp_set_state(s, ST_MAIL);

@@ -204,27 +204,6 @@ static bool take_targets(struct smtp_session *s, const struct smtp_rcpt_args *a,
     return false;
 }
 
-void smtp_refuse_sent(struct smtp_session *s)
-{
-    if (s->cf->smtp.send_limit_permanent)
-        smtp_reply_lit(s, "550 5.7.1 We do not relay, account limits apply");
-    else
-        smtp_reply_lit(s, "450 4.7.1 Account limits apply, try again later");
-}
-
-static bool check_sent(struct smtp_session *s)
-{
-    int64_t max = s->account ? account_number(s->account, OPT_MAX_RECIPIENTS_DAY) : 0;
-    int64_t messages, rcpts;
-    if (!max)
-        return true;
-    sent_ask(s->srv->sent, s->account->id, &messages, &rcpts);
-    if (rcpts + s->tx->n_rcpts < max)
-        return true;
-    smtp_refuse_sent(s);
-    return false;
-}
-
 /* An SRS address of ours becomes the address behind it (in tmp). False: refused. */
 static bool find_returned(struct smtp_session *s, struct sv *address, struct buf *tmp)
 {
@@ -292,7 +271,7 @@ static bool take_rcpt(struct smtp_session *s, const struct smtp_rcpt_args *a, bo
         smtp_reply_lit(s, "553 5.6.7 Address needs SMTPUTF8");
         return false;
     }
-    if (!check_sent(s))
+    if (!smtp_sent_room(s, s->tx->n_rcpts + 1))
         return false;
     if (!is_asked_for(s, address)) {
         smtp_reply_lit(s, "550 5.7.1 We do not relay");

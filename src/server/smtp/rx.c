@@ -234,9 +234,7 @@ static void count_accepted(struct smtp_session *s)
 {
     struct smtp_tx *tx = s->tx;
     s->messages++;
-    if (s->account &&
-        (s->account->option[OPT_MAX_MESSAGES_HOUR] || s->account->option[OPT_MAX_RECIPIENTS_DAY]))
-        sent_add(s->srv->sent, s->account->id, tx->n_rcpts);
+    smtp_sent_count(s);
     smtp_sms_count(s);
     ctr_add(CTR_smtp_bytes_in, tx->rx.content);
     for (size_t i = 0; i < tx->m->n_rcpts; i++)
@@ -284,6 +282,7 @@ void smtp_rx_finish(struct smtp_session *s)
     }
     smtp_copy_outgoing(s);
     smtp_sms_hold(s);
+    smtp_sent_hold(s);
     rx->error = accept_message(s);
     if (!smtp_rx_check(s))
         return;

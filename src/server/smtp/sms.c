@@ -52,10 +52,8 @@ bool smtp_sms_rcpt(struct smtp_session *s, struct sv address, char ret[ADDR_MAX 
 
 void smtp_sms_hold(struct smtp_session *s)
 {
-    if (!s->tx->sms_hold)
-        return;
-    s->tx->m->held = true;
-    event(queue_held, &s->log, F_STR(admin, "sms.daily_limit"));
+    if (s->tx->sms_hold)
+        smtp_hold(s, "sms.daily_limit");
 }
 
 void smtp_sms_count(struct smtp_session *s)

@@ -184,7 +184,6 @@ void smtp_cmd_help(struct smtp_session *s, struct sv args);
 
 /* --- cmd_rcpt.c --- */
 void smtp_copy_outgoing(struct smtp_session *s);
-void smtp_refuse_sent(struct smtp_session *s);
 /* What a milter wants: nobody is asked whether he may, and nobody is told. */
 void smtp_add_rcpt(struct smtp_session *s, struct sv address);
 /* The same on behalf of `instead`, an address of ours that the mail was for. */
@@ -194,6 +193,17 @@ void smtp_drop_rcpts(struct smtp_session *s, const bool *gone, size_t n);
 void smtp_drop_all_rcpts(struct smtp_session *s);
 void smtp_delete_rcpt(struct smtp_session *s,
                       struct sv address); /* as RCPT named it, or as it became */
+
+/* --- limits.c: send limits of accounts --- */
+/* Before a message gets so many recipients: may the account send it, or have it held? False:
+ * refused. */
+bool smtp_sent_room(struct smtp_session *s, unsigned rcpts);
+/* The message is about to go into the queue: held, when it is too much. */
+void smtp_sent_hold(struct smtp_session *s);
+/* It is in the queue. */
+void smtp_sent_count(struct smtp_session *s);
+/* It will wait for an administrator, as it is over this limit. */
+void smtp_hold(struct smtp_session *s, const char *limit);
 
 /* --- sms.c: recipients that are telephone numbers --- */
 /* The number that the address stands for, as "+39...@domain" in ret, when this peer may have it

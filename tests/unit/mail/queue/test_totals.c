@@ -26,6 +26,32 @@ static int teardown(void **state)
     return 0;
 }
 
+static const char *const logins[] = { "", "ann@example.org", "bob@example.org" };
+
+struct held {
+    const char *login;
+    size_t n;
+};
+
+static bool count_held(const struct queue_info *i, void *arg)
+{
+    struct held *h = arg;
+    h->n += queue_state_of(i, clock_wall_ms()) == QS_HELD && !strcmp(i->login, h->login);
+    return true;
+}
+
+static size_t most_held;
+
+static void check_held(void)
+{
+    for (size_t i = 0; i < ARRAY_LEN(logins); i++) {
+        struct held counted = { .login = logins[i] };
+        queue_each(e.q, count_held, &counted);
+        assert_int_equal(queue_held_of(e.q, sv_c(logins[i])), counted.n);
+        most_held = MAX(most_held, counted.n);
+    }
+}
+
 static bool count(const struct queue_info *i, void *arg)
 {
     struct queue_totals *t = arg;
@@ -47,6 +73,7 @@ static void check_totals(void)
             fail_msg("state %d: %zu are kept, %zu counted", i, kept.states[i], counted.states[i]);
     assert_true(kept.oldest_ms == counted.oldest_ms);
     assert_int_equal(queue_count(e.q), counted.total);
+    check_held();
 }
 
 static struct message *taken[MOST];
@@ -56,6 +83,7 @@ static void accept_one(void)
 {
     _cleanup_(message_unrefp) struct message *m = make_message(200, rand_below(2), 1);
     m->received_ms -= rand_below(5) * 100; /* its content took a while */
+    message_set(&m->auth_user, sv_c(logins[rand_below(ARRAY_LEN(logins))]));
     m->moderation = rand_below(10) ? MODERATION_NONE : MODERATION_WAITS;
     if (queue_count(e.q) < MOST)
         must_accept(e.q, m);
