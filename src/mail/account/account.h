@@ -30,7 +30,7 @@ struct domain {
     bool enabled, primary;
     enum unknown_action unknown;
     char *unknown_to;          /* catch-all: address for UNKNOWN_FORWARD, else "" */
-    int64_t quota_bytes;       /* default for accounts; 0 = none */
+    int64_t quota_bytes;       /* default for accounts; 0 = the server's */
     int64_t max_message_bytes; /* 0 = none */
     enum domain_type type;
     char *backup_host; /* that takes a backup domain's mail, "host[:port]"; "" = by routes and MX */
@@ -94,7 +94,7 @@ struct account {
     char *domain;
     char *name; /* display name */
     bool enabled;
-    int64_t quota_bytes;       /* effective: account, else domain; 0 = none */
+    int64_t quota_bytes;       /* effective: account, else domain, else server; 0 = none */
     int64_t soft_quota_bytes;  /* receives above it, may not send; 0 = none */
     int64_t max_message_bytes; /* smaller of account's and domain's, for sending; 0 = none */
     bool local_only;           /* may send to local domains only */

@@ -58,7 +58,7 @@ void accounts_close(struct accounts *a)
 uint64_t accounts_stamp(const struct conf *cf)
 {
     const char *sep = cf->auth.subaddress_separator;
-    uint64_t shape = 0;
+    uint64_t shape = (uint64_t)cf->mailbox.quota % 16777213; /* what is below fits 24 bits */
     for (size_t i = 0; sep[i]; i++)
         shape = shape * 31 + (unsigned char)sep[i];
     return epoch_get(EPOCH_ACCOUNTS) ^ (shape << 40);

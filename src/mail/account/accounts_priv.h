@@ -137,7 +137,7 @@ int pattern_exists(struct change *ch, struct sv name);
     " FROM domain"
 void domain_from_row(struct db_stmt *s, struct domain *d); /* of DOMAIN_COLUMNS */
 void domain_fields_free(struct domain *d);
-/* Limits of the domain hold where the account has none. */
+/* Limits of the domain hold where the account has none, those of the settings where it has none. */
 #define ACCOUNT_COLUMNS                                                                            \
     "SELECT a.id, a.domain_id, a.address, a.name, a.enabled, a.quota_bytes, a.soft_quota_bytes,"   \
     " a.max_message_bytes, a.local_only, d.quota_bytes, d.max_message_bytes,"                      \

@@ -110,7 +110,8 @@ struct account_obj *account_from_row(struct db_stmt *s)
     struct sv address = db_col_text(s, 2);
     ssize_t at = sv_rfind(address, '@');
     size_t local = at < 0 ? address.n : (size_t)at;
-    int64_t quota = db_col_int(s, 5);
+    _cleanup_(conf_unrefp) const struct conf *cf = conf_pin();
+    int64_t quota = db_col_int(s, 5), domain_quota = db_col_int(s, 9);
     int64_t own = db_col_int(s, 7);
     int64_t domains = db_col_int(s, 10);
     obj_init(&a->o, account_obj_free);
@@ -122,7 +123,9 @@ struct account_obj *account_from_row(struct db_stmt *s)
         .domain = slab_text(sv_skip(address, local + 1)),
         .name = slab_text(db_col_text(s, 3)),
         .enabled = db_col_int(s, 4) != 0,
-        .quota_bytes = quota ? quota : db_col_int(s, 9),
+        .quota_bytes = quota          ? quota
+                       : domain_quota ? domain_quota
+                                      : cf->mailbox.quota,
         .soft_quota_bytes = db_col_int(s, 6),
         /* acc.limits: the smallest limit that is set applies. */
         .max_message_bytes = own && domains ? MIN(own, domains)

@@ -15,7 +15,7 @@
           NULL,      "What becomes of mail to unknown accounts." },                                \
         { "unknown_to", API_TEXT, 0, 0, 400, NULL, NULL, "Where it is forwarded." },               \
         { "quota",   API_INT, 0,    0,                                                             \
-          INT64_MAX, NULL,    NULL, "Bytes; for accounts without their own. 0 = none." },          \
+          INT64_MAX, NULL,    NULL, "Bytes; for accounts without their own. 0 = mailbox.quota." }, \
         { "max_message", API_INT, 0, 0, INT64_MAX, NULL, NULL, "Bytes; 0 = the server's limit." }, \
         { "type", API_ENUM,                                                                        \
           0,      0,                                                                               \
@@ -40,7 +40,7 @@ static const struct api_field domain_fields[] = {
     { "primary", API_BOOL, API_REQUIRED, 0, 0, NULL, NULL, NULL },
     { "unknown", API_ENUM, API_REQUIRED, 0, 0, "reject|forward|delete", NULL, NULL },
     { "unknown_to", API_TEXT, API_REQUIRED, 0, 0, NULL, NULL, NULL },
-    { "quota", API_INT, API_REQUIRED, 0, 0, NULL, NULL, "Bytes; 0 = none." },
+    { "quota", API_INT, API_REQUIRED, 0, 0, NULL, NULL, "Bytes; 0 = mailbox.quota." },
     { "max_message", API_INT, API_REQUIRED, 0, 0, NULL, NULL, "Bytes; 0 = the server's limit." },
     { "type", API_ENUM, API_REQUIRED, 0, 0, "local|backup", NULL, NULL },
     { "backup_host", API_TEXT, API_REQUIRED, 0, 0, NULL, NULL,
