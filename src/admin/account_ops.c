@@ -30,7 +30,8 @@ static struct account_spec account_spec_of(const struct admin_call *c)
     "[null_mailbox] [kind] [list_post] [list_owner] [list_moderators] [list_query] "               \
     "[list_moderate] "                                                                             \
     "[list_one_click] "                                                                            \
-    "[max_messages_hour] [max_recipients_day] [auto_reply] [auto_reply_subject] "                  \
+    "[max_messages_hour] [max_messages_day] [max_recipients_hour] [max_recipients_day] "           \
+    "[auto_reply] [auto_reply_subject] "                                                           \
     "[auto_reply_from] "                                                                           \
     "[auto_reply_until] [auto_reply_days] [forward_older_to] [forward_older_days] "                \
     "[forward_older_delete]"

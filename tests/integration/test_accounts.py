@@ -187,6 +187,29 @@ def test_send_limits(s):
     assert r.returncode == 1 and "max_messages_hour: 'many' is no number" in r.stderr
 
 
+def test_the_smallest_send_limit_applies(s):
+    """Of account and server, for messages and recipients by hour and day; 0 lifts."""
+    refused, two = ["450 4.7.1 Account limits apply, try again later"], ["bob@example.test", "carol@example.test"]
+    assert try_submit(s, "alice", ["bob@example.test"]) == []  # no limit: not counted
+    s.tool("set", "smtp.max_messages_day", "2")
+    assert try_submit(s, "alice", ["bob@example.test"]) == []
+    s.tool("change", "account", "alice@example.test", "max_messages_day=1")
+    assert try_submit(s, "alice", ["bob@example.test"]) == refused
+    s.tool("change", "account", "alice@example.test", "max_messages_day=0")
+    assert try_submit(s, "alice", ["bob@example.test"]) == []
+    s.tool("change", "account", "alice@example.test", "max_messages_day=5")
+    assert try_submit(s, "alice", ["bob@example.test"]) == refused
+    s.tool("set", "smtp.max_messages_day", "0")
+    s.tool("set", "smtp.max_recipients_hour", "3")
+    assert try_submit(s, "alice", two) == refused
+    assert try_submit(s, "carol", [*two, "alice@example.test"]) == []
+    assert try_submit(s, "carol", ["bob@example.test"]) == refused
+    s.tool("change", "account", "alice@example.test", "max_recipients_hour=2")
+    s.tool("set", "smtp.max_recipients_hour", "0")
+    assert try_submit(s, "alice", ["bob@example.test"]) == refused
+    assert try_submit(s, "carol", two) == []
+
+
 def test_what_is_above_a_send_limit_is_held(s):
     """It waits with its reason, over a restart too, until somebody decides; and not without an end."""
     def queue():

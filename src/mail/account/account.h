@@ -57,6 +57,8 @@ enum account_option {
     OPT_LIST_MODERATE,     /* whose posts wait for a moderator */
     OPT_LIST_ONE_CLICK,    /* members elsewhere get a URL that ends their membership */
     OPT_MAX_MESSAGES_HOUR, /* that it may send; 0 = any number */
+    OPT_MAX_MESSAGES_DAY,
+    OPT_MAX_RECIPIENTS_HOUR,
     OPT_MAX_RECIPIENTS_DAY,
     OPT_OLDER_TO,     /* addresses that get what has become old */
     OPT_OLDER_DAYS,   /* older than that; 0 = nothing */

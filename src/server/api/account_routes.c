@@ -63,6 +63,16 @@
         { "list_one_click", API_BOOL, 0, 0, 0, NULL, NULL, "Members elsewhere get a URL to leave." }, \
         { "max_messages_hour", API_INT, 0,    0,                                                      \
           1000000000,          NULL,    NULL, "That it may send; 0 = any number." },                  \
+        { "max_messages_day", API_INT, 0,    0,                                                       \
+          1000000000,         NULL,    NULL, "That it may send; 0 = any number." },                   \
+        { "max_recipients_hour",                                                                      \
+          API_INT,                                                                                    \
+          0,                                                                                          \
+          0,                                                                                          \
+          1000000000,                                                                                 \
+          NULL,                                                                                       \
+          NULL,                                                                                       \
+          "Of what it sends; 0 = any number." },                                                      \
         { "max_recipients_day", API_INT, 0,    0,                                                     \
           1000000000,           NULL,    NULL, "Of what it sends; 0 = any number." },                 \
         { "auto_reply", API_TEXT, 0,    0,                                                            \
@@ -138,6 +148,8 @@ static const struct api_field account_fields[] = {
     { "list_moderate", API_ENUM, API_REQUIRED, 0, 0, MODERATED, NULL, NULL },
     { "list_one_click", API_BOOL, API_REQUIRED, 0, 0, NULL, NULL, NULL },
     { "max_messages_hour", API_INT, API_REQUIRED, 0, 0, NULL, NULL, NULL },
+    { "max_messages_day", API_INT, API_REQUIRED, 0, 0, NULL, NULL, NULL },
+    { "max_recipients_hour", API_INT, API_REQUIRED, 0, 0, NULL, NULL, NULL },
     { "max_recipients_day", API_INT, API_REQUIRED, 0, 0, NULL, NULL, NULL },
     { "auto_reply", API_TEXT, API_REQUIRED, 0, 0, NULL, NULL, NULL },
     { "auto_reply_subject", API_TEXT, API_REQUIRED, 0, 0, NULL, NULL, NULL },

@@ -3,31 +3,56 @@
 
 enum { OVER_REFUSE, OVER_HOLD };
 
-static bool is_limited(const struct account *a)
+/* What holds for an account that has logged in: its own limits and those of the server. */
+struct limits {
+    struct limit {
+        enum account_option option;
+        int64_t server, max; /* max: the smaller one that is set; 0 = none */
+        int64_t would_be;    /* with one message more */
+    } of[4];
+    bool any;
+};
+
+static void limits_find(const struct smtp_session *s, unsigned rcpts, struct limits *ret)
 {
-    return a && (a->option[OPT_MAX_MESSAGES_HOUR] || a->option[OPT_MAX_RECIPIENTS_DAY]);
+    *ret = (struct limits){ .of = {
+                                { .option = OPT_MAX_MESSAGES_HOUR,
+                                  .server = s->cf->smtp.max_messages_hour },
+                                { .option = OPT_MAX_MESSAGES_DAY,
+                                  .server = s->cf->smtp.max_messages_day },
+                                { .option = OPT_MAX_RECIPIENTS_HOUR,
+                                  .server = s->cf->smtp.max_recipients_hour },
+                                { .option = OPT_MAX_RECIPIENTS_DAY,
+                                  .server = s->cf->smtp.max_recipients_day },
+                            } };
+    if (!s->account)
+        return;
+    for (size_t i = 0; i < ARRAY_LEN(ret->of); i++) {
+        struct limit *l = &ret->of[i];
+        int64_t own = account_number(s->account, l->option);
+        l->max = own && l->server ? MIN(own, l->server) : MAX(own, l->server);
+        ret->any = ret->any || l->max;
+    }
+    if (!ret->any)
+        return;
+    struct sent_lately sent = sent_ask(s->srv->sent, s->account->id);
+    ret->of[0].would_be = sent.hour.messages + 1;
+    ret->of[1].would_be = sent.day.messages + 1;
+    ret->of[2].would_be = sent.hour.rcpts + rcpts;
+    ret->of[3].would_be = sent.day.rcpts + rcpts;
 }
 
 /* Would this message with so many recipients be too much? ret: the limit, "max_messages_hour=20".
  */
 static bool is_over(const struct smtp_session *s, unsigned rcpts, char ret[64])
 {
-    int64_t messages, sent;
-    if (!is_limited(s->account))
-        return false;
-    sent_ask(s->srv->sent, s->account->id, &messages, &sent);
-    const struct {
-        enum account_option option;
-        int64_t would_be;
-    } limits[] = {
-        { OPT_MAX_MESSAGES_HOUR, messages + 1 },
-        { OPT_MAX_RECIPIENTS_DAY, sent + rcpts },
-    };
-    for (size_t i = 0; i < ARRAY_LEN(limits); i++) {
-        int64_t max = account_number(s->account, limits[i].option);
-        if (!max || limits[i].would_be <= max)
+    struct limits limits;
+    limits_find(s, rcpts, &limits);
+    for (size_t i = 0; i < ARRAY_LEN(limits.of); i++) {
+        const struct limit *l = &limits.of[i];
+        if (!l->max || l->would_be <= l->max)
             continue;
-        snprintf(ret, 64, "%s=%" PRId64, account_options[limits[i].option].name, max);
+        snprintf(ret, 64, "%s=%" PRId64, account_options[l->option].name, l->max);
         return true;
     }
     return false;
@@ -62,7 +87,9 @@ void smtp_sent_hold(struct smtp_session *s)
 
 void smtp_sent_count(struct smtp_session *s)
 {
-    if (is_limited(s->account))
+    struct limits limits;
+    limits_find(s, 0, &limits);
+    if (limits.any)
         sent_add(s->srv->sent, s->account->id, s->tx->n_rcpts);
 }
 

@@ -15,7 +15,9 @@ enum {
 
 struct sender {
     int64_t piece, hour; /* number of the newest one, since the clock's start */
-    uint32_t messages[PIECES], rcpts[HOURS];
+    struct amount {
+        uint32_t messages, rcpts;
+    } by_piece[PIECES], by_hour[HOURS];
 };
 
 struct sent {
@@ -41,41 +43,50 @@ void sent_free(struct sent *s)
 }
 
 /* Empties what has become old since the last look. */
-static void advance(uint32_t *slots, int64_t n, int64_t *newest, int64_t now)
+static void advance(struct amount *slots, int64_t n, int64_t *newest, int64_t now)
 {
     for (int64_t i = MAX(*newest + 1, now - n + 1); i <= now; i++)
-        slots[i % n] = 0;
+        slots[i % n] = (struct amount){ 0 };
     *newest = MAX(*newest, now);
 }
 
 static void to_now(struct sender *s)
 {
     int64_t ms = clock_mono_ms();
-    advance(s->messages, PIECES, &s->piece, ms / PIECE_MS);
-    advance(s->rcpts, HOURS, &s->hour, ms / HOUR_MS);
+    advance(s->by_piece, PIECES, &s->piece, ms / PIECE_MS);
+    advance(s->by_hour, HOURS, &s->hour, ms / HOUR_MS);
 }
 
-static int64_t sum(const uint32_t *slots, size_t n)
+static struct sent_amount sum(const struct amount *slots, size_t n)
 {
-    int64_t all = 0;
-    for (size_t i = 0; i < n; i++)
-        all += slots[i];
+    struct sent_amount all = { 0 };
+    for (size_t i = 0; i < n; i++) {
+        all.messages += slots[i].messages;
+        all.rcpts += slots[i].rcpts;
+    }
     return all;
 }
 
-void sent_ask(struct sent *s, int64_t account_id, int64_t *ret_messages, int64_t *ret_rcpts)
+static void add(struct amount *to, unsigned rcpts)
 {
-    *ret_messages = *ret_rcpts = 0;
+    to->messages++;
+    to->rcpts += rcpts;
+}
+
+struct sent_lately sent_ask(struct sent *s, int64_t account_id)
+{
+    struct sent_lately ret = { 0 };
     if (!s)
-        return;
+        return ret;
     pthread_mutex_lock(&s->lock);
     struct sender *one = map_get(s->senders, sv_n(&account_id, sizeof(account_id)));
     if (one) {
         to_now(one);
-        *ret_messages = sum(one->messages, PIECES);
-        *ret_rcpts = sum(one->rcpts, HOURS);
+        ret.hour = sum(one->by_piece, PIECES);
+        ret.day = sum(one->by_hour, HOURS);
     }
     pthread_mutex_unlock(&s->lock);
+    return ret;
 }
 
 struct old {
@@ -118,8 +129,8 @@ void sent_add(struct sent *s, int64_t account_id, unsigned rcpts)
     }
     if (one) {
         to_now(one);
-        one->messages[one->piece % PIECES]++;
-        one->rcpts[one->hour % HOURS] += rcpts;
+        add(&one->by_piece[one->piece % PIECES], rcpts);
+        add(&one->by_hour[one->hour % HOURS], rcpts);
     }
     pthread_mutex_unlock(&s->lock);
 }

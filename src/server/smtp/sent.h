@@ -8,6 +8,11 @@ struct sent;
 
 struct sent *sent_new(void);
 void sent_free(struct sent *s);
-/* Of the last hour, and of the last 24 hours. s may be NULL: nothing. */
-void sent_ask(struct sent *s, int64_t account_id, int64_t *ret_messages, int64_t *ret_rcpts);
+struct sent_lately {
+    struct sent_amount {
+        int64_t messages, rcpts;
+    } hour, day; /* the last 60 minutes, the last 24 hours */
+};
+/* s may be NULL: nothing. */
+struct sent_lately sent_ask(struct sent *s, int64_t account_id);
 void sent_add(struct sent *s, int64_t account_id, unsigned rcpts);

@@ -23,11 +23,10 @@ static bool may_send(struct smtp_session *s)
 
 bool smtp_sms_room(struct smtp_session *s)
 {
-    int64_t max = s->cf->sms.daily_limit, messages, sent;
+    int64_t max = s->cf->sms.daily_limit;
     if (!max)
         return true;
-    sent_ask(s->srv->sms, counted_as(s), &messages, &sent);
-    if (sent + s->tx->n_sms < max)
+    if (sent_ask(s->srv->sms, counted_as(s)).day.rcpts + s->tx->n_sms < max)
         return true;
     if (s->cf->sms.over_limit == OVER_HOLD) {
         s->tx->sms_hold = true;

@@ -348,7 +348,7 @@ static void settings(void **state _unused_)
     assert_true(sv_starts(sv_c(json_string_value(json_object_get(one, "value"))), SV("200")));
     json_decref(one);
     done("setting.reset", "{'name': 'net.session_timeout'}");
-    json_t *list = ok("setting.list", "{'pattern': 'max_recipients'}");
+    json_t *list = ok("setting.list", "{'pattern': 'smtp.max_hops'}");
     assert_int_equal(json_array_size(json_object_get(list, "rows")), 1);
     json_decref(list);
     list = ok("setting.list", "{}");

@@ -9,28 +9,30 @@
 #include "base/clock.h"
 #include "server/smtp/sent.h"
 
-static void assert_sent(struct sent *s, int64_t id, int64_t messages, int64_t rcpts)
+/* messages and recipients of the last hour, then of the day */
+static void assert_sent(struct sent *s, int64_t id, int64_t mh, int64_t rh, int64_t md, int64_t rd)
 {
-    int64_t m = -1, r = -1;
-    sent_ask(s, id, &m, &r);
-    assert_int_equal(m, messages);
-    assert_int_equal(r, rcpts);
+    struct sent_lately l = sent_ask(s, id);
+    assert_int_equal(l.hour.messages, mh);
+    assert_int_equal(l.hour.rcpts, rh);
+    assert_int_equal(l.day.messages, md);
+    assert_int_equal(l.day.rcpts, rd);
 }
 
 static void test_counts(void **state)
 {
     (void)state;
     struct sent *s = sent_new();
-    assert_sent(s, 1, 0, 0);
+    assert_sent(s, 1, 0, 0, 0, 0);
     sent_add(s, 1, 3);
     sent_add(s, 1, 4);
     sent_add(s, 2, 1);
-    assert_sent(s, 1, 2, 7);
-    assert_sent(s, 2, 1, 1);
-    assert_sent(s, 3, 0, 0);
+    assert_sent(s, 1, 2, 7, 2, 7);
+    assert_sent(s, 2, 1, 1, 1, 1);
+    assert_sent(s, 3, 0, 0, 0, 0);
     sent_free(s);
     sent_add(NULL, 1, 1);
-    assert_sent(NULL, 1, 0, 0);
+    assert_sent(NULL, 1, 0, 0, 0, 0);
 }
 
 static void test_windows(void **state)
@@ -40,17 +42,17 @@ static void test_windows(void **state)
     sent_add(s, 1, 10);
     clock_test_advance(30 * 60 * 1000);
     sent_add(s, 1, 5);
-    assert_sent(s, 1, 2, 15);
+    assert_sent(s, 1, 2, 15, 2, 15);
     clock_test_advance(31 * 60 * 1000);
-    assert_sent(s, 1, 1, 15);
+    assert_sent(s, 1, 1, 5, 2, 15);
     clock_test_advance(30 * 60 * 1000);
-    assert_sent(s, 1, 0, 15);
+    assert_sent(s, 1, 0, 0, 2, 15);
     clock_test_advance(INT64_C(24) * 3600 * 1000);
-    assert_sent(s, 1, 0, 0);
+    assert_sent(s, 1, 0, 0, 0, 0);
     sent_add(s, 1, 2);
-    assert_sent(s, 1, 1, 2);
+    assert_sent(s, 1, 1, 2, 1, 2);
     clock_test_advance(INT64_C(400) * 24 * 3600 * 1000);
-    assert_sent(s, 1, 0, 0);
+    assert_sent(s, 1, 0, 0, 0, 0);
     sent_free(s);
 }
 
@@ -61,8 +63,8 @@ static void test_many(void **state)
     struct sent *s = sent_new();
     for (int64_t i = 1; i <= 100010; i++)
         sent_add(s, i, 1);
-    assert_sent(s, 1, 1, 1);
-    assert_sent(s, 100010, 0, 0);
+    assert_sent(s, 1, 1, 1, 1, 1);
+    assert_sent(s, 100010, 0, 0, 0, 0);
     sent_free(s);
 }
 

@@ -18,6 +18,8 @@ function Limits({ form: { value: v, set, faultOf } }: { form: AccountForm }) {
       <div className="two">
         <SizeField label={t("account.maxmessage")} hint={t("account.maxmessage.hint")} value={v.max_message} error={faultOf("max_message")} onChange={(max_message) => { set({ max_message }); }} />
         <NumberField label={t("account.perhour")} hint={t("account.perany.hint")} value={v.max_messages_hour} max={mostMessages} error={faultOf("max_messages_hour")} onChange={(max_messages_hour) => { set({ max_messages_hour }); }} />
+        <NumberField label={t("account.messagesday")} hint={t("account.perany.hint")} value={v.max_messages_day} max={mostMessages} error={faultOf("max_messages_day")} onChange={(max_messages_day) => { set({ max_messages_day }); }} />
+        <NumberField label={t("account.recipientshour")} hint={t("account.perany.hint")} value={v.max_recipients_hour} max={mostMessages} error={faultOf("max_recipients_hour")} onChange={(max_recipients_hour) => { set({ max_recipients_hour }); }} />
         <NumberField label={t("account.perday")} hint={t("account.perany.hint")} value={v.max_recipients_day} max={mostMessages} error={faultOf("max_recipients_day")} onChange={(max_recipients_day) => { set({ max_recipients_day }); }} />
       </div>
     </fieldset>

@@ -28,6 +28,8 @@ export const labels = {
   list_moderate: "list.moderate",
   list_one_click: "list.oneclick",
   max_messages_hour: "account.perhour",
+  max_messages_day: "account.messagesday",
+  max_recipients_hour: "account.recipientshour",
   max_recipients_day: "account.perday",
   auto_reply: "reply.text",
   auto_reply_subject: "reply.subject",
