@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include "admin/admin.h"
+#include "base/clock.h"
 #include "log/log.h"
 #include "mail/archive/archive.h"
 #include "mail/collect/collect.h"
@@ -23,6 +24,8 @@
 #include "server/smtp/sent.h"
 #include "server/smtp/smtp_server.h"
 
+enum { SAVE_SENT_MS = 60000 };
+
 struct smtp_module {
     struct queue *queue;
     struct mailstore *store;
@@ -32,6 +35,7 @@ struct smtp_module {
     struct smtp_server mx, submission;
     struct turned_side turned;
     struct sent *sent, *sms;
+    int64_t saved_ms; /* monotonic: when these two were */
     struct etrn *etrn;
     struct commands *commands;
     atomic_bool stopping;
@@ -82,6 +86,30 @@ static struct commands *open_commands(const struct module_ctx *m)
     return commands_new(fd);
 }
 
+/* Limits of sending are worth no stop: without the file, counting begins anew. */
+static void each_sent(struct module_ctx *m,
+                      int (*fn)(struct sent *, const char *path, struct errinfo *))
+{
+    struct smtp_module *s = m->own;
+    _cleanup_(freep) char *mail = boot_path(&m->boot, "status/sent"),
+                          *sms = boot_path(&m->boot, "status/sent-sms");
+    struct errinfo ei = { 0 };
+
+    if (fn(s->sent, mail, &ei) < 0)
+        log_warn("Counts of what accounts have sent: %s", ei.text);
+    if (fn(s->sms, sms, &ei) < 0)
+        log_warn("Counts of SMS that accounts have sent: %s", ei.text);
+    s->saved_ms = clock_mono_ms();
+}
+
+static void tick(struct module_ctx *m)
+{
+    const struct smtp_module *s = m->own;
+
+    if (clock_mono_ms() - s->saved_ms >= SAVE_SENT_MS)
+        each_sent(m, sent_save);
+}
+
 static int start(struct module_ctx *m, struct errinfo *ei)
 {
     struct smtp_module *s = xcalloc(1, sizeof(*s));
@@ -103,6 +131,7 @@ static int start(struct module_ctx *m, struct errinfo *ei)
         return r;
     s->sent = sent_new();
     s->sms = sent_new();
+    each_sent(m, sent_load);
     s->etrn = etrn_new();
     s->commands = open_commands(m);
     s->mx = (struct smtp_server){
@@ -143,6 +172,7 @@ static void stop(struct module_ctx *m, int64_t deadline_ms)
     queue_close(s->queue);
     archive_close(s->archive);
     mailstore_close(s->store);
+    each_sent(m, sent_save);
     sent_free(s->sent);
     sent_free(s->sms);
     etrn_free(s->etrn);
@@ -220,5 +250,10 @@ static bool takes_long(const char *op)
 }
 
 const struct module_def module_smtp = {
-    .self = MOD_SMTP, .start = start, .stop = stop, .request = request, .takes_long = takes_long
+    .self = MOD_SMTP,
+    .start = start,
+    .stop = stop,
+    .request = request,
+    .takes_long = takes_long,
+    .tick = tick,
 };

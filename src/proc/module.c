@@ -283,6 +283,8 @@ static void serve(struct module_ctx *m)
             os_memory_tick();
             catch_up(m); /* when the hint was lost */
             event_tick();
+            if (m->def->tick)
+                m->def->tick(m);
         }
         serving_tick(m);
         if (!e)

@@ -28,6 +28,8 @@ struct module_def {
     bool (*takes_long)(const char *op);
     /* Settings were read again. May be NULL. */
     void (*reload)(struct module_ctx *m);
+    /* Once a second or so, in the thread that answers requests. May be NULL. */
+    void (*tick)(struct module_ctx *m);
     /* A hint from another module; in the link's thread. May be NULL. */
     void (*hint)(struct module_ctx *m, const struct ipc_msg *msg);
 };

@@ -210,6 +210,17 @@ def test_the_smallest_send_limit_applies(s):
     assert try_submit(s, "carol", two) == []
 
 
+def test_a_restart_forgets_nothing_that_was_sent(s):
+    refused = ["450 4.7.1 Account limits apply, try again later"]
+    s.tool("change", "account", "alice@example.test", "max_messages_day=1")
+    assert try_submit(s, "alice", ["bob@example.test"]) == []
+    before = s.pids()["smtp"]
+    s.tool("module", "restart", "smtp")
+    wait_for("the new module", lambda: s.pids().get("smtp") not in (None, before))
+    assert try_submit(s, "alice", ["bob@example.test"]) == refused
+    assert try_submit(s, "carol", ["bob@example.test"]) == []
+
+
 def test_what_is_above_a_send_limit_is_held(s):
     """It waits with its reason, over a restart too, until somebody decides; and not without an end."""
     def queue():

@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/hash.h"
+#include "os/file.h"
 
 enum {
     HOURS = 24,
@@ -14,14 +15,16 @@ enum {
 };
 
 struct sender {
-    int64_t piece, hour; /* number of the newest one, since the clock's start */
+    int64_t piece, hour; /* number of the newest one, since 1970 */
     struct amount {
         uint32_t messages, rcpts;
     } by_piece[PIECES], by_hour[HOURS];
 };
 
 struct sent {
+    int64_t offset_ms;    /* to the monotonic clock: the wall clock that the program started with */
     pthread_mutex_t lock; /* guards what is below */
+    bool changed;         /* since it was saved */
     struct map *senders;  /* 8 bytes of an account's id -> struct sender */
 };
 
@@ -29,6 +32,7 @@ struct sent *sent_new(void)
 {
     struct sent *s = xcalloc(1, sizeof(*s));
     pthread_mutex_init(&s->lock, NULL);
+    s->offset_ms = clock_wall_ms() - clock_mono_ms();
     s->senders = map_new();
     return s;
 }
@@ -50,11 +54,17 @@ static void advance(struct amount *slots, int64_t n, int64_t *newest, int64_t no
     *newest = MAX(*newest, now);
 }
 
-static void to_now(struct sender *s)
+/* Goes on evenly when somebody sets the clock, and means the same after a restart. */
+static int64_t now_ms(const struct sent *s)
 {
-    int64_t ms = clock_mono_ms();
-    advance(s->by_piece, PIECES, &s->piece, ms / PIECE_MS);
-    advance(s->by_hour, HOURS, &s->hour, ms / HOUR_MS);
+    return s->offset_ms + clock_mono_ms();
+}
+
+static void to_now(const struct sent *s, struct sender *one)
+{
+    int64_t ms = now_ms(s);
+    advance(one->by_piece, PIECES, &one->piece, ms / PIECE_MS);
+    advance(one->by_hour, HOURS, &one->hour, ms / HOUR_MS);
 }
 
 static struct sent_amount sum(const struct amount *slots, size_t n)
@@ -81,7 +91,7 @@ struct sent_lately sent_ask(struct sent *s, int64_t account_id)
     pthread_mutex_lock(&s->lock);
     struct sender *one = map_get(s->senders, sv_n(&account_id, sizeof(account_id)));
     if (one) {
-        to_now(one);
+        to_now(s, one);
         ret.hour = sum(one->by_piece, PIECES);
         ret.day = sum(one->by_hour, HOURS);
     }
@@ -107,7 +117,7 @@ static bool note_old(struct sv key, void *value, void *arg)
 static void forget_old(struct sent *s)
 {
     struct old *o = xcalloc(1, sizeof(*o));
-    o->hour = clock_mono_ms() / HOUR_MS;
+    o->hour = now_ms(s) / HOUR_MS;
     map_each(s->senders, note_old, o);
     for (size_t i = 0; i < o->n; i++)
         free(map_del(s->senders, sv_n(&o->ids[i], sizeof(o->ids[0]))));
@@ -128,9 +138,87 @@ void sent_add(struct sent *s, int64_t account_id, unsigned rcpts)
         map_put(s->senders, key, one);
     }
     if (one) {
-        to_now(one);
+        to_now(s, one);
         add(&one->by_piece[one->piece % PIECES], rcpts);
         add(&one->by_hour[one->hour % HOURS], rcpts);
+        s->changed = true;
     }
     pthread_mutex_unlock(&s->lock);
+}
+
+/* --- the file: of this machine and this version only --- */
+
+enum { FILE_MAX = 64 * MiB };
+
+struct record {
+    int64_t account_id;
+    struct sender sender;
+};
+
+static const struct head {
+    char name[12];
+    uint32_t record; /* its size: another version has another one */
+} head = { "sent", sizeof(struct record) };
+
+static bool put_record(struct sv key, void *value, void *out)
+{
+    struct record r = { .sender = *(const struct sender *)value };
+    memcpy(&r.account_id, key.p, sizeof(r.account_id));
+    return buf_add(out, &r, sizeof(r)) == 0;
+}
+
+int sent_save(struct sent *s, const char *path, struct errinfo *ei)
+{
+    _cleanup_(buf_done) struct buf out = { 0 };
+    if (!s)
+        return 0;
+    buf_init(&out, FILE_MAX);
+    pthread_mutex_lock(&s->lock);
+    bool changed = s->changed;
+    s->changed = false;
+    if (changed && buf_add(&out, &head, sizeof(head)) == 0)
+        map_each(s->senders, put_record, &out);
+    pthread_mutex_unlock(&s->lock);
+    if (!changed)
+        return 0;
+    int r = out.overflow ? err_set(ei, -ENOMEM, "%s: no memory to write it", path)
+                         : os_write_file_atomic(path, buf_sv(&out), 0600, ei);
+    if (r < 0) {
+        pthread_mutex_lock(&s->lock);
+        s->changed = true;
+        pthread_mutex_unlock(&s->lock);
+    }
+    return r;
+}
+
+/* What lies in the future was written under a wrong clock: it would count until then. */
+static bool is_past(const struct sent *s, const struct sender *one)
+{
+    return one->piece >= 0 && one->hour >= 0 && one->piece <= now_ms(s) / PIECE_MS &&
+           one->hour <= now_ms(s) / HOUR_MS;
+}
+
+int sent_load(struct sent *s, const char *path, struct errinfo *ei)
+{
+    _cleanup_(buf_done) struct buf in = { 0 };
+    buf_init(&in, FILE_MAX);
+    int r = os_read_file(path, &in, ei);
+    if (r < 0)
+        return r == -ENOENT ? 0 : r;
+    struct sv rest = buf_sv(&in);
+    if (rest.n < sizeof(head) || memcmp(rest.p, &head, sizeof(head)) != 0)
+        return 0;
+    rest = sv_skip(rest, sizeof(head));
+    pthread_mutex_lock(&s->lock);
+    for (; rest.n >= sizeof(struct record); rest = sv_skip(rest, sizeof(struct record))) {
+        struct record rec;
+        memcpy(&rec, rest.p, sizeof(rec));
+        if (!is_past(s, &rec.sender) || map_count(s->senders) >= MOST)
+            continue;
+        struct sender *one = xcalloc(1, sizeof(*one));
+        *one = rec.sender;
+        free(map_put(s->senders, sv_n(&rec.account_id, sizeof(rec.account_id)), one));
+    }
+    pthread_mutex_unlock(&s->lock);
+    return 0;
 }

@@ -1,8 +1,10 @@
-/* How much accounts have sent lately: for their limits by hour and day. In memory, so a restart of
- * the module forgets it. Any thread. */
+/* How much accounts have sent lately: for their limits by hour and day. In memory; a file carries
+ * it over a restart. Any thread. */
 #pragma once
 
 #include <stdint.h>
+
+#include "base/err.h"
 
 struct sent;
 
@@ -16,3 +18,7 @@ struct sent_lately {
 /* s may be NULL: nothing. */
 struct sent_lately sent_ask(struct sent *s, int64_t account_id);
 void sent_add(struct sent *s, int64_t account_id, unsigned rcpts);
+/* Writes what has changed since the last time; durable when it returns 0. */
+int sent_save(struct sent *s, const char *path, struct errinfo *ei);
+/* Takes over what was saved. No such file, or one of another version: nothing. */
+int sent_load(struct sent *s, const char *path, struct errinfo *ei);

@@ -4,9 +4,12 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <stdlib.h>
+#include <unistd.h>
 
 #include "base/base.h"
 #include "base/clock.h"
+#include "os/file.h"
 #include "server/smtp/sent.h"
 
 /* messages and recipients of the last hour, then of the day */
@@ -68,12 +71,60 @@ static void test_many(void **state)
     sent_free(s);
 }
 
+static void test_file(void **state)
+{
+    (void)state;
+    char path[] = "/tmp/test_sent.XXXXXX";
+    close(mkstemp(path));
+    unlink(path);
+    struct sent *s = sent_new();
+    assert_int_equal(sent_load(s, path, NULL), 0); /* there is none yet */
+    assert_int_equal(sent_save(s, path, NULL), 0);
+    assert_int_equal(access(path, F_OK), -1); /* nothing to be saved */
+    sent_add(s, 1, 10);
+    clock_test_advance(30 * 60 * 1000);
+    sent_add(s, 1, 5);
+    sent_add(s, 2, 1);
+    assert_int_equal(sent_save(s, path, NULL), 0);
+    sent_free(s);
+
+    clock_test_advance(31 * 60 * 1000); /* passes while nobody counts, too */
+    s = sent_new();
+    assert_int_equal(sent_load(s, path, NULL), 0);
+    assert_sent(s, 1, 1, 5, 2, 15);
+    assert_sent(s, 2, 1, 1, 1, 1);
+    sent_add(s, 1, 1);
+    assert_int_equal(sent_save(s, path, NULL), 0);
+    sent_free(s);
+
+    clock_test_advance(-INT64_C(48) * 3600 * 1000); /* the clock was wrong */
+    s = sent_new();
+    assert_int_equal(sent_load(s, path, NULL), 0);
+    assert_sent(s, 1, 0, 0, 0, 0);
+    sent_free(s);
+
+    clock_test_advance(INT64_C(80) * 3600 * 1000);
+    s = sent_new();
+    assert_int_equal(sent_load(s, path, NULL), 0);
+    assert_sent(s, 1, 0, 0, 0, 0);
+    sent_free(s);
+
+    assert_int_equal(os_write_file_atomic(path, SV("another version"), 0600, NULL), 0);
+    s = sent_new();
+    assert_int_equal(sent_load(s, path, NULL), 0);
+    assert_sent(s, 1, 0, 0, 0, 0);
+    sent_free(s);
+    unlink(path);
+    assert_int_equal(sent_save(NULL, path, NULL), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_counts),
         cmocka_unit_test(test_windows),
         cmocka_unit_test(test_many),
+        cmocka_unit_test(test_file),
     };
     return cmocka_run_group_tests_name("server/smtp/sent", tests, NULL, NULL);
 }
