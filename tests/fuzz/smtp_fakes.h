@@ -186,6 +186,13 @@ int account_resolve(struct accounts *a, struct sv address, struct resolved *ret,
     return 0;
 }
 
+const struct option_info account_options[ACCOUNT_OPTIONS] = {
+    [OPT_MAX_MESSAGES_HOUR] = { .name = "max_messages_hour" },
+    [OPT_MAX_MESSAGES_DAY] = { .name = "max_messages_day" },
+    [OPT_MAX_RECIPIENTS_HOUR] = { .name = "max_recipients_hour" },
+    [OPT_MAX_RECIPIENTS_DAY] = { .name = "max_recipients_day" },
+};
+
 const char *account_option(const struct account *a, enum account_option o)
 {
     (void)a;
