@@ -3,13 +3,15 @@
 #   tools/db-servers.sh start DIR    prints shell exports of POSTHORN_TEST_PGSQL, POSTHORN_TEST_MYSQL
 #                                    (unix sockets) and the same with _TCP (127.0.0.1)
 #   tools/db-servers.sh stop DIR     stops both and removes their data
-# Needs the Debian packages postgresql and mariadb-server; their system-wide services stay untouched.
-# As root the servers run as users postgres and mysql, else as the caller. A server whose package is
-# missing is left out with a note on stderr. DB_SERVERS_SYNC=1 keeps commits durable (for measuring).
+#   tools/db-servers.sh down DIR postgresql|mysql    stops one and keeps its data: an outage
+#   tools/db-servers.sh up DIR postgresql|mysql      starts it again at the same addresses
+# Needs the Debian packages postgresql and mariadb-server (tools/install-deps.sh test); their system-wide
+# services stay untouched. As root the servers run as users postgres and mysql, else as the caller.
+# DB_SERVERS_SYNC=1 keeps commits durable (for measuring).
 set -euo pipefail
 
 usage() {
-    sed -n '2,8s/^# \{0,1\}//p' "$0" >&2
+    sed -n '2,10s/^# \{0,1\}//p' "$0" >&2
     exit 2
 }
 
@@ -61,13 +63,23 @@ pg_bin() {
     [ -n "$d" ] && [ -x "$d/initdb" ] && echo "$d"
 }
 
-start_pg() {
-    local bin port data=$dir/pg sync=off
-    if ! bin=$(pg_bin); then
-        echo "db-servers: PostgreSQL is not installed (apt-get install postgresql): left out" >&2
-        return
-    fi
+need() { # what it is called, package
+    echo "db-servers: $1 is not installed: tools/install-deps.sh test (package $2)" >&2
+    return 1
+}
+
+run_pg() { # port
+    local bin data=$dir/pg sync=off
+    bin=$(pg_bin)
     [ -n "${DB_SERVERS_SYNC:-}" ] && sync=on
+    as postgres "$bin/pg_ctl" -D "$data/data" -w -t 60 -l "$data/server.log" -s \
+        -o "-k $data -p $1 -h 127.0.0.1 -c fsync=$sync -c max_connections=60" start \
+        >>"$dir/pg-init.log" 2>&1
+}
+
+start_pg() {
+    local bin port data=$dir/pg
+    bin=$(pg_bin) || need PostgreSQL postgresql
     make_dir postgres "$data"
     echo posthorn >"$data/password"
     chmod 644 "$data/password"
@@ -75,9 +87,7 @@ start_pg() {
         --pwfile="$data/password" -A scram-sha-256 -E UTF8 --locale=C.UTF-8 --no-sync
     for _ in 1 2 3 4 5; do
         port=$(free_port)
-        if as postgres "$bin/pg_ctl" -D "$data/data" -w -t 60 -l "$data/server.log" -s \
-            -o "-k $data -p $port -h 127.0.0.1 -c fsync=$sync -c max_connections=60" start \
-            >>"$dir/pg-init.log" 2>&1; then
+        if run_pg "$port"; then
             break
         fi
         port=
@@ -86,6 +96,7 @@ start_pg() {
         echo "db-servers: PostgreSQL did not start, see $data/server.log" >&2
         return 1
     fi
+    echo "$port" >"$data/port"
     PGPASSWORD=posthorn "$bin/createdb" -h "$data" -p "$port" -U posthorn posthorn
     echo "export POSTHORN_TEST_PGSQL='postgresql://posthorn:posthorn@/posthorn?host=$data&port=$port'"
     echo "export POSTHORN_TEST_PGSQL_TCP='postgresql://posthorn:posthorn@127.0.0.1:$port/posthorn'"
@@ -102,32 +113,36 @@ wait_for_mysql() {
     return 1
 }
 
-start_mysql() {
-    local port data=$dir/my sync=2 pid ready=
-    if ! command -v mariadbd >/dev/null || ! command -v mariadb-install-db >/dev/null; then
-        echo "db-servers: MariaDB is not installed (apt-get install mariadb-server): left out" >&2
-        return
-    fi
+run_mysql() { # port
+    local data=$dir/my sync=2
     [ -n "${DB_SERVERS_SYNC:-}" ] && sync=1
+    replace="exec setsid" as mysql mariadbd --no-defaults --datadir="$data/data" --socket="$data/sock" \
+        --port="$1" --bind-address=127.0.0.1 --pid-file="$data/pid" \
+        --innodb-flush-log-at-trx-commit=$sync --innodb-buffer-pool-size=64M \
+        --max-connections=60 </dev/null >>"$dir/my-server.log" 2>&1 &
+    wait_for_mysql "$data/sock" $!
+}
+
+start_mysql() {
+    local port c data=$dir/my
+    for c in mariadbd mariadb-install-db; do
+        command -v $c >/dev/null || need MariaDB mariadb-server
+    done
     make_dir mysql "$data"
     logged "$dir/my-init.log" as mysql mariadb-install-db --no-defaults --datadir="$data/data" \
         --skip-test-db --auth-root-authentication-method=normal
     for _ in 1 2 3 4 5; do
         port=$(free_port)
-        replace="exec setsid" as mysql mariadbd --no-defaults --datadir="$data/data" --socket="$data/sock" \
-            --port="$port" --bind-address=127.0.0.1 --pid-file="$data/pid" \
-            --innodb-flush-log-at-trx-commit=$sync --innodb-buffer-pool-size=64M \
-            --max-connections=60 </dev/null >"$dir/my-server.log" 2>&1 &
-        pid=$!
-        if wait_for_mysql "$data/sock" "$pid"; then
-            ready=1
+        if run_mysql "$port"; then
             break
         fi
+        port=
     done
-    if [ -z "$ready" ]; then
+    if [ -z "$port" ]; then
         echo "db-servers: MariaDB did not start, see $dir/my-server.log" >&2
         return 1
     fi
+    echo "$port" >"$data/port"
     mariadb --no-defaults -S "$data/sock" -u root <<'SQL'
 CREATE DATABASE posthorn CHARACTER SET utf8mb4;
 CREATE USER posthorn@localhost IDENTIFIED BY 'posthorn';
@@ -139,15 +154,14 @@ SQL
     echo "export POSTHORN_TEST_MYSQL_TCP='mysql://posthorn:posthorn@127.0.0.1:$port/posthorn'"
 }
 
-stop_pg() {
+halt_pg() {
     local bin
     if [ -f "$dir/pg/data/postmaster.pid" ] && bin=$(pg_bin); then
         as postgres "$bin/pg_ctl" -D "$dir/pg/data" -m immediate -w -s stop || true
     fi
-    rm -rf "$dir/pg" "$dir/pg-init.log"
 }
 
-stop_mysql() {
+halt_mysql() {
     local pid
     if [ -f "$dir/my/pid" ]; then
         pid=$(cat "$dir/my/pid")
@@ -156,11 +170,30 @@ stop_mysql() {
             kill -0 "$pid" 2>/dev/null || break
             sleep 0.05
         done
+        rm -f "$dir/my/pid"
     fi
-    rm -rf "$dir/my" "$dir/my-init.log" "$dir/my-server.log"
 }
 
-[ $# = 2 ] || usage
+stop_both() {
+    halt_pg
+    halt_mysql
+    rm -rf "$dir/pg" "$dir/pg-init.log" "$dir/my" "$dir/my-init.log" "$dir/my-server.log"
+}
+
+case ${1:-} in
+start | stop) [ $# = 2 ] || usage ;;
+down | up)
+    [ $# = 3 ] || usage
+    case $3 in
+    postgresql) one=pg ;;
+    mysql) one=mysql ;;
+    *) usage ;;
+    esac
+    dir=$(cd "$2" && pwd)
+    cd /
+    ;;
+*) usage ;;
+esac
 case $1 in
 start)
     mkdir -p "$2"
@@ -175,7 +208,7 @@ start)
         echo "db-servers: $dir holds servers already: stop them first" >&2
         exit 1
     fi
-    trap 'e=$?; [ $e = 0 ] || { stop_pg; stop_mysql; }' EXIT
+    trap '[ $? = 0 ] || stop_both' EXIT
     start_pg
     start_mysql
     ;;
@@ -183,9 +216,9 @@ stop)
     [ -d "$2" ] || exit 0
     dir=$(cd "$2" && pwd)
     cd /
-    stop_pg
-    stop_mysql
+    stop_both
     rmdir "$dir" 2>/dev/null || true
     ;;
-*) usage ;;
+down) "halt_$one" ;;
+up) "run_$one" "$(cat "$dir/${one/mysql/my}/port")" ;;
 esac

@@ -45,14 +45,14 @@ compile() { # dir [targets]
     shift
     cmake --build "$dir" -j "$jobs" --target "${@:-all}" >"$dir/build.log" 2>&1 || { grep -E -A5 'error|FAILED|warning' "$dir/build.log" | head -80; return 1; }
 }
-unit_in() { # dir: with one database of each kind; a report of a sanitizer fails it, whichever process wrote it
+unit_in() { # dir: with one database of each kind, which no test may go without; a report of a sanitizer fails it, whichever process wrote it
     local dir=$1 reports=$scratch/$1 dbs result=0
     # Not below the checkout: the servers' own users may not enter that (/root).
     dbs=$(mktemp -d /var/tmp/posthorn-dbs-XXXXXX)
     mkdir -m 1777 "$reports"
     # shellcheck disable=SC2016
     ASAN_OPTIONS="$ASAN_OPTIONS log_path=$reports/report" UBSAN_OPTIONS="$UBSAN_OPTIONS log_path=$reports/report" \
-        TSAN_OPTIONS="$TSAN_OPTIONS log_path=$reports/report" \
+        TSAN_OPTIONS="$TSAN_OPTIONS log_path=$reports/report" POSTHORN_TEST_SERVERS=started \
         tools/netns.sh bash -c 'trap "tools/db-servers.sh stop $1" EXIT
             env=$(tools/db-servers.sh start "$1") && eval "$env" && ctest --test-dir "$2" -j "$3"' \
         unit "$dbs" "$dir" "$jobs" || result=1

@@ -10,6 +10,8 @@
 
 #include "db/db.h"
 
+#include "../sql_servers.h"
+
 #define OK(call)                                                                                   \
     do {                                                                                           \
         struct errinfo *_e = &suite_ei;                                                            \
@@ -103,22 +105,13 @@ static inline struct dbc *suite_lock(struct db *db)
 /* Runs the tests once for each server there is; returns the sum of failures. */
 static inline int suite_run_servers(const char *name, int (*group)(const char *))
 {
-    static const struct {
-        const char *label, *variable;
-    } servers[] = {
-        { "postgresql", "POSTHORN_TEST_PGSQL" },
-        { "mysql", "POSTHORN_TEST_MYSQL" },
-    };
     char label[64];
     int failed = 0;
-    for (size_t i = 0; i < ARRAY_LEN(servers); i++) {
-        suite_dsn = getenv(servers[i].variable);
-        if (!suite_dsn) {
-            printf("[  SKIPPED ] %s on %s: %s is not set, see tools/db-servers.sh\n", name,
-                   servers[i].label, servers[i].variable);
+    for (size_t i = 0; i < ARRAY_LEN(sql_servers); i++) {
+        suite_dsn = sql_server_dsn(&sql_servers[i], name, &failed);
+        if (!suite_dsn)
             continue;
-        }
-        snprintf(label, sizeof(label), "%s on %s", name, servers[i].label);
+        snprintf(label, sizeof(label), "%s on %s", name, sql_servers[i].label);
         struct db *db = suite_open("timeout_ms=100000");
         struct dbc *lock = suite_lock(db);
         failed += group(label);

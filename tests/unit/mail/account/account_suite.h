@@ -14,6 +14,8 @@
 #include "mail/account/auth.h"
 #include "stats/shm.h"
 
+#include "../../sql_servers.h"
+
 #define OK(call)                                                                                   \
     do {                                                                                           \
         suite_ei.text[0] = '\0';                                                                   \
@@ -148,12 +150,6 @@ static inline void mk_account(const char *address, const char *password)
 
 static inline int suite_run(const char *name, int (*group)(const char *))
 {
-    static const struct {
-        const char *label, *variable;
-    } servers[] = {
-        { "postgresql", "POSTHORN_TEST_PGSQL" },
-        { "mysql", "POSTHORN_TEST_MYSQL" },
-    };
     char dsn[96], label[64];
     const char *dir = getenv("TMPDIR");
     snprintf(suite_file, sizeof(suite_file), "%.20s/posthorn-acc-%d.db", dir ? dir : "/tmp",
@@ -163,14 +159,11 @@ static inline int suite_run(const char *name, int (*group)(const char *))
     suite_dsn = dsn;
     int failed = group(label);
     suite_drop_file();
-    for (size_t i = 0; i < ARRAY_LEN(servers); i++) {
-        suite_dsn = getenv(servers[i].variable);
-        if (!suite_dsn) {
-            printf("[  SKIPPED ] %s on %s: %s is not set\n", name, servers[i].label,
-                   servers[i].variable);
+    for (size_t i = 0; i < ARRAY_LEN(sql_servers); i++) {
+        suite_dsn = sql_server_dsn(&sql_servers[i], name, &failed);
+        if (!suite_dsn)
             continue;
-        }
-        snprintf(label, sizeof(label), "%s on %s", name, servers[i].label);
+        snprintf(label, sizeof(label), "%s on %s", name, sql_servers[i].label);
         failed += group(label);
     }
     return failed;
