@@ -33,6 +33,8 @@ struct db {
     struct db_pool readers, writers;
     struct db_pool *rd, *wr; /* which pool serves db_get and db_get_writer; constant */
     pthread_mutex_t lock;
+    _Atomic int64_t away_ms; /* since when no connection can be made, monotonic; -1 = there, 0 =
+                              * never tried or never there */
 };
 
 struct db_stmt {
@@ -149,7 +151,11 @@ void db_stmts_reset(struct dbc *c); /* resets those that their user left open */
 /* Fills ei ("<where>: <message>; statement: <sql>"), counts and logs. sql may be NULL. */
 int db_fail(const struct db *db, struct errinfo *ei, int code, const char *message,
             const char *sql);
-void db_note_query(const char *sql);                         /* counts, logs at debug */
+/* db_fail with E_TEMP for a connection that cannot be made; the first one of an outage is an entry
+ * of the error log. */
+int db_unreachable(struct db *db, struct errinfo *ei, const char *message);
+void db_reached(struct db *db);      /* a connection was made; logs the end of an outage */
+void db_note_query(const char *sql); /* counts, logs at debug */
 void db_note_connect(const struct db *db, const char *what); /* logs at extended */
 /* A constraint or a lost race in an open transaction makes it fail as a whole. Returns r. */
 int db_note_result(struct dbc *c, int r);

@@ -267,12 +267,13 @@ static int dial(struct conn *k, struct db *db, struct errinfo *ei)
     /* Rows found, not rows that an UPDATE made different: as the other databases count. */
     if (!lib.mysql_real_connect(k->my, *u->host ? u->host : NULL, u->user, u->password, u->name,
                                 u->port, v->socket, CLIENT_FOUND_ROWS)) {
-        int r = db_fail(db, ei, E_TEMP, lib.mysql_error(k->my), NULL);
+        int r = db_unreachable(db, ei, lib.mysql_error(k->my));
         k->dead = true;
         return r;
     }
     k->gen++;
     k->dead = false;
+    db_reached(db);
     return 0;
 }
 

@@ -169,7 +169,7 @@ static void on_notice(void *arg, const PGresult *res)
         k->dead = true;
 }
 
-static int greet(struct conn *k, const struct db *db, struct errinfo *ei)
+static int greet(struct conn *k, struct db *db, struct errinfo *ei)
 {
     char sql[200];
     snprintf(sql, sizeof(sql),
@@ -182,12 +182,14 @@ static int greet(struct conn *k, const struct db *db, struct errinfo *ei)
     PGresult *res = pq.PQexec(k->pg, sql);
     int r = pq.PQresultStatus(res) == PGRES_COMMAND_OK ? 0 : fail(&k->base, res, sql, ei);
     pq.PQclear(res);
+    if (r == 0)
+        db_reached(db);
     return r;
 }
 
-static int connect_failed(struct conn *k, const struct db *db, struct errinfo *ei)
+static int connect_failed(struct conn *k, struct db *db, struct errinfo *ei)
 {
-    return db_fail(db, ei, E_TEMP, k->pg ? pq.PQerrorMessage(k->pg) : "out of memory", NULL);
+    return db_unreachable(db, ei, k->pg ? pq.PQerrorMessage(k->pg) : "out of memory");
 }
 
 static void disconnect(struct dbc *c)

@@ -1,6 +1,8 @@
 /* What the db room tells others: error sentences, counters, the SQL log. Values of parameters are
  * never logged: they may be passwords. Any thread. */
 #include "db/db_priv.h"
+
+#include "base/clock.h"
 #include "log/log.h"
 #include "stats/shm.h"
 
@@ -35,6 +37,27 @@ int db_fail(const struct db *db, struct errinfo *ei, int code, const char *messa
                  message ? message : err_name(code), sql ? "; statement: " : "", sql ? sql : "");
     }
     return err_set(ei, code, "%s%s%s", text, sql ? "; statement: " : "", start);
+}
+
+/* Who could not even start says so himself. */
+int db_unreachable(struct db *db, struct errinfo *ei, const char *message)
+{
+    char text[200];
+    int64_t there = -1;
+    squeeze(message, text, sizeof(text));
+    if (atomic_compare_exchange_strong(&db->away_ms, &there, MAX(clock_mono_ms(), 1)))
+        log_error("database %s cannot be reached: %s; mail is put off and logins are refused until "
+                  "it answers; start it, or name another one in config/database",
+                  db->where, text);
+    return db_fail(db, ei, E_TEMP, message, NULL);
+}
+
+void db_reached(struct db *db)
+{
+    int64_t since = atomic_exchange(&db->away_ms, -1);
+    if (since > 0)
+        log_warn("database %s is there again, after %" PRId64 " s", db->where,
+                 (clock_mono_ms() - since) / 1000);
 }
 
 void db_note_query(const char *sql)
