@@ -32,13 +32,13 @@ void account_unref(const struct account *a)
     (void)a;
 }
 
-bool account_domain_is_local(struct accounts *a, struct sv domain)
+int account_domain_is_local(struct accounts *a, struct sv domain)
 {
     (void)a;
     return sv_ieq(domain, SV("example.org"));
 }
 
-bool account_domain_is_backup(struct accounts *a, struct sv domain)
+int account_domain_is_backup(struct accounts *a, struct sv domain)
 {
     (void)a;
     return sv_ieq(domain, SV("backup.example"));
@@ -154,7 +154,7 @@ int account_find_id(struct accounts *a, int64_t id, const struct account **ret, 
     return id == 7 ? 0 : E_NOTFOUND;
 }
 
-bool account_owns_address(struct accounts *a, const struct account *acc, struct sv address)
+int account_owns_address(struct accounts *a, const struct account *acc, struct sv address)
 {
     (void)a;
     return sv_ieq(address, sv_c(acc->address));

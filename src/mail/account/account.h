@@ -113,9 +113,9 @@ DEFINE_CLEANUP(const struct account, account_unref)
 
 /* --- lookups; hot, cached, any thread --- */
 
-/* Exists, enabled, mail for it stays here. */
-bool account_domain_is_local(struct accounts *a, struct sv domain);
-bool account_domain_is_backup(struct accounts *a, struct sv domain); /* and enabled */
+/* Exists, enabled, mail for it stays here: 1, else 0. E_TEMP: the database cannot tell now. */
+int account_domain_is_local(struct accounts *a, struct sv domain);
+int account_domain_is_backup(struct accounts *a, struct sv domain); /* and enabled; the same */
 /* The backup domains that an account may fetch by ATRN (RFC 2645), enabled ones in order, appended
  * with a comma between them. Asks the database. E_TEMP. */
 int account_fetches(struct accounts *a, int64_t account_id, struct buf *ret, struct errinfo *ei);
@@ -153,9 +153,9 @@ struct resolved {
 int account_resolve(struct accounts *a, struct sv address, struct resolved *ret,
                     struct errinfo *ei);
 void resolved_done(struct resolved *r);
-/* True when address is the account's own (with or without a subaddress) or one of its aliases; the
- * catch-all and the stand-in for postmaster do not count. */
-bool account_owns_address(struct accounts *a, const struct account *acc, struct sv address);
+/* 1 when address is the account's own (with or without a subaddress) or one of its aliases, else 0;
+ * the catch-all and the stand-in for postmaster do not count. E_TEMP: the database cannot tell. */
+int account_owns_address(struct accounts *a, const struct account *acc, struct sv address);
 
 /* Mail stays here: it has a mailbox that takes what arrives. */
 bool account_stores(const struct account *acc);

@@ -2,24 +2,27 @@
  * touches no database. Rows acc.loginpolicy, acc.primary. */
 #include "mail/account/accounts_priv.h"
 
-static bool domain_is(struct accounts *a, struct sv domain, enum domain_type type)
+static int domain_is(struct accounts *a, struct sv domain, enum domain_type type)
 {
     char name[ADDR_DOMAIN_MAX + 1];
     size_t n = 0;
     if (addr_parse_domain(domain, name, &n, NULL) < 0)
-        return false;
+        return 0;
     _cleanup_(view_done) struct view v;
     view_init(&v, a);
     _cleanup_(domain_objp) struct domain_obj *d = NULL;
-    return load_domain(&v, sv_n(name, n), &d, NULL) == 0 && d->d.enabled && d->d.type == type;
+    int r = load_domain(&v, sv_n(name, n), &d, NULL);
+    if (r < 0)
+        return r == E_NOTFOUND ? 0 : r;
+    return d->d.enabled && d->d.type == type;
 }
 
-bool account_domain_is_local(struct accounts *a, struct sv domain)
+int account_domain_is_local(struct accounts *a, struct sv domain)
 {
     return domain_is(a, domain, DOMAIN_LOCAL);
 }
 
-bool account_domain_is_backup(struct accounts *a, struct sv domain)
+int account_domain_is_backup(struct accounts *a, struct sv domain)
 {
     return domain_is(a, domain, DOMAIN_BACKUP);
 }

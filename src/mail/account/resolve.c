@@ -316,18 +316,19 @@ void resolved_done(struct resolved *r)
         obj_unref(&o->o);
 }
 
-bool account_owns_address(struct accounts *a, const struct account *acc, struct sv address)
+int account_owns_address(struct accounts *a, const struct account *acc, struct sv address)
 {
     struct addr key;
     if (addr_parse(address, &key, NULL) < 0 || key.at == key.n)
-        return false;
+        return 0;
     if (sv_eq(addr_sv(&key), sv_c(acc->address)))
-        return true;
+        return 1;
     _cleanup_(view_done) struct view v;
     view_init(&v, a);
     struct resolved_obj *o = NULL;
-    if (resolve_view(&v, &key, &o, NULL) < 0)
-        return false;
+    int r = resolve_view(&v, &key, &o, NULL);
+    if (r < 0)
+        return r == E_NOTFOUND ? 0 : r;
     bool owns = false;
     for (size_t i = 0; !o->by_rule && i < o->r.n; i++)
         owns = owns || o->r.accounts[i]->id == acc->id;

@@ -6,7 +6,7 @@
 static bool owns(void *arg, struct sv address)
 {
     struct script_run *x = arg;
-    return account_owns_address(x->d->accounts, x->acc, address);
+    return account_owns_address(x->d->accounts, x->acc, address) > 0;
 }
 
 static struct sieve_facts facts_for(struct script_run *x, const struct message *m)

@@ -346,9 +346,13 @@ int smtp_transaction(struct smtp_client *s, struct message *m, struct rcpt **lis
         content_close(&t.content);
         return 0;
     }
-    t.accepted = xcalloc(n, sizeof(*t.accepted));
     buf_init(&srs, 1 * KiB);
-    t.sender = srs_sender(s->d, s->cf, m, list, n, &srs);
+    if (srs_sender(s->d, s->cf, m, list, n, &srs, &t.sender) < 0) {
+        answer_all(&t, RCPT_WAITING, "451 4.3.0 The key of this server cannot be read now", "");
+        content_close(&t.content);
+        return 0;
+    }
+    t.accepted = xcalloc(n, sizeof(*t.accepted));
     uint64_t begin = t.content.at;
     if (!refused_here(&t))
         r = run(&t);

@@ -8,25 +8,33 @@ static struct sv domain_of(struct sv address)
     return at < 0 ? SV("") : sv_skip(address, (size_t)at + 1);
 }
 
-/* The domain of ours that a recipient was given as, before it became an address elsewhere. */
-static struct sv forwarded_for(struct deliver *d, const struct rcpt *r)
+/* Given as an address of ours, became one elsewhere: 1, else 0. E_TEMP. */
+static int is_forwarded(struct deliver *d, const struct rcpt *r)
 {
     struct sv domain = domain_of(sv_c(r->original));
-    bool is = *r->original && !sv_ieq(sv_c(r->original), sv_c(r->address)) && domain.n &&
-              account_domain_is_local(d->accounts, domain);
-    return is ? domain : SV_NULL;
+    if (!domain.n || sv_ieq(sv_c(r->original), sv_c(r->address)))
+        return 0;
+    return account_domain_is_local(d->accounts, domain);
 }
 
-struct sv srs_sender(struct deliver *d, const struct conf *cf, const struct message *m,
-                     struct rcpt *const *list, size_t n, struct buf *tmp)
+/* What is not forwarded asks no database: it goes out also when that is away. */
+int srs_sender(struct deliver *d, const struct conf *cf, const struct message *m,
+               struct rcpt *const *list, size_t n, struct buf *tmp, struct sv *ret)
 {
-    struct sv sender = sv_c(m->sender), domain = SV_NULL;
-    if (!cf->smtp.srs || !sender.n || sv_has_8bit(sender) ||
-        account_domain_is_local(d->accounts, domain_of(sender)))
-        return sender;
-    for (size_t i = 0; i < n && !domain.n; i++)
-        domain = forwarded_for(d, list[i]);
-    if (!domain.n || account_srs_forward(d->accounts, sender, domain, tmp, NULL) < 0)
-        return sender;
-    return buf_sv(tmp);
+    int r = 0;
+    size_t i = 0;
+    *ret = sv_c(m->sender);
+    if (!cf->smtp.srs || !ret->n || sv_has_8bit(*ret))
+        return 0;
+    while (i < n && (r = is_forwarded(d, list[i])) == 0)
+        i++;
+    if (r <= 0)
+        return r;
+    r = account_domain_is_local(d->accounts, domain_of(*ret));
+    if (r != 0)
+        return MIN(r, 0);
+    r = account_srs_forward(d->accounts, *ret, domain_of(sv_c(list[i]->original)), tmp, NULL);
+    if (r == 0)
+        *ret = buf_sv(tmp);
+    return r == E_TEMP ? r : 0;
 }

@@ -67,7 +67,7 @@ static bool is_wanted(const struct wanted *w, const char *address)
         return true;
     return w->below && domain.n > w->domain.n + 1 && sv_iends(domain, w->domain) &&
            domain.p[domain.n - w->domain.n - 1] == '.' &&
-           account_domain_is_backup(w->accounts, domain);
+           account_domain_is_backup(w->accounts, domain) > 0;
 }
 
 static bool reaches(const struct queue_info *i _unused_, const struct rcpt *r, void *arg)
@@ -132,9 +132,12 @@ void smtp_cmd_etrn(struct smtp_session *s, struct sv args)
         return;
     }
     w.domain = sv_n(domain, n);
+    int backup = account_domain_is_backup(s->srv->accounts, w.domain);
     if (!s->account && !smtp_trusted(s) && s->cf->smtp.etrn == SMTP_ETRN_TRUSTED)
         not_allowed(s, node, "authentication required");
-    else if (!account_domain_is_backup(s->srv->accounts, w.domain))
+    else if (backup < 0)
+        smtp_reply_lit(s, "451 4.3.0 Temporary failure, try again later");
+    else if (!backup)
         not_allowed(s, node, "no backup domain");
     else if (!ask(s->srv->etrn, args))
         smtp_reply_parts(s, SV("250 2.0.0 OK, queuing for node "), node, SV(" started"));

@@ -2,6 +2,12 @@
  * 6531. */
 #include "server/smtp/smtp_priv.h"
 
+static bool fail_for_now(struct smtp_session *s)
+{
+    smtp_reply_lit(s, "451 4.3.0 Temporary failure, try again later");
+    return false;
+}
+
 /* Fresh facts of the account: it may have been disabled or limited since AUTH. */
 static bool refresh_account(struct smtp_session *s)
 {
@@ -12,10 +18,8 @@ static bool refresh_account(struct smtp_session *s)
         s->account = now;
         s->log.account = now->address;
     }
-    if (r < 0 && r != E_NOTFOUND) {
-        smtp_reply_lit(s, "451 4.3.0 Temporary failure, try again later");
-        return false;
-    }
+    if (r < 0 && r != E_NOTFOUND)
+        return fail_for_now(s);
     if (r < 0 || !s->account->enabled) {
         smtp_reply_lit(s, "550 5.7.1 Permission denied");
         return false;
@@ -47,9 +51,11 @@ static bool check_limits(struct smtp_session *s, const struct smtp_mail_args *a)
 
 static bool check_own_sender(struct smtp_session *s, const struct smtp_path *from)
 {
-    if (!s->cf->smtp.reject_sender_mismatch || from->address.n == 0 ||
-        account_owns_address(s->srv->accounts, s->account, from->address))
+    if (!s->cf->smtp.reject_sender_mismatch || from->address.n == 0)
         return true;
+    int owns = account_owns_address(s->srv->accounts, s->account, from->address);
+    if (owns != 0)
+        return owns > 0 || fail_for_now(s);
     smtp_reply_lit(s, "501 5.7.1 Permission denied");
     return false;
 }
@@ -58,9 +64,11 @@ static bool check_own_sender(struct smtp_session *s, const struct smtp_path *fro
 static bool check_local_sender(struct smtp_session *s, const struct smtp_path *from)
 {
     bool strict = s->cf->smtp.submission_required || s->cf->smtp.reject_local_unauthenticated;
-    if (!strict || from->domain.n == 0 || conn_peer_trusted(s->c) ||
-        !account_domain_is_local(s->srv->accounts, from->domain))
+    if (!strict || from->domain.n == 0 || conn_peer_trusted(s->c))
         return true;
+    int ours = account_domain_is_local(s->srv->accounts, from->domain);
+    if (ours <= 0)
+        return ours == 0 || fail_for_now(s);
     if (s->cf->smtp.submission_required)
         smtp_reply_lit(s, "501 5.7.1 Permission denied");
     else

@@ -209,10 +209,13 @@ static bool find_returned(struct smtp_session *s, struct sv *address, struct buf
 {
     ssize_t at = sv_rfind(*address, '@');
     struct sv local = at < 0 ? *address : sv_take(*address, (size_t)at);
-    if (!s->cf->smtp.srs || at < 0 || !srs_is(local) ||
-        !account_domain_is_local(s->srv->accounts, sv_skip(*address, (size_t)at + 1)))
+    if (!s->cf->smtp.srs || at < 0 || !srs_is(local))
         return true;
-    int r = account_srs_reverse(s->srv->accounts, local, s->cf->smtp.srs_max_age, tmp, NULL);
+    int r = account_domain_is_local(s->srv->accounts, sv_skip(*address, (size_t)at + 1));
+    if (r == 0)
+        return true;
+    if (r > 0)
+        r = account_srs_reverse(s->srv->accounts, local, s->cf->smtp.srs_max_age, tmp, NULL);
     if (r == 0)
         *address = buf_sv(tmp);
     else if (r == E_TEMP)

@@ -30,8 +30,9 @@ int smtp_check_sender_domain(struct smtp_session *s, struct sv domain)
     static const enum dns_type types[] = { DNS_MX, DNS_A, DNS_AAAA };
     char name[SMTP_MAX_DOMAIN + 1];
     bool null_mx = false;
-    if (*domain.p == '[' || account_domain_is_local(s->srv->accounts, domain))
-        return 0;
+    int ours = *domain.p == '[' ? 1 : account_domain_is_local(s->srv->accounts, domain);
+    if (ours != 0)
+        return MIN(ours, 0);
     (void)sv_copy(name, sizeof(name), domain);
     for (size_t i = 0; i < ARRAY_LEN(types); i++) {
         int r = lookup(s, name, types[i], &null_mx);

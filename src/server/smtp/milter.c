@@ -80,8 +80,8 @@ static struct sv domain_of(struct sv address)
 static struct sv mailer(const struct smtp_session *s, struct sv address)
 {
     struct sv domain = domain_of(address);
-    return domain.n == 0 || account_domain_is_local(s->srv->accounts, domain) ? SV("local")
-                                                                              : SV("esmtp");
+    return domain.n == 0 || account_domain_is_local(s->srv->accounts, domain) > 0 ? SV("local")
+                                                                                  : SV("esmtp");
 }
 
 /* During MAIL there is no transaction yet; during MAIL and RCPT s->subject is the address. */
