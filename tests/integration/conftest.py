@@ -110,7 +110,7 @@ class Server:
              "http": 80, "https": 443}
 
     def __init__(self, directory, settings=None, domain="example.test", users=("alice", "bob", "carol"), dsn=None,
-                 hostname="mail.example.test", scheme="{PLAIN}", env=None):
+                 hostname="mail.example.test", scheme="{PLAIN}", env=None, dsn_in_file=False):
         self.dir = pathlib.Path(directory)
         self.data = self.dir / "data"
         self.base = free_base()
@@ -127,6 +127,13 @@ class Server:
         if self.user:
             ensure_user(self.user)
             shutil.chown(self.data, self.user)
+        if dsn_in_file:
+            self.dsn = None
+            (self.data / "config").mkdir(mode=0o750)
+            (self.data / "config/database").write_text(dsn + "\n")
+            if self.user:
+                for f in (self.data / "config", self.data / "config/database"):
+                    shutil.chown(f, self.user)
         lines = [f"set system.hostname {hostname}"]
         listen = {"smtp.listen": "smtp", "smtp.listen_submission": "submission", "smtp.listen_submission_tls": "smtps",
                   "imap.listen": "imap", "imap.listen_tls": "imaps", "pop3.listen": "pop3", "pop3.listen_tls": "pop3s", "managesieve.listen": "managesieve",

@@ -26,6 +26,7 @@ class Peer(threading.Thread):
         self.lock = threading.Lock()
         self.sessions = self.refused = 0
         self.taken = collections.Counter()   # subject: answered with 250
+        self.senders = {}   # subject: MAIL
         self.cut = collections.Counter()     # subject: arrived whole, the answer did not leave
         self.bodies = {}                     # subject: as it came, without the dots of SMTP
         self.at_once = self.most = 0
@@ -93,6 +94,7 @@ class Peer(threading.Thread):
                         return
                     self.taken[subject] += 1
                     self.bodies[subject] = re.sub(rb"^\.", b"", body, flags=re.M)
+                    self.senders[subject] = sender
                 say("250 ok")
             elif verb == b"QUIT":
                 say("221 bye")
@@ -100,6 +102,8 @@ class Peer(threading.Thread):
             elif verb == b"EHLO":
                 say("250-peer\r\n250 8BITMIME")
             else:
+                if verb == b"MAIL":
+                    sender = line.decode().strip()
                 say("250 ok")
 
 
