@@ -258,3 +258,15 @@ def test_outage(make_server, servers, begin_peer, kind):
     for word in ("cannot be reached: ", "is there again, "):  # once from each process that noticed
         assert 1 <= len(entries(s, f"database {database.where} {word}")) <= len(pids) + 1, s.log_text("e")
     assert "posthorn:posthorn@" not in s.log_text("e")
+
+
+@pytest.mark.parametrize("kind", SERVERS)
+def test_module_that_ends_meanwhile_comes_back(make_server, servers, kind):
+    s = make_server(dsn=servers.new(kind).socket)
+    s.expect_end("access")
+    servers.script("down", kind)
+    s.kill("access")
+    wait_for("why it does not start", lambda: entries(s, "module access cannot start: "))
+    servers.script("up", kind)
+    s.wait_port(s.port["imap"])
+    assert subjects(s, "alice") == []
