@@ -179,6 +179,14 @@ bool utf8_valid(struct sv s)
     return true;
 }
 
+struct sv utf8_take(struct sv s, size_t n)
+{
+    n = MIN(n, s.n);
+    while (n && n < s.n && ((unsigned char)s.p[n] & 0xc0) == 0x80)
+        n--;
+    return sv_take(s, n);
+}
+
 bool sv_has_8bit(struct sv s)
 {
     const unsigned char *p = (const unsigned char *)s.p;

@@ -35,7 +35,7 @@ enum {
 };
 
 /* The third byte. */
-enum { F_ORDERS = 1, F_THIRD_KNOWN = 1 };
+enum { F_ORDERS = 1, F_SUBJECT = 2, F_THIRD_KNOWN = F_ORDERS | F_SUBJECT };
 enum { MODERATION_SHIFT = 4 };
 
 /* --- writing --- */
@@ -98,16 +98,17 @@ int message_envelope_encode(const struct message *m, struct buf *out)
                       : m->priority == PRIORITY_HIGH ? F_HIGH
                       : m->priority == PRIORITY_LOW  ? F_LOW
                                                      : 0);
+    unsigned third = (m->n_orders ? F_ORDERS : 0) | (*m->subject ? F_SUBJECT : 0);
     unsigned more = (m->requiretls ? F_REQUIRETLS : 0) | (m->tls_optional ? F_TLS_OPTIONAL : 0) |
                     (m->parent ? F_PARENT : 0) | (m->n_children ? F_CHILDREN : 0) |
-                    (m->one_click ? F_ONE_CLICK : 0) | (m->n_orders ? F_THIRD : 0) |
+                    (m->one_click ? F_ONE_CLICK : 0) | (third ? F_THIRD : 0) |
                     (unsigned)m->moderation << MODERATION_SHIFT;
     put_u64(out, more ? VERSION_FLAGS : VERSION, 1);
     put_u64(out, flags, 1);
     if (more)
         put_u64(out, more, 1);
-    if (more & F_THIRD)
-        put_u64(out, F_ORDERS, 1);
+    if (third)
+        put_u64(out, third, 1);
     put_u64(out, (unsigned char)m->ret, 1);
     put_u64(out, m->key, 8);
     put_u64(out, m->size, 8);
@@ -132,6 +133,8 @@ int message_envelope_encode(const struct message *m, struct buf *out)
         put_children(out, m);
     if (m->n_orders)
         put_orders(out, m);
+    if (*m->subject)
+        put_str(out, m->subject);
     put_u64(out, m->n_rcpts, 4);
     for (size_t i = 0; i < m->n_rcpts; i++)
         put_rcpt(out, m, &m->rcpts[i]);
@@ -282,6 +285,8 @@ static void get_head(struct reader *r, uint64_t version, struct message *m)
         get_children(r, m);
     if (third & F_ORDERS)
         get_orders(r, m);
+    if (third & F_SUBJECT)
+        get_str(r, &m->subject);
 }
 
 int message_envelope_decode(struct sv in, struct message *m, struct errinfo *ei)

@@ -23,7 +23,7 @@ struct message *message_new_without_key(void)
     struct message *m = xcalloc(1, sizeof(*m));
     atomic_init(&m->refs, 1);
     m->priority = PRIORITY_NORMAL;
-    m->sender = m->auth_user = m->envid = m->transid = m->spool_path = empty;
+    m->sender = m->auth_user = m->envid = m->transid = m->subject = m->spool_path = empty;
     return m;
 }
 
@@ -69,6 +69,7 @@ void message_unref(struct message *m)
     drop_string(&m->auth_user);
     drop_string(&m->envid);
     drop_string(&m->transid);
+    drop_string(&m->subject);
     drop_string(&m->spool_path);
     free(m->content_mem);
     free(m);

@@ -69,15 +69,16 @@ struct message {
     bool bounce;          /* made by us: failure to deliver it drops it */
     bool one_click;       /* of a list: each copy gets its recipient's URL when it is sent */
     atomic_bool archived; /* the mail archive's: there is a copy (not stored) */
+    uint16_t n_orders;
     char *sender;         /* reverse path without <>; "" = null sender */
     char *auth_user;      /* address of the authenticated account, "" */
     int64_t auth_account; /* its id, 0 */
     char *envid;          /* RFC 3461 ENVID, "" */
     char *transid;        /* TRANSID of the server that gave it to us, "" */
+    char *subject;        /* for people: decoded, cut, "" = none. The queue takes it */
     size_t n_rcpts, cap_rcpts;
     struct rcpt *rcpts;
     struct rcpt_order *orders;
-    size_t n_orders;
 
     /* Content in wire form (CRLF), complete with Return-Path and Received. Either in memory
      * (content.p != NULL) or in the file spool_path. */

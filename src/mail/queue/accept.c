@@ -1,14 +1,13 @@
 /* Durable acceptance. Runs on the SMTP session's worker, which waits here for the disk. */
 #include "base/clock.h"
 #include "conf/conf.h"
+#include "mail/queue/look.h"
 #include "mail/queue/queue_priv.h"
-#include "proto/mime.h"
 
-#include <fcntl.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-enum { SPACE_EVERY_MS = 500, MAX_ENVELOPE = 64 * 1024 * 1024, LOOKED_AT = 16 * 1024 };
+enum { SPACE_EVERY_MS = 500, MAX_ENVELOPE = 64 * 1024 * 1024 };
 
 bool queue_has_space(struct queue *q)
 {
@@ -131,50 +130,6 @@ static int commit(struct queue *q, struct item *parent, struct message *m, struc
     return r;
 }
 
-/* --- priority --- */
-
-static bool has_field(struct sv header, struct sv name, const char *const *values)
-{
-    while (header.n) {
-        struct sv line = sv_split(&header, '\n');
-        if (!sv_istarts(line, name))
-            continue;
-        struct sv value = sv_trim(sv_skip(line, name.n));
-        if (!values)
-            return true;
-        for (; *values; values++)
-            if (sv_ieq(value, sv_c(*values)))
-                return true;
-        return false;
-    }
-    return false;
-}
-
-/* Sent to many: by a list (RFC 2919), or by who says so. */
-static bool is_bulk(struct sv start)
-{
-    static const char *const words[] = { "bulk", "list", "junk", NULL };
-    struct sv header = sv_take(start, mime_header_length(start));
-    return has_field(header, SV("List-Id:"), NULL) || has_field(header, SV("Precedence:"), words);
-}
-
-static void set_priority(struct message *m)
-{
-    _cleanup_(conf_unrefp) const struct conf *cf = conf_pin();
-    enum { LOW = 1 }; /* of queue.list_priority */
-    if (cf->queue.list_priority != LOW || m->priority != PRIORITY_NORMAL)
-        return;
-    char start[LOOKED_AT];
-    struct sv text = sv_take(m->content, sizeof(start));
-    if (!text.p) {
-        _cleanup_(closep) int fd = open(m->spool_path, O_RDONLY | O_CLOEXEC);
-        ssize_t n = fd < 0 ? -1 : pread(fd, start, sizeof(start), 0);
-        text = sv_n(start, n > 0 ? (size_t)n : 0);
-    }
-    if (is_bulk(text))
-        m->priority = PRIORITY_LOW;
-}
-
 static int accept_spooled(struct queue *q, struct item *parent, struct message *m,
                           struct errinfo *ei)
 {
@@ -204,10 +159,10 @@ static int accept(struct queue *q, struct item *parent, struct message *m, struc
     int r = queue_has_space(q)
                 ? 0
                 : err_set(ei, E_FULL, "less than queue.min_free_space is free in %s", q->dir);
-    if (r >= 0 && message_waiting(m, RCPT_REMOTE))
-        set_priority(m);
-    if (r >= 0)
+    if (r >= 0) {
+        look_at_header(m);
         r = accept_spooled(q, parent, m, ei);
+    }
     if (r < 0)
         remove_spool(q, m);
     return r;

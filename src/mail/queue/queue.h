@@ -101,7 +101,7 @@ bool queue_expired(struct queue *q, const struct message *m, const struct rcpt *
  * probe. */
 struct queue_info {
     /* rcpt, original (before an alias; may be ""), answer: the first waiting one's */
-    const char *item, *id, *sender, *rcpt, *original, *answer;
+    const char *item, *id, *sender, *rcpt, *original, *answer, *subject;
     const char *login; /* account that handed it in, "" */
     /* All n_rcpts of them; NULL while it is being delivered: then they are the deliverer's. */
     const struct rcpt *rcpts;

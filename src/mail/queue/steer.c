@@ -53,6 +53,7 @@ static void info_of(const struct item *it, struct queue_info *ret)
         .answer = it->active   ? it->answer ? it->answer : ""
                   : m->n_rcpts ? m->rcpts[it->first_waiting].answer
                                : "",
+        .subject = m->subject,
         .login = m->auth_user,
         .rcpts = it->active ? NULL : m->rcpts,
         .received_ms = m->received_ms,

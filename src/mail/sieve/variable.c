@@ -1,6 +1,8 @@
 /* Variables: RFC 5229. */
 #include "mail/sieve/run_priv.h"
 
+#include "base/codec.h"
+
 enum { MAX_EXPANDED = 64 * 1024 };
 
 struct sv variable_get(struct run *x, struct sv name)
@@ -15,20 +17,10 @@ struct sv variable_get(struct run *x, struct sv name)
     return SV("");
 }
 
-/* The longest beginning of s of at most n bytes that cuts no character in two. */
-static struct sv cut(struct sv s, size_t n)
-{
-    if (s.n <= n)
-        return s;
-    while (n && ((unsigned char)s.p[n] & 0xc0) == 0x80)
-        n--;
-    return sv_take(s, n);
-}
-
 int variable_set(struct run *x, struct sv name, struct sv value)
 {
     unsigned scope = scope_of(x, &name);
-    value = cut(value, SIEVE_MAX_VALUE);
+    value = utf8_take(value, SIEVE_MAX_VALUE);
     for (size_t i = 0; i < x->n_vars; i++) {
         if (x->vars[i].scope == scope && sv_ieq(x->vars[i].name, name)) {
             x->vars[i].value = value;

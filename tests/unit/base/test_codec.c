@@ -228,6 +228,18 @@ static void test_utf8(void **state)
     assert_true(utf8_valid(SV("a\0b")));
 }
 
+static void test_utf8_take(void **state)
+{
+    static const struct {
+        size_t n;
+        const char *taken;
+    } cases[] = { { 0, "" },   { 1, "a" },   { 2, "a" },   { 3, "aé" },
+                  { 5, "aé" }, { 6, "aé€" }, { 9, "aé€" }, { 100, "aé€𝄞" } };
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++)
+        assert_true(sv_eq(utf8_take(SV("aé€𝄞"), cases[i].n), sv_c(cases[i].taken)));
+}
+
 static void test_utf8_exhaustive(void **state)
 {
     (void)state;
@@ -291,6 +303,7 @@ int main(void)
         cmocka_unit_test(test_hex),
         cmocka_unit_test(test_utf8),
         cmocka_unit_test(test_utf8_exhaustive),
+        cmocka_unit_test(test_utf8_take),
         cmocka_unit_test(test_8bit),
         cmocka_unit_test(test_escape),
     };

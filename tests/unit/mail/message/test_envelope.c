@@ -59,6 +59,7 @@ static void assert_same(const struct message *a, const struct message *b)
     assert_string_equal(a->auth_user, b->auth_user);
     assert_string_equal(a->envid, b->envid);
     assert_string_equal(a->transid, b->transid);
+    assert_string_equal(a->subject, b->subject);
     assert_true(a->parent == b->parent);
     assert_int_equal(a->n_children, b->n_children);
     if (a->n_children)
@@ -108,6 +109,8 @@ static void test_roundtrip(void **state)
     m->requiretls = false;
     m->tls_optional = true;
     check_roundtrip(m);
+    message_set(&m->subject, SV("Größe"));
+    check_roundtrip(m);
     m->parent = UINT64_MAX;
     check_roundtrip(m);
     for (uint64_t i = 0; i < 1000; i++)
@@ -146,6 +149,7 @@ static void test_orders(void **state)
     assert_int_equal(m->n_orders, 2);
     assert_string_equal(message_order(m, &m->rcpts[2])->subject, "Away");
     m->moderation = MODERATION_WAITS;
+    message_set(&m->subject, SV("both in one record"));
     check_roundtrip(m);
     buf_init(&bytes, 64 * KiB);
     assert_int_equal(message_envelope_encode(m, &bytes), 0);
@@ -165,7 +169,7 @@ static void test_orders(void **state)
     assert_int_equal(message_give_order(m, &m->rcpts[1], &a), E_LIMIT);
 }
 
-/* Byte for byte what was written before there were orders. */
+/* Byte for byte what was written before there were orders and subjects. */
 static void test_old_record(void **state)
 {
     (void)state;
@@ -199,6 +203,7 @@ static void test_old_record(void **state)
     assert_int_equal(m->rcpts[0].account_id, 7);
     assert_int_equal(m->n_orders, 0);
     assert_null(message_order(m, &m->rcpts[0]));
+    assert_string_equal(m->subject, "");
     buf_init(&again, KiB);
     assert_int_equal(message_envelope_encode(m, &again), 0);
     assert_true(sv_eq(buf_sv(&again), sv_n(v1, sizeof(v1) - 1)));
