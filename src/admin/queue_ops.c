@@ -5,7 +5,8 @@
 #include "conf/conf.h"
 
 #define PLAIN_FILTER                                                                               \
-    "[ids] [q] [queue] [sender] [recipient] [destination] [state] [answer] [older] [all]"
+    "[ids] [q] [queue] [sender] [recipient] [subject] [destination] [state] [answer] [older] "     \
+    "[all]"
 #define MAX_POSTS 2000
 #define FILTER    PLAIN_FILTER " [priority]"
 
@@ -21,11 +22,6 @@ json_t *admin_ask_smtp(const struct admin_call *c, const char *op, json_t *args)
 
     json_decref(args);
     return reply;
-}
-
-static json_t *list(const struct admin_call *c)
-{
-    return admin_ask_smtp(c, "queue.list", json_incref(c->args));
 }
 
 static json_t *view(const struct admin_call *c)
@@ -50,9 +46,19 @@ static bool read_age(const char *text, json_t *filter, json_t **ret_error)
     return true;
 }
 
+static json_t *list(const struct admin_call *c)
+{
+    json_t *args = json_copy(c->args), *error = NULL;
+
+    if (read_age(admin_arg(c, "older"), args, &error))
+        return admin_ask_smtp(c, "queue.list", args);
+    json_decref(args);
+    return error;
+}
+
 json_t *admin_queue_filter(const struct admin_call *c, bool level, json_t **ret_error)
 {
-    static const char *const texts[] = { "id",          "q",     "sender", "recipient",
+    static const char *const texts[] = { "id",          "q",     "sender", "recipient", "subject",
                                          "destination", "state", "answer", "queue" };
     const char *priority = level ? NULL : admin_arg(c, "priority");
     struct sv ids = sv_c(admin_arg(c, "ids"));
@@ -260,7 +266,10 @@ static json_t *destinations(const struct admin_call *c)
 }
 
 const struct admin_op admin_queue_ops[] = {
-    { "queue.list", "[filter] [queue]", "Messages that wait for delivery.", list },
+    { "queue.list",
+      "[filter] [queue] [q] [sender] [recipient] [subject] [destination] [state] [answer] [older] "
+      "[priority]",
+      "Messages that wait for delivery.", list },
     { "queue.retry", "[id] " FILTER, "Tries messages, or all, now.", retry },
     { "queue.delete", "[id] " FILTER, "Deletes messages without a notice.", delete },
     { "queue.bounce", "[id] " FILTER, "Returns messages to their senders, with a notice.", bounce },

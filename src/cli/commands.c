@@ -103,8 +103,8 @@ const struct tool_cmd tool_cmds[] = {
     { "sessions", "session.list", "[filter]", false, PRINT_SESSIONS, "live sessions" },
     { "queue retry", "queue.retry", "[id]", true, PRINT_STEERED, "try a message, or all, now" },
     { "queue hold", "queue.hold", "[id]", true, PRINT_STEERED,
-      "no attempts: ID, or ids=A;B sender= recipient= destination= state= answer= older=4h "
-      "all=yes" },
+      "no attempts: ID, or ids=A;B sender= recipient= subject= destination= state= answer= "
+      "older=4h all=yes" },
     { "queue release", "queue.release", "[id]", true, PRINT_STEERED, "held messages go on" },
     { "queue bounce", "queue.bounce", "[id]", true, PRINT_STEERED,
       "return to the sender with a notice" },
@@ -124,7 +124,8 @@ const struct tool_cmd tool_cmds[] = {
     { "queue view", "queue.view", "id", false, PRINT_MESSAGE,
       "a queued message as it will be sent" },
     { "queue", "queue.list", "[filter]", true, PRINT_QUEUE,
-      "messages that wait for delivery; queue=outgoing, incoming, mda, sms or retry" },
+      "messages that wait for delivery: queue=outgoing, incoming, mda, sms or retry; sender= "
+      "recipient= subject= destination= state= answer= older=4h" },
     { "events", "event.list", "", true, PRINT_EVENTS,
       "name= address= ip= id= session= service= severity= since= limit=: newest first" },
     { "trace", "message.trace", "what", true, PRINT_TRACE,

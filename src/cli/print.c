@@ -333,13 +333,10 @@ static const struct column pattern_cols[] = {
 };
 
 static const struct column post_cols[] = {
-    { "id", "ID", COL_TEXT },
-    { "received_ms", "AGE", COL_AGE_MS },
-    { "size", "SIZE", COL_BYTES },
-    { "sender", "FROM", COL_TEXT },
-    { "recipient", "LIST", COL_TEXT },
-    { "next_try_ms", "RETURNED AT", COL_TIME_MS },
-    { 0 },
+    { "id", "ID", COL_TEXT },           { "received_ms", "AGE", COL_AGE_MS },
+    { "size", "SIZE", COL_BYTES },      { "sender", "FROM", COL_TEXT },
+    { "recipient", "LIST", COL_TEXT },  { "next_try_ms", "RETURNED AT", COL_TIME_MS },
+    { "subject", "SUBJECT", COL_TEXT }, { 0 },
 };
 
 static const struct column queue_cols[] = {
@@ -354,6 +351,7 @@ static const struct column queue_cols[] = {
     { "waiting", "WAITING", COL_NUMBER },
     { "attempts", "TRIES", COL_NUMBER },
     { "next_try_ms", "NEXT TRY", COL_TIME_MS },
+    { "subject", "SUBJECT", COL_TEXT },
     { "answer", "LAST ANSWER", COL_TEXT },
     { 0 },
 };

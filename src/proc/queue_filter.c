@@ -3,6 +3,9 @@
 
 #include "base/clock.h"
 #include "conf/conf.h"
+#include "proto/imap_fold.h"
+
+enum { MAX_FOLDED = 64 * 1024 };
 
 const char *const queue_state_names[QS_COUNT] = { "queued", "sending", "waiting",   "overdue",
                                                   "held",   "paused",  "moderation" };
@@ -30,6 +33,16 @@ static void read_ids(struct queue_filter *f, json_t *ids)
         map_put(f->ids, sv_c(json_string_value(id)), f);
 }
 
+/* As long as it may be: a text that were cut would mean more messages. */
+static void read_folded(struct buf *b, const char *text)
+{
+    struct sv whole = sv_c(text);
+
+    buf_init(b, 3 * whole.n + 1);
+    if (whole.n)
+        (void)imap_fold(whole, b);
+}
+
 void queue_filter_read(struct queue_filter *f, json_t *args)
 {
     _cleanup_(conf_unrefp) const struct conf *cf = conf_pin();
@@ -37,7 +50,6 @@ void queue_filter_read(struct queue_filter *f, json_t *args)
 
     *f = (struct queue_filter){
         .domains = json_object_get(args, "domains"),
-        .q = text_of(o, "q"),
         .sender = text_of(o, "sender"),
         .recipient = text_of(o, "recipient"),
         .destination = text_of(o, "destination"),
@@ -52,6 +64,8 @@ void queue_filter_read(struct queue_filter *f, json_t *args)
         .now_ms = clock_wall_ms(),
         .moderated = json_is_true(json_object_get(o, "moderated")),
     };
+    read_folded(&f->q, text_of(o, "q"));
+    read_folded(&f->subject, text_of(o, "subject"));
     sv_copy(f->sms_domain, sizeof(f->sms_domain), sv_c(cf->sms.domain));
     read_ids(f, json_object_get(o, "ids"));
 }
@@ -60,6 +74,8 @@ void queue_filter_done(struct queue_filter *f)
 {
     if (f->ids)
         map_free(f->ids, NULL);
+    buf_done(&f->q);
+    buf_done(&f->subject);
 }
 
 static bool sees_domain_of(const struct queue_filter *f, const char *address)
@@ -128,19 +144,28 @@ static bool contains(const char *text, const char *part)
     return !part || sv_ifind_sv(sv_c(text), sv_c(part)) >= 0;
 }
 
-/* Texts with ; between them, each in some field; - in front: in none. */
-static bool matches_q(const char *q, const struct queue_info *i)
+static bool has_subject(const struct queue_filter *f, const struct queue_info *i)
 {
-    const char *const fields[] = { i->id, i->item, i->sender, i->rcpt, i->answer };
-    struct sv rest = q ? sv_c(q) : SV_NULL;
+    _cleanup_(buf_done) struct buf tmp = { 0 };
 
-    while (rest.p) {
-        struct sv word = sv_trim(sv_split(&rest, ';'));
+    buf_init(&tmp, MAX_FOLDED);
+    return imap_fold_contains(sv_c(i->subject), buf_sv(&f->subject), &tmp);
+}
+
+/* Texts with ; between them, each in some field; - in front: in none. */
+static bool matches_q(struct sv q, const struct queue_info *i)
+{
+    const char *const fields[] = { i->id, i->item, i->sender, i->rcpt, i->answer, i->subject };
+    _cleanup_(buf_done) struct buf tmp = { 0 };
+
+    buf_init(&tmp, MAX_FOLDED);
+    while (q.p) {
+        struct sv word = sv_trim(sv_split(&q, ';'));
         bool not = word.n > 1 && word.p[0] == '-', found = false;
 
         word = not ? sv_skip(word, 1) : word;
         for (size_t k = 0; word.n && k < ARRAY_LEN(fields) && !found; k++)
-            found = sv_ifind_sv(sv_c(fields[k]), word) >= 0;
+            found = imap_fold_contains(sv_c(fields[k]), word, &tmp);
         if (word.n && found == not )
             return false;
     }
@@ -182,17 +207,17 @@ bool queue_filter_matches(const struct queue_filter *f, const struct queue_info 
            (!f->ids || map_get(f->ids, sv_c(i->id)) || map_get(f->ids, sv_c(i->item))) &&
            (!f->moderated || i->moderated) && (!f->queue || !strcmp(f->queue, list_of(f, whole))) &&
            contains(i->sender, f->sender) && contains(i->rcpt, f->recipient) &&
-           contains(i->answer, f->answer) &&
+           contains(i->answer, f->answer) && has_subject(f, i) &&
            (!f->destination || sv_ieq(queue_domain_of(i->rcpt), sv_c(f->destination))) &&
            (!f->state || !strcmp(f->state, queue_state_names[queue_state_of(i, f->now_ms)])) &&
            (!f->priority || !strcmp(f->priority, queue_priority_names[i->priority])) &&
            f->now_ms - i->received_ms >= f->older_ms && (int64_t)i->size > f->larger &&
-           matches_q(f->q, i);
+           matches_q(buf_sv(&f->q), i);
 }
 
 bool queue_filter_is_all(const struct queue_filter *f)
 {
-    return !json_is_array(f->domains) && !f->q && !f->sender && !f->recipient && !f->destination &&
-           !f->state && !f->priority && !f->answer && !f->id && !f->queue && !f->ids &&
-           !f->moderated && !f->older_ms && f->larger < 0;
+    return !json_is_array(f->domains) && !f->q.n && !f->subject.n && !f->sender && !f->recipient &&
+           !f->destination && !f->state && !f->priority && !f->answer && !f->id && !f->queue &&
+           !f->ids && !f->moderated && !f->older_ms && f->larger < 0;
 }

@@ -1,5 +1,5 @@
-/* Which messages are meant: {q, sender, recipient, destination, state, priority, answer, id, ids,
- * queue, older_s, larger, moderated}, and what the caller may see. */
+/* Which messages are meant: {q, sender, recipient, subject, destination, state, priority, answer,
+ * id, ids, queue, older_s, larger, moderated}, and what the caller may see. */
 #pragma once
 
 #include <jansson.h>
@@ -10,8 +10,9 @@
 extern const char *const queue_state_names[QS_COUNT];
 
 struct queue_filter {
-    json_t *domains; /* what may be seen; not an array = all */
-    const char *q, *sender, *recipient, *destination, *state, *priority, *answer, *id, *queue;
+    json_t *domains;       /* what may be seen; not an array = all */
+    struct buf q, subject; /* in lower case; p == NULL = any */
+    const char *sender, *recipient, *destination, *state, *priority, *answer, *id, *queue;
     int64_t older_ms, larger, now_ms;
     bool moderated;  /* only posts that wait for a list's moderators, whatever their state */
     struct map *ids; /* NULL = any */

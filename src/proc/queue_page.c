@@ -6,6 +6,7 @@
 #include "base/codec.h"
 #include "base/hash.h"
 #include "base/top.h"
+#include "mail/queue/look.h"
 #include "proc/queue_filter.h"
 #include "proc/queue_requests.h"
 
@@ -24,7 +25,7 @@ struct row {
     int64_t key;
     char text[104]; /* key of a textual order */
     char id[32], item[40];
-    char sender[256], rcpt[256], answer[400];
+    char sender[256], rcpt[256], answer[400], subject[SUBJECT_MAX + 1];
     int64_t received_ms, next_try_ms;
     uint64_t size;
     unsigned n_rcpts, n_waiting, attempts;
@@ -151,6 +152,7 @@ static void add_row(struct page *p, const struct queue_info *i, const struct pos
     sv_copy(r.sender, sizeof(r.sender), sv_c(i->sender));
     sv_copy(r.rcpt, sizeof(r.rcpt), sv_c(i->rcpt));
     sv_copy(r.answer, sizeof(r.answer), sv_c(i->answer));
+    sv_copy(r.subject, sizeof(r.subject), utf8_take(sv_c(i->subject), SUBJECT_MAX));
     top_add(&p->top, &r);
 }
 
@@ -249,13 +251,14 @@ static json_t *row_json(const struct row *r)
     char domain[256];
 
     sv_copy(domain, sizeof(domain), queue_domain_of(r->rcpt));
-    return json_pack("{s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:i, s:i, s:I, s:i, s:I, s:I, s:o, s:s?}",
-                     "id", r->id, "item", r->item, "state", queue_state_names[r->state], "priority",
-                     queue_priority_names[r->priority], "sender", safe(r->sender), "recipient",
-                     safe(r->rcpt), "destination", safe(domain), "recipients", (int)r->n_rcpts,
-                     "waiting", (int)r->n_waiting, "size", (json_int_t)r->size, "attempts",
-                     (int)r->attempts, "received_ms", (json_int_t)r->received_ms, "next_try_ms",
-                     (json_int_t)r->next_try_ms, "answer", safe(r->answer), "ordered", r->ordered);
+    return json_pack(
+        "{s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:i, s:i, s:I, s:i, s:I, s:I, s:o, s:s?}", "id",
+        r->id, "item", r->item, "state", queue_state_names[r->state], "priority",
+        queue_priority_names[r->priority], "sender", safe(r->sender), "recipient", safe(r->rcpt),
+        "destination", safe(domain), "subject", safe(r->subject), "recipients", (int)r->n_rcpts,
+        "waiting", (int)r->n_waiting, "size", (json_int_t)r->size, "attempts", (int)r->attempts,
+        "received_ms", (json_int_t)r->received_ms, "next_try_ms", (json_int_t)r->next_try_ms,
+        "answer", safe(r->answer), "ordered", r->ordered);
 }
 
 static const char *text_of(json_t *o, const char *name)

@@ -14,13 +14,14 @@ struct listing {
     json_t *rows;
     size_t total;
     struct sv filter;
-    struct queue_filter list; /* only the list that is meant */
+    struct queue_filter list;
 };
 
 static bool matches(const struct queue_info *i, struct sv f)
 {
     return !f.n || sv_ifind_sv(sv_c(i->sender), f) >= 0 || sv_ifind_sv(sv_c(i->rcpt), f) >= 0 ||
-           sv_ifind_sv(sv_c(i->id), f) >= 0 || sv_ifind_sv(sv_c(i->item), f) >= 0;
+           sv_ifind_sv(sv_c(i->id), f) >= 0 || sv_ifind_sv(sv_c(i->item), f) >= 0 ||
+           sv_ifind_sv(sv_c(i->subject), f) >= 0;
 }
 
 /* JSON text must be UTF-8; what peers sent may not be. */
@@ -50,13 +51,14 @@ static bool add_row(const struct queue_info *i, void *arg)
     if (l->total++ < MAX_ROWS)
         json_array_append_new(
             l->rows,
-            json_pack("{s:s, s:s, s:o, s:o, s:o, s:I, s:I, s:I, s:i, s:i, s:i, s:b, s:s, s:s}",
+            json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:I, s:I, s:I, s:i, s:i, s:i, s:b, s:s, s:s}",
                       "item", i->item, "id", i->id, "sender", safe_string(i->sender), "recipient",
-                      safe_string(i->rcpt), "answer", safe_string(i->answer), "received_ms",
-                      (json_int_t)i->received_ms, "next_try_ms", (json_int_t)i->next_try_ms, "size",
-                      (json_int_t)i->size, "recipients", (int)i->n_rcpts, "waiting",
-                      (int)i->n_waiting, "attempts", (int)i->attempts, "active", (int)i->active,
-                      "priority", queue_priority_names[i->priority], "state", state));
+                      safe_string(i->rcpt), "answer", safe_string(i->answer), "subject",
+                      safe_string(i->subject), "received_ms", (json_int_t)i->received_ms,
+                      "next_try_ms", (json_int_t)i->next_try_ms, "size", (json_int_t)i->size,
+                      "recipients", (int)i->n_rcpts, "waiting", (int)i->n_waiting, "attempts",
+                      (int)i->attempts, "active", (int)i->active, "priority",
+                      queue_priority_names[i->priority], "state", state));
     return true;
 }
 
@@ -71,7 +73,7 @@ static json_t *list(struct queue *q, json_t *args)
         return reply_error(E_PARSE, "queue: '%.40s' is none; outgoing, incoming, mda, sms or retry",
                            name);
     l.rows = json_array();
-    filter = json_pack("{s:{s:s*}}", "filter", "queue", name);
+    filter = json_pack("{s:O}", "filter", args);
     queue_filter_read(&l.list, filter);
     queue_each(q, add_row, &l);
     queue_filter_done(&l.list);

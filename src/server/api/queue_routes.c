@@ -16,6 +16,7 @@ static const struct api_field filter_fields[] = {
     { "q", API_TEXT, 0, 0, 200, NULL, NULL, "Texts with ; between them, in any field." },
     { "sender", API_TEXT, 0, 1, 320, NULL, NULL, "Part of the sender." },
     { "recipient", API_TEXT, 0, 1, 320, NULL, NULL, "Part of a waiting recipient." },
+    { "subject", API_TEXT, 0, 1, 200, NULL, NULL, "Part of the subject." },
     { "destination", API_TEXT, 0, 1, 255, NULL, NULL, "Domain of a waiting recipient." },
     { "state", API_ENUM, 0, 0, 0, STATES, NULL, NULL },
     { "priority", API_ENUM, 0, 0, 0, PRIORITIES, NULL, NULL },
@@ -39,6 +40,9 @@ static const struct api_field message_fields[] = {
     { "sender", API_TEXT, API_REQUIRED, 0, 0, NULL, NULL, "Empty: a bounce." },
     { "recipient", API_TEXT, API_REQUIRED, 0, 0, NULL, NULL, "The first that waits." },
     { "destination", API_TEXT, API_REQUIRED, 0, 0, NULL, NULL, "Its domain." },
+    { "subject", API_TEXT, API_REQUIRED, 0, 0, NULL, NULL,
+      "Its beginning, some 100 bytes, decoded; empty: none, or it was queued by an older "
+      "version." },
     { "recipients", API_INT, API_REQUIRED, 0, 0, NULL, NULL, "All." },
     { "waiting", API_INT, API_REQUIRED, 0, 0, NULL, NULL, "Recipients that wait." },
     { "size", API_INT, API_REQUIRED, 0, 0, NULL, NULL, "Bytes." },

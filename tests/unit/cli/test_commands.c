@@ -258,14 +258,16 @@ static void columns(void **state _unused_)
                                                 "\"targets\": \"y\"}]}"),
                         "ALIAS    TARGETS\n\xc3\xa4\xc3\xb6@a     x\nabcdefg  y\n");
     assert_string_equal(
-        printed("queue",
-                "{\"total\": 7, \"rows\": [{\"id\": \"ABC12345\", \"item\": \"x.tms\", "
-                "\"received_ms\": 0, \"size\": 5, \"state\": \"held\", "
-                "\"priority\": \"low\", \"sender\": \"\", \"recipient\": \"b@c\", "
-                "\"waiting\": 1, \"attempts\": 2, \"next_try_ms\": 0, \"answer\": \"\"}]}"),
-        "ID        ITEM   AGE  SIZE  STATE  PRIORITY  FROM  TO   WAITING  TRIES  NEXT TRY  LAST "
-        "ANSWER\n"
-        "ABC12345  x.tms  -    5     held   low             b@c  1        2      -         \n"
+        printed("queue", "{\"total\": 7, \"rows\": [{\"id\": \"ABC12345\", \"item\": \"x.tms\", "
+                         "\"received_ms\": 0, \"size\": 5, \"state\": \"held\", "
+                         "\"priority\": \"low\", \"sender\": \"\", \"recipient\": \"b@c\", "
+                         "\"waiting\": 1, \"attempts\": 2, \"next_try_ms\": 0, \"subject\": "
+                         "\"Gr\\u00f6\\u00dfe\", "
+                         "\"answer\": \"\"}]}"),
+        "ID        ITEM   AGE  SIZE  STATE  PRIORITY  FROM  TO   WAITING  TRIES  NEXT TRY  "
+        "SUBJECT  LAST ANSWER\n"
+        "ABC12345  x.tms  -    5     held   low             b@c  1        2      -         Größe   "
+        " \n"
         "... 7 in all; narrow the list with a filter\n");
 }
 
