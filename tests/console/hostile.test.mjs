@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { base, go, open, quit } from "./browser.mjs";
-import { Smtp } from "./mail.mjs";
+import { send, Smtp } from "./mail.mjs";
 
 after(quit);
 const markup = `<img src=x onerror=alert(1)><svg onload=alert(2)>"'&amp;`;
@@ -117,6 +117,16 @@ test("token name, in its list, its dialog, its notice and the audit", async () =
 test("annotation of a chart", async () => {
   await must("POST", "/annotations", { text: evil, at: new Date().toISOString() });
   await shows("/status/traffic");
+});
+
+test("subject of a queued message, in the list and its drawer", async () => {
+  const subject = `=?UTF-8?B?${Buffer.from(`<svg onload=alert(2)> ${turning} onerror`).toString("base64")}?=`;
+  const id = await send({ to: "evil@subject.example", subject });
+  await shows("/status/queue?q=subject:onerror", "<svg onload=alert(2)>");
+  await b.page.getByText(written).first().waitFor();
+  await go(b.page, `/status/queue?open=${id}`);
+  await b.page.getByRole("complementary").locator("dd", { hasText: "<svg onload=alert(2)>" }).waitFor();
+  assert.deepEqual(await faults(b.page), []);
 });
 
 test("HELO, in transcript, session and log", async () => {

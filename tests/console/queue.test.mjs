@@ -37,6 +37,24 @@ test("a wrong field is named and the list stays as it was", async () => {
   await b.close();
 });
 
+test("From, To and Subject choose by one field each", async () => {
+  const b = await open();
+  for (const [q, to] of [
+    ["to:kontor", "buero@kontor.example"],
+    ["subject:thursday", "buero@kontor.example"],
+    ['subject:"delivery note"', "acquisti@arrigonovelli.example"],
+    ["from:user host:partner.example", "test@partner.example"],
+  ]) {
+    await go(b.page, `/status/queue?q=${encodeURIComponent(q)}`);
+    await row(b.page, to).waitFor();
+    await b.page.waitForFunction(() => document.querySelectorAll("tbody tr").length === 1);
+  }
+  await go(b.page, `/status/queue?q=${encodeURIComponent("subject:partner.example")}`);
+  await b.page.locator(".empty").waitFor(); // it is in an address only
+  b.calm();
+  await b.close();
+});
+
 test("delete is held back and can be undone; without undo the message goes", async () => {
   const keep = await send({ to: "keep@undo.example", subject: "keep" });
   const lose = await send({ to: "lose@undo.example", subject: "lose" });

@@ -25,7 +25,7 @@ import { waitedFor } from "../queue/columns";
 import { MessageDrawer } from "../queue/MessageDrawer";
 import { useActs } from "../queue/useacts";
 
-const fields: FilterFields = { from: asText("sender"), to: asText("recipient"), older: asSeconds("older_s"), larger: asBytes("larger") };
+const fields: FilterFields = { from: asText("sender"), to: asText("recipient"), subject: asText("subject"), older: asSeconds("older_s"), larger: asBytes("larger") };
 const path = { name: "outgoing" };
 const idOf = (m: QueueMessage) => m.id;
 const waits = (m: QueueMessage) => m.state === "moderation";
@@ -41,6 +41,7 @@ function postColumns(t: Text, now: number, mayDirectory: boolean, open: (m: Queu
   return [
     { id: "sender", head: t("queue.from"), sort: "sender", fixed: true, phone: "t", title: (m) => m.sender, cell: (m) => <button type="button" className="lnk" onClick={() => { open(m); }}>{m.sender ? <Raw>{m.sender}</Raw> : t("queue.bounce.sender")}</button> },
     { id: "list", head: t("kind.list"), sort: "recipient", phone: "u", title: (m) => m.recipient, cell: (m) => (mayDirectory ? <Link to={accountAddress(m.recipient)}><Raw>{m.recipient}</Raw></Link> : <Raw>{m.recipient}</Raw>) },
+    { id: "subject", head: t("archive.subject"), give: "y", title: (m) => m.subject, cell: (m) => <Raw>{m.subject}</Raw> },
     { id: "id", head: t("queue.id"), size: 100, give: "y", className: "mono t2", cell: (m) => <Raw>{m.id}</Raw> },
     { id: "size", head: t("queue.size"), sort: "size", size: 84, right: true, give: "x", className: "t2", cell: (m) => formatBytes(m.size, t.locale) },
     { id: "age", head: t("queue.waiting"), sort: "age", size: 104, right: true, phone: "r", title: (m) => (m.received_at ? utcTitle(m.received_at) : ""), cell: (m) => formatDuration(waitedFor(m, now), t) },

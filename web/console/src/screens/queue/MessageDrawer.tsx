@@ -80,6 +80,7 @@ export function MessageDrawer({ id, known, onClose, onAct }: {
           <dl className="kv">
             <dt>{t("queue.state")}</dt><dd><StateBadge state={m.state} t={t} /></dd>
             <dt>{t("queue.from")}</dt><dd>{m.sender ? <Raw>{m.sender}</Raw> : t("queue.bounce.sender")}</dd>
+            {m.subject && <><dt>{t("archive.subject")}</dt><dd><Raw>{m.subject}</Raw></dd></>}
             <dt>{t("queue.recipients")}</dt><dd>{t("queue.recipients.of", { waiting: m.waiting, all: m.recipients })}</dd>
             <dt>{t("queue.destination")}</dt><dd><Link to={`/status/queue?q=${encodeURIComponent(`host:${m.destination}`)}`}><Raw>{m.destination}</Raw></Link></dd>
             <dt>{t("queue.priority")}</dt><dd>{t(`queue.priority.${m.priority}`)}</dd>

@@ -30,6 +30,7 @@ const lists = ["outgoing", "incoming", "mda", "sms", "retry"] as const;
 const fields: FilterFields = {
   from: asText("sender"),
   to: asText("recipient"),
+  subject: asText("subject"),
   host: asText("destination"),
   state: asChoice("state", states),
   in: asChoice("queue", lists),

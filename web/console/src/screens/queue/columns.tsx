@@ -59,6 +59,7 @@ export function queueColumns(t: Text, now: number, open: (m: QueueMessage) => vo
         </>
       ),
     },
+    { id: "subject", head: t("archive.subject"), give: "y", className: "t2", title: (m) => m.subject, cell: (m) => <Raw>{m.subject}</Raw> },
     { id: "destination", head: t("queue.destination"), hidden: true, cell: (m) => <Raw>{m.destination}</Raw> },
     { id: "priority", head: t("queue.priority"), size: 96, hidden: true, className: "t2", cell: (m) => t(`queue.priority.${m.priority}`) },
     { id: "size", head: t("queue.size"), sort: "size", size: 84, right: true, give: "y", className: "t2", cell: (m) => formatBytes(m.size, t.locale) },
