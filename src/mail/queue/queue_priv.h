@@ -246,7 +246,7 @@ void sched_rests(struct queue *q, const struct place *at);
 void sched_tell_untold(struct queue *q);
 int64_t sched_wake(const struct queue *q, enum rcpt_kind kind); /* INT64_MAX = never */
 bool sched_runnable(const struct queue *q); /* somebody can be taken for another server */
-/* One of those who wait, if there is something for it now or sooner than known. */
+/* One of those who wait, if there is something to take or to tell now, or sooner than known. */
 void sched_wake_remote(struct queue *q);
 struct dest_policy sched_policy(const struct conf *cf); /* valid as long as cf */
 void sched_destination(const struct queue *q, const struct conf *cf, const char *address,

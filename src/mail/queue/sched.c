@@ -390,7 +390,7 @@ bool sched_runnable(const struct queue *q)
 void sched_wake_remote(struct queue *q)
 {
     struct takers *t = &q->takers[RCPT_REMOTE];
-    if (sched_runnable(q))
+    if (sched_runnable(q) || !list_empty(&q->untold))
         takers_wake(t);
     else
         takers_due(t, sched_wake(q, RCPT_REMOTE));
