@@ -44,11 +44,8 @@ create account bob@example.test name=Bob password=demo-bob aliases=postmaster
 S
     tool batch "$D/setup.txt"
 fi
-mutt=
-if command -v mutt >/dev/null; then
-    mutt="
-        mutt -e 'set ssl_starttls=no' -f imap://bob%40example.test:demo-bob@127.0.0.1:2143/INBOX"
-fi
+mutt="mutt -e 'set ssl_starttls=no' -f imap://bob%40example.test:demo-bob@127.0.0.1:2143/INBOX"
+command -v mutt >/dev/null || mutt="$mutt  # after: apt install mutt"
 cat <<T
 
 Posthorn serves the demo domain example.test on 127.0.0.1, data in $D:
@@ -59,7 +56,8 @@ Console: http://127.0.0.1:2080/ or https://127.0.0.1:2443/ (sign in: admin@examp
 
 Send:   swaks --server 127.0.0.1:2587 -tls -au alice@example.test -ap demo-alice -f alice@example.test -t bob@example.test
 Read:   curl --url 'imap://127.0.0.1:2143/INBOX;MAILINDEX=1' -u bob@example.test:demo-bob
-        curl --url pop3://127.0.0.1:2110/1 -u bob@example.test:demo-bob$mutt
+        curl --url pop3://127.0.0.1:2110/1 -u bob@example.test:demo-bob
+        $mutt
 Look:   $bin tool --data $D sessions
         $bin tool --data $D queue
         $bin tool --data $D help
