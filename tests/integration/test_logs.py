@@ -141,6 +141,18 @@ def test_methods_of_authentication(server):
     assert sorted(f for f in found if f[0] != "SMTP") == [("Control", "0"), ("IMAP", "4")]
 
 
+def test_log_of_the_web_server(server):
+    """log.type.c: a request makes the file of the day and a line in it."""
+    server.tool("set", "log.control", "debug")
+    c = http.client.HTTPConnection("127.0.0.1", server.port["http"], timeout=20)
+    c.request("GET", "/api/v1/no-such-thing-as-this")
+    assert c.getresponse().read()
+    c.close()
+    line = r"^127\.0\.0\.1 {7}\[[0-9A-F]{4}\] \d\d:\d\d:\d\d GET /api/v1/no-such-thing-as-this 404 "
+    today = server.logs / f"c{time.strftime('%Y%m%d')}-00.log"
+    wait_for("the line", lambda: today.exists() and re.search(line, today.read_text(), re.M))
+
+
 # --- the reader ---
 
 def ask(server, path):
