@@ -178,6 +178,56 @@ static json_t *show_account(const struct admin_call *c)
     return j;
 }
 
+/* Variables of the administration interface that people know, of accounts. */
+static const struct {
+    const char *name;
+    enum account_option option;
+} variables[] = {
+    { "u_forwardolderdays", OPT_OLDER_DAYS },
+};
+
+static int find_variable(const char *name, enum account_option *ret, struct errinfo *ei)
+{
+    for (size_t i = 0; i < ARRAY_LEN(variables); i++)
+        if (sv_ieq(sv_c(name), sv_c(variables[i].name))) {
+            *ret = variables[i].option;
+            return 0;
+        }
+    for (*ret = 0; *ret < ACCOUNT_OPTIONS; (*ret)++)
+        if (sv_ieq(sv_c(name), sv_c(account_options[*ret].name)))
+            return 0;
+    return err_set(ei, E_NOTFOUND,
+                   "accounts have no variable '%.80s'; docs/accounts.md names the fields", name);
+}
+
+static json_t *get_variable(const struct admin_call *c)
+{
+    _cleanup_(account_unrefp) const struct account *acc = NULL;
+    struct errinfo ei = { 0 };
+    enum account_option o;
+    int r = find_variable(admin_arg(c, "variable"), &o, &ei);
+
+    if (r == 0)
+        r = account_find_address(c->a->accounts, sv_c(admin_arg(c, "address")), &acc, &ei);
+    return r < 0 ? admin_result(r, &ei)
+                 : json_pack("{s:b, s:s, s:o}", "ok", 1, "name", account_options[o].name, "value",
+                             admin_text(account_option(acc, o)));
+}
+
+static json_t *set_variable(const struct admin_call *c)
+{
+    struct account_spec s = { 0 };
+    struct errinfo ei = { 0 };
+    enum account_option o;
+    int r = find_variable(admin_arg(c, "variable"), &o, &ei);
+
+    if (r == 0) {
+        s.option[o] = admin_arg(c, "value");
+        r = account_update(c->a->accounts, c->who, sv_c(admin_arg(c, "address")), &s, &ei);
+    }
+    return admin_result(r, &ei);
+}
+
 static json_t *create_app_password(const struct admin_call *c)
 {
     char secret[40];
@@ -226,6 +276,9 @@ const struct admin_op admin_account_ops[] = {
       "Deletes an account and, without keep_mail=yes, its mail.", delete_account },
     { "account.list", "[domain]", "Accounts of a domain or all.", list_accounts },
     { "account.show", "address", "One account with aliases and usage.", show_account },
+    { "account.get", "address variable", "One field of an account, by name or API variable.",
+      get_variable },
+    { "account.set", "address variable value", "Changes one field of an account.", set_variable },
     { "app-password.create", "address label", "New app password; it is shown once.",
       create_app_password },
     { "app-password.delete", "address label", "Withdraws an app password.", delete_app_password },

@@ -9,6 +9,10 @@
 #define MAX_WORDS 64
 
 const struct tool_cmd tool_cmds[] = {
+    { "get account", "account.get", "address variable", false, PRINT_VALUE,
+      "a field of an account (by name or API variable)" },
+    { "set account", "account.set", "address variable value", false, PRINT_OK,
+      "change a field of an account" },
     { "get", "setting.get", "name", false, PRINT_VALUE,
       "value of a setting (by name or API variable)" },
     { "set", "setting.set", "name value", false, PRINT_OK, "change a setting" },

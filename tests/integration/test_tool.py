@@ -129,6 +129,22 @@ def test_every_known_variable(either):
         assert either.tool("get", name).stdout == before
 
 
+def test_variables_of_accounts(either):
+    """api.var.fwdolder: the name that people know, and the field's own."""
+    bob = "bob@example.test"
+    assert either.tool("get", "account", bob, "u_forwardolderdays").stdout == "0\n"
+    either.tool("set", "account", bob, "U_ForwardOlderDays", "20")
+    for name in ("u_forwardolderdays", "forward_older_days"):
+        assert either.tool("get", "account", bob, name).stdout == "20\n"
+    assert "36500" in refused(either, "set", "account", bob, "u_forwardolderdays", "40000")
+    assert "u_forwardolder'" in refused(either, "get", "account", bob, "u_forwardolder")
+    assert "u_forwardolder'" in refused(either, "set", "account", bob, "u_forwardolder", "1")
+    assert "nobody@example.test" in refused(either, "get", "account", "nobody@example.test", "u_forwardolderdays")
+    assert "forward_older_days" in either.tool("audit").stdout
+    either.tool("set", "account", bob, "u_forwardolderdays", "0")
+    assert either.tool("get", "account", bob, "u_forwardolderdays").stdout == "0\n"
+
+
 def test_json(either):
     rows = either.tool_json("list", "accounts")["rows"]
     assert [r["address"] for r in rows] == [f"{u}@example.test" for u in ("alice", "bob", "carol")]

@@ -37,6 +37,8 @@ static const struct command {
     { "domain.delete", SCOPE_DIRECTORY_WRITE, FOR_ALL, NULL },
     { "account.list", SCOPE_DIRECTORY_READ, ROWS, NULL },
     { "account.show", SCOPE_DIRECTORY_READ, OF_SEEN, NULL },
+    { "account.get", SCOPE_DIRECTORY_READ, OF_SEEN, NULL },
+    { "account.set", SCOPE_DIRECTORY_WRITE, OF_ACCOUNT, NULL },
     { "account.create", SCOPE_DIRECTORY_WRITE, OF_ACCOUNT, NULL },
     { "account.update", SCOPE_DIRECTORY_WRITE, OF_ACCOUNT, NULL },
     { "account.delete", SCOPE_DIRECTORY_WRITE, OF_ACCOUNT, NULL },
