@@ -153,6 +153,22 @@ def test_log_of_the_web_server(server):
     wait_for("the line", lambda: today.exists() and re.search(line, today.read_text(), re.M))
 
 
+def test_item_of_a_waiting_message(make_server):
+    """smtp.item: by the name that the log says the message is found on the disk, once the queue has gone from its journal into files:
+    when the server has stopped, at the latest."""
+    s = make_server()
+    with Smtp(s.port["smtp"]) as c:
+        c.envelope(s.address("alice"), "x@away.invalid")
+        c.data(b"Subject: x\r\n\r\nthe text that waits\r\n")
+        c.quit()
+    logged = r"Client session Message id \w+ item (\d{15,})\.tms\n"
+    item = wait_for("the line", lambda: re.search(logged, s.log_text("s")))[1]
+    assert s.stop() == 0
+    queue = s.data / "mail/_outgoing"
+    assert b"the text that waits" in (queue / f"{item}.tms").read_bytes()
+    assert b"x@away.invalid" in (queue / f"{item}.tm$").read_bytes()
+
+
 # --- the reader ---
 
 def ask(server, path):
