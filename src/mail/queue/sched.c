@@ -254,7 +254,7 @@ void sched_place(struct queue *q, struct item *it)
 {
     sched_remove(q, it);
     place(q, it);
-    if (it->place == PLACE_LATER || it->place == PLACE_DEST) {
+    if (it->place != PLACE_NONE && it->place != PLACE_READY) {
         sched_wake_remote(q);
         takers_due(&q->takers[RCPT_LOCAL], sched_wake(q, RCPT_LOCAL));
     }
