@@ -128,6 +128,8 @@ int conf_unknown_name(struct sv name, struct errinfo *ei)
         far[at] = d;
         near[at] = &all[i];
     }
+    while (found > 1 && far[0] == 0 && far[found - 1] > 0) /* only the room is missing */
+        found--;
     if (found == 0)
         return err_set(ei, E_NOTFOUND, "unknown setting '" SV_FMT "'; 'list' shows all names",
                        SV_ARG(typed));
