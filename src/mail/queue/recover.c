@@ -434,7 +434,8 @@ static int by_age(const void *a, const void *b)
     return strcmp(x->it->m->item, y->it->m->item);
 }
 
-/* Files without an item: unfinished ones, and content whose acceptance did not complete. */
+/* Files without an item: unfinished ones, content whose acceptance did not complete, and what a
+ * checkpoint had written of content that the journal still has. */
 static void remove_orphans(struct queue *q)
 {
     DIR *d = opendir(q->dir);
@@ -443,7 +444,8 @@ static void remove_orphans(struct queue *q)
     list_for_each(l, &q->items)
     {
         struct item *it = container_of(l, struct item, link);
-        map_put(names, sv_c(it->m->item), it);
+        if (it->in_file || it->has_env)
+            map_put(names, sv_c(it->m->item), it);
     }
     for (struct doomed *x = q->doomed; x; x = x->next)
         map_put(names, sv_c(x->item), x);

@@ -350,6 +350,26 @@ static void test_one_owner(void **state)
 
 /* A restart after the clock was set back, or in the hour that summer time repeats. The file of
  * numbers does not know the last second that was used. */
+/* What a checkpoint wrote before a crash, while the journal has the content: it goes at the start,
+ * as nobody would remove it when the message is delivered. */
+static void test_content_of_a_checkpoint_that_did_not_end(void **state)
+{
+    (void)state;
+    char path[300];
+    struct message *m = make_message(300, 0, 1), *got;
+    must_accept(e.q, m);
+    snprintf(path, sizeof(path), "%s/%s.tms", e.out, m->item);
+    env_crash(&e);
+    assert_int_equal(os_write_file_atomic(path, SV("Subject: ha"), 0600, NULL), 0);
+    env_open(&e);
+    assert_int_equal(files(".tms"), 0);
+    assert_int_equal(queue_take(e.q, RCPT_REMOTE, &got, 1), 1);
+    assert_true(got->key == m->key);
+    check_content(got);
+    settle_as(e.q, got, RCPT_REMOTE, RCPT_DELIVERED, "");
+    message_unref(m);
+}
+
 static void test_item_names_are_not_used_twice(void **state)
 {
     (void)state;
@@ -396,6 +416,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_many_deferred, setup, teardown),
         cmocka_unit_test_setup_teardown(test_stop_ends_take, setup, teardown),
         cmocka_unit_test_setup_teardown(test_one_owner, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_content_of_a_checkpoint_that_did_not_end, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(test_item_names_are_not_used_twice, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
