@@ -38,7 +38,7 @@ test("senders are kept out, let in and taken off", async () => {
   await dialog.getByRole("button", { name: "Add 1 sender" }).click();
   await dialog.waitFor({ state: "detached" });
   assert.deepEqual(await listed(p), [["server", "last.example", "deny"], ["server", "pests.example", "deny"]]);
-  assert.equal(await asked("x@mail.pests.example", "anna@demo.example"), "550");
+  assert.equal(await asked("x@mail.pests.example", "anna@demo.example"), "554");
 
   await go(p, "/senders?dialog=new");
   await dialog.getByLabel("Whose list").fill("nowhere.example");
@@ -50,7 +50,7 @@ test("senders are kept out, let in and taken off", async () => {
   await dialog.getByRole("button", { name: "Add 1 sender" }).click();
   await dialog.waitFor({ state: "detached" });
   assert.equal(await asked("x@mail.pests.example", "carla@other.example"), "250");
-  assert.equal(await asked("x@mail.pests.example", "anna@demo.example"), "550");
+  assert.equal(await asked("x@mail.pests.example", "anna@demo.example"), "554");
   await shot(p, "senders");
 
   await p.getByLabel("Verdict").selectOption("allow");
