@@ -385,6 +385,7 @@ static int start(struct module_ctx *m, struct errinfo *ei)
     pthread_mutex_init(&c->lock, NULL);
     pthread_cond_init(&c->gone, NULL);
     list_init(&c->list);
+    os_remove_tree(temp_dir, NULL); /* what a killed one left */
     r = os_mkdirs(temp_dir, 0750, ei);
     if (r == 0)
         r = mailstore_open(&so, &c->store, ei);

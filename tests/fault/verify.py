@@ -198,6 +198,7 @@ def check_disk(server):
     """After a clean stop. Returns (faults, counts)."""
     faults, count = [], collections.Counter()
     mail = server.data / "mail"
+    faults += [f"{d}: left by a module that was killed" for d in mail.glob("**/.template-*")]
     for index in mail.glob("**/index.db"):
         rows, strays = check_index(index.parent, faults)
         count["accounts"] += 1
@@ -205,7 +206,7 @@ def check_disk(server):
         count["files without a row"] += strays
     count["spool files"] = len([f for f in (mail / "_outgoing").glob("*.tm*")])
     count["damaged spool files"] = len([f for f in (mail / "_outgoing").glob("*.bad")])
-    for sub in ("SMTP", "POP3"):
+    for sub in ("SMTP", "POP3", "Control"):
         count["temporary files"] += len(list((server.data / "temp" / sub).glob("*")))
     count["rebuilt indexes"] = len(rebuilt(server))
     return faults, count

@@ -50,11 +50,16 @@ static int build(const char *path, struct buf *ret, struct errinfo *ei)
     return r < 0 ? r : os_read_file(path, ret, ei);
 }
 
-/* With store->template_lock. */
+/* With store->template_lock. In the directory that its owner empties: who is killed here leaves
+ * nothing for good. */
 static int make(struct mailstore *s, struct errinfo *ei)
 {
-    _cleanup_(freep) char *dir = xasprintf("%s/.template-XXXXXX", s->opts.root);
+    const char *temp = *s->opts.temp_dir ? s->opts.temp_dir : s->opts.root;
+    _cleanup_(freep) char *dir = xasprintf("%s/.template-XXXXXX", temp);
     _cleanup_(buf_done) struct buf b = { .p = NULL };
+    int made = os_mkdirs(temp, 0700, ei);
+    if (made < 0)
+        return made;
     if (!mkdtemp(dir))
         return err_set_errno(ei, -errno, "cannot make %.150s", dir);
     _cleanup_(freep) char *path = xasprintf("%s/index.db", dir);

@@ -81,9 +81,13 @@ static int empty_dir(const char *path, struct errinfo *ei)
     if (!d)
         return err_set_errno(ei, -errno, "cannot list %s", path);
     struct dirent *e;
-    while ((e = readdir(d)))
+    while ((e = readdir(d))) {
+        _cleanup_(freep) char *child = xasprintf("%s/%s", path, e->d_name);
         if (e->d_type == DT_REG)
-            unlinkat(dirfd(d), e->d_name, 0);
+            unlink(child);
+        else if (e->d_type == DT_DIR && strcmp(e->d_name, ".") && strcmp(e->d_name, ".."))
+            os_remove_tree(child, NULL); /* of a module that was killed while it made one */
+    }
     closedir(d);
     return 0;
 }

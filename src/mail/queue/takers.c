@@ -43,9 +43,18 @@ static void sleep_until(struct takers *t, pthread_mutex_t *lock, int64_t until)
     pthread_cond_timedwait(&t->watch, lock, &ts);
 }
 
+void takers_due(struct takers *t, int64_t when)
+{
+    if (!t->watched || when >= t->watched_until)
+        return;
+    t->watched_until = when;
+    pthread_cond_signal(&t->watch);
+}
+
 void takers_wait(struct takers *t, pthread_mutex_t *lock, int64_t until)
 {
     if (t->watched) {
+        takers_due(t, until); /* who was woken for nothing may know more than the watch */
         t->sleeping++;
         pthread_cond_wait(&t->work, lock);
         t->sleeping--;
@@ -60,12 +69,6 @@ void takers_wait(struct takers *t, pthread_mutex_t *lock, int64_t until)
 void takers_wake(struct takers *t)
 {
     pthread_cond_signal(t->sleeping ? &t->work : &t->watch);
-}
-
-void takers_due(struct takers *t, int64_t when)
-{
-    if (t->watched && when < t->watched_until)
-        pthread_cond_signal(&t->watch);
 }
 
 void takers_wake_all(struct takers *t)

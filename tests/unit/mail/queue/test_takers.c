@@ -117,11 +117,28 @@ static void test_time_wakes_one(void **state)
     assert_int_equal(returns, before + 1);
 }
 
+/* It was woken, found nothing that can be taken now, and knows of something that comes before what
+ * the watch waits for. */
+static void test_who_waits_again_tells_the_watch(void **state)
+{
+    (void)state;
+    returns = 0;
+    until = clock_wall_ms() + 30;
+    takers_wake(&t);
+    while (!returns || !all_wait())
+        pthread_cond_wait(&changed, &lock);
+    assert_int_equal(t.watched_until, until);
+    while (clock_wall_ms() < until || returns < 2)
+        pthread_cond_wait(&changed, &lock);
+    until = INT64_MAX;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_every_piece_is_taken, setup, teardown),
         cmocka_unit_test_setup_teardown(test_time_wakes_one, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_who_waits_again_tells_the_watch, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
