@@ -5,13 +5,14 @@
 #   tools/db-servers.sh stop DIR     stops both and removes their data
 #   tools/db-servers.sh down DIR postgresql|mysql    stops one and keeps its data: an outage
 #   tools/db-servers.sh up DIR postgresql|mysql      starts it again at the same addresses
+#   tools/db-servers.sh freeze|thaw DIR postgresql|mysql    it accepts connections and never answers; goes on
 # Needs the Debian packages postgresql and mariadb-server (tools/install-deps.sh test); their system-wide
 # services stay untouched. As root the servers run as users postgres and mysql, else as the caller.
 # DB_SERVERS_SYNC=1 keeps commits durable (for measuring).
 set -euo pipefail
 
 usage() {
-    sed -n '2,10s/^# \{0,1\}//p' "$0" >&2
+    sed -n '2,11s/^# \{0,1\}//p' "$0" >&2
     exit 2
 }
 
@@ -174,6 +175,18 @@ halt_mysql() {
     fi
 }
 
+# signal_pg SIGNAL, signal_mysql SIGNAL: to all processes of the server.
+signal_pg() {
+    local main
+    main=$(head -1 "$dir/pg/data/postmaster.pid")
+    kill "-$1" "$main"
+    pkill "-$1" -P "$main"
+}
+
+signal_mysql() {
+    kill "-$1" "$(cat "$dir/my/pid")"
+}
+
 stop_both() {
     halt_pg
     halt_mysql
@@ -182,7 +195,7 @@ stop_both() {
 
 case ${1:-} in
 start | stop) [ $# = 2 ] || usage ;;
-down | up)
+down | up | freeze | thaw)
     [ $# = 3 ] || usage
     case $3 in
     postgresql) one=pg ;;
@@ -220,5 +233,7 @@ stop)
     rmdir "$dir" 2>/dev/null || true
     ;;
 down) "halt_$one" ;;
+freeze) "signal_$one" STOP ;;
+thaw) "signal_$one" CONT ;;
 up) "run_$one" "$(cat "$dir/${one/mysql/my}/port")" ;;
 esac

@@ -6,12 +6,12 @@
  *       postgresql://user:pass@host:port/dbname   (also unix sockets, as libpq takes it)
  *       mysql://user:pass@host:port/dbname[?socket=/path]
  * Options of all drivers, joined by &: readers=N (or pool=N; 16), stmts=N (cached statements per
- *   connection; 128), timeout_ms=N (locks and connecting; 5000), wait_ms=N (one's turn in the pool;
- *   30000). A wait that ends without success gives E_TEMP.
- * SQLite only: sync (full), create=0 (the file must exist), mode=0600 (of a new file), cache=KiB
- * (page cache per connection), lookaside=N (small-allocation slots per connection; 0 = none),
- *   single=1 (one connection reads and writes; a thread must not ask for a second one),
- *   autockpt=PAGES (WAL length that makes a commit checkpoint; 1000, 0 = never),
+ *   connection; 128), timeout_ms=N (locks and connecting; 5000; a statement may take twelve times
+ *   as long, but for migrations of PostgreSQL), wait_ms=N (one's turn in the pool; 30000). A wait
+ * that ends without success gives E_TEMP. SQLite only: sync (full), create=0 (the file must exist),
+ * mode=0600 (of a new file), cache=KiB (page cache per connection), lookaside=N (small-allocation
+ * slots per connection; 0 = none), single=1 (one connection reads and writes; a thread must not ask
+ * for a second one), autockpt=PAGES (WAL length that makes a commit checkpoint; 1000, 0 = never),
  *   wal_nockpt_on_close=1 (closing neither checkpoints nor syncs). The path is taken as it is,
  * without
  *   %-escapes; options start at the last `?`. sqlite::memory: is a private database in memory.

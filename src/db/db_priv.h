@@ -37,6 +37,18 @@ struct db {
                               * never tried or never there */
 };
 
+/* When the server gives a statement up: longer than a lock is waited for. */
+static inline int db_statement_ms(const struct db *db)
+{
+    return db->timeout_ms * 12;
+}
+
+/* When we give the server up, which did not even do that. */
+static inline int db_silence_ms(const struct db *db)
+{
+    return db_statement_ms(db) + db->timeout_ms;
+}
+
 struct db_stmt {
     struct dbc *c;
     const char *sql;      /* the statement's own copy; set by the driver's prepare */

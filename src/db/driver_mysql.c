@@ -132,6 +132,7 @@ static int code_of(unsigned e)
     case ER_CON_COUNT_ERROR:
     case ER_TOO_MANY_USER_CONNECTIONS:
     case ER_QUERY_INTERRUPTED:
+    case ER_STATEMENT_TIMEOUT:
     case ER_NET_READ_ERROR:
     case ER_NET_READ_INTERRUPTED:
     case ER_NET_ERROR_ON_WRITE:
@@ -232,14 +233,16 @@ static void teardown(struct db *db)
 static void set_session(MYSQL *my, const struct db *db)
 {
     char sql[512];
-    unsigned seconds = (unsigned)(db->timeout_ms + 999) / 1000, io = seconds * 12;
+    unsigned seconds = (unsigned)(db->timeout_ms + 999) / 1000;
+    unsigned io = (unsigned)(db_silence_ms(db) + 999) / 1000;
     unsigned long packet = 1ul << 30;
     snprintf(sql, sizeof(sql),
              "SET SESSION sql_mode = 'ANSI_QUOTES,PIPES_AS_CONCAT,NO_BACKSLASH_ESCAPES,"
              "STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION,NO_AUTO_VALUE_ON_ZERO', "
              "collation_connection = 'utf8mb4_nopad_bin', default_storage_engine = 'InnoDB', "
-             "tx_isolation = 'READ-COMMITTED', innodb_lock_wait_timeout = %u",
-             seconds);
+             "tx_isolation = 'READ-COMMITTED', innodb_lock_wait_timeout = %u, "
+             "max_statement_time = %.3f",
+             seconds, db_statement_ms(db) / 1000.0);
     lib.mysql_options(my, MYSQL_SET_CHARSET_NAME, "utf8mb4");
     lib.mysql_options(my, MYSQL_INIT_COMMAND, sql);
     lib.mysql_options(my, MYSQL_OPT_CONNECT_TIMEOUT, &seconds);

@@ -6,6 +6,7 @@
 #include <libpq-fe.h>
 #include <poll.h>
 
+#include "base/clock.h"
 #include "db/db_priv.h"
 #include "os/library.h"
 
@@ -13,9 +14,10 @@
 /* clang-format off */
 #define LIBPQ(X) \
     X(PQclear) X(PQcmdStatus) X(PQcmdTuples) X(PQconnectdbParams) X(PQconninfoFree) \
-    X(PQconninfoParse) X(PQconsumeInput) X(PQerrorMessage) X(PQexec) X(PQexecPrepared) \
-    X(PQfinish) X(PQfreemem) X(PQftype) X(PQgetisnull) X(PQgetlength) X(PQgetvalue) X(PQisBusy) \
-    X(PQnfields) X(PQntuples) X(PQprepare) X(PQreset) X(PQresultErrorField) X(PQresultStatus) \
+    X(PQconninfoParse) X(PQconsumeInput) X(PQerrorMessage) X(PQfinish) X(PQflush) X(PQfreemem) \
+    X(PQftype) X(PQgetisnull) X(PQgetlength) X(PQgetResult) X(PQgetvalue) X(PQisBusy) \
+    X(PQnfields) X(PQntuples) X(PQreset) X(PQresultErrorField) X(PQresultStatus) \
+    X(PQsendPrepare) X(PQsendQuery) X(PQsendQueryPrepared) X(PQsetnonblocking) \
     X(PQsetNoticeReceiver) X(PQsocket) X(PQstatus)
 /* clang-format on */
 static struct {
@@ -50,7 +52,9 @@ enum oid {
 struct conn {
     struct dbc base;
     PGconn *pg;
-    bool dead;     /* the server said farewell */
+    bool dead;     /* the server said farewell, or nothing for too long */
+    bool silent;   /* the latter */
+    bool patient;  /* in a migration, which may take long */
     unsigned gen;  /* counts the connections made; prepared statements belong to one */
     unsigned name; /* last name given to a statement */
     int64_t changes;
@@ -116,8 +120,60 @@ static int fail(struct dbc *c, const PGresult *res, const char *sql, struct erri
         text[strcspn(text, "\"")] = '\0';
     if (state && strncmp(state, "57P", 3) == 0)
         k->dead = true;
+    if (k->silent && !res) {
+        snprintf(text, sizeof(text), "no answer within %d s", db_silence_ms(c->db) / 1000);
+        return db_unreachable(c->db, ei, text);
+    }
     return db_fail(c->db, ei, code_of(state), text, sql);
 }
+
+/* --- waiting: a server that hangs must not hold our threads for ever, as PQexec would --- */
+
+static bool ready(struct conn *k, int64_t until)
+{
+    for (;;) {
+        int unsent = pq.PQflush(k->pg);
+        if (unsent < 0)
+            return false;
+        if (!unsent && !pq.PQisBusy(k->pg))
+            return true;
+        int64_t left = k->patient ? INT32_MAX : until - clock_mono_ms();
+        struct pollfd p = { .fd = pq.PQsocket(k->pg),
+                            .events = (short)(POLLIN | (unsent ? POLLOUT : 0)) };
+        if (left <= 0) {
+            k->silent = true;
+            return false;
+        }
+        if (poll(&p, 1, (int)MIN(left, (int64_t)INT32_MAX)) > 0 && p.revents & ~POLLOUT &&
+            !pq.PQconsumeInput(k->pg))
+            return false;
+    }
+}
+
+/* As PQexec: the last result, or the first that failed. NULL: the connection is of no use any
+ * more. */
+static PGresult *answer(struct conn *k, int sent)
+{
+    int64_t until = clock_mono_ms() + db_silence_ms(k->base.db);
+    PGresult *last = NULL, *res;
+    bool ok = sent;
+    while ((ok = ok && ready(k, until)) && (res = pq.PQgetResult(k->pg))) {
+        pq.PQclear(last);
+        last = res;
+    }
+    if (ok)
+        return last;
+    pq.PQclear(last);
+    k->dead = true;
+    return NULL;
+}
+
+static PGresult *ask(struct conn *k, const char *sql)
+{
+    return answer(k, pq.PQsendQuery(k->pg, sql));
+}
+
+/* --- connections --- */
 
 static int setup(struct db *db, struct sv rest, struct errinfo *ei)
 {
@@ -172,14 +228,16 @@ static void on_notice(void *arg, const PGresult *res)
 static int greet(struct conn *k, struct db *db, struct errinfo *ei)
 {
     char sql[200];
-    snprintf(sql, sizeof(sql),
-             "SET client_min_messages = warning; SET lock_timeout = %d; "
-             "SET default_transaction_isolation = 'read committed'",
-             db->timeout_ms);
-    k->dead = false;
+    snprintf(
+        sql, sizeof(sql),
+        "SET client_min_messages = warning; SET lock_timeout = %d; SET statement_timeout = %d; "
+        "SET default_transaction_isolation = 'read committed'",
+        db->timeout_ms, db_statement_ms(db));
+    k->dead = k->silent = false;
     k->gen++;
     pq.PQsetNoticeReceiver(k->pg, on_notice, k);
-    PGresult *res = pq.PQexec(k->pg, sql);
+    pq.PQsetnonblocking(k->pg, 1);
+    PGresult *res = ask(k, sql);
     int r = pq.PQresultStatus(res) == PGRES_COMMAND_OK ? 0 : fail(&k->base, res, sql, ei);
     pq.PQclear(res);
     if (r == 0)
@@ -255,7 +313,7 @@ static int run_text(struct dbc *c, const char *sql, bool again, struct errinfo *
     struct conn *k = conn_of(c);
     int r = ensure(k, ei);
     for (int i = 0; r == 0; i++) {
-        PGresult *res = pq.PQexec(k->pg, sql);
+        PGresult *res = ask(k, sql);
         ExecStatusType st = pq.PQresultStatus(res);
         if (st == PGRES_COMMAND_OK || st == PGRES_TUPLES_OK || st == PGRES_EMPTY_QUERY) {
             k->changes = (int64_t)strtoll(pq.PQcmdTuples(res), NULL, 10);
@@ -264,7 +322,7 @@ static int run_text(struct dbc *c, const char *sql, bool again, struct errinfo *
         }
         r = fail(c, res, sql, ei);
         pq.PQclear(res);
-        if (!again || i > 0 || !lost(k) || c->in_tx)
+        if (!again || i > 0 || !lost(k) || k->silent || c->in_tx)
             return r;
         r = reconnect(k, ei);
     }
@@ -321,7 +379,7 @@ static void unprepare(struct conn *k, struct stmt *s)
     if (s->gen == k->gen && !k->base.closing && !lost(k)) {
         char sql[40];
         snprintf(sql, sizeof(sql), "DEALLOCATE %s", s->name);
-        pq.PQclear(pq.PQexec(k->pg, sql));
+        pq.PQclear(ask(k, sql));
     }
     s->gen = 0;
 }
@@ -394,7 +452,7 @@ static int prepare_on_server(struct conn *k, struct stmt *s, struct errinfo *ei)
         return 0;
     unprepare(k, s);
     snprintf(s->name, sizeof(s->name), "p%u", ++k->name);
-    PGresult *res = pq.PQprepare(k->pg, s->name, s->numbered, n, s->declared);
+    PGresult *res = answer(k, pq.PQsendPrepare(k->pg, s->name, s->numbered, n, s->declared));
     int r = 0;
     if (pq.PQresultStatus(res) == PGRES_COMMAND_OK)
         s->gen = k->gen;
@@ -409,8 +467,8 @@ static int execute(struct conn *k, struct stmt *s, struct errinfo *ei)
     int r = prepare_on_server(k, s, ei);
     if (r < 0)
         return r;
-    PGresult *res =
-        pq.PQexecPrepared(k->pg, s->name, s->base.n_params, s->values, s->lengths, s->formats, 1);
+    PGresult *res = answer(k, pq.PQsendQueryPrepared(k->pg, s->name, s->base.n_params, s->values,
+                                                     s->lengths, s->formats, 1));
     ExecStatusType st = pq.PQresultStatus(res);
     if (st != PGRES_TUPLES_OK && st != PGRES_COMMAND_OK) {
         r = fail(&k->base, res, s->base.sql, ei);
@@ -431,7 +489,7 @@ static int step(struct db_stmt *b, struct errinfo *ei)
         int r = ensure(k, ei);
         if (r == 0)
             r = execute(k, s, ei);
-        if (r < 0 && lost(k) && !b->c->in_tx && db_sql_reads_only(b->sql)) {
+        if (r < 0 && lost(k) && !k->silent && !b->c->in_tx && db_sql_reads_only(b->sql)) {
             r = reconnect(k, ei);
             if (r == 0)
                 r = execute(k, s, ei);
@@ -552,7 +610,8 @@ static int commit(struct dbc *c, struct errinfo *ei)
     int r = ensure(k, ei);
     if (r < 0)
         return r;
-    PGresult *res = pq.PQexec(k->pg, "COMMIT");
+    k->patient = false;
+    PGresult *res = ask(k, "COMMIT");
     if (pq.PQresultStatus(res) != PGRES_COMMAND_OK)
         r = fail(c, res, "COMMIT", ei);
     else if (strcmp(pq.PQcmdStatus(res), "COMMIT") != 0)
@@ -564,10 +623,11 @@ static int commit(struct dbc *c, struct errinfo *ei)
 static int rollback(struct dbc *c, struct errinfo *ei)
 {
     struct conn *k = conn_of(c);
+    k->patient = false;
     /* A lost connection rolled back by itself; the next statement connects again. */
     if (lost(k))
         return 0;
-    PGresult *res = pq.PQexec(k->pg, "ROLLBACK");
+    PGresult *res = ask(k, "ROLLBACK");
     int r =
         pq.PQresultStatus(res) == PGRES_COMMAND_OK || lost(k) ? 0 : fail(c, res, "ROLLBACK", ei);
     pq.PQclear(res);
@@ -576,8 +636,10 @@ static int rollback(struct dbc *c, struct errinfo *ei)
 
 static int lock_schema(struct dbc *c, struct errinfo *ei)
 {
+    conn_of(c)->patient = true;
     return run_text(c,
-                    "SET LOCAL lock_timeout = 60000; SELECT pg_advisory_xact_lock(" SCHEMA_LOCK ")",
+                    "SET LOCAL lock_timeout = 60000; SET LOCAL statement_timeout = 0; SELECT "
+                    "pg_advisory_xact_lock(" SCHEMA_LOCK ")",
                     false, ei);
 }
 

@@ -270,3 +270,34 @@ def test_module_that_ends_meanwhile_comes_back(make_server, servers, kind):
     servers.script("up", kind)
     s.wait_port(s.port["imap"])
     assert subjects(s, "alice") == []
+
+
+@pytest.mark.parametrize("kind", SERVERS)
+def test_server_that_hangs(make_server, servers, kind):
+    """It takes connections and statements and never answers. Nobody waits for ever, and those who need no database not at all."""
+    database = servers.new(kind)
+    s = make_server(dsn=database.tcp + "?timeout_ms=300")
+    s.tool("create", "account", s.address("erin"), f"password={PASSWORD}")  # nobody knows from before what the database says
+    mine = Imap(s.port["imap"], s.address("alice"))
+    pids = s.pids()
+    clients = [Smtp(s.port["smtp"]) for _ in range(40)]  # more than connections to the database
+    with Smtp(s.port["smtp"]) as c:  # one connection is there
+        c.command("MAIL FROM:<a@elsewhere.test>", 250)
+        c.command(f"RCPT TO:<{s.address('nobody')}>", 550)
+    servers.script("freeze", kind)
+    try:
+        for c in clients:
+            c.command("MAIL FROM:<a@elsewhere.test>", 250)
+            c.send(f"RCPT TO:<{s.address('erin')}>\r\n".encode())
+        mine.append("INBOX", message("kept"))
+        assert mine.select() == 1
+        for c in clients:
+            code, texts = c.reply()
+            assert 400 <= code < 500, (code, texts)
+            c.close()
+        wait_for("the entry", lambda: entries(s, f"database {database.where} cannot be reached: "))
+    finally:
+        servers.script("thaw", kind)
+    submit(s, "after it", s.address("erin"))
+    wait_for("after it", lambda: subjects(s, "erin") == ["after it"])
+    assert s.pids() == pids

@@ -168,6 +168,31 @@ static void only_reading_statements_are_sent_twice(void **state)
     db_close(db);
 }
 
+/* The server ends it: what it holds is free at once. */
+static void a_statement_without_an_end_is_given_up(void **state)
+{
+    (void)state;
+    struct db *db = suite_fresh("timeout_ms=50");
+    struct dbc *c;
+    bool pg = db_kind(db) == DB_PGSQL;
+    OK(db_get_writer(db, &c, EI));
+    OK(db_run(c, EI, insert_item, "innni", (int64_t)1, (int64_t)5));
+    OK(db_begin(c, EI));
+    OK(db_run(c, EI, "UPDATE item SET n = 6", NULL));
+    int r = db_run(c, EI,
+                   pg ? "UPDATE item SET n = 7 FROM (SELECT pg_sleep(600)) AS s"
+                      : "UPDATE item SET n = 7 + SLEEP(600)",
+                   NULL);
+    assert_int_equal(r, E_TEMP);
+    db_put(c);
+    OK(db_get_writer(db, &c, EI));
+    assert_int_equal(value(c, "SELECT n FROM item"), 5);
+    OK(db_run(c, EI, "UPDATE item SET n = 8", NULL));
+    assert_int_equal(value(c, "SELECT n FROM item"), 8);
+    db_put(c);
+    db_close(db);
+}
+
 static void a_dead_server_is_a_temporary_error(void **state)
 {
     (void)state;
@@ -192,6 +217,7 @@ static int group(const char *label)
         cmocka_unit_test(a_lost_connection_is_made_again),
         cmocka_unit_test(rows_read_before_a_cut_give_an_error_not_a_crash),
         cmocka_unit_test(only_reading_statements_are_sent_twice),
+        cmocka_unit_test(a_statement_without_an_end_is_given_up),
     };
     return _cmocka_run_group_tests(label, tests, ARRAY_LEN(tests), NULL, NULL);
 }
