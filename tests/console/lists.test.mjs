@@ -33,8 +33,9 @@ test("a mailing list is made, gets members and sends to them; who may not post i
 
   await assert.rejects(send({ to: "team@demo.example", subject: "from outside" }));
   await b.page.getByLabel("Who may post").selectOption("anyone");
+  const saved = b.page.waitForResponse((r) => r.request().method() === "PATCH" && r.ok()); // an earlier "Saved." may still be there
   await b.page.getByRole("button", { name: "Save", exact: true }).click();
-  await b.page.getByText("Saved.").last().waitFor();
+  await saved;
   await send({ to: "team@demo.example", subject: "to the team" });
   const anna = await Imap.open("anna@demo.example", "secret-anna");
   await anna.arrived("to the team");
