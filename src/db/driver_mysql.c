@@ -601,11 +601,11 @@ static int rollback(struct dbc *c, struct errinfo *ei)
 static int lock_schema(struct dbc *c, struct errinfo *ei)
 {
     int64_t got = 0;
-    int r = db_value(c, &got, ei, "SELECT GET_LOCK(CONCAT('posthorn.', DATABASE()), 60)", NULL);
+    int r = db_value(c, &got, ei, "SELECT GET_LOCK(CONCAT('posthorn.', DATABASE()), 50)", NULL);
     if (r < 0)
         return r;
     if (got != 1)
-        return err_set(ei, E_TEMP, "another process is migrating the database for over 60 s");
+        return err_set(ei, E_TEMP, "another process is migrating the database for over 50 s");
     return 0;
 }
 
