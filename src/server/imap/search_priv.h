@@ -2,26 +2,13 @@
  * message. */
 #pragma once
 
+#include "proto/imap_envelope.h"
 #include "proto/imap_search.h"
 #include "server/imap/imap_priv.h"
 #include "server/imap/msg_file.h"
 
 /* What a key needs to be decided. */
 enum search_level { LEVEL_SNAP, LEVEL_ROW, LEVEL_FILE };
-
-enum envelope_field {
-    ENV_DATE,
-    ENV_SUBJECT,
-    ENV_FROM,
-    ENV_SENDER,
-    ENV_REPLY_TO,
-    ENV_TO,
-    ENV_CC,
-    ENV_BCC,
-    ENV_IN_REPLY_TO,
-    ENV_MESSAGE_ID,
-    ENV_COUNT
-};
 
 struct node {
     enum imap_key key;
