@@ -164,13 +164,25 @@ int64_t mailbox_inbox_id(struct mailbox *m);
 #define MSG_STRUCTURE 4 /* BODYSTRUCTURE and BODY */
 struct msg_row {
     uint32_t uid;
-    uint64_t key, modseq;
+    uint64_t key, modseq, flags, size;
     int64_t internal_date_s;
     struct sv envelope, bodystructure, body; /* IMAP texts; valid during the callback */
 };
 int mailbox_rows(struct mailbox *m, int64_t folder_id, uint32_t uid_lo, uint32_t uid_hi,
                  unsigned fields, bool (*fn)(const struct msg_row *, void *arg), void *arg,
                  struct errinfo *ei);
+/* The same in an order, of the whole folder or behind a message. Pages of a large folder need no
+ * snapshot of it; by uid they cost what they show, else a look at each row. */
+enum msg_order { ORDER_UID, ORDER_DATE, ORDER_SIZE, ORDER_COUNT };
+struct msg_walk {
+    enum msg_order by;
+    bool down;
+    bool behind;   /* begin behind the message with: */
+    int64_t value; /* its date or size; with ORDER_UID not looked at */
+    uint32_t uid;
+};
+int mailbox_walk(struct mailbox *m, int64_t folder_id, const struct msg_walk *from, unsigned fields,
+                 bool (*fn)(const struct msg_row *, void *arg), void *arg, struct errinfo *ei);
 /* Opens a message for reading: fd (caller closes) and size. E_NOTFOUND when it was expunged
  * meanwhile. */
 int mailbox_open_message(struct mailbox *m, uint64_t key, int *ret_fd, uint64_t *ret_size,

@@ -15,30 +15,31 @@ struct batch {
     struct buf text;
 };
 
+#define COLUMNS "SELECT uid, key, modseq, date, flags, size"
+#define PARSED  " LEFT JOIN parsed ON parsed.id = parsed"
 #define ROWS_SQL(columns, join)                                                                    \
-    "SELECT uid, key, modseq, date" columns " FROM msg" join                                       \
-    " WHERE folder_id = ? AND uid >= ? AND uid <= ? ORDER BY uid LIMIT ?"
+    COLUMNS columns " FROM msg" join                                                               \
+                    " WHERE folder_id = ? AND uid >= ? AND uid <= ? ORDER BY uid LIMIT ?"
+/* What is sorted has no parsed texts yet. */
+#define WALK_SQL(where, order, columns, join)                                                      \
+    COLUMNS columns " FROM (SELECT * FROM msg WHERE folder_id = ? AND " where " ORDER BY " order   \
+                    " LIMIT ?)" join " ORDER BY " order
 
-static int load(struct op *o, struct batch *b, int64_t folder_id, uint32_t lo, uint32_t hi,
-                bool parsed, struct errinfo *ei)
+static int fill(struct batch *b, struct db_stmt *s, bool parsed, struct errinfo *ei)
 {
-    _cleanup_(db_resetp) struct db_stmt *s = NULL;
-    int r = db_query(o->c, &s, ei,
-                     parsed ? ROWS_SQL(", data", " LEFT JOIN parsed ON parsed.id = msg.parsed")
-                            : ROWS_SQL("", ""),
-                     "iiii", folder_id, (int64_t)lo, (int64_t)hi, (int64_t)BATCH_ROWS);
-    if (r < 0)
-        return r;
+    int r = 0;
     b->n = 0;
     buf_reset(&b->text);
     while (b->n < BATCH_ROWS && b->text.n < BATCH_BYTES && (r = db_step(s, ei)) > 0) {
         struct row_copy *c = &b->rows[b->n++];
-        struct sv data = parsed ? db_col_blob(s, 4) : SV_NULL;
+        struct sv data = parsed ? db_col_blob(s, 6) : SV_NULL;
         c->row = (struct msg_row){
             .uid = (uint32_t)db_col_int(s, 0),
             .key = (uint64_t)db_col_int(s, 1),
             .modseq = (uint64_t)db_col_int(s, 2),
             .internal_date_s = db_col_int(s, 3),
+            .flags = (uint64_t)db_col_int(s, 4),
+            .size = (uint64_t)db_col_int(s, 5),
         };
         c->off = b->text.n;
         c->n = data.n;
@@ -47,6 +48,39 @@ static int load(struct op *o, struct batch *b, int64_t folder_id, uint32_t lo, u
     }
     b->more = b->n == BATCH_ROWS || b->text.n >= BATCH_BYTES;
     return MIN(r, 0);
+}
+
+static int load(struct op *o, struct batch *b, int64_t folder_id, uint32_t lo, uint32_t hi,
+                bool parsed, struct errinfo *ei)
+{
+    _cleanup_(db_resetp) struct db_stmt *s = NULL;
+    int r = db_query(o->c, &s, ei, parsed ? ROWS_SQL(", data", PARSED) : ROWS_SQL("", ""), "iiii",
+                     folder_id, (int64_t)lo, (int64_t)hi, (int64_t)BATCH_ROWS);
+    return r < 0 ? r : fill(b, s, parsed, ei);
+}
+
+static int load_walk(struct op *o, struct batch *b, int64_t folder_id, const struct msg_walk *w,
+                     bool parsed, struct errinfo *ei)
+{
+#define BOTH(where, order)                                                                         \
+    {                                                                                              \
+        WALK_SQL(where, order, "", ""), WALK_SQL(where, order, ", data", PARSED)                   \
+    }
+    static const char *const sql[ORDER_COUNT][2][2] = {
+        { BOTH("uid > ?", "uid"), BOTH("uid < ?", "uid DESC") },
+        { BOTH("(date, uid) > (?, ?)", "date, uid"),
+          BOTH("(date, uid) < (?, ?)", "date DESC, uid DESC") },
+        { BOTH("(size, uid) > (?, ?)", "size, uid"),
+          BOTH("(size, uid) < (?, ?)", "size DESC, uid DESC") },
+    };
+    _cleanup_(db_resetp) struct db_stmt *s = NULL;
+    const char *text = sql[w->by][w->down][parsed];
+    int64_t begin = w->down ? INT64_MAX : INT64_MIN;
+    int64_t value = w->behind ? w->value : begin, uid = w->behind ? (int64_t)w->uid : begin;
+    int r = w->by == ORDER_UID
+                ? db_query(o->c, &s, ei, text, "iii", folder_id, uid, (int64_t)BATCH_ROWS)
+                : db_query(o->c, &s, ei, text, "iiii", folder_id, value, uid, (int64_t)BATCH_ROWS);
+    return r < 0 ? r : fill(b, s, parsed, ei);
 }
 
 static bool hand_out(struct batch *b, bool (*fn)(const struct msg_row *, void *arg), void *arg)
@@ -82,15 +116,49 @@ static int all_batches(struct mailbox *m, struct batch *b, int64_t folder_id, ui
     }
 }
 
+static struct batch *batch_new(void)
+{
+    struct batch *b = xmalloc(sizeof(*b));
+    buf_init(&b->text, 64 * MiB);
+    return b;
+}
+
+static void batch_free(struct batch *b)
+{
+    buf_done(&b->text);
+    free(b);
+}
+
 int mailbox_rows(struct mailbox *m, int64_t folder_id, uint32_t uid_lo, uint32_t uid_hi,
                  unsigned fields, bool (*fn)(const struct msg_row *, void *arg), void *arg,
                  struct errinfo *ei)
 {
-    struct batch *b = xmalloc(sizeof(*b));
-    buf_init(&b->text, 64 * MiB);
+    struct batch *b = batch_new();
     int r = all_batches(m, b, folder_id, uid_lo, uid_hi, fields & (MSG_ENVELOPE | MSG_STRUCTURE),
                         fn, arg, ei);
-    buf_done(&b->text);
-    free(b);
+    batch_free(b);
+    return r;
+}
+
+int mailbox_walk(struct mailbox *m, int64_t folder_id, const struct msg_walk *from, unsigned fields,
+                 bool (*fn)(const struct msg_row *, void *arg), void *arg, struct errinfo *ei)
+{
+    struct batch *b = batch_new();
+    struct msg_walk w = *from;
+    bool parsed = fields & (MSG_ENVELOPE | MSG_STRUCTURE);
+    int r;
+    do {
+        struct op o;
+        r = op_read(m, &o, ei);
+        if (r == 0)
+            r = op_finish(&o, load_walk(&o, b, folder_id, &w, parsed, ei), ei);
+        if (r < 0 || !hand_out(b, fn, arg) || !b->more)
+            break;
+        const struct msg_row *last = &b->rows[b->n - 1].row;
+        w.behind = true;
+        w.uid = last->uid;
+        w.value = w.by == ORDER_SIZE ? (int64_t)last->size : last->internal_date_s;
+    } while (true);
+    batch_free(b);
     return r;
 }
