@@ -21,6 +21,7 @@
 #include "os/proc.h"
 #include "proc/control_api.h"
 #include "proc/dns_requests.h"
+#include "proc/hint.h"
 #include "proc/module.h"
 #include "proc/patience.h"
 #include "proc/sampling.h"
@@ -382,6 +383,7 @@ static int start(struct module_ctx *m, struct errinfo *ei)
 
     m->own = c;
     c->m = m;
+    hint_access_by(m->ipc);
     pthread_mutex_init(&c->lock, NULL);
     pthread_cond_init(&c->gone, NULL);
     list_init(&c->list);

@@ -11,11 +11,11 @@
 #include "mail/deliver/restore.h"
 #include "mail/deliver/route.h"
 #include "mail/mailbox/mailbox.h"
-#include "mail/notify/notify.h"
 #include "mail/queue/queue.h"
 #include "net/dns.h"
 #include "os/file.h"
 #include "os/proc.h"
+#include "proc/hint.h"
 #include "proc/module.h"
 #include "proc/queue_requests.h"
 #include "proc/sms_requests.h"
@@ -44,15 +44,6 @@ struct smtp_module {
 static const struct milter_net milter_net = {
     client_connect, client_close, client_set_timeout, client_read, client_write, client_flush,
 };
-
-static struct ipc *hint_link; /* set once before the first delivery */
-
-static void hint_access(int64_t account_id, int64_t folder_id)
-{
-    struct ipc_mailbox b = { account_id, folder_id };
-
-    ipc_send(hint_link, MOD_ACCESS, IPC_MAILBOX, 0, false, sv_n(&b, sizeof(b)));
-}
 
 static int open_stores(struct module_ctx *m, struct smtp_module *s, struct errinfo *ei)
 {
@@ -116,8 +107,7 @@ static int start(struct module_ctx *m, struct errinfo *ei)
     int r;
 
     m->own = s;
-    hint_link = m->ipc;
-    notify_set_hooks(&(struct notify_hooks){ .hint = hint_access });
+    hint_access_by(m->ipc);
     r = open_stores(m, s, ei);
     if (r == 0) {
         _cleanup_(freep) char *policies = boot_path(&m->boot, "status/mta-sts");
