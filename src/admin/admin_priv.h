@@ -22,7 +22,8 @@ extern const struct admin_op admin_domain_ops[], admin_account_ops[], admin_alia
     admin_mailbox_ops[], admin_setting_ops[], admin_server_ops[], admin_token_ops[],
     admin_event_ops[], admin_service_ops[], admin_dns_ops[], admin_sieve_ops[], admin_queue_ops[],
     admin_route_ops[], admin_member_ops[], admin_tlsrpt_ops[], admin_filter_ops[],
-    admin_remote_ops[], admin_archive_ops[], admin_sender_ops[], admin_sms_ops[];
+    admin_remote_ops[], admin_archive_ops[], admin_sender_ops[], admin_sms_ops[],
+    admin_queue_mailbox_ops[];
 
 /* queue_ops.c: asks module smtp. args: taken. New reference; an error when no server runs. */
 json_t *admin_ask_smtp(const struct admin_call *c, const char *op, json_t *args);
@@ -54,6 +55,14 @@ const char *admin_arg(const struct admin_call *c, const char *name);
 bool admin_switch(const struct admin_call *c, const char *name, bool *ret, json_t **ret_error);
 /* {"ok", "rows"}, or the error; takes rows. */
 json_t *admin_rows(int r, json_t *rows, const struct errinfo *ei);
+/* args.c: arguments that several operations take. An error, or NULL. */
+json_t *admin_bad_arg(const char *name, const char *value, const char *allowed);
+json_t *admin_take_limit(const struct admin_call *c, size_t *ret); /* 100 without it */
+json_t *admin_take_offset(const struct admin_call *c, uint64_t *ret);
+/* {"ok", "size", "offset", "encoding", "content"}: up to 4 MiB of a message that lies in fd from
+ * begin on. NULL: it cannot be read. */
+json_t *admin_piece(int fd, uint64_t begin, uint64_t size, uint64_t offset);
+
 /* Collects the addresses that account_each gives: a list of lines. */
 bool admin_add_address(const struct account *acc, void *buf);
 json_t *admin_ok(void);

@@ -2,15 +2,12 @@
  * belongs to those of its recipients here, and to that of the account that sent it. */
 #include "admin/admin_priv.h"
 
-#include <unistd.h>
-
 #include "base/clock.h"
-#include "base/codec.h"
 #include "conf/conf.h"
 #include "mail/account/audit.h"
 #include "mail/archive/find.h"
 
-enum { MAX_ROWS = 2000, MAX_FILES = 20000, BUDGET_MS = 10000, RCPTS_SHOWN = 1000, CHUNK = 4 << 20 };
+enum { MAX_FILES = 20000, BUDGET_MS = 10000, RCPTS_SHOWN = 1000 };
 
 struct scope {
     const char *domains; /* with ; between them; NULL: all */
@@ -169,11 +166,6 @@ static char *directory(const struct admin_call *c, json_t **ret_error)
 
 /* --- arguments --- */
 
-static json_t *bad(const char *name, const char *value, const char *allowed)
-{
-    return admin_error(E_PARSE, "%s: '%.60s' is not %s", name, value, allowed);
-}
-
 /* 2026-11-27, 2026-11-27T10:30:00Z, or 3d: that long ago. Absent: 0. */
 static json_t *take_time(const struct admin_call *c, const char *name, int64_t *ret_ms)
 {
@@ -192,20 +184,9 @@ static json_t *take_time(const struct admin_call *c, const char *name, int64_t *
     else if (conf_parse_duration(sv_c(v), &ms) == 0)
         *ret_ms = clock_wall_ms() - ms;
     else
-        return bad(name, v,
-                   "a day such as 2026-11-27, a time such as 2026-11-27T10:30:00Z, or an "
-                   "age such as 12h, 3d");
-    return NULL;
-}
-
-static json_t *take_limit(const struct admin_call *c, size_t *ret)
-{
-    const char *v = admin_arg(c, "limit");
-    uint64_t n = 100;
-
-    if (v && (sv_to_u64(sv_c(v), &n) < 0 || n == 0 || n > MAX_ROWS))
-        return bad("limit", v, "a number from 1 to 2000");
-    *ret = (size_t)n;
+        return admin_bad_arg(name, v,
+                             "a day such as 2026-11-27, a time such as 2026-11-27T10:30:00Z, or an "
+                             "age such as 12h, 3d");
     return NULL;
 }
 
@@ -232,7 +213,7 @@ static json_t *list(const struct admin_call *c)
     if (!error)
         error = take_time(c, "until", &q.to_ms);
     if (!error)
-        error = take_limit(c, &q.max_rows);
+        error = admin_take_limit(c, &q.max_rows);
     if (!error)
         dir = directory(c, &error);
     if (error)
@@ -257,21 +238,12 @@ struct looking {
 
 static json_t *content_json(const struct looking *l, const struct archive_row *r, int fd)
 {
-    struct buf text_buf;
-    char *chunk = xmalloc(CHUNK);
-    ssize_t n = pread(fd, chunk, CHUNK, (off_t)(r->entry.length + l->offset));
-    json_t *j = NULL;
+    json_t *j = admin_piece(fd, r->entry.length, r->size, l->offset);
 
-    buf_init(&text_buf, (size_t)2 * CHUNK);
-    if (n >= 0)
-        (void)base64_enc(sv_n(chunk, (size_t)n), &text_buf);
-    free(chunk);
-    if (n >= 0)
-        j = json_pack("{s:b, s:s, s:I, s:I, s:s, s:s%}", "ok", 1, "name", r->name, "size",
-                      (json_int_t)r->size, "offset", (json_int_t)l->offset, "encoding", "base64",
-                      "content", text_buf.p ? text_buf.p : "", text_buf.n);
-    buf_done(&text_buf);
-    return j ? j : admin_error(E_TEMP, "%s of the archive cannot be read", r->name);
+    if (!j)
+        return admin_error(E_TEMP, "%s of the archive cannot be read", r->name);
+    json_object_set_new(j, "name", json_string(r->name));
+    return j;
 }
 
 static int look_into(const struct archive_row *r, int fd, void *arg)
@@ -317,12 +289,10 @@ static json_t *show(const struct admin_call *c)
 
 static json_t *export_content(const struct admin_call *c)
 {
-    const char *offset = admin_arg(c, "offset");
     struct looking l = { .content = true };
+    json_t *error = admin_take_offset(c, &l.offset);
 
-    if (offset && (sv_to_u64(sv_c(offset), &l.offset) < 0 || l.offset > INT64_MAX / 2))
-        return bad("offset", offset, "a number of bytes");
-    return look(c, &l);
+    return error ? error : look(c, &l);
 }
 
 /* Sent once more: to accounts here, or to others. The look of who may not see it finds nothing. */

@@ -127,6 +127,13 @@ const struct tool_cmd tool_cmds[] = {
       "where messages wait to go: state, connections, next attempt, last answer" },
     { "queue view", "queue.view", "id", false, PRINT_MESSAGE,
       "a queued message as it will be sent" },
+    { "queue mailbox show", "queue.mailbox-show", "address folder id", false, PRINT_PIECES,
+      "a message of an account as it lies there, to standard output; it is recorded in the audit" },
+    { "queue mailbox delete", "queue.mailbox-delete", "address folder id", false, PRINT_OK,
+      "delete a message of an account for good; it is recorded in the audit" },
+    { "queue mailbox", "queue.mailbox", "address [folder]", true, PRINT_MAILBOX,
+      "messages of an account's inbox or junk folder: sender= recipient= subject= sort=-uid, "
+      "received, size after= limit=" },
     { "queue", "queue.list", "[filter]", true, PRINT_QUEUE,
       "messages that wait for delivery: queue=outgoing, incoming, mda, sms or retry; sender= "
       "recipient= subject= destination= state= answer= older=4h" },

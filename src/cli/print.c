@@ -447,6 +447,12 @@ static const struct column sender_cols[] = {
     { "admin", "BY", COL_TEXT },
     { 0 },
 };
+static const struct column mailbox_cols[] = {
+    { "id", "ID", COL_TEXT },           { "received_ms", "RECEIVED", COL_TIME_MS },
+    { "size", "SIZE", COL_BYTES },      { "seen", "READ", COL_YESNO },
+    { "from", "FROM", COL_TEXT },       { "to", "TO", COL_TEXT },
+    { "subject", "SUBJECT", COL_TEXT }, { 0 }
+};
 static const struct column archive_cols[] = {
     { "name", "NAME", COL_TEXT },
     { "size", "SIZE", COL_BYTES },
@@ -546,6 +552,11 @@ void tool_print(const struct tool_cmd *cmd, json_t *reply)
         break;
     case PRINT_QUEUE:
         table(rows, queue_cols, "the queue is empty");
+        break;
+    case PRINT_MAILBOX:
+        table(rows, mailbox_cols, "the folder has no such message");
+        if (*print_text(reply, "next"))
+            printf("(there may be more: after=%s)\n", print_text(reply, "next"));
         break;
     case PRINT_SENDERS:
         table(rows, sender_cols, "no sender is on the list");

@@ -77,6 +77,10 @@ create account {USER} password={{PLAIN}}{PASSWORD}
             msgid = accepted_id(c.data(BODY)[1])
         return wait_for("the attempt", lambda: [m["id"] for m in self.admin.rows("/queue/outgoing/messages") if m["id"] == msgid and m["state"] == "waiting"])[0]
 
+    def in_mailbox(self):
+        self.imap.append("INBOX", None, None, BODY)
+        return {**MAILBOX, "id": self.admin.get(f"/queue/mailbox/{ALICE}/inbox/messages").json()["items"][0]["id"]}
+
     def archived(self):
         return next(m["name"] for m in self.admin.rows("/archive/messages") if m["id"] == self.msgid)
 
@@ -175,6 +179,7 @@ create account {USER} password={{PLAIN}}{PASSWORD}
 
 
 QUEUE = {"name": "outgoing"}
+MAILBOX = {"account": ALICE, "folder": "inbox"}
 # operationId: what its path names, a body, a query. What has none of them is called as it is.
 EXAMPLES = {
     "login": (None, lambda w: {"user": ADMIN, "password": PASSWORD}, None),
@@ -188,6 +193,10 @@ EXAMPLES = {
     "getQueueMessage": (lambda w: {**QUEUE, "id": w.queued}, None, None),
     "getQueueMessageContent": (lambda w: {**QUEUE, "id": w.queued}, None, None),
     "getQueue": (lambda w: QUEUE, None, None),
+    "listMailboxMessages": (lambda w: MAILBOX, None, {"sort": "-size", "subject": "x"}),
+    "getMailboxMessage": (lambda w: w.in_mailbox(), None, None),
+    "getMailboxMessageContent": (lambda w: w.in_mailbox(), None, {"offset": 3}),
+    "deleteMailboxMessage": (lambda w: w.in_mailbox(), None, None),
     "getArchivedMessage": (lambda w: {"name": w.archived()}, None, None),
     "getArchivedMessageContent": (lambda w: {"name": w.archived()}, None, {"offset": 3}),
     "sendArchivedMessage": (lambda w: {"name": w.archived()}, lambda w: {"to": [ALICE, "x@far.test"]}, None),

@@ -131,6 +131,9 @@ class World:
             self.tokens[key] = self.tokens.get(m["id"], {v for v, d in self.views.items() if {a.partition("@")[2] for a in [m["sender"], *m["recipients"]]} & set(d)})
         self.queue = self.root.rows("/queue/outgoing/messages", limit=2000)
         assert self.queue and len(self.keys) > 40
+        # id of a message -> the account in whose mailbox it is
+        self.mail = {m["id"]: a for l in self.domains.values() for a in l for m in self.root.rows(f"/queue/mailbox/{a}/inbox/messages")}
+        assert self.mail
         # What waits behind a destination that is away was not tried yet, and is not archived yet.
         self.archived = [r["name"] for r in self.root.rows("/archive/messages")]
         assert len(self.archived) > 20
@@ -193,9 +196,9 @@ def world(make_module_server):
 def ids_of(w):
     """Values for the parts of paths, by the operation's path."""
     accounts = [a for l in w.domains.values() for a in l] + [ROOT, "nobody@aaa.test", "nobody@bbb.test"]
-    values = {"account": accounts, "address": w.aliases + accounts, "domain": [*w.domains, "root.test", "nowhere.test"], "name": ["outgoing"],
+    values = {"account": accounts, "address": w.aliases + accounts, "domain": [*w.domains, "root.test", "nowhere.test"], "name": ["outgoing"], "folder": ["inbox", "junk"],
               "service": ["smtp", "imap"], "label": [l for _, l in w.labels], "script": [n for _, n in w.scripts], "owner": [*accounts[:-2], *w.domains, "nowhere.test", "server"], "rule": [n for _, n in w.filters], "pattern": ["relayed.test"], "remote": [i for _, i in w.remotes], "sender": [n for _, n in w.senders], "command": ["account.show", "account.list", "domain.delete", "queue.list", "message.why"]}
-    ids = {"/self/consoles": ["0" * 16], "/self/sessions": w.sessions, "/self/messages": [*w.keys, *w.messages], "/queue": [m["id"] for m in w.queue], "/messages": [*w.keys, *w.messages], "/sessions": [*w.sessions, *(i[-4:] for i in w.sessions)],
+    ids = {"/self/consoles": ["0" * 16], "/self/sessions": w.sessions, "/self/messages": [*w.keys, *w.messages], "/queue/mailbox": [*w.mail], "/queue": [m["id"] for m in w.queue], "/messages": [*w.keys, *w.messages], "/sessions": [*w.sessions, *(i[-4:] for i in w.sessions)],
            "/operations": w.operations, "/audit": ["1", "2"], "/tokens": [t["id"] for t in w.root.rows("/tokens")], "/annotations": ["1"]}
     return values, ids
 
@@ -210,6 +213,8 @@ def paths_of(w, op):
     for name in op.in_path:
         some = values.get(name) or next(v for k, v in ids.items() if op.path.startswith(k))
         out = [{**o, name: v} for o in out for v in some]
+    if "folder" in op.in_path and "id" in op.in_path:  # where the message is, and elsewhere
+        out = [o for o in out if w.mail[o["id"]] == o["account"]] + w.rnd.sample(out, 20)
     return w.rnd.sample(out, min(len(out), 150))
 
 
@@ -365,6 +370,7 @@ def state_of(w):
     rows["remotes"] = {a: w.root.rows(f"/accounts/{a}/remote-accounts") for a, _ in w.remotes}
     rows["senders"] = w.root.rows("/sender-lists", limit=2000)
     rows["queue"] = sorted(m["id"] for m in w.root.rows("/queue/outgoing/messages", limit=2000))
+    rows["mail"] = sorted(m["id"] for a in set(w.mail.values()) for m in w.root.rows(f"/queue/mailbox/{a}/inbox/messages", limit=2000))
     rows["tokens"] = sorted(t["id"] for t in w.root.rows("/tokens"))
     rows["operations"] = [(i, w.root.get(f"/operations/{i}").json()["state"]) for i in w.operations]
     return rows

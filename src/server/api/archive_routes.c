@@ -184,11 +184,9 @@ static void send_again(struct api_call *c)
 {
     json_t *args, *reply;
 
-    if (!(c->caller->scopes & SCOPE_BIT(SCOPE_MESSAGES_CONTENT))) {
-        api_fail(c, 403, "missing_scope", NULL, "this needs the scope %s besides",
-                 api_scope_names[SCOPE_MESSAGES_CONTENT]);
+    if (!api_needs_scope(c, SCOPE_MESSAGES_CONTENT))
         return;
-    }
+
     _cleanup_(freep) char *to = api_join_list(json_object_get(c->body, "to"));
 
     args = named(c);

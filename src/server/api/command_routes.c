@@ -86,6 +86,10 @@ static const struct command {
     { "queue.pauses", SCOPE_QUEUE_READ, FOR_ALL, NULL },
     { "queue.destinations", SCOPE_QUEUE_READ, FOR_ALL, NULL },
     { "queue.view", SCOPE_MESSAGES_CONTENT, FOR_ALL, "id" },
+    { "queue.mailbox", SCOPE_QUEUE_READ, OF_ACCOUNT, "address" },
+    { "queue.mailbox-row", SCOPE_QUEUE_READ, OF_ACCOUNT, "id" },
+    { "queue.mailbox-show", SCOPE_QUEUE_READ, OF_ACCOUNT, NULL }, /* records itself */
+    { "queue.mailbox-delete", SCOPE_QUEUE_WRITE, OF_ACCOUNT, NULL },
     { "event.list", SCOPE_MESSAGES_READ, FOR_ALL, NULL },
     { "message.trace", SCOPE_MESSAGES_READ, FOR_ALL, NULL },
     { "message.why", SCOPE_MESSAGES_READ, FOR_ALL, NULL },
@@ -139,6 +143,14 @@ static const struct command *find(const char *op)
         if (!strcmp(commands[i].op, op))
             return &commands[i];
     return NULL;
+}
+
+/* Mail in mailboxes takes a right to mail besides that to the queue. */
+static enum api_scope besides(const struct command *cmd)
+{
+    if (!strcmp(cmd->op, "queue.mailbox-show"))
+        return SCOPE_MESSAGES_CONTENT;
+    return strncmp(cmd->op, "queue.mailbox", 13) ? SCOPE_SELF : SCOPE_MESSAGES_READ;
 }
 
 static const char *arg(struct api_call *c, const char *name)
@@ -307,11 +319,8 @@ static void run(struct api_call *c)
                  "command '%.60s' does not exist; `posthorn tool list operations` lists all", name);
         return;
     }
-    if (!(c->caller->scopes & SCOPE_BIT(cmd->scope))) {
-        api_fail(c, 403, "missing_scope", NULL, "%s needs the scope %s", c->caller->who,
-                 api_scope_names[cmd->scope]);
+    if (!api_needs_scope(c, cmd->scope) || !api_needs_scope(c, besides(cmd)))
         return;
-    }
     if (!check_rule(c, cmd))
         return;
     if (!keeps_access(c, cmd))

@@ -78,6 +78,15 @@ static bool find_route(struct api_call *c)
     return false;
 }
 
+bool api_needs_scope(struct api_call *c, enum api_scope scope)
+{
+    if (c->caller->scopes & SCOPE_BIT(scope))
+        return true;
+    api_fail(c, 403, "missing_scope", NULL, "%s needs the scope %s", c->caller->who,
+             api_scope_names[scope]);
+    return false;
+}
+
 static bool check_caller(struct api_call *c)
 {
     enum api_scope scope = c->route->scope;
@@ -89,11 +98,8 @@ static bool check_caller(struct api_call *c)
                  "sign in with POST " API_PREFIX "/login, or send a token: Authorization: Bearer");
         return false;
     }
-    if (!(c->caller->scopes & SCOPE_BIT(scope))) {
-        api_fail(c, 403, "missing_scope", NULL, "%s needs the scope %s", c->caller->who,
-                 api_scope_names[scope]);
+    if (!api_needs_scope(c, scope))
         return false;
-    }
     if (api_is_write(c->route) && c->caller->proof == PROOF_SESSION && !c->caller->csrf_ok) {
         api_fail(c, 403, "csrf", NULL,
                  "changes need the header X-CSRF-Token with csrf_token of GET " API_PREFIX

@@ -64,7 +64,7 @@ static bool decode(const char *cursor, char *ret, size_t cap)
     return ok;
 }
 
-static bool bad_cursor(struct api_call *c)
+bool api_page_bad_cursor(struct api_call *c)
 {
     api_fail(c, 400, "invalid_parameter", "cursor",
              "cursor: this is not a next_cursor of this list; begin without a cursor");
@@ -78,14 +78,14 @@ static bool read_key(struct api_call *c, const char *cursor, struct api_key *ret
     uint32_t k = 0;
 
     if (!decode(cursor, text, sizeof(text)))
-        return bad_cursor(c);
+        return api_page_bad_cursor(c);
     rest = sv_c(text);
     n = sv_split(&rest, '|');
     length = rest.p ? sv_split(&rest, '|') : SV_NULL;
     if (!rest.p || sv_to_i64(n, &ret->n) < 0 || sv_to_u32(length, &k) < 0 || k > rest.n ||
         !sv_copy(ret->text, sizeof(ret->text), sv_take(rest, k)) ||
         !sv_copy(ret->id, sizeof(ret->id), sv_skip(rest, k)))
-        return bad_cursor(c);
+        return api_page_bad_cursor(c);
     return true;
 }
 
@@ -102,7 +102,7 @@ bool api_page_cursor(struct api_call *c, char *ret, size_t cap)
     ret[0] = '\0';
     if (!cursor)
         return true;
-    return read_key(c, cursor, &k) && (sv_copy(ret, cap, sv_c(k.id)) || bad_cursor(c));
+    return read_key(c, cursor, &k) && (sv_copy(ret, cap, sv_c(k.id)) || api_page_bad_cursor(c));
 }
 
 bool api_page_begin(struct api_page *p, struct api_call *c, size_t payload, const char *dflt)

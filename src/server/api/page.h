@@ -37,7 +37,8 @@ void api_page_end(struct api_page *p, json_t *(*row)(struct api_call *c, const v
 size_t api_page_limit(const struct api_call *c);
 /* The id of the cursor; "" = from the start. False: answered. */
 bool api_page_cursor(struct api_call *c, char *ret, size_t cap);
-json_t *api_cursor_json(const char *id); /* that api_page_cursor reads. New reference. */
+bool api_page_bad_cursor(struct api_call *c); /* answers that it names no row; false */
+json_t *api_cursor_json(const char *id);      /* that api_page_cursor reads. New reference. */
 /* items: taken. last_id: of the last item when there are more rows, else NULL. */
 void api_page_answer(struct api_call *c, json_t *items, const char *last_id, int64_t total,
                      bool exact);

@@ -56,7 +56,7 @@ extern const struct api_route api_self_routes[], api_queue_routes[], api_session
     api_command_routes[], api_event_log_routes[], api_log_thread_routes[], api_log_file_routes[],
     api_access_routes[], api_self_page_routes[], api_self_session_routes[], api_outgoing_routes[],
     api_member_routes[], api_filter_routes[], api_remote_routes[], api_archive_routes[],
-    api_sender_routes[], api_pattern_routes[], api_sms_routes[];
+    api_sender_routes[], api_pattern_routes[], api_sms_routes[], api_mailbox_routes[];
 extern const struct api_route *const api_tables[];
 extern const size_t api_tables_count;
 
@@ -73,6 +73,8 @@ void api_fail_err(struct api_call *c, int err, const char *text);
 void api_fail_field(struct api_call *c, int err, const char *field, const char *text);
 /* There is no such thing, or it is not the caller's to see: the same answer. */
 void api_fail_gone(struct api_call *c, const char *kind, const char *id);
+/* A scope that the call takes besides that of its route. False: the caller has it not, answered. */
+bool api_needs_scope(struct api_call *c, enum api_scope scope);
 /* Runs an operation of admin/. args: taken. NULL after an error, which is answered already; else
  * the reply, a new reference. */
 json_t *api_admin(struct api_call *c, const char *op, json_t *args);
