@@ -9,6 +9,8 @@ export const routes = [
   { name: "message-log", path: async (api) => `/messages/${(await api("/messages?recipient=info@arrigonovelli.example&limit=1")).items[0].id}?tab=log` },
   { name: "queue", path: "/status/queue" },
   { name: "destinations", path: "/status/queue/destinations" },
+  { name: "mailbox", path: "/status/queue/mailbox/anna%40demo.example/inbox" },
+  { name: "mailbox-none", path: "/status/queue/mailbox" },
   { name: "moderation", path: "/status/moderation" },
   { name: "archive", path: "/status/archive" },
   { name: "sessions", path: "/status/sessions" },

@@ -12,6 +12,7 @@ export interface Going<T> {
   list: Paged<T>;
   /** `act` is done here when the time of Undo is over. */
   go: (row: T, told: string, act: () => Promise<unknown>) => void;
+  goAll: (rows: readonly T[], told: string, act: () => Promise<unknown>) => void;
   /** `start` hands them to the server, which holds it for that time. */
   hold: (rows: readonly T[], told: string, start: () => Promise<Operation>) => void;
 }
@@ -30,17 +31,18 @@ export function useGoing<T>(list: Paged<T>, idOf: (row: T) => string): Going<T> 
       return next;
     });
   }, []);
-  const go = useCallback((row: T, told: string, act: () => Promise<unknown>) => {
-    const id = [idOf(row)];
-    mark(id, true);
+  const goAll = useCallback((rows: readonly T[], told: string, act: () => Promise<unknown>) => {
+    const ids = rows.map(idOf);
+    mark(ids, true);
     later(told, act, t, {
       done: () => {
         refresh();
-        mark(id, false);
+        mark(ids, false);
       },
-      undone: () => { mark(id, false); },
+      undone: () => { mark(ids, false); },
     });
   }, [idOf, mark, refresh, t]);
+  const go = useCallback((row: T, told: string, act: () => Promise<unknown>) => { goAll([row], told, act); }, [goAll]);
   const hold = useCallback((rows: readonly T[], told: string, start: () => Promise<Operation>) => {
     const ids = rows.map(idOf);
     mark(ids, true);
@@ -63,5 +65,5 @@ export function useGoing<T>(list: Paged<T>, idOf: (row: T) => string): Going<T> 
     );
   }, [idOf, mark, refresh, t]);
   const items = useMemo(() => list.items?.filter((row) => !going.has(idOf(row))), [list.items, going, idOf]);
-  return { list: { ...list, items }, go, hold };
+  return { list: { ...list, items }, go, goAll, hold };
 }

@@ -43,6 +43,10 @@ export function hostAddress(host: string): string {
 export function archiveAddress(field: "address" | "id", value: string): string {
   return `/status/archive?q=${encodeURIComponent(`${field}:${value}`)}&span=30d`;
 }
+/** The mail of an account where the queue is looked at. */
+export function mailboxAddress(account: string, folder: "inbox" | "junk" = "inbox"): string {
+  return `/status/queue/mailbox/${encodeURIComponent(account)}/${folder}`;
+}
 /** Posts that wait for a list's moderators. */
 export function moderationAddress(list: string): string {
   return `/status/moderation?q=${encodeURIComponent(`to:${list}`)}`;

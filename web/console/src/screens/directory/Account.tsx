@@ -3,7 +3,7 @@ import { api, ApiError, request } from "../../api/client";
 import { useMe } from "../../app/me";
 import { useText } from "../../i18n";
 import { formatBytes } from "../../lib/format";
-import { archiveAddress, auditAddress, eventsAddress, historyAddress, logAddress, moderationAddress, traceAddress } from "../../lib/places";
+import { archiveAddress, auditAddress, eventsAddress, historyAddress, logAddress, mailboxAddress, moderationAddress, traceAddress } from "../../lib/places";
 import { useResource } from "../../lib/resource";
 import { Link } from "../../lib/router";
 import { toast } from "../../lib/toast";
@@ -113,6 +113,7 @@ export default function Account({ params }: { params: Record<string, string> }) 
             {usage.data && <span className="t2">{t("account.usage", { size: formatBytes(usage.data.used, t.locale), n: usage.data.messages })}</span>}
             <Link to={`/status/sessions?q=${encodeURIComponent(`account:${address}`)}`}>{t("account.sessions")}</Link>
             <Link to={`/status/queue?q=${encodeURIComponent(`from:${address}`)}`}>{t("account.queue")}</Link>
+            {person && mayChange && has("queue:read") && has("messages:read") && <Link to={mailboxAddress(address)}>{t("account.mailbox")}</Link>}
             {has("messages:read") && <Link to={traceAddress("address", address)}>{t("account.messages")}</Link>}
             {has("messages:read") && <Link to={archiveAddress("address", address)}>{t("account.archived")}</Link>}
             {has("sessions:read") && <Link to={historyAddress(`account:${address}`)}>{t("account.history")}</Link>}
