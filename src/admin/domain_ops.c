@@ -12,7 +12,7 @@ static const char *const unknown_names[] = {
 
 static struct domain_spec spec_of(const struct admin_call *c, const char *name)
 {
-    return (struct domain_spec){
+    struct domain_spec s = {
         .name = name,
         .enabled = admin_arg(c, "enabled"),
         .primary = admin_arg(c, "primary"),
@@ -24,12 +24,17 @@ static struct domain_spec spec_of(const struct admin_call *c, const char *name)
         .backup_host = admin_arg(c, "backup_host"),
         .fetched_by = admin_arg(c, "fetched_by"),
     };
+    for (size_t i = 0; i < DOMAIN_LIMITS; i++)
+        s.limit[i] = admin_arg(c, domain_limit_names[i]);
+    return s;
 }
 
 #define DOMAIN_ARGS                                                                                \
     "domain [enabled] [primary] [unknown] [unknown_to] [quota] [max_message] [type] "              \
     "[backup_host] "                                                                               \
-    "[fetched_by]"
+    "[fetched_by] [max_messages_hour] [max_messages_day] [max_recipients_hour] "                   \
+    "[max_recipients_day] [total_messages_hour] [total_messages_day] [total_recipients_hour] "     \
+    "[total_recipients_day]"
 
 static json_t *create(const struct admin_call *c)
 {
@@ -50,13 +55,16 @@ static json_t *update(const struct admin_call *c)
 
 json_t *admin_domain_row(const struct domain *d)
 {
-    return json_pack("{s:o, s:b, s:b, s:s, s:o, s:I, s:I, s:s, s:o, s:o}", "domain",
-                     admin_text(d->name), "enabled", (int)d->enabled, "primary", (int)d->primary,
-                     "unknown", unknown_names[d->unknown], "unknown_to", admin_text(d->unknown_to),
-                     "quota", (json_int_t)d->quota_bytes, "max_message",
-                     (json_int_t)d->max_message_bytes, "type", domain_type_names[d->type],
-                     "backup_host", admin_text(d->backup_host), "fetched_by",
-                     admin_text(d->fetched_by));
+    json_t *j = json_pack("{s:o, s:b, s:b, s:s, s:o, s:I, s:I, s:s, s:o, s:o}", "domain",
+                          admin_text(d->name), "enabled", (int)d->enabled, "primary",
+                          (int)d->primary, "unknown", unknown_names[d->unknown], "unknown_to",
+                          admin_text(d->unknown_to), "quota", (json_int_t)d->quota_bytes,
+                          "max_message", (json_int_t)d->max_message_bytes, "type",
+                          domain_type_names[d->type], "backup_host", admin_text(d->backup_host),
+                          "fetched_by", admin_text(d->fetched_by));
+    for (size_t i = 0; i < DOMAIN_LIMITS; i++)
+        json_object_set_new(j, domain_limit_names[i], json_integer((json_int_t)d->limit[i]));
+    return j;
 }
 
 static bool add_domain(const struct domain *d, void *arg)

@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from api import Client
 from conftest import PASSWORD, wait_for
 from test_basics import imap, insecure_tls, message_count, send
 from test_collect import subjects
@@ -237,8 +238,8 @@ def test_what_is_above_a_send_limit_is_held(s):
     s.tool("change", "account", "alice@example.test", "max_messages_hour=0")
     assert try_submit(s, "alice", ["bob@example.test", "carol@example.test"]) == []
     reasons = sorted(m["answer"] for m in held(2))
-    assert reasons == [f"450 4.7.1 Over {limit}, held for an administrator" for limit in ("max_messages_hour=1", "max_recipients_day=2")]
-    assert "max_messages_hour=1 holds the message" in s.tool("events", "name=queue.held").stdout
+    assert reasons == [f"450 4.7.1 Over account {limit}, held for an administrator" for limit in ("max_messages_hour=1", "max_recipients_day=2")]
+    assert "account max_messages_hour=1 holds the message" in s.tool("events", "name=queue.held").stdout
     wait_for("the first one", lambda: message_count(s, "bob") == 1)
     refused = ["450 4.7.1 Account limits apply, try again later"]
     assert try_submit(s, "alice", ["bob@example.test"]) == refused  # two are held
@@ -256,6 +257,86 @@ def test_what_is_above_a_send_limit_is_held(s):
     s.tool("queue", "bounce", other["id"])
     wait_for("the notice", lambda: message_count(s, "alice") == 1)
     assert message_count(s, "bob") == 2 and message_count(s, "carol") == 0
+
+
+def test_a_domain_limits_what_its_accounts_send(s):
+    """Each of them: the smallest of account, domain and server applies, and the log says whose it was; 0 lifts."""
+    refused, two = ["550 5.7.1 We do not relay, account limits apply"], ["bob@example.test", "carol@example.test"]
+    s.tool("set", "smtp.send_limit_permanent", "yes")
+    s.tool("set", "smtp.max_messages_day", "10")
+    s.tool("change", "domain", "example.test", "max_messages_day=2", "max_recipients_hour=3")
+    s.tool("change", "account", "alice@example.test", "max_messages_day=1")
+    assert try_submit(s, "alice", ["bob@example.test"]) == []
+    assert try_submit(s, "alice", ["bob@example.test"]) == refused
+    s.tool("change", "account", "alice@example.test", "max_messages_day=1000")
+    assert try_submit(s, "alice", ["bob@example.test"]) == []
+    assert try_submit(s, "alice", ["bob@example.test"]) == refused
+    s.tool("change", "domain", "example.test", "max_messages_day=0")
+    s.tool("set", "smtp.max_messages_day", "3")
+    assert try_submit(s, "alice", two) == refused  # a fourth recipient
+    assert try_submit(s, "alice", ["bob@example.test"]) == []
+    assert try_submit(s, "alice", ["bob@example.test"]) == refused
+    assert try_submit(s, "bob", two) == []  # the others have sent nothing yet
+    whose = ("account max_messages_day=1", "domain max_messages_day=2", "domain max_recipients_hour=3", "server max_messages_day=3")
+    assert s.tool("events", "name=smtp.limit.reached").stdout.count("alice@example.test may not send more now: ") == len(whose)
+    for limit in whose:
+        assert f"alice@example.test may not send more now: {limit}" in s.tool("events", "name=smtp.limit.reached").stdout, limit
+
+
+def test_a_domain_limits_what_it_sends_as_a_whole(s):
+    """All accounts together, over a restart, too; other domains are not meant."""
+    refused = ["450 4.7.1 Account limits apply, try again later"]
+    s.tool("change", "domain", "example.test", "total_messages_hour=2", "total_recipients_day=10")
+    s.tool("create", "domain", "other.test")
+    s.tool("create", "account", "dora@other.test", f"password={PASSWORD}")
+    assert try_submit(s, "alice", ["bob@example.test"]) == []
+    assert try_submit(s, "bob", ["alice@example.test"]) == []
+    assert try_submit(s, "carol", ["alice@example.test"]) == refused
+    before = s.pids()["smtp"]
+    s.tool("module", "restart", "smtp")
+    wait_for("the new module", lambda: s.pids().get("smtp") not in (None, before))
+    assert try_submit(s, "carol", ["alice@example.test"]) == refused
+    with smtplib.SMTP("127.0.0.1", s.port["submission"], timeout=60) as c:
+        c.starttls(context=insecure_tls())
+        c.login("dora@other.test", PASSWORD)
+        assert c.sendmail("dora@other.test", ["alice@example.test"], body(3)) == {}
+    assert "carol@example.test may not send more now: domain total_messages_hour=2" in s.tool("events", "name=smtp.limit.reached").stdout
+    s.tool("change", "domain", "example.test", "total_messages_hour=0")
+    everybody = [f"{u}@example.test" for u in ("alice", "bob", "carol")]
+    assert try_submit(s, "carol", everybody) == []
+    assert try_submit(s, "alice", everybody) == []
+    assert try_submit(s, "bob", everybody) == refused  # an eleventh recipient
+    assert try_submit(s, "bob", everybody[:2]) == []
+    assert try_submit(s, "alice", everybody[:1]) == refused
+
+
+def test_a_domain_admin_cannot_raise_the_limits_of_his_domain(s):
+    """Neither by the domain, nor by what he may change: its accounts."""
+    s.tool("change", "domain", "example.test", "max_messages_day=1", "total_messages_day=2")
+    s.tool("create", "account", "boss@example.test", f"password={PASSWORD}", "role=domain-admin", "admin_domains=example.test")
+    boss = Client(s, token=s.tool("create", "token", "boss@example.test", "t", "scopes=directory:read directory:write").stdout.strip())
+    for limit in ("max_messages_day", "total_messages_day"):
+        a = boss.call("PATCH", "/domains/example.test", {limit: 0})
+        assert a.status == 403, a.body
+        assert boss.get("/domains/example.test").json()[limit] > 0
+    assert boss.call("PATCH", "/accounts/alice@example.test", {"max_messages_day": 1000}).status == 200
+    refused = ["450 4.7.1 Account limits apply, try again later"]
+    assert try_submit(s, "alice", ["bob@example.test"]) == []
+    assert try_submit(s, "alice", ["bob@example.test"]) == refused
+    assert try_submit(s, "carol", ["bob@example.test"]) == []
+    assert try_submit(s, "boss", ["bob@example.test"]) == refused
+
+
+def test_what_is_above_the_limit_of_a_domain_is_held(s):
+    s.tool("change", "domain", "example.test", "total_messages_day=1")
+    s.tool("set", "smtp.over_limit", "hold")
+    assert try_submit(s, "alice", ["carol@example.test"]) == []
+    assert try_submit(s, "bob", ["carol@example.test"]) == []
+    held = wait_for("the held one", lambda: [m for m in s.tool_json("queue")["rows"] if m["state"] == "held"])
+    assert [m["answer"] for m in held] == ["450 4.7.1 Over domain total_messages_day=1, held for an administrator"]
+    wait_for("the first one", lambda: message_count(s, "carol") == 1)
+    s.tool("queue", "release", held[0]["id"])
+    wait_for("the second one", lambda: message_count(s, "carol") == 2)
 
 
 def test_smallest_size_limit_applies(s):

@@ -24,6 +24,20 @@ enum unknown_action { UNKNOWN_REJECT, UNKNOWN_FORWARD, UNKNOWN_DELETE };
 enum domain_type { DOMAIN_LOCAL, DOMAIN_BACKUP };
 extern const char *const domain_type_names[]; /* "local", "backup"; ended by NULL */
 
+/* How much may be sent; 0 = any number. */
+enum domain_limit {
+    DOMAIN_MAX_MESSAGES_HOUR, /* by each account */
+    DOMAIN_MAX_MESSAGES_DAY,
+    DOMAIN_MAX_RECIPIENTS_HOUR,
+    DOMAIN_MAX_RECIPIENTS_DAY,
+    DOMAIN_TOTAL_MESSAGES_HOUR, /* by all accounts together */
+    DOMAIN_TOTAL_MESSAGES_DAY,
+    DOMAIN_TOTAL_RECIPIENTS_HOUR,
+    DOMAIN_TOTAL_RECIPIENTS_DAY,
+    DOMAIN_LIMITS,
+};
+extern const char *const domain_limit_names[DOMAIN_LIMITS];
+
 struct domain {
     int64_t id;
     char *name; /* "example.org" */
@@ -36,6 +50,7 @@ struct domain {
     char *backup_host; /* that takes a backup domain's mail, "host[:port]"; "" = by routes and MX */
     int64_t fetched_by_id; /* the account that may fetch it by ATRN; 0 = none */
     char *fetched_by;      /* its address; "" */
+    int64_t limit[DOMAIN_LIMITS];
 };
 
 /* What an account may administer; each includes what stands before it. */
@@ -101,6 +116,7 @@ struct account {
     int64_t max_message_bytes; /* smaller of account's and domain's, for sending; 0 = none */
     bool local_only;           /* may send to local domains only */
     enum account_role role;
+    int64_t domain_limit[DOMAIN_LIMITS]; /* its domain's */
     char *option[ACCOUNT_OPTIONS]; /* canonical; NULL = the default; lists of accounts have OPT_KIND
                                       only */
 };
@@ -186,6 +202,7 @@ struct domain_spec {
     const char *name; /* NULL members = unchanged on update / default on create */
     const char *enabled, *primary, *unknown, *unknown_to, *quota, *max_message;
     const char *type, *backup_host, *fetched_by;
+    const char *limit[DOMAIN_LIMITS];
 };
 int domain_create(struct accounts *a, const char *admin, const struct domain_spec *s,
                   struct errinfo *ei);

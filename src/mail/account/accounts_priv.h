@@ -130,11 +130,16 @@ int pattern_aliases(struct view *v, const struct addr *a,
                     int (*fn)(const struct addr *alias, void *arg), void *arg, struct errinfo *ei);
 /* pattern.c: 0, or E_NOTFOUND and why. name: without brackets. */
 int pattern_exists(struct change *ch, struct sv name);
+/* In the order of enum domain_limit; of: "d." or "". */
+#define DOMAIN_LIMIT_COLUMNS(of)                                                                   \
+    of "max_messages_hour, " of "max_messages_day, " of "max_recipients_hour, " of                 \
+       "max_recipients_day, " of "total_messages_hour, " of "total_messages_day, " of              \
+       "total_recipients_hour, " of "total_recipients_day"
 #define DOMAIN_COLUMNS                                                                             \
     "SELECT id, name, enabled, is_primary, unknown_action, unknown_to, quota_bytes,"               \
     " max_message_bytes, kind, backup_host, fetched_by,"                                           \
-    " COALESCE((SELECT address FROM account WHERE account.id = domain.fetched_by), '')"            \
-    " FROM domain"
+    " COALESCE((SELECT address FROM account WHERE account.id = domain.fetched_by), ''),"           \
+    " " DOMAIN_LIMIT_COLUMNS("") " FROM domain"
 void domain_from_row(struct db_stmt *s, struct domain *d); /* of DOMAIN_COLUMNS */
 void domain_fields_free(struct domain *d);
 /* Limits of the domain hold where the account has none, those of the settings where it has none. */
@@ -142,7 +147,8 @@ void domain_fields_free(struct domain *d);
     "SELECT a.id, a.domain_id, a.address, a.name, a.enabled, a.quota_bytes, a.soft_quota_bytes,"   \
     " a.max_message_bytes, a.local_only, d.quota_bytes, d.max_message_bytes,"                      \
     " d.enabled, a.role, (SELECT o.value FROM account_option o WHERE o.account_id = a.id"          \
-    " AND o.name = 'kind') FROM account a JOIN domain d ON d.id = a.domain_id"
+    " AND o.name = 'kind'), " DOMAIN_LIMIT_COLUMNS(                                                \
+        "d.") " FROM account a JOIN domain d ON d.id = a.domain_id"
 struct account_obj *account_from_row(struct db_stmt *s); /* of ACCOUNT_COLUMNS */
 
 static inline void domain_objp(struct domain_obj **p)
@@ -196,10 +202,19 @@ int domain_accounts_delete(struct change *ch, int64_t domain_id);
 int domain_references_end(struct change *ch, int64_t id, struct sv domain,
                           enum domain_references what);
 
+/* domain_limit.c: what a domain may send. from_row: of DOMAIN_LIMIT_COLUMNS, from that column on.
+ */
+void domain_limits_from_row(struct db_stmt *s, int column, int64_t ret[DOMAIN_LIMITS]);
+int domain_limits_apply(const struct domain_spec *s, struct domain *d, struct errinfo *ei);
+int domain_limits_write(struct change *ch, const struct domain *was, const struct domain *is);
+int domain_limits_note(struct change *ch, const struct domain *was, const struct domain *is);
+
 /* value.c: texts of the specs. Errors name field and value. */
 int value_bool(const char *field, const char *text, bool *ret, struct errinfo *ei);
 /* *ret: place in names, which end with NULL; -1 with the error. */
 int value_choice(const char *field, const char *const *names, const char *text, int *ret,
+                 struct errinfo *ei);
+int value_number(const char *field, const char *text, int64_t max, int64_t *ret,
                  struct errinfo *ei);
 int value_size(const char *field, const char *text, int64_t *ret, struct errinfo *ei);
 /* r, the error of a rule that is not of this field alone: its text begins with the field then, as

@@ -156,7 +156,7 @@ static int apply_limits(const struct domain_spec *s, struct domain *d, struct er
         r = value_size("quota", s->quota, &d->quota_bytes, ei);
     if (r == 0 && s->max_message)
         r = value_size("max_message", s->max_message, &d->max_message_bytes, ei);
-    return r;
+    return r < 0 ? r : domain_limits_apply(s, d, ei);
 }
 
 static int apply_spec(struct change *ch, const struct domain_spec *s, struct domain *d)
@@ -236,7 +236,7 @@ static int note_differences(struct change *ch, const struct domain *was, const s
         r = change_note(ch, "backup_host", was->backup_host, is->backup_host);
     if (r == 0)
         r = change_note(ch, "fetched_by", was->fetched_by, is->fetched_by);
-    return r;
+    return r < 0 ? r : domain_limits_note(ch, was, is);
 }
 
 static int insert_domain(struct change *ch, struct domain *d)
@@ -284,6 +284,8 @@ static int create_in(struct change *ch, void *arg)
     if (r == 0)
         r = insert_domain(ch, &d);
     if (r == 0)
+        r = domain_limits_write(ch, &blank, &d);
+    if (r == 0)
         r = change_note(ch, "domain", NULL, "created");
     if (r == 0)
         r = note_differences(ch, &blank, &d);
@@ -316,6 +318,8 @@ static int update_in(struct change *ch, void *arg)
                    "iiisiiisii", (int64_t)is.enabled, (int64_t)is.primary, (int64_t)is.unknown,
                    is.unknown_to, is.quota_bytes, is.max_message_bytes, (int64_t)is.type,
                    is.backup_host, is.fetched_by_id, is.id);
+    if (r == 0)
+        r = domain_limits_write(ch, &was, &is);
     if (r == 0)
         r = note_differences(ch, &was, &is);
     domain_fields_free(&was);

@@ -6,6 +6,7 @@
 
 #include "base/codec.h"
 #include "base/slab.h"
+#include "mail/account/limit.h"
 
 static struct slab accounts = SLAB_OF(struct account_obj);
 static struct slab passwords = SLAB_OF(struct password_obj);
@@ -58,6 +59,7 @@ void domain_from_row(struct db_stmt *s, struct domain *d)
     d->backup_host = sv_dup(db_col_text(s, 9));
     d->fetched_by_id = db_col_int(s, 10);
     d->fetched_by = sv_dup(db_col_text(s, 11));
+    domain_limits_from_row(s, 12, d->limit);
 }
 
 void domain_fields_free(struct domain *d)
@@ -112,8 +114,6 @@ struct account_obj *account_from_row(struct db_stmt *s)
     size_t local = at < 0 ? address.n : (size_t)at;
     _cleanup_(conf_unrefp) const struct conf *cf = conf_pin();
     int64_t quota = db_col_int(s, 5), domain_quota = db_col_int(s, 9);
-    int64_t own = db_col_int(s, 7);
-    int64_t domains = db_col_int(s, 10);
     obj_init(&a->o, account_obj_free);
     a->acc = (struct account){
         .id = db_col_int(s, 0),
@@ -127,14 +127,12 @@ struct account_obj *account_from_row(struct db_stmt *s)
                        : domain_quota ? domain_quota
                                       : cf->mailbox.quota,
         .soft_quota_bytes = db_col_int(s, 6),
-        /* acc.limits: the smallest limit that is set applies. */
-        .max_message_bytes = own && domains ? MIN(own, domains)
-                             : own          ? own
-                                            : domains,
+        .max_message_bytes = limit_of(db_col_int(s, 7), db_col_int(s, 10), 0).max,
         .local_only = db_col_int(s, 8) != 0,
         .role = role_of(db_col_int(s, 12)),
     };
     a->domain_enabled = db_col_int(s, 11) != 0;
+    domain_limits_from_row(s, 14, a->acc.domain_limit);
     if (!db_col_null(s, 13))
         a->acc.option[OPT_KIND] = sv_dup(db_col_text(s, 13));
     return a;

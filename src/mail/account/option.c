@@ -129,11 +129,9 @@ static int canonical_choice(const struct option_info *o, const char *text, struc
 static int canonical_number(const struct option_info *o, const char *text, struct buf *out,
                             struct errinfo *ei)
 {
-    uint64_t v = 0;
-    if (sv_to_u64(sv_trim(sv_c(text)), &v) < 0 || v > (uint64_t)o->max)
-        return err_set(ei, E_RANGE, "%s: '%.60s' is no number from 0 to %" PRId64, o->name, text,
-                       o->max);
-    return buf_addf(out, "%" PRIu64, v);
+    int64_t v = 0;
+    int r = value_number(o->name, text, o->max, &v, ei);
+    return r < 0 ? r : buf_addf(out, "%" PRId64, v);
 }
 
 static int canonical_text(const struct option_info *o, const char *text, struct buf *out,

@@ -284,6 +284,18 @@ static const char fetched_v13[] =
     /* Of a remote account by ATRN. */
     "ALTER TABLE remote_account ADD COLUMN domains {TEXT_KEY} NOT NULL DEFAULT ''";
 
+static const char domain_limits_v14[] =
+    /* What a domain may send; 0 = any number: domain_limit.c. max_...: each account of it,
+     * total_...: all together. */
+    "ALTER TABLE domain ADD COLUMN max_messages_hour BIGINT NOT NULL DEFAULT 0;"
+    "ALTER TABLE domain ADD COLUMN max_messages_day BIGINT NOT NULL DEFAULT 0;"
+    "ALTER TABLE domain ADD COLUMN max_recipients_hour BIGINT NOT NULL DEFAULT 0;"
+    "ALTER TABLE domain ADD COLUMN max_recipients_day BIGINT NOT NULL DEFAULT 0;"
+    "ALTER TABLE domain ADD COLUMN total_messages_hour BIGINT NOT NULL DEFAULT 0;"
+    "ALTER TABLE domain ADD COLUMN total_messages_day BIGINT NOT NULL DEFAULT 0;"
+    "ALTER TABLE domain ADD COLUMN total_recipients_hour BIGINT NOT NULL DEFAULT 0;"
+    "ALTER TABLE domain ADD COLUMN total_recipients_day BIGINT NOT NULL DEFAULT 0";
+
 const struct db_migration account_migrations[] = {
     { 1, "domains, accounts, credentials, audit, settings", accounts_v1 },
     { 2, "administrators, signed-in consoles, tokens", admins_v2 },
@@ -298,5 +310,6 @@ const struct db_migration account_migrations[] = {
     { 11, "backup domains, remote accounts, daily jobs", collect_v11 },
     { 12, "lists of senders", senders_v12 },
     { 13, "backup domains that are fetched", fetched_v13 },
+    { 14, "send limits of domains", domain_limits_v14 },
 };
 const size_t account_migrations_count = ARRAY_LEN(account_migrations);

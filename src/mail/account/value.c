@@ -17,6 +17,16 @@ int value_bool(const char *field, const char *text, bool *ret, struct errinfo *e
     return err_set(ei, E_PARSE, "%s: '%.60s' is not a switch; allowed: yes, no", field, text);
 }
 
+int value_number(const char *field, const char *text, int64_t max, int64_t *ret, struct errinfo *ei)
+{
+    uint64_t v = 0;
+    if (sv_to_u64(sv_trim(sv_c(text)), &v) < 0 || v > (uint64_t)max)
+        return err_set(ei, E_RANGE, "%s: '%.60s' is no number from 0 to %" PRId64, field, text,
+                       max);
+    *ret = (int64_t)v;
+    return 0;
+}
+
 int value_size(const char *field, const char *text, int64_t *ret, struct errinfo *ei)
 {
     const int64_t most = (int64_t)1 << 50;

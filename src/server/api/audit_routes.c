@@ -69,7 +69,8 @@ static const char *revert_op(const struct audit_row *e, json_t **ret_args,
         *ret_args = json_pack("{s:s, s:s}", "address", name, e->field, e->old_value);
         return "account.update";
     }
-    if (sv_eq(kind, SV("domain")) && is_in(domain_fields, ARRAY_LEN(domain_fields), e->field)) {
+    if (sv_eq(kind, SV("domain")) && (is_in(domain_fields, ARRAY_LEN(domain_fields), e->field) ||
+                                      is_in(domain_limit_names, DOMAIN_LIMITS, e->field))) {
         *ret_args = json_pack("{s:s, s:s}", "domain", name, e->field, e->old_value);
         return "domain.update";
     }

@@ -24,6 +24,70 @@
         { "backup_host", API_TEXT, 0,    0,                                                        \
           255,           NULL,     NULL, "host[:port] of that server; empty: by routes and MX." }, \
         { "fetched_by", API_TEXT, 0, 0, 400, NULL, NULL, "Account that fetches it by ATRN." },     \
+        { "max_messages_hour",                                                                     \
+          API_INT,                                                                                 \
+          0,                                                                                       \
+          0,                                                                                       \
+          1000000000,                                                                              \
+          NULL,                                                                                    \
+          NULL,                                                                                    \
+          "Messages in an hour, of each account; 0 = any number." },                               \
+        { "max_messages_day",                                                                      \
+          API_INT,                                                                                 \
+          0,                                                                                       \
+          0,                                                                                       \
+          1000000000,                                                                              \
+          NULL,                                                                                    \
+          NULL,                                                                                    \
+          "Messages in 24 hours, of each account; 0 = any number." },                              \
+        { "max_recipients_hour",                                                                   \
+          API_INT,                                                                                 \
+          0,                                                                                       \
+          0,                                                                                       \
+          1000000000,                                                                              \
+          NULL,                                                                                    \
+          NULL,                                                                                    \
+          "Recipients in an hour, of each account; 0 = any number." },                             \
+        { "max_recipients_day",                                                                    \
+          API_INT,                                                                                 \
+          0,                                                                                       \
+          0,                                                                                       \
+          1000000000,                                                                              \
+          NULL,                                                                                    \
+          NULL,                                                                                    \
+          "Recipients in 24 hours, of each account; 0 = any number." },                            \
+        { "total_messages_hour",                                                                   \
+          API_INT,                                                                                 \
+          0,                                                                                       \
+          0,                                                                                       \
+          1000000000,                                                                              \
+          NULL,                                                                                    \
+          NULL,                                                                                    \
+          "Messages in an hour, of all its accounts together; 0 = any number." },                  \
+        { "total_messages_day",                                                                    \
+          API_INT,                                                                                 \
+          0,                                                                                       \
+          0,                                                                                       \
+          1000000000,                                                                              \
+          NULL,                                                                                    \
+          NULL,                                                                                    \
+          "Messages in 24 hours, of all its accounts together; 0 = any number." },                 \
+        { "total_recipients_hour",                                                                 \
+          API_INT,                                                                                 \
+          0,                                                                                       \
+          0,                                                                                       \
+          1000000000,                                                                              \
+          NULL,                                                                                    \
+          NULL,                                                                                    \
+          "Recipients in an hour, of all its accounts together; 0 = any number." },                \
+        { "total_recipients_day",                                                                  \
+          API_INT,                                                                                 \
+          0,                                                                                       \
+          0,                                                                                       \
+          1000000000,                                                                              \
+          NULL,                                                                                    \
+          NULL,                                                                                    \
+          "Recipients in 24 hours, of all its accounts together; 0 = any number." },               \
     {                                                                                              \
         0                                                                                          \
     }
@@ -47,6 +111,22 @@ static const struct api_field domain_fields[] = {
       "Of a backup domain; may be empty." },
     { "fetched_by", API_TEXT, API_REQUIRED, 0, 0, NULL, NULL,
       "Account that fetches a backup domain's mail by ATRN; may be empty." },
+    { "max_messages_hour", API_INT, API_REQUIRED, 0, 0, NULL, NULL,
+      "Messages in an hour, of each account; 0 = any number." },
+    { "max_messages_day", API_INT, API_REQUIRED, 0, 0, NULL, NULL,
+      "Messages in 24 hours, of each account; 0 = any number." },
+    { "max_recipients_hour", API_INT, API_REQUIRED, 0, 0, NULL, NULL,
+      "Recipients in an hour, of each account; 0 = any number." },
+    { "max_recipients_day", API_INT, API_REQUIRED, 0, 0, NULL, NULL,
+      "Recipients in 24 hours, of each account; 0 = any number." },
+    { "total_messages_hour", API_INT, API_REQUIRED, 0, 0, NULL, NULL,
+      "Messages in an hour, of all its accounts together; 0 = any number." },
+    { "total_messages_day", API_INT, API_REQUIRED, 0, 0, NULL, NULL,
+      "Messages in 24 hours, of all its accounts together; 0 = any number." },
+    { "total_recipients_hour", API_INT, API_REQUIRED, 0, 0, NULL, NULL,
+      "Recipients in an hour, of all its accounts together; 0 = any number." },
+    { "total_recipients_day", API_INT, API_REQUIRED, 0, 0, NULL, NULL,
+      "Recipients in 24 hours, of all its accounts together; 0 = any number." },
     { "actions", API_TEXTS, API_REQUIRED, 0, 0, NULL, NULL, "What the caller may do." },
     { 0 },
 };

@@ -1,61 +1,77 @@
-/* Send limits of accounts: how much by hour and day, and what becomes of more. */
+/* Send limits: how much an account, and all accounts of a domain together, may send by hour and
+ * day, and what becomes of more. */
+#include "mail/account/limit.h"
 #include "server/smtp/smtp_priv.h"
 
 enum { OVER_REFUSE, OVER_HOLD };
 
-/* What holds for an account that has logged in: its own limits and those of the server. */
-struct limits {
-    struct limit {
-        enum account_option option;
-        int64_t server, max; /* max: the smaller one that is set; 0 = none */
-        int64_t would_be;    /* with one message more */
-    } of[4];
-    bool any;
+static const struct kind {
+    enum account_option own;
+    enum domain_limit each, total;
+    bool rcpts, day;
+} kinds[] = {
+    { OPT_MAX_MESSAGES_HOUR, DOMAIN_MAX_MESSAGES_HOUR, DOMAIN_TOTAL_MESSAGES_HOUR, false, false },
+    { OPT_MAX_MESSAGES_DAY, DOMAIN_MAX_MESSAGES_DAY, DOMAIN_TOTAL_MESSAGES_DAY, false, true },
+    { OPT_MAX_RECIPIENTS_HOUR, DOMAIN_MAX_RECIPIENTS_HOUR, DOMAIN_TOTAL_RECIPIENTS_HOUR, true,
+      false },
+    { OPT_MAX_RECIPIENTS_DAY, DOMAIN_MAX_RECIPIENTS_DAY, DOMAIN_TOTAL_RECIPIENTS_DAY, true, true },
 };
 
-static void limits_find(const struct smtp_session *s, unsigned rcpts, struct limits *ret)
+/* What holds for an account that has logged in. */
+struct limits {
+    struct limit account[ARRAY_LEN(kinds)], domain[ARRAY_LEN(kinds)];
+    bool any_account, any_domain; /* set: then it is counted */
+};
+
+static void limits_find(const struct smtp_session *s, struct limits *ret)
 {
-    *ret = (struct limits){ .of = {
-                                { .option = OPT_MAX_MESSAGES_HOUR,
-                                  .server = s->cf->smtp.max_messages_hour },
-                                { .option = OPT_MAX_MESSAGES_DAY,
-                                  .server = s->cf->smtp.max_messages_day },
-                                { .option = OPT_MAX_RECIPIENTS_HOUR,
-                                  .server = s->cf->smtp.max_recipients_hour },
-                                { .option = OPT_MAX_RECIPIENTS_DAY,
-                                  .server = s->cf->smtp.max_recipients_day },
-                            } };
-    if (!s->account)
-        return;
-    for (size_t i = 0; i < ARRAY_LEN(ret->of); i++) {
-        struct limit *l = &ret->of[i];
-        int64_t own = account_number(s->account, l->option);
-        l->max = own && l->server ? MIN(own, l->server) : MAX(own, l->server);
-        ret->any = ret->any || l->max;
+    const struct account *a = s->account;
+    const int64_t server[] = { s->cf->smtp.max_messages_hour, s->cf->smtp.max_messages_day,
+                               s->cf->smtp.max_recipients_hour, s->cf->smtp.max_recipients_day };
+    *ret = (struct limits){ .any_account = false };
+    for (size_t i = 0; a && i < ARRAY_LEN(kinds); i++) {
+        ret->account[i] =
+            limit_of(account_number(a, kinds[i].own), a->domain_limit[kinds[i].each], server[i]);
+        ret->domain[i] = limit_of(0, a->domain_limit[kinds[i].total], 0);
+        ret->any_account = ret->any_account || ret->account[i].max;
+        ret->any_domain = ret->any_domain || ret->domain[i].max;
     }
-    if (!ret->any)
-        return;
-    struct sent_lately sent = sent_ask(s->srv->sent, s->account->id);
-    ret->of[0].would_be = sent.hour.messages + 1;
-    ret->of[1].would_be = sent.day.messages + 1;
-    ret->of[2].would_be = sent.hour.rcpts + rcpts;
-    ret->of[3].would_be = sent.day.rcpts + rcpts;
 }
 
-/* Would this message with so many recipients be too much? ret: the limit, "max_messages_hour=20".
- */
+/* The one of these limits that a message with so many recipients would exceed; NULL: none. */
+static const struct limit *exceeded(const struct limit *of, const struct sent_lately *sent,
+                                    unsigned rcpts)
+{
+    for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
+        const struct sent_amount *was = kinds[i].day ? &sent->day : &sent->hour;
+        if (limit_exceeded(of[i], kinds[i].rcpts ? was->rcpts + rcpts : was->messages + 1))
+            return &of[i];
+    }
+    return NULL;
+}
+
+/* Would this message with so many recipients be too much? ret: whose limit, which one and how much,
+ * "account max_messages_hour=20". */
 static bool is_over(const struct smtp_session *s, unsigned rcpts, char ret[64])
 {
     struct limits limits;
-    limits_find(s, rcpts, &limits);
-    for (size_t i = 0; i < ARRAY_LEN(limits.of); i++) {
-        const struct limit *l = &limits.of[i];
-        if (!l->max || l->would_be <= l->max)
-            continue;
-        snprintf(ret, 64, "%s=%" PRId64, account_options[l->option].name, l->max);
-        return true;
+    const struct limit *l = NULL;
+    limits_find(s, &limits);
+    if (limits.any_account) {
+        struct sent_lately sent = sent_ask(s->srv->sent, s->account->id);
+        l = exceeded(limits.account, &sent, rcpts);
+        if (l)
+            snprintf(ret, 64, "%s %s=%" PRId64, limit_level_names[l->level],
+                     account_options[kinds[l - limits.account].own].name, l->max);
     }
-    return false;
+    if (!l && limits.any_domain) {
+        struct sent_lately sent = sent_ask(s->srv->sent, sent_domain(s->account->domain_id));
+        l = exceeded(limits.domain, &sent, rcpts);
+        if (l)
+            snprintf(ret, 64, "%s %s=%" PRId64, limit_level_names[l->level],
+                     domain_limit_names[kinds[l - limits.domain].total], l->max);
+    }
+    return l != NULL;
 }
 
 /* What is held waits for a person: without an end, a stolen password would fill the disk. */
@@ -71,6 +87,7 @@ bool smtp_sent_room(struct smtp_session *s, unsigned rcpts)
     char limit[64];
     if (!is_over(s, rcpts, limit) || may_be_held(s))
         return true;
+    event(smtp_over_limit, &s->log, F_ADDR(account, s->account->address), F_STR(reason, limit));
     if (s->cf->smtp.send_limit_permanent)
         smtp_reply_lit(s, "550 5.7.1 We do not relay, account limits apply");
     else
@@ -88,9 +105,11 @@ void smtp_sent_hold(struct smtp_session *s)
 void smtp_sent_count(struct smtp_session *s)
 {
     struct limits limits;
-    limits_find(s, 0, &limits);
-    if (limits.any)
+    limits_find(s, &limits);
+    if (limits.any_account)
         sent_add(s->srv->sent, s->account->id, s->tx->n_rcpts);
+    if (limits.any_domain)
+        sent_add(s->srv->sent, sent_domain(s->account->domain_id), s->tx->n_rcpts);
 }
 
 /* As an answer the reason is in the list of the queue, too. */

@@ -11,7 +11,8 @@ enum {
     PIECES = 12, /* of an hour */
     PIECE_MS = 3600 * 1000 / PIECES,
     HOUR_MS = 3600 * 1000,
-    MOST = 100000, /* accounts; beyond it those who sent nothing for a day are forgotten */
+    MOST =
+        100000, /* accounts and domains; beyond it those who sent nothing for a day are forgotten */
 };
 
 struct sender {
@@ -25,7 +26,7 @@ struct sent {
     int64_t offset_ms;    /* to the monotonic clock: the wall clock that the program started with */
     pthread_mutex_t lock; /* guards what is below */
     bool changed;         /* since it was saved */
-    struct map *senders;  /* 8 bytes of an account's id -> struct sender */
+    struct map *senders;  /* 8 bytes of who -> struct sender */
 };
 
 struct sent *sent_new(void)
@@ -83,13 +84,13 @@ static void add(struct amount *to, unsigned rcpts)
     to->rcpts += rcpts;
 }
 
-struct sent_lately sent_ask(struct sent *s, int64_t account_id)
+struct sent_lately sent_ask(struct sent *s, int64_t who)
 {
     struct sent_lately ret = { 0 };
     if (!s)
         return ret;
     pthread_mutex_lock(&s->lock);
-    struct sender *one = map_get(s->senders, sv_n(&account_id, sizeof(account_id)));
+    struct sender *one = map_get(s->senders, sv_n(&who, sizeof(who)));
     if (one) {
         to_now(s, one);
         ret.hour = sum(one->by_piece, PIECES);
@@ -124,11 +125,11 @@ static void forget_old(struct sent *s)
     free(o);
 }
 
-void sent_add(struct sent *s, int64_t account_id, unsigned rcpts)
+void sent_add(struct sent *s, int64_t who, unsigned rcpts)
 {
     if (!s)
         return;
-    struct sv key = sv_n(&account_id, sizeof(account_id));
+    struct sv key = sv_n(&who, sizeof(who));
     pthread_mutex_lock(&s->lock);
     struct sender *one = map_get(s->senders, key);
     if (!one && map_count(s->senders) >= MOST)
@@ -151,7 +152,7 @@ void sent_add(struct sent *s, int64_t account_id, unsigned rcpts)
 enum { FILE_MAX = 64 * MiB };
 
 struct record {
-    int64_t account_id;
+    int64_t who;
     struct sender sender;
 };
 
@@ -163,7 +164,7 @@ static const struct head {
 static bool put_record(struct sv key, void *value, void *out)
 {
     struct record r = { .sender = *(const struct sender *)value };
-    memcpy(&r.account_id, key.p, sizeof(r.account_id));
+    memcpy(&r.who, key.p, sizeof(r.who));
     return buf_add(out, &r, sizeof(r)) == 0;
 }
 
@@ -217,7 +218,7 @@ int sent_load(struct sent *s, const char *path, struct errinfo *ei)
             continue;
         struct sender *one = xcalloc(1, sizeof(*one));
         *one = rec.sender;
-        free(map_put(s->senders, sv_n(&rec.account_id, sizeof(rec.account_id)), one));
+        free(map_put(s->senders, sv_n(&rec.who, sizeof(rec.who)), one));
     }
     pthread_mutex_unlock(&s->lock);
     return 0;

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "mail/account/limit.h"
 
 enum { SWALLOW_MAX = 1024 * 1024 };
 
@@ -76,7 +77,7 @@ uint64_t smtp_max_message(const struct smtp_session *s)
 {
     int64_t server = s->cf->smtp.max_message_size;
     int64_t own = s->account ? s->account->max_message_bytes : 0;
-    return (uint64_t)(own && server ? MIN(own, server) : MAX(own, server));
+    return (uint64_t)limit_of(own, 0, server).max;
 }
 
 bool smtp_trusted(const struct smtp_session *s)

@@ -144,6 +144,56 @@ static void bad_domains(void **state)
                      EI)); /* the last one may go */
 }
 
+static bool keep_limits(const struct domain *d, void *arg)
+{
+    memcpy(arg, d->limit, sizeof(d->limit));
+    return true;
+}
+
+static void domain_send_limits(void **state)
+{
+    (void)state;
+    int64_t found[DOMAIN_LIMITS] = { 0 };
+    const struct account *a;
+    OK(domain_create(acc, "root",
+                     &(struct domain_spec){ .name = "a.test",
+                                            .limit = { [DOMAIN_MAX_MESSAGES_HOUR] = "20",
+                                                       [DOMAIN_TOTAL_RECIPIENTS_DAY] = " 900 " } },
+                     EI));
+    assert_audit(2, "root: domain a.test total_recipients_day: 0 -> 900\n"
+                    "root: domain a.test max_messages_hour: 0 -> 20\n");
+    mk_account("u@a.test", NULL);
+    OK(account_find_address(acc, SV("u@a.test"), &a, EI));
+    assert_int_equal(a->domain_limit[DOMAIN_MAX_MESSAGES_HOUR], 20);
+    assert_int_equal(a->domain_limit[DOMAIN_MAX_MESSAGES_DAY], 0);
+    assert_int_equal(a->domain_limit[DOMAIN_TOTAL_RECIPIENTS_DAY], 900);
+    account_unref(a);
+    for (size_t i = 0; i < DOMAIN_LIMITS; i++) {
+        struct domain_spec s = { .name = NULL };
+        char text[24];
+        snprintf(text, sizeof(text), "%zu", 100 + i);
+        s.limit[i] = text;
+        OK(domain_update(acc, "root", SV("a.test"), &s, EI));
+    }
+    OK(domain_each(acc, keep_limits, found, EI));
+    OK(account_find_address(acc, SV("u@a.test"), &a, EI));
+    for (size_t i = 0; i < DOMAIN_LIMITS; i++) {
+        assert_int_equal(found[i], 100 + i);
+        assert_int_equal(a->domain_limit[i], 100 + i);
+    }
+    account_unref(a);
+    BAD(E_RANGE, "total_messages_day: 'many' is no number from 0 to 1000000000",
+        domain_update(acc, "t", SV("a.test"),
+                      &(struct domain_spec){ .limit = { [DOMAIN_TOTAL_MESSAGES_DAY] = "many" } },
+                      EI));
+    BAD(E_RANGE, "max_recipients_hour: '-1' is no number",
+        domain_update(acc, "t", SV("a.test"),
+                      &(struct domain_spec){ .limit = { [DOMAIN_MAX_RECIPIENTS_HOUR] = "-1" } },
+                      EI));
+    OK(domain_each(acc, keep_limits, found, EI));
+    assert_int_equal(found[DOMAIN_TOTAL_MESSAGES_DAY], 100 + DOMAIN_TOTAL_MESSAGES_DAY);
+}
+
 static void accounts_crud(void **state)
 {
     (void)state;
@@ -402,8 +452,9 @@ static void listing(void **state)
 }
 
 static const struct CMUnitTest tests[] = {
-    SUITE_TEST(domains),      SUITE_TEST(bad_domains), SUITE_TEST(accounts_crud),
-    SUITE_TEST(bad_accounts), SUITE_TEST(aliases),     SUITE_TEST(secrets_and_logs),
-    SUITE_TEST(listing),
+    SUITE_TEST(domains),       SUITE_TEST(bad_domains),
+    SUITE_TEST(accounts_crud), SUITE_TEST(bad_accounts),
+    SUITE_TEST(aliases),       SUITE_TEST(secrets_and_logs),
+    SUITE_TEST(listing),       SUITE_TEST(domain_send_limits),
 };
 SUITE_MAIN("accounts")

@@ -33,6 +33,10 @@ static void test_counts(void **state)
     assert_sent(s, 1, 2, 7, 2, 7);
     assert_sent(s, 2, 1, 1, 1, 1);
     assert_sent(s, 3, 0, 0, 0, 0);
+    assert_sent(s, sent_domain(1), 0, 0, 0, 0);
+    sent_add(s, sent_domain(1), 2);
+    assert_sent(s, sent_domain(1), 1, 2, 1, 2);
+    assert_sent(s, 1, 2, 7, 2, 7);
     sent_free(s);
     sent_add(NULL, 1, 1);
     assert_sent(NULL, 1, 0, 0, 0, 0);

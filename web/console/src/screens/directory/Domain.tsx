@@ -10,10 +10,23 @@ import { Field } from "../../ui/Field";
 import { Raw } from "../../ui/Raw";
 import { Aliases } from "./Aliases";
 import { ObjectPage } from "./ObjectPage";
-import { Check, faultOf, SizeField } from "./fields";
+import { Check, faultOf, NumberField, SizeField } from "./fields";
 import { useObject } from "./useobject";
 
-type Editable = Pick<DomainValue, "enabled" | "primary" | "unknown" | "unknown_to" | "quota" | "max_message" | "type" | "backup_host" | "fetched_by">;
+const limits = {
+  max_messages_hour: "domain.each.messageshour",
+  max_messages_day: "domain.each.messagesday",
+  max_recipients_hour: "domain.each.recipientshour",
+  max_recipients_day: "domain.each.recipientsday",
+  total_messages_hour: "domain.total.messageshour",
+  total_messages_day: "domain.total.messagesday",
+  total_recipients_hour: "domain.total.recipientshour",
+  total_recipients_day: "domain.total.recipientsday",
+} as const satisfies Partial<Record<keyof DomainValue, Key>>;
+type Limit = keyof typeof limits;
+const most = 1_000_000_000;
+
+type Editable = Pick<DomainValue, "enabled" | "primary" | "unknown" | "unknown_to" | "quota" | "max_message" | "type" | "backup_host" | "fetched_by" | Limit>;
 const labels: Record<keyof Editable, Key> = {
   enabled: "account.enabled",
   primary: "domain.primary",
@@ -24,6 +37,7 @@ const labels: Record<keyof Editable, Key> = {
   type: "domain.type",
   backup_host: "domain.backuphost",
   fetched_by: "domain.fetchedby",
+  ...limits,
 };
 const list = "/domains";
 
@@ -135,6 +149,16 @@ export default function Domain({ params }: { params: Record<string, string> }) {
             <SizeField label={t("domain.quota")} hint={t("domain.quota.hint")} value={v.quota} error={faultOf(edit.error, "quota")} onChange={(quota) => { edit.set({ quota }); }} />
             <SizeField label={t("account.maxmessage")} hint={t("domain.maxmessage.hint")} value={v.max_message} error={faultOf(edit.error, "max_message")} onChange={(max_message) => { edit.set({ max_message }); }} />
           </div>
+          )}
+          {!backup && (
+            <fieldset>
+              <legend className="med">{t("account.limits")}</legend>
+              <div className="two">
+                {(Object.keys(limits) as Limit[]).map((x) => (
+                  <NumberField key={x} label={t(limits[x])} hint={t(x.startsWith("max") ? "account.perany.hint" : "domain.total.hint")} value={v[x]} max={most} error={faultOf(edit.error, x)} onChange={(n) => { edit.set({ [x]: n }); }} />
+                ))}
+              </div>
+            </fieldset>
           )}
         </>
       )}
