@@ -45,4 +45,6 @@ bool admin_access_settings(const char *service, const char **ret_mode, const cha
 /* The fields of an account or a domain as lists show them. New references. */
 json_t *admin_account_row(const struct account *acc);
 json_t *admin_domain_row(const struct domain *d);
+/* Bytes that its mailboxes hold; null: it has no quota, and they are not counted. */
+json_t *admin_domain_used(const struct admin *a, const struct domain *d);
 json_t *admin_text(const char *s); /* JSON string from text that may not be UTF-8 */

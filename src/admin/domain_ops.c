@@ -1,7 +1,9 @@
 /* Domains. */
 #include "admin/admin_priv.h"
 
+#include "admin/domain_usage.h"
 #include "conf/routes.h"
+#include "mail/account/address.h"
 #include "mail/mailbox/mailbox.h"
 
 static const char *const unknown_names[] = {
@@ -34,14 +36,27 @@ static struct domain_spec spec_of(const struct admin_call *c, const char *name)
     "[backup_host] "                                                                               \
     "[fetched_by] [max_messages_hour] [max_messages_day] [max_recipients_hour] "                   \
     "[max_recipients_day] [total_messages_hour] [total_messages_day] [total_recipients_hour] "     \
-    "[total_recipients_day]"
+    "[total_recipients_day] [total_quota]"
+
+/* A quota holds as soon as it is set: what the mailboxes have already counts. */
+static json_t *changed(const struct admin_call *c, int r, const struct domain_spec *s,
+                       struct errinfo *ei)
+{
+    char name[ADDR_DOMAIN_MAX + 1];
+    size_t n = 0;
+
+    if (r == 0 && s->limit[DOMAIN_TOTAL_QUOTA] && c->a->store && !c->a->dry_run &&
+        addr_parse_domain(sv_trim(sv_c(admin_arg(c, "domain"))), name, &n, ei) == 0)
+        r = domain_usage_count(c->a->accounts, c->a->store, sv_n(name, n), NULL, ei);
+    return admin_took_over(c, r, ei);
+}
 
 static json_t *create(const struct admin_call *c)
 {
     struct domain_spec s = spec_of(c, admin_arg(c, "domain"));
     struct errinfo ei = { 0 };
 
-    return admin_took_over(c, domain_create(c->a->accounts, c->who, &s, &ei), &ei);
+    return changed(c, domain_create(c->a->accounts, c->who, &s, &ei), &s, &ei);
 }
 
 static json_t *update(const struct admin_call *c)
@@ -50,7 +65,7 @@ static json_t *update(const struct admin_call *c)
     struct sv name = sv_c(admin_arg(c, "domain"));
     struct errinfo ei = { 0 };
 
-    return admin_took_over(c, domain_update(c->a->accounts, c->who, name, &s, &ei), &ei);
+    return changed(c, domain_update(c->a->accounts, c->who, name, &s, &ei), &s, &ei);
 }
 
 json_t *admin_domain_row(const struct domain *d)
@@ -67,9 +82,28 @@ json_t *admin_domain_row(const struct domain *d)
     return j;
 }
 
+json_t *admin_domain_used(const struct admin *a, const struct domain *d)
+{
+    uint64_t used;
+
+    return d->limit[DOMAIN_TOTAL_QUOTA] > 0 && a->store &&
+                   mailstore_domain_usage(a->store, sv_c(d->name), &used) == 0
+               ? json_integer((json_int_t)used)
+               : json_null();
+}
+
+struct listing {
+    const struct admin *a;
+    json_t *rows;
+};
+
 static bool add_domain(const struct domain *d, void *arg)
 {
-    json_array_append_new(arg, admin_domain_row(d));
+    struct listing *l = arg;
+    json_t *row = admin_domain_row(d);
+
+    json_object_set_new(row, "used", admin_domain_used(l->a, d));
+    json_array_append_new(l->rows, row);
     return true;
 }
 
@@ -77,7 +111,8 @@ static json_t *list(const struct admin_call *c)
 {
     json_t *rows = json_array();
     struct errinfo ei = { 0 };
-    int r = domain_each(c->a->accounts, add_domain, rows, &ei);
+    struct listing l = { c->a, rows };
+    int r = domain_each(c->a->accounts, add_domain, &l, &ei);
 
     return admin_rows(r, rows, &ei);
 }

@@ -75,7 +75,10 @@ static void cell(const struct column *c, json_t *row, char *out, size_t cap)
         snprintf(out, cap, "%" PRId64, n);
         return;
     case COL_BYTES:
-        bytes_text(n, out, cap);
+        if (json_is_null(v))
+            snprintf(out, cap, "-");
+        else
+            bytes_text(n, out, cap);
         return;
     case COL_AGE_MS:
         if (n)
@@ -282,6 +285,8 @@ static const struct column domain_cols[] = {
     { "unknown", "UNKNOWN USERS", COL_TEXT },
     { "unknown_to", "TO", COL_TEXT },
     { "quota", "QUOTA", COL_BYTES },
+    { "total_quota", "QUOTA OF ALL", COL_BYTES },
+    { "used", "USED", COL_BYTES },
     { 0 },
 };
 static const struct column account_cols[] = {

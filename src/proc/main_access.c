@@ -2,6 +2,7 @@
 #include "mail/mailbox/mailbox.h"
 #include "mail/notify/notify.h"
 #include "os/file.h"
+#include "proc/counting.h"
 #include "proc/module.h"
 #include "server/imap/imap_server.h"
 #include "server/managesieve/managesieve_server.h"
@@ -12,6 +13,7 @@ struct access_module {
     struct imap_server imap;
     struct pop3_server pop3;
     struct managesieve_server managesieve;
+    struct counting_thread *counting;
     char *temp_dir;
 };
 
@@ -50,6 +52,8 @@ static int start(struct module_ctx *m, struct errinfo *ei)
     if (r == 0)
         r = module_listen(m, SVC_MANAGESIEVE, &managesieve_ops, &a->managesieve, managesieve_refuse,
                           ei);
+    if (r == 0)
+        a->counting = counting_start(m->accounts, a->store);
     return r;
 }
 
@@ -58,6 +62,7 @@ static void stop(struct module_ctx *m, int64_t deadline_ms)
     struct access_module *a = m->own;
 
     net_stop(m->net, deadline_ms);
+    counting_stop(a->counting);
     mailstore_close(a->store);
     free(a->temp_dir);
     free(a);

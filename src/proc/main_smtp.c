@@ -15,6 +15,7 @@
 #include "net/dns.h"
 #include "os/file.h"
 #include "os/proc.h"
+#include "proc/counting.h"
 #include "proc/hint.h"
 #include "proc/module.h"
 #include "proc/queue_requests.h"
@@ -37,6 +38,7 @@ struct smtp_module {
     struct sent *sent, *sms;
     int64_t saved_ms; /* monotonic: when these two were */
     struct etrn *etrn;
+    struct counting_thread *counting;
     struct commands *commands;
     atomic_bool stopping;
 };
@@ -147,6 +149,8 @@ static int start(struct module_ctx *m, struct errinfo *ei)
         r = collect_start(
             &(struct collect_opts){ s->queue, s->store, m->accounts, { turned_serve, &s->turned } },
             &s->collect, ei);
+    if (r == 0)
+        s->counting = counting_start(m->accounts, s->store);
     return r;
 }
 
@@ -157,6 +161,7 @@ static void stop(struct module_ctx *m, int64_t deadline_ms)
 
     atomic_store(&s->stopping, true); /* nobody waits for milters and commands any more */
     net_stop(m->net, deadline_ms / 2);
+    counting_stop(s->counting);
     collect_stop(s->collect);
     deliver_stop(s->deliver, deadline_ms / 2);
     queue_close(s->queue);

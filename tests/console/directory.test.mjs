@@ -15,6 +15,13 @@ test("a domain and an account are made, changed and deleted", async () => {
   await b.page.getByLabel("Domain", { exact: true }).fill("fresh.example");
   await b.page.getByRole("button", { name: "Create domain" }).click();
   await b.page.getByRole("heading", { name: "fresh.example" }).waitFor();
+  await b.page.getByLabel("Quota of all accounts").fill("1 GB");
+  await b.page.getByLabel("Messages of all accounts in 24 hours").fill("5000");
+  await b.page.getByLabel("Recipients of an account in an hour").fill("70");
+  await b.page.getByRole("button", { name: "Save", exact: true }).click();
+  await b.page.getByText("0 B of 1 GB").waitFor();
+  const domain = await (await b.page.request.get(`${base}/api/v1/domains/fresh.example`)).json();
+  assert.deepEqual([domain.total_quota, domain.total_messages_day, domain.max_recipients_hour, domain.max_messages_day], [1_000_000_000, 5000, 70, 0]);
 
   await go(b.page, "/accounts?q=domain:fresh.example&dialog=new");
   const dialog = b.page.getByRole("dialog");

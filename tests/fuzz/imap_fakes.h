@@ -396,13 +396,13 @@ static int fake_keywords(struct fake_folder *f, const char *const *names, uint64
 }
 
 int mailbox_add(struct mailbox *m, int64_t folder_id, struct mailbox_add *adds, size_t n,
-                bool durable, uint64_t quota_bytes, struct mailbox_parsed *const *parsed,
-                uint32_t *ret_uidvalidity, struct errinfo *ei)
+                bool durable, const struct mailbox_quota *quota,
+                struct mailbox_parsed *const *parsed, uint32_t *ret_uidvalidity, struct errinfo *ei)
 {
     struct fake_folder *f = fake_by_id(folder_id);
     (void)m;
     (void)durable;
-    (void)quota_bytes;
+    (void)quota;
     (void)parsed;
     (void)ei;
     if (!f)
@@ -542,12 +542,12 @@ int mailbox_expunge(struct mailbox *m, int64_t folder_id, const uint32_t *uids, 
 }
 
 int mailbox_copy(struct mailbox *m, int64_t from, const uint32_t *uids, size_t n, int64_t to,
-                 bool move, uint64_t quota_bytes, uint32_t *ret_uids, uint32_t *ret_uidvalidity,
-                 struct errinfo *ei)
+                 bool move, const struct mailbox_quota *quota, uint32_t *ret_uids,
+                 uint32_t *ret_uidvalidity, struct errinfo *ei)
 {
     struct fake_folder *f = fake_by_id(from), *t = fake_by_id(to);
     (void)m;
-    (void)quota_bytes;
+    (void)quota;
     (void)ei;
     if (!f || !t)
         return E_NOTFOUND;
@@ -568,6 +568,12 @@ int mailbox_copy(struct mailbox *m, int64_t from, const uint32_t *uids, size_t n
         }
     }
     return 0;
+}
+
+bool mailbox_domain_full(struct mailbox *m, uint64_t quota, uint64_t more)
+{
+    (void)m;
+    return quota > 0 && more > quota;
 }
 
 int mailbox_usage(struct mailbox *m, uint64_t *ret_bytes, uint64_t *ret_messages,

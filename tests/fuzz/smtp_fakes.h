@@ -193,6 +193,13 @@ const struct option_info account_options[ACCOUNT_OPTIONS] = {
     [OPT_MAX_RECIPIENTS_DAY] = { .name = "max_recipients_day" },
 };
 
+const char *const domain_limit_names[DOMAIN_LIMITS] = {
+    [DOMAIN_TOTAL_MESSAGES_HOUR] = "total_messages_hour",
+    [DOMAIN_TOTAL_MESSAGES_DAY] = "total_messages_day",
+    [DOMAIN_TOTAL_RECIPIENTS_HOUR] = "total_recipients_hour",
+    [DOMAIN_TOTAL_RECIPIENTS_DAY] = "total_recipients_day",
+};
+
 const char *account_option(const struct account *a, enum account_option o)
 {
     (void)a;
@@ -325,6 +332,13 @@ int mailbox_open(struct mailstore *s, int64_t account_id, struct sv address, str
 void mailbox_unref(struct mailbox *m)
 {
     (void)m;
+}
+
+bool mailstore_domain_full(struct mailstore *s, struct sv domain, uint64_t quota, uint64_t more)
+{
+    (void)s;
+    (void)domain;
+    return quota > 0 && more > quota;
 }
 
 int mailbox_usage(struct mailbox *m, uint64_t *ret_bytes, uint64_t *ret_messages,

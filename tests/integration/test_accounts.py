@@ -364,6 +364,128 @@ def test_smallest_size_limit_applies(s):
     assert largest() == 11
 
 
+# --- the quota of a domain ---
+
+FULL = "452 4.2.2 Mailbox has exceeded the limit"
+
+
+def used(server):
+    return next(d["used"] for d in server.tool_json("list", "domains")["rows"] if d["domain"] == "example.test")
+
+
+def fill(server, user, n, size=20000):
+    """Delivers that many messages of this size."""
+    before = message_count(server, user)
+    for i in range(n):
+        send(server, user, body=body(i) + b"x" * size + b"\r\n")
+    wait_for("delivery", lambda: message_count(server, user) == before + n)
+
+
+def expunge(server, user, which="1:*"):
+    c = imap(server, user)
+    c.select("INBOX")
+    c.store(which, "+FLAGS", "(\\Deleted)")
+    c.expunge()
+    c.logout()
+
+
+def inbox_size(server, user):
+    c = imap(server, user)
+    n = int(c.select("INBOX")[1][0])
+    sizes = c.fetch("1:*", "(RFC822.SIZE)")[1] if n else []
+    c.logout()
+    return sum(int(re.search(rb"RFC822.SIZE (\d+)", x)[1]) for x in sizes)
+
+
+def all_inboxes(server):
+    return sum(inbox_size(server, u) for u in ("alice", "bob", "carol"))
+
+
+def announced(server, users, size):
+    """Replies to RCPT for a message of that size."""
+    with smtplib.SMTP("127.0.0.1", server.port["smtp"], timeout=60) as c:
+        c.ehlo("client.test")
+        assert c.docmd(f"MAIL FROM:<x@elsewhere.test> SIZE={size}")[0] == 250
+        return {b" ".join((b"%d" % code, text)).decode() for code, text in (c.rcpt(f"{u}@example.test") for u in users)}
+
+
+def test_quota_of_a_domain(s):
+    """What was there before counts, all mailboxes together; the refusals of a full mailbox; deleting makes room."""
+    everybody = ("alice", "bob", "carol")
+    fill(s, "alice", 2)
+    assert used(s) is None
+    s.tool("change", "domain", "example.test", "total_quota=100KB")
+    assert used(s) == all_inboxes(s) > 40000
+    fill(s, "bob", 2)
+    assert used(s) == all_inboxes(s) > 80000
+    assert announced(s, everybody, 30000) == {FULL}
+    assert not any("Mailbox" in reply for reply in announced(s, everybody, 10000))
+    s.tool("set", "smtp.full_mailbox_permanent", "yes")
+    assert announced(s, everybody, 30000) == {"552 5.2.2 Mailbox has exceeded the limit"}
+    c = imap(s, "bob")
+    c.select("INBOX")
+    for answer in (c.append("INBOX", "", None, body(1) + b"x" * 20000), c.copy("1", "Trash")):
+        assert answer[0] == "NO" and b"[OVERQUOTA]" in answer[1][0], answer
+    assert c._simple_command("MOVE", "1", "Trash")[0] == "OK"  # takes no room
+    c.logout()
+    before, freed = used(s), inbox_size(s, "alice")
+    expunge(s, "alice")
+    assert used(s) == before - freed
+    fill(s, "carol", 1)
+    assert used(s) == before - freed + inbox_size(s, "carol")
+    s.tool("delete", "account", "alice@example.test")
+    s.tool("delete", "account", "bob@example.test")
+    assert used(s) == inbox_size(s, "carol") > 20000
+
+
+def test_mail_above_the_quota_of_a_domain_comes_back(s):
+    """When RCPT could not know: without SIZE it was taken, and the delivery has the last word."""
+    s.tool("change", "domain", "example.test", "total_quota=30KB")
+    s.tool("create", "domain", "other.test")
+    s.tool("create", "account", "dora@other.test", f"password={PASSWORD}")
+    fill(s, "alice", 1)
+    with smtplib.SMTP("127.0.0.1", s.port["smtp"], timeout=60) as c:
+        c.ehlo("client.test")
+        c.mail("dora@other.test")
+        assert c.rcpt("carol@example.test")[0] == 250
+        assert c.data(body(7) + b"x" * 20000)[0] == 250
+    c = imaplib.IMAP4("127.0.0.1", s.port["imap"])
+    c.login("dora@other.test", PASSWORD)
+    wait_for("the bounce", lambda: c.select("INBOX")[1][0] == b"1")
+    assert b"552 5.2.2 Mailbox has exceeded the limit" in c.fetch("1", "(BODY[])")[1][0][1]
+    c.logout()
+    assert message_count(s, "carol") == 0
+
+
+def test_the_quota_of_a_domain_outlives_its_processes(s):
+    """Whatever is killed, and whenever: what is counted is what is there."""
+    s.tool("change", "domain", "example.test", "total_quota=1MB")
+    for round in range(3):
+        for user in ("alice", "bob"):
+            for i in range(3):
+                send(s, user, body=body(f"{round}-{i}"))
+        s.kill("smtp")
+        c = imap(s, "alice")
+        c.select("INBOX")
+        c.append("INBOX", "", None, body(99))
+        s.kill("access")
+        s.wait_port(s.port["smtp"])
+        s.wait_port(s.port["imap"])
+        for user in ("alice", "bob"):
+            wait_for("deliveries", lambda: message_count(s, user) >= 3 * (round + 1))
+        wait_for("the count", lambda: used(s) == all_inboxes(s))
+    s.stop()
+    s.start()
+    assert used(s) == all_inboxes(s) > 0
+    s.tool("change", "domain", "example.test", f"total_quota={used(s)}")
+    assert refusal(s, "carol") == FULL
+    expunge(s, "alice", "1")
+    assert refusal(s, "carol") is None
+    s.tool("create", "account", "root@example.test", "role=system-admin", f"password={PASSWORD}")
+    root = Client(s, token=s.tool("create", "token", "root@example.test", "t").stdout.strip())
+    assert root.get("/domains/example.test/usage").json()["used"] == used(s) == root.rows("/domains")[0]["used"]
+
+
 # --- automatic replies ---
 
 

@@ -228,6 +228,7 @@ EXAMPLES = {
     "updateAccount": (World.account, lambda w: {"name": "Other", "password": "long-enough", "quota": 100000, "forward_to": [ALICE, "x@far.test"], "keep_copy": False, "auto_reply": "a\nb", "auto_reply_from": "2026-03-12", "max_messages_hour": 7}, None),
     "deleteAccount": (World.account, None, None),
     "getAccountUsage": (lambda w: {"account": ALICE}, None, None),
+    "getDomainUsage": (World.domain, None, None),
     "listMembers": (lambda w: {"account": ALICE}, None, None),
     "putMembers": (World.list, lambda w: {"members": [ALICE, "x@far.test"]}, None),
     "patchMembers": (World.list, lambda w: {"add": [ALICE, "x@far.test"]}, None),

@@ -452,7 +452,7 @@ def test_a_foreign_row_is_like_none(world, operations, view):
     key = next((k for k in w.keys if view not in w.tokens[k]), None)
     pairs = [("GET", "/accounts/{}", account, "x@nowhere.test", ...), ("PATCH", "/accounts/{}", account, "x@nowhere.test", {"name": "x"}),
              ("DELETE", "/accounts/{}", account, "x@nowhere.test", ...), ("GET", "/accounts/{}/usage", account, "x@nowhere.test", ...),
-             ("GET", "/accounts/{}/app-passwords", account, "x@nowhere.test", ...), ("GET", "/domains/{}", foreign, "nowhere.test", ...),
+             ("GET", "/accounts/{}/app-passwords", account, "x@nowhere.test", ...), ("GET", "/domains/{}", foreign, "nowhere.test", ...), ("GET", "/domains/{}/usage", foreign, "nowhere.test", ...),
              ("GET", "/accounts?domain={}", foreign, "nowhere.test", ...), ("DELETE", "/aliases/{}", alias, "x@nowhere.test", ...),
              ("PUT", "/aliases/{}", alias, "x@nowhere.test", {"targets": ["a@b.test"]}), ("GET", "/sessions/{}", session, "0000000000000001", ...),
              ("DELETE", "/sessions/{}", session, "0000000000000001", ...), ("GET", "/sessions/{}/transcript", session, "0000000000000001", ...),

@@ -24,7 +24,7 @@ enum unknown_action { UNKNOWN_REJECT, UNKNOWN_FORWARD, UNKNOWN_DELETE };
 enum domain_type { DOMAIN_LOCAL, DOMAIN_BACKUP };
 extern const char *const domain_type_names[]; /* "local", "backup"; ended by NULL */
 
-/* How much may be sent; 0 = any number. */
+/* How much may be sent and kept; 0 = any amount. */
 enum domain_limit {
     DOMAIN_MAX_MESSAGES_HOUR, /* by each account */
     DOMAIN_MAX_MESSAGES_DAY,
@@ -34,6 +34,7 @@ enum domain_limit {
     DOMAIN_TOTAL_MESSAGES_DAY,
     DOMAIN_TOTAL_RECIPIENTS_HOUR,
     DOMAIN_TOTAL_RECIPIENTS_DAY,
+    DOMAIN_TOTAL_QUOTA, /* bytes in all mailboxes */
     DOMAIN_LIMITS,
 };
 extern const char *const domain_limit_names[DOMAIN_LIMITS];

@@ -134,7 +134,7 @@ int pattern_exists(struct change *ch, struct sv name);
 #define DOMAIN_LIMIT_COLUMNS(of)                                                                   \
     of "max_messages_hour, " of "max_messages_day, " of "max_recipients_hour, " of                 \
        "max_recipients_day, " of "total_messages_hour, " of "total_messages_day, " of              \
-       "total_recipients_hour, " of "total_recipients_day"
+       "total_recipients_hour, " of "total_recipients_day, " of "total_quota"
 #define DOMAIN_COLUMNS                                                                             \
     "SELECT id, name, enabled, is_primary, unknown_action, unknown_to, quota_bytes,"               \
     " max_message_bytes, kind, backup_host, fetched_by,"                                           \
@@ -202,7 +202,8 @@ int domain_accounts_delete(struct change *ch, int64_t domain_id);
 int domain_references_end(struct change *ch, int64_t id, struct sv domain,
                           enum domain_references what);
 
-/* domain_limit.c: what a domain may send. from_row: of DOMAIN_LIMIT_COLUMNS, from that column on.
+/* domain_limit.c: what a domain may send and keep. from_row: of DOMAIN_LIMIT_COLUMNS, from that
+ * column on.
  */
 void domain_limits_from_row(struct db_stmt *s, int column, int64_t ret[DOMAIN_LIMITS]);
 int domain_limits_apply(const struct domain_spec *s, struct domain *d, struct errinfo *ei);

@@ -1,5 +1,5 @@
-/* Amounts that a domain may send: each of its accounts, and all together. Columns of its row that
- * have the names of the fields. Any thread. */
+/* Amounts that a domain may send and keep: each of its accounts, and all together. Columns of its
+ * row that have the names of the fields. Any thread. */
 #include "mail/account/accounts_priv.h"
 
 enum { MOST = 1000000000 };
@@ -13,6 +13,7 @@ const char *const domain_limit_names[DOMAIN_LIMITS] = {
     [DOMAIN_TOTAL_MESSAGES_DAY] = "total_messages_day",
     [DOMAIN_TOTAL_RECIPIENTS_HOUR] = "total_recipients_hour",
     [DOMAIN_TOTAL_RECIPIENTS_DAY] = "total_recipients_day",
+    [DOMAIN_TOTAL_QUOTA] = "total_quota",
 };
 
 void domain_limits_from_row(struct db_stmt *s, int column, int64_t ret[DOMAIN_LIMITS])
@@ -24,9 +25,12 @@ void domain_limits_from_row(struct db_stmt *s, int column, int64_t ret[DOMAIN_LI
 int domain_limits_apply(const struct domain_spec *s, struct domain *d, struct errinfo *ei)
 {
     int r = 0;
-    for (size_t i = 0; i < DOMAIN_LIMITS && r == 0; i++)
-        if (s->limit[i])
-            r = value_number(domain_limit_names[i], s->limit[i], MOST, &d->limit[i], ei);
+    for (size_t i = 0; i < DOMAIN_LIMITS && r == 0; i++) {
+        const char *name = domain_limit_names[i], *text = s->limit[i];
+        if (text)
+            r = i == DOMAIN_TOTAL_QUOTA ? value_size(name, text, &d->limit[i], ei)
+                                        : value_number(name, text, MOST, &d->limit[i], ei);
+    }
     return r;
 }
 

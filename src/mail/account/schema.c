@@ -296,6 +296,10 @@ static const char domain_limits_v14[] =
     "ALTER TABLE domain ADD COLUMN total_recipients_hour BIGINT NOT NULL DEFAULT 0;"
     "ALTER TABLE domain ADD COLUMN total_recipients_day BIGINT NOT NULL DEFAULT 0";
 
+static const char domain_quota_v15[] =
+    /* Bytes that all mailboxes of a domain may hold; 0 = any number. */
+    "ALTER TABLE domain ADD COLUMN total_quota BIGINT NOT NULL DEFAULT 0";
+
 const struct db_migration account_migrations[] = {
     { 1, "domains, accounts, credentials, audit, settings", accounts_v1 },
     { 2, "administrators, signed-in consoles, tokens", admins_v2 },
@@ -311,5 +315,6 @@ const struct db_migration account_migrations[] = {
     { 12, "lists of senders", senders_v12 },
     { 13, "backup domains that are fetched", fetched_v13 },
     { 14, "send limits of domains", domain_limits_v14 },
+    { 15, "quotas of domains", domain_quota_v15 },
 };
 const size_t account_migrations_count = ARRAY_LEN(account_migrations);

@@ -155,13 +155,17 @@ static int check_room(struct attempt *x, struct errinfo *ei)
 {
     _cleanup_(mailbox_unrefp) struct mailbox *mb = NULL;
     uint64_t bytes = 0, messages = 0;
-    if (!x->acc->quota_bytes || !account_stores(x->acc))
+    const struct account *a = x->acc;
+    uint64_t domain = (uint64_t)a->domain_limit[DOMAIN_TOTAL_QUOTA];
+    if ((!a->quota_bytes && !domain) || !account_stores(a))
         return 0;
     int r = mailbox_open(x->c->o.store, x->acc->id, sv_c(x->acc->address), &mb, ei);
     if (r == 0)
         r = mailbox_usage(mb, &bytes, &messages, ei);
-    if (r == 0 && bytes >= (uint64_t)x->acc->quota_bytes)
-        r = err_set(ei, E_QUOTA, "the mailbox of %s is full", x->acc->address);
+    if (r == 0 && a->quota_bytes && bytes >= (uint64_t)a->quota_bytes)
+        r = err_set(ei, E_QUOTA, "the mailbox of %s is full", a->address);
+    if (r == 0 && mailbox_domain_full(mb, domain, 1))
+        r = err_set(ei, E_QUOTA, "the mailboxes of %s are full", a->domain);
     return r;
 }
 

@@ -81,6 +81,8 @@ struct script_outcome {
     bool stored;    /* in a folder of the mailbox */
     bool deleted;   /* by a rule: it is not answered either */
 };
+/* What the account's mailbox, and its domain, may hold (local_store.c). */
+struct mailbox_quota deliver_quota(const struct account *acc);
 /* Not stored. */
 void outcome_set(struct script_outcome *ret, enum rcpt_state state, const char *text);
 /* Asks the rules, runs the scripts and carries out what they say, and the account's forwarding

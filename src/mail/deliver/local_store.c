@@ -18,9 +18,10 @@ static struct mailbox_add make_add(struct batch *b, const struct put *p)
     return a;
 }
 
-static uint64_t quota_of(const struct account *acc)
+struct mailbox_quota deliver_quota(const struct account *acc)
 {
-    return (uint64_t)MAX(acc->quota_bytes, 0);
+    return (struct mailbox_quota){ (uint64_t)MAX(acc->quota_bytes, 0),
+                                   (uint64_t)acc->domain_limit[DOMAIN_TOTAL_QUOTA] };
 }
 
 /* The file that this mailbox now has serves the next ones. */
@@ -79,8 +80,8 @@ static int add_once(struct batch *b, struct put *puts, size_t n, struct mailbox 
     struct mailbox_add *adds = xcalloc(n, sizeof(*adds));
     struct mailbox_parsed **parsed = xcalloc(n, sizeof(struct mailbox_parsed *));
     size_t n_adds = make_adds(b, puts, n, adds, parsed);
-    int r =
-        mailbox_add(mb, mailbox_inbox_id(mb), adds, n_adds, false, quota_of(acc), parsed, NULL, ei);
+    const struct mailbox_quota quota = deliver_quota(acc);
+    int r = mailbox_add(mb, mailbox_inbox_id(mb), adds, n_adds, false, &quota, parsed, NULL, ei);
     bool again = false;
     for (size_t i = 0; i < n && r >= 0; i++)
         again |= lost_source(b, &puts[i]);
@@ -114,8 +115,8 @@ bool local_leave_all(struct batch *b, struct put *puts, size_t n, const struct a
     struct mailbox_add *adds = xcalloc(n, sizeof(*adds));
     struct mailbox_parsed **parsed = xcalloc(n, sizeof(struct mailbox_parsed *));
     size_t n_adds = make_adds(b, puts, n, adds, parsed);
-    bool left =
-        mailbox_leave(b->d->store, acc->id, sv_c(acc->address), adds, n_adds, quota_of(acc)) > 0;
+    const struct mailbox_quota quota = deliver_quota(acc);
+    bool left = mailbox_leave(b->d->store, acc->id, sv_c(acc->address), adds, n_adds, &quota) > 0;
     for (size_t i = 0; left && i < n; i++) {
         local_answer(&puts[i], RCPT_DELIVERED, "250 2.1.5 Delivered to mailbox");
         remember_file(b, acc, &puts[i]);
@@ -128,13 +129,14 @@ bool local_leave_all(struct batch *b, struct put *puts, size_t n, const struct a
 int local_store_one(struct batch *b, const struct put *p, const struct account *acc,
                     struct errinfo *ei)
 {
+    const struct mailbox_quota quota = deliver_quota(acc);
     int r = 0;
     for (int i = 0; i < 3; i++) {
         _cleanup_(mailbox_unrefp) struct mailbox *mb = NULL;
         struct mailbox_add a = make_add(b, p);
         r = mailbox_open(b->d->store, acc->id, sv_c(acc->address), &mb, ei);
         if (r >= 0)
-            r = mailbox_add(mb, mailbox_inbox_id(mb), &a, 1, false, quota_of(acc), NULL, NULL, ei);
+            r = mailbox_add(mb, mailbox_inbox_id(mb), &a, 1, false, &quota, NULL, NULL, ei);
         if (r >= 0)
             r = a.ret_error;
         if (r == -ENOENT && b->stored[p->index].n)

@@ -163,11 +163,11 @@ static int add(struct script_run *x, const struct sieve_action *a, int64_t folde
             keywords[n++] = sv_dup(a->flags[i]);
     }
     add.keywords = (const char *const *)keywords;
-    int r = mailbox_add(x->mb, folder, &add, 1, false, x->quota, NULL, NULL, ei);
+    int r = mailbox_add(x->mb, folder, &add, 1, false, &x->quota, NULL, NULL, ei);
     if (r >= 0 && add.ret_error == E_LIMIT) { /* the folder has all keywords that it can have */
         add.keywords = NULL;
         add.ret_error = 0;
-        r = mailbox_add(x->mb, folder, &add, 1, false, x->quota, NULL, NULL, ei);
+        r = mailbox_add(x->mb, folder, &add, 1, false, &x->quota, NULL, NULL, ei);
     }
     for (size_t i = 0; i < n; i++)
         free(keywords[i]);
@@ -335,7 +335,7 @@ int script_deliver(struct deliver *d, struct message *m, struct rcpt *r, const s
                             .cf = cf,
                             .mb = mb,
                             .log = deliver_ctx(m),
-                            .quota = (uint64_t)MAX(acc->quota_bytes, 0) };
+                            .quota = deliver_quota(acc) };
     x.e = (struct sieve_env){
         .sender = sv_c(m->sender),
         .rcpt = sv_c(*r->original ? r->original : r->address),

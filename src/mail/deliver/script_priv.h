@@ -31,7 +31,7 @@ struct script_run {
     size_t n_asked;
     const struct active_script **included; /* counted */
     size_t n_included;
-    uint64_t quota;
+    struct mailbox_quota quota;
     char host[256];
 };
 

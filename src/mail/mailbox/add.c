@@ -19,7 +19,7 @@ struct adding {
     struct prepared *p;
     size_t n;
     bool durable;
-    uint64_t quota_bytes;
+    const struct mailbox_quota *quota; /* NULL = none */
     int64_t used_bytes;
     int64_t next_parsed; /* id for the next row of table parsed; 0 = not known yet */
 };
@@ -189,10 +189,8 @@ static int add_one(struct adding *g, struct op *o, struct folder_row *f, size_t 
         a->ret_uid = k.uid;
         return blob_matches(g->m, a) ? 0 : repair(g, o, f, i, &k, ei);
     }
-    if (g->quota_bytes > 0 && (uint64_t)g->used_bytes + a->size > g->quota_bytes) {
-        a->ret_error = err_set(ei, E_QUOTA, "the mailbox is full");
+    if ((a->ret_error = quota_check(o, g->quota, g->used_bytes, a->size, ei)) < 0)
         return 0;
-    }
     if ((a->ret_error = flags_of(f, a, &row.flags, ei)) < 0)
         return 0;
     bool have_file = k.in_account && blob_matches(g->m, a);
@@ -220,7 +218,7 @@ static int add_all(struct adding *g, struct op *o, struct folder_row *f, size_t 
     int64_t messages = 0;
     bool again = false; /* a repair may have changed a size */
     int r = row_reserve_uids(o, f, g->n, ei);
-    if (r == 0 && g->quota_bytes > 0)
+    if (r == 0 && g->quota)
         r = usage_load(o, &g->used_bytes, &messages, ei);
     *ret_added = 0;
     for (size_t i = 0; r == 0 && i < g->n; i++) {
@@ -234,7 +232,7 @@ static int add_all(struct adding *g, struct op *o, struct folder_row *f, size_t 
     else if (r == 0)
         o->n_changed = 0;
     o->used = g->used_bytes;
-    o->used_known = r >= 0 && g->quota_bytes > 0 && !again;
+    o->used_known = r >= 0 && g->quota && !again;
     return r;
 }
 
@@ -262,11 +260,11 @@ static void drop_files(struct adding *g, bool all)
 }
 
 int mailbox_add(struct mailbox *m, int64_t folder_id, struct mailbox_add *adds, size_t n,
-                bool durable, uint64_t quota_bytes, struct mailbox_parsed *const *parsed,
-                uint32_t *ret_uidvalidity, struct errinfo *ei)
+                bool durable, const struct mailbox_quota *quota,
+                struct mailbox_parsed *const *parsed, uint32_t *ret_uidvalidity, struct errinfo *ei)
 {
     _cleanup_(adding_done) struct adding g = { m, adds,    xcalloc(n, sizeof(*g.p)),
-                                               n, durable, quota_bytes,
+                                               n, durable, quota_set(quota),
                                                0, 0 };
     _cleanup_(row_done) struct folder_row f = { .id = 0 };
     size_t added = 0;

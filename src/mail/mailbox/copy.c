@@ -46,18 +46,17 @@ static int insert_all(struct op *o, const struct folder_row *from, struct folder
     return r;
 }
 
-static int check_quota(struct op *o, const struct msg_data *g, size_t n, uint64_t quota_bytes,
-                       struct errinfo *ei)
+static int check_quota(struct op *o, const struct msg_data *g, size_t n,
+                       const struct mailbox_quota *quota, struct errinfo *ei)
 {
     int64_t bytes = 0, messages = 0;
-    if (quota_bytes == 0)
+    uint64_t more = 0;
+    if (!quota_set(quota))
         return 0;
     int r = usage_load(o, &bytes, &messages, ei);
     for (size_t i = 0; i < n; i++)
-        bytes += (int64_t)g[i].size;
-    if (r == 0 && (uint64_t)bytes > quota_bytes)
-        r = err_set(ei, E_QUOTA, "the mailbox is full");
-    return r;
+        more += g[i].size;
+    return r < 0 ? r : quota_check(o, quota, bytes, more, ei);
 }
 
 /* from and to may be the same row. */
@@ -78,8 +77,8 @@ static int transfer(struct op *o, struct folder_row *from, struct folder_row *to
 }
 
 static int copy_tx(struct op *o, int64_t from_id, int64_t to_id, const uint32_t *uids, size_t n,
-                   bool move, uint64_t quota_bytes, uint32_t *ret_uids, uint32_t *ret_uidvalidity,
-                   struct errinfo *ei)
+                   bool move, const struct mailbox_quota *quota, uint32_t *ret_uids,
+                   uint32_t *ret_uidvalidity, struct errinfo *ei)
 {
     _cleanup_(row_done) struct folder_row from = { .id = 0 }, other = { .id = 0 };
     _cleanup_(freep) struct msg_data *g = NULL;
@@ -94,7 +93,7 @@ static int copy_tx(struct op *o, int64_t from_id, int64_t to_id, const uint32_t 
     if (r == 0)
         r = msgs_collect(o, from_id, uids, n, 0, 0, n, &g, &found, ei);
     if (r == 0 && !move)
-        r = check_quota(o, g, found, quota_bytes, ei);
+        r = check_quota(o, g, found, quota, ei);
     if (r < 0)
         return r;
     new_uids = xcalloc(found, sizeof(*new_uids));
@@ -106,15 +105,15 @@ static int copy_tx(struct op *o, int64_t from_id, int64_t to_id, const uint32_t 
 }
 
 int mailbox_copy(struct mailbox *m, int64_t from, const uint32_t *uids, size_t n, int64_t to,
-                 bool move, uint64_t quota_bytes, uint32_t *ret_uids, uint32_t *ret_uidvalidity,
-                 struct errinfo *ei)
+                 bool move, const struct mailbox_quota *quota, uint32_t *ret_uids,
+                 uint32_t *ret_uidvalidity, struct errinfo *ei)
 {
     uint32_t uidvalidity = 0;
     struct op o;
     int r = op_write(m, &o, ei);
     if (r < 0)
         return r;
-    r = copy_tx(&o, from, to, uids, n, move, quota_bytes, ret_uids, &uidvalidity, ei);
+    r = copy_tx(&o, from, to, uids, n, move, quota, ret_uids, &uidvalidity, ei);
     r = op_finish(&o, r, ei);
     if (r == 0 && ret_uidvalidity)
         *ret_uidvalidity = uidvalidity;

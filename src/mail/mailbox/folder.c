@@ -242,6 +242,25 @@ int usage_load(struct op *o, int64_t *ret_bytes, int64_t *ret_messages, struct e
     return 0;
 }
 
+int quota_check(struct op *o, const struct mailbox_quota *quota, int64_t used, uint64_t more,
+                struct errinfo *ei)
+{
+    uint64_t was = (uint64_t)MAX(used, 0);
+    if (!quota)
+        return 0;
+    if (quota->mailbox > 0 && was + more > quota->mailbox)
+        return err_set(ei, E_QUOTA, "the mailbox is full");
+    if (quota->domain == 0 || !usage_counted(o->m))
+        return 0;
+    if (!o->was_known) {
+        o->was = used;
+        o->was_known = true;
+    }
+    if (!usage_reserve(o->m, was + more, was, quota->domain))
+        return err_set(ei, E_QUOTA, "the domain's mailboxes are full");
+    return 0;
+}
+
 int64_t mailbox_inbox_id(_unused_ struct mailbox *m)
 {
     return INBOX_ID; /* the first row of every index */

@@ -93,19 +93,24 @@ static int note(const struct mailbox *m, const struct mailbox_add *adds, size_t 
     return r;
 }
 
-static bool within_quota(const struct mailbox *m, const struct mailbox_add *adds, size_t n,
-                         uint64_t quota_bytes)
+static bool within_quota(struct mailbox *m, const struct mailbox_add *adds, size_t n,
+                         const struct mailbox_quota *quota)
 {
     const struct lockpage *p = m->page;
-    uint64_t bytes = atomic_load(&p->used);
-    if (quota_bytes == 0)
+    bool counted = usage_counted(m);
+    uint64_t was = atomic_load(&p->used), bytes = was;
+    if (!counted && (!quota || quota->mailbox == 0))
         return true;
     if (atomic_load(&p->boot) != m->store->boot ||
         atomic_load(&p->used_gen) != atomic_load(&p->gen))
         return false; /* not known without the index */
     for (size_t i = 0; i < n; i++)
         bytes += adds[i].size;
-    return bytes <= quota_bytes;
+    if (quota && quota->mailbox > 0 && bytes > quota->mailbox)
+        return false;
+    if (counted)
+        usage_mark(m);
+    return !counted || !quota || usage_reserve(m, bytes, was, quota->domain);
 }
 
 static int find_sizes(struct mailbox_add *adds, size_t n)
@@ -146,10 +151,10 @@ static int note_for_all(struct mailbox *m, const struct mailbox_add *adds, size_
 /* With the OFD lock. A file that is there already may be anything: that is for who has the index.
  */
 static int leave_locked(struct mailbox *m, const struct mailbox_add *adds, size_t n,
-                        uint64_t quota_bytes)
+                        const struct mailbox_quota *quota)
 {
     size_t made = 0;
-    if (!within_quota(m, adds, n, quota_bytes))
+    if (!within_quota(m, adds, n, quota))
         return E_QUOTA;
     int r = 0;
     while (r == 0 && made < n) {
@@ -160,11 +165,13 @@ static int leave_locked(struct mailbox *m, const struct mailbox_add *adds, size_
         r = note_for_all(m, adds, n);
     while (r < 0 && made > 0)
         blob_drop(m, adds[--made].key);
+    if (usage_counted(m))
+        usage_set(m, atomic_load(&m->page->used));
     return r;
 }
 
 int incoming_leave(struct mailstore *s, int64_t account_id, const char *lower,
-                   struct mailbox_add *adds, size_t n, uint64_t quota_bytes)
+                   struct mailbox_add *adds, size_t n, const struct mailbox_quota *quota)
 {
     _cleanup_(buf_done) struct buf dir = { .p = NULL };
     struct mailbox m = { .store = s, .account_id = account_id, .lock_fd = -1 };
@@ -176,7 +183,7 @@ int incoming_leave(struct mailstore *s, int64_t account_id, const char *lower,
     m.dir = dir.p;
     if (page_open_locked(&m, NULL) < 0)
         return 0;
-    int r = leave_locked(&m, adds, n, quota_bytes);
+    int r = leave_locked(&m, adds, n, quota);
     page_close(&m); /* and with it the lock */
     if (r < 0)
         return 0;
@@ -186,14 +193,14 @@ int incoming_leave(struct mailstore *s, int64_t account_id, const char *lower,
 }
 
 int mailbox_leave(struct mailstore *s, int64_t account_id, struct sv address,
-                  struct mailbox_add *adds, size_t n, uint64_t quota_bytes)
+                  struct mailbox_add *adds, size_t n, const struct mailbox_quota *quota)
 {
     _cleanup_(freep) char *lower = sv_dup(address);
     for (char *p = lower; *p; p++)
         *p = ascii_lower(*p);
     if (store_has_open(s, sv_c(lower)))
         return 0;
-    return incoming_leave(s, account_id, lower, adds, n, quota_bytes);
+    return incoming_leave(s, account_id, lower, adds, n, quota);
 }
 
 /* --- adding what was left --- */

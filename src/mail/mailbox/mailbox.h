@@ -121,6 +121,10 @@ int mailbox_subscribe(struct mailbox *m, struct sv name, bool on, struct errinfo
 
 /* --- messages --- */
 
+/* Bytes that may be in the mailbox, and in all of its domain; 0 = any amount. */
+struct mailbox_quota {
+    uint64_t mailbox, domain;
+};
 struct mailbox_add {
     uint64_t key; /* message key; added once per folder: a second add of the key is a no-op, without
                    * `durable` also when the message was moved or expunged meanwhile (ret_uid 0) */
@@ -136,21 +140,22 @@ struct mailbox_add {
     int ret_error; /* per message: 0, E_QUOTA ... */
 };
 /* Adds several messages in one transaction. durable: synced before return (APPEND); else the
- * caller's journal covers it. quota_bytes: refuse with E_QUOTA what would exceed it (0 = none).
+ * caller's journal covers it. quota: refuse with E_QUOTA what would exceed it (NULL = none).
  * ret_uidvalidity may be NULL. A message that could not be added has ret_error; the function fails
  * only when nothing was done. parsed (may be NULL): ENVELOPE and BODYSTRUCTURE made before by
  * mailbox_parse, so that a message to many is parsed once. */
 struct mailbox_parsed;
 int mailbox_add(struct mailbox *m, int64_t folder_id, struct mailbox_add *adds, size_t n,
-                bool durable, uint64_t quota_bytes, struct mailbox_parsed *const *parsed,
-                uint32_t *ret_uidvalidity, struct errinfo *ei);
+                bool durable, const struct mailbox_quota *quota,
+                struct mailbox_parsed *const *parsed, uint32_t *ret_uidvalidity,
+                struct errinfo *ei);
 /* For a message to many: adds to INBOX, not durable, without flags, and without opening the index.
  * The files are put into the account's directory and noted there; rows and uids come when the index
  * is opened next, by whatever process, so ret_uid is 0. 1 = done; 0 = nothing was done, as it must
  * go by mailbox_add: the index is open here, a file of the key is there already, the quota (or what
  * is used of it) is in question, too much waits already, or an error. */
 int mailbox_leave(struct mailstore *s, int64_t account_id, struct sv address,
-                  struct mailbox_add *adds, size_t n, uint64_t quota_bytes);
+                  struct mailbox_add *adds, size_t n, const struct mailbox_quota *quota);
 struct mailbox_parsed *mailbox_parse(struct sv content);
 void mailbox_parsed_free(struct mailbox_parsed *p);
 /* Path of a stored message, for hard links to further accounts. */
@@ -201,10 +206,23 @@ int mailbox_expunge(struct mailbox *m, int64_t folder_id, const uint32_t *uids, 
 /* Copies or moves within the account; ret_uids (n entries, 0 = was gone) and ret_uidvalidity for
  * COPYUID. Flags and dates are kept. */
 int mailbox_copy(struct mailbox *m, int64_t from, const uint32_t *uids, size_t n, int64_t to,
-                 bool move, uint64_t quota_bytes, uint32_t *ret_uids, uint32_t *ret_uidvalidity,
-                 struct errinfo *ei);
+                 bool move, const struct mailbox_quota *quota, uint32_t *ret_uids,
+                 uint32_t *ret_uidvalidity, struct errinfo *ei);
 int mailbox_usage(struct mailbox *m, uint64_t *ret_bytes, uint64_t *ret_messages,
                   struct errinfo *ei);
+
+/* What all mailboxes of a domain hold, for domains that are counted; a sum in memory. E_NOTFOUND:
+ * it is not. full: with so much more it would be beyond the quota (0 = any amount). domain: as in
+ * addresses, in small letters. */
+int mailstore_domain_usage(struct mailstore *s, struct sv domain, uint64_t *ret);
+bool mailstore_domain_full(struct mailstore *s, struct sv domain, uint64_t quota, uint64_t more);
+bool mailbox_domain_full(struct mailbox *m, uint64_t quota, uint64_t more);
+/* A domain is counted from here on. 1 = what its mailboxes hold already is not, or may be wrong
+ * behind a crash or a boot: mailstore_count for each, then _end. 0 = all is known. count: only what
+ * has a mailbox and is in question costs anything. */
+int mailstore_count_begin(struct mailstore *s, struct sv domain, struct errinfo *ei);
+int mailstore_count(struct mailstore *s, int64_t account_id, struct sv address, struct errinfo *ei);
+void mailstore_count_end(struct mailstore *s, struct sv domain);
 
 /* Compares the index with the message files and with itself. Returns the number of faults found;
  * each is told to report (may be NULL). repair: rows without a file go, files without a row come to

@@ -28,12 +28,14 @@ struct lockpage {
     _Atomic uint64_t ceiling_unsynced; /* 1 = the last one may not be durable */
     _Atomic uint64_t incoming;         /* 1 = messages were left that the index may lack */
     _Atomic uint64_t used, used_gen; /* bytes in all folders, as of that generation; 0 = unknown */
+    _Atomic uint64_t usage_slot;     /* where its slot may be (usage.c), from 1 on */
 };
 #define PAGE_REMOVED      UINT64_MAX
 #define PAGE_DIR_SYNCED   (UINT64_C(1) << 63) /* the account's directory has one, too */
 #define PAGE_INDEX_SYNCED (UINT64_C(1) << 62) /* index.db itself was synced since it was made */
 
 struct snapcache;
+struct usage;
 
 struct mailstore {
     struct mailstore_opts opts; /* strings owned */
@@ -44,6 +46,8 @@ struct mailstore {
     size_t template_n;
     pthread_mutex_t validity_lock; /* guards the next; innermost, as is the file's OFD lock */
     int validity_fd;               /* -1 before the first use */
+    pthread_mutex_t usage_lock;    /* guards the next; held while the files of usage.c are opened */
+    struct map *usages;            /* domain -> struct usage, to the end */
     pthread_mutex_t lock;          /* guards all below */
     struct map *by_address;
     struct list all;    /* struct mailbox.all_link */
@@ -70,6 +74,7 @@ struct mailbox {
     struct db *db;         /* NULL = index closed */
     uint64_t incarnation;  /* of the open index */
     uint64_t born;         /* the incarnation that this mailbox is of; constant when ready */
+    struct usage *usage;   /* NULL = the domain is not counted, as far as is known */
     bool corrupt;          /* SQLite says so: the next operation rebuilds */
     int64_t told_ms;       /* that messages wait which cannot be added; 0 = never */
     /* written under op_lock, read without it */
@@ -95,7 +100,8 @@ bool store_has_open(struct mailstore *s,
 /* path.c */
 #define BLOB_DIRS 16
 unsigned blob_dir_number(uint64_t key);
-void blob_name(uint64_t key, char ret[24]); /* "<16 hex>.eml" */
+int path_component(struct buf *ret, struct sv s); /* appends "/name"; E_RANGE */
+void blob_name(uint64_t key, char ret[24]);       /* "<16 hex>.eml" */
 char *blob_path(const struct mailbox *m, uint64_t key);
 bool blob_name_key(const char *name, uint64_t *ret); /* the reverse; false for other names */
 
@@ -147,6 +153,8 @@ struct op {
     bool trashed;
     bool used_known; /* used: bytes in all folders behind this change */
     int64_t used;
+    bool was_known; /* was: the same before it */
+    int64_t was;
     unsigned n_changed;
     int64_t changed[OP_MAX_CHANGED]; /* folders to notify */
 };
@@ -242,11 +250,22 @@ int add_adopt(struct op *o, struct folder_row *f, uint64_t key, struct errinfo *
 int add_left(struct op *o, struct folder_row *f, uint64_t key, uint64_t size, int64_t date_s,
              struct errinfo *ei);
 
+/* usage.c: what the domain holds; all with the account's OFD lock but the first. Nothing happens to
+ * mailboxes of domains that are not counted. */
+void usage_close_all(struct mailstore *s);
+bool usage_counted(struct mailbox *m);
+void usage_mark(struct mailbox *m); /* its bytes are about to change */
+void usage_set(struct mailbox *m, uint64_t bytes);
+/* Before a change to so many bytes, from `was`: false when the domain would hold more than quota
+ * (0 = any amount) with it. */
+bool usage_reserve(struct mailbox *m, uint64_t bytes, uint64_t was, uint64_t quota);
+void usage_forget(struct mailbox *m);
+
 /* incoming.c: all with the account's OFD lock but the first */
 #define INCOMING_MAX 256 /* messages that wait at most */
 /* mailbox_leave, whoever has the index open here. */
 int incoming_leave(struct mailstore *s, int64_t account_id, const char *lower,
-                   struct mailbox_add *adds, size_t n, uint64_t quota_bytes);
+                   struct mailbox_add *adds, size_t n, const struct mailbox_quota *quota);
 int incoming_add(struct op *o, struct errinfo *ei); /* what waits; within a transaction */
 /* The same in a transaction of its own. What cannot be done now (a full disk) waits on, and is
  * logged; people can read on. Returns 0 or E_CORRUPT. */
@@ -284,6 +303,15 @@ int folder_insert(struct op *o, struct sv name, const char *special_use, int64_t
 int folder_create_path(struct op *o, struct sv name, const char *special_use, int64_t *ret_id,
                        struct errinfo *ei);
 int folder_defaults(struct op *o, struct errinfo *ei);
+/* NULL when it limits nothing. */
+static inline const struct mailbox_quota *quota_set(const struct mailbox_quota *q)
+{
+    return q && (q->mailbox > 0 || q->domain > 0) ? q : NULL;
+}
+/* E_QUOTA: with so much more there would be too much in the mailbox, or in its domain. quota: NULL
+ * = none. Of a write, behind which the mailbox holds `used` so far. */
+int quota_check(struct op *o, const struct mailbox_quota *quota, int64_t used, uint64_t more,
+                struct errinfo *ei);
 int usage_load(struct op *o, int64_t *ret_bytes, int64_t *ret_messages, struct errinfo *ei);
 
 /* snap.c */
@@ -303,7 +331,7 @@ int files_each(const struct mailbox *m, bool clean, file_fn *fn, void *arg);
 void files_remove_all(const struct mailbox *m);
 
 /* remove.c: with the OFD lock, the page says removed: index, messages and the lock file go */
-int remove_contents(const struct mailbox *m, struct errinfo *ei);
+int remove_contents(struct mailbox *m, struct errinfo *ei);
 
 /* verify.c */
 int verify_adopt_files(struct op *o, struct errinfo *ei); /* all files without rows go to INBOX */

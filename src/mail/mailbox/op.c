@@ -108,6 +108,18 @@ int op_write(struct mailbox *m, struct op *o, struct errinfo *ei)
     return r < 0 ? op_finish(o, r, NULL) : 0;
 }
 
+/* The mark stays when we are killed before the amount is set. */
+static bool count_for_domain(struct op *o)
+{
+    int64_t messages = 0;
+    if (!usage_counted(o->m))
+        return false;
+    if (!o->used_known)
+        o->used_known = usage_load(o, &o->used, &messages, NULL) == 0;
+    usage_mark(o->m);
+    return true;
+}
+
 /* Readers in other processes trust an even generation without asking the index. */
 int op_commit(struct op *o, struct errinfo *ei)
 {
@@ -115,10 +127,13 @@ int op_commit(struct op *o, struct errinfo *ei)
     uint64_t odd = atomic_load(&p->gen) | 1;
     atomic_store(&p->gen, odd);
     atomic_store(&p->wal_dirty, 1);
+    bool counted = count_for_domain(o);
     int r = db_commit(o->c, ei);
     if (r == 0 && o->used_known) {
         atomic_store(&p->used, (uint64_t)MAX(o->used, 0));
         atomic_store(&p->used_gen, odd + 1);
+        if (counted)
+            usage_set(o->m, (uint64_t)MAX(o->used, 0));
     }
     o->used_known = false;
     atomic_store(&p->gen, odd + 1);
@@ -152,6 +167,8 @@ int op_finish(struct op *o, int r, struct errinfo *ei)
             r = op_commit(o, ei);
         if (r == 0)
             note_written(o);
+        else if (o->was_known)
+            usage_set(m, (uint64_t)MAX(o->was, 0));
         page_unlock(m);
     } else if (o->locked && db_run(o->c, NULL, r < 0 ? "ROLLBACK" : "COMMIT", "") < 0) {
         m->corrupt = true; /* a connection that cannot even end a read is of no use */

@@ -16,8 +16,8 @@ static bool reserved(struct sv s)
     return sv_eq(s, SV("msg")) || sv_eq(s, SV("lock")) || sv_starts(s, SV("index.db"));
 }
 
-/* One path component: what could confuse a path becomes %xx; our own names and hidden files too. */
-static int add_component(struct buf *ret, struct sv s)
+/* What could confuse a path becomes %xx; our own names and hidden files too. */
+int path_component(struct buf *ret, struct sv s)
 {
     bool first = s.n > 0 && (s.p[0] == '.' || s.p[0] == '_' || reserved(s));
     size_t start = ret->n;
@@ -55,15 +55,15 @@ int mailstore_account_dir(const struct mailstore_opts *o, struct sv address, str
     struct sv local = sv_take(address, (size_t)at), domain = sv_skip(address, (size_t)at + 1);
     int r = 0;
     buf_add_str(ret, o->root);
-    r = add_component(ret, domain);
+    r = path_component(ret, domain);
     struct sv rest = sv_take(local, chars(local, (size_t)MAX(o->alpha_prefix, 0)));
     while (r == 0 && rest.n > 0) {
         size_t n = chars(rest, (size_t)MAX(o->alpha_group, 1));
-        r = add_component(ret, sv_take(rest, n));
+        r = path_component(ret, sv_take(rest, n));
         rest = sv_skip(rest, n);
     }
     if (r == 0)
-        r = add_component(ret, local);
+        r = path_component(ret, local);
     return ret->overflow ? E_RANGE : r;
 }
 

@@ -33,11 +33,12 @@ static void remove_dirs(const struct mailbox *m)
     }
 }
 
-int remove_contents(const struct mailbox *m, struct errinfo *ei)
+int remove_contents(struct mailbox *m, struct errinfo *ei)
 {
     _cleanup_(freep) char *lock = xasprintf("%s/lock", m->dir);
     remove_index(m);
     incoming_remove(m);
+    usage_forget(m);
     files_remove_all(m);
     return unlink(lock) < 0 ? err_set_errno(ei, -errno, "cannot remove %.150s", lock) : 0;
 }

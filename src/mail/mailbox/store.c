@@ -36,6 +36,8 @@ int mailstore_open(const struct mailstore_opts *o, struct mailstore **ret, struc
     pthread_mutex_init(&s->template_lock, NULL);
     pthread_mutex_init(&s->validity_lock, NULL);
     s->validity_fd = -1;
+    pthread_mutex_init(&s->usage_lock, NULL);
+    s->usages = map_new();
     list_init(&s->all);
     list_init(&s->unused);
     list_init(&s->open);
@@ -93,6 +95,8 @@ void mailstore_close(struct mailstore *s)
     pthread_mutex_destroy(&s->template_lock);
     pthread_mutex_destroy(&s->validity_lock);
     closep(&s->validity_fd);
+    usage_close_all(s);
+    pthread_mutex_destroy(&s->usage_lock);
     free(s->template);
     map_free(s->by_address, NULL);
     free((char *)(uintptr_t)s->opts.root);

@@ -80,6 +80,8 @@
           NULL,                                                                                    \
           NULL,                                                                                    \
           "Recipients in an hour, of all its accounts together; 0 = any number." },                \
+        { "total_quota", API_INT, 0,    0,                                                         \
+          INT64_MAX,     NULL,    NULL, "Bytes in all mailboxes; 0 = any number." },               \
         { "total_recipients_day",                                                                  \
           API_INT,                                                                                 \
           0,                                                                                       \
@@ -125,12 +127,27 @@ static const struct api_field domain_fields[] = {
       "Messages in 24 hours, of all its accounts together; 0 = any number." },
     { "total_recipients_hour", API_INT, API_REQUIRED, 0, 0, NULL, NULL,
       "Recipients in an hour, of all its accounts together; 0 = any number." },
+    { "total_quota", API_INT, API_REQUIRED, 0, 0, NULL, NULL,
+      "Bytes in all mailboxes; 0 = any number." },
+    { "used", API_INT, API_NULL, 0, 0, NULL, NULL,
+      "Bytes in all mailboxes of a domain with total_quota; in lists only, as it would change the "
+      "ETag with each mail: see /usage." },
     { "total_recipients_day", API_INT, API_REQUIRED, 0, 0, NULL, NULL,
       "Recipients in 24 hours, of all its accounts together; 0 = any number." },
     { "actions", API_TEXTS, API_REQUIRED, 0, 0, NULL, NULL, "What the caller may do." },
     { 0 },
 };
 static const struct api_schema domain_schema = { "Domain", "A domain.", domain_fields };
+
+static const struct api_field usage_fields[] = {
+    { "used", API_INT, API_REQUIRED | API_NULL, 0, 0, NULL, NULL,
+      "Bytes in all mailboxes; null: not counted, as there is no quota." },
+    { "total_quota", API_INT, API_REQUIRED, 0, 0, NULL, NULL, "Bytes; 0 = any number." },
+    { 0 },
+};
+static const struct api_schema usage_schema = { "DomainUsage",
+                                                "What the mailboxes of a domain hold.",
+                                                usage_fields };
 
 static const struct api_field effect_fields[] = {
     { "object", API_TEXT, API_REQUIRED, 0, 0, NULL, NULL, "Such as: account a@example.org" },
@@ -186,6 +203,7 @@ static bool add_domain(const struct domain *d, void *arg)
     sv_copy(k.text, sizeof(k.text), sv_c(d->name));
     snprintf(k.id, sizeof(k.id), "%" PRId64, d->id);
     row = admin_domain_row(d);
+    json_object_set_new(row, "used", admin_domain_used(api_admin_of(c), d));
     json_array_append_new(w->found, row); /* keeps it until the page is written */
     api_page_add(w->page, &k, &row);
     return true;
@@ -263,6 +281,41 @@ static void show_domain(struct api_call *c)
 
     if (name_of(c, name))
         show_domain_as(c, name, 200);
+}
+
+struct one_usage {
+    const struct admin *a;
+    const char *name;
+    json_t *found;
+};
+
+static bool find_used(const struct domain *d, void *arg)
+{
+    struct one_usage *u = arg;
+
+    if (strcmp(d->name, u->name) != 0)
+        return true;
+    u->found = json_pack("{s:o, s:I}", "used", admin_domain_used(u->a, d), "total_quota",
+                         (json_int_t)d->limit[DOMAIN_TOTAL_QUOTA]);
+    return false;
+}
+
+static void show_usage(struct api_call *c)
+{
+    char name[ADDR_DOMAIN_MAX + 1];
+    struct one_usage u = { .a = api_admin_of(c), .name = name };
+    struct errinfo ei = { 0 };
+    int r;
+
+    if (!name_of(c, name))
+        return;
+    r = domain_each(u.a->accounts, find_used, &u, &ei);
+    if (r < 0)
+        api_fail_err(c, r, ei.text);
+    else if (!u.found)
+        api_fail_gone(c, "domain", name);
+    else
+        api_reply(c, 200, u.found);
 }
 
 /* Domains themselves are the system admins'. */
@@ -380,5 +433,13 @@ const struct api_route api_domain_routes[] = {
       .status = 204,
       .run = delete_domain,
       .help = "Deletes a domain." },
+    { .method = "GET",
+      .path = "/domains/{domain}/usage",
+      .scope = SCOPE_DIRECTORY_READ,
+      .id = "getDomainUsage",
+      .status = 200,
+      .response = &usage_schema,
+      .run = show_usage,
+      .help = "What the mailboxes of a domain hold." },
     { 0 },
 };

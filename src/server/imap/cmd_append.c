@@ -78,8 +78,11 @@ static const char *refusal(struct session *s, uint64_t size, uint64_t with)
         return "NO [TOOBIG] Message is larger than the limit";
     if (size == 0)
         return "NO [CANNOT] Message is empty";
-    if (s->acc->quota_bytes > 0 && mailbox_usage(s->mb, &used, &n, NULL) == 0 &&
-        used + with + size > (uint64_t)s->acc->quota_bytes)
+    const struct mailbox_quota quota = session_quota(s);
+    if (quota.mailbox > 0 && mailbox_usage(s->mb, &used, &n, NULL) == 0 &&
+        used + with + size > quota.mailbox)
+        return "NO [OVERQUOTA] Quota exceeded";
+    if (mailbox_domain_full(s->mb, quota.domain, with + size))
         return "NO [OVERQUOTA] Quota exceeded";
     return NULL;
 }
@@ -316,8 +319,8 @@ static void store_all(struct session *s)
             adds[n].content = buf_sv(&p->mem);
         n++;
     }
-    int r = mailbox_add(s->mb, u->folder_id, adds, n, true, (uint64_t)s->acc->quota_bytes, NULL,
-                        &uidvalidity, &ei);
+    const struct mailbox_quota quota = session_quota(s);
+    int r = mailbox_add(s->mb, u->folder_id, adds, n, true, &quota, NULL, &uidvalidity, &ei);
     for (size_t i = 0; r == 0 && i < n; i++)
         r = adds[i].ret_error;
     struct buf text;

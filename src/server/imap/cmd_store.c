@@ -162,8 +162,9 @@ void cmd_copy(struct cmd *c)
         cmd_done(c, RES_OK, "No messages found");
         return;
     }
-    int r = mailbox_copy(s->mb, s->snap->folder_id, uids, set.count, to, move,
-                         (uint64_t)s->acc->quota_bytes, new_uids, &uidvalidity, &ei);
+    const struct mailbox_quota quota = session_quota(s);
+    int r = mailbox_copy(s->mb, s->snap->folder_id, uids, set.count, to, move, &quota, new_uids,
+                         &uidvalidity, &ei);
     if (r < 0)
         cmd_error(c, r, &ei, "TRYCREATE");
     else if (!any_copied(new_uids, set.count))

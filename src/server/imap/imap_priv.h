@@ -114,6 +114,11 @@ void session_write(struct session *s,
 void session_timeout_reset(struct session *s);
 void session_log_out(struct session *s, struct sv out);
 void session_sync_now(struct session *s); /* tells all news at once (IDLE) */
+static inline struct mailbox_quota session_quota(const struct session *s)
+{
+    return (struct mailbox_quota){ (uint64_t)s->acc->quota_bytes,
+                                   (uint64_t)s->acc->domain_limit[DOMAIN_TOTAL_QUOTA] };
+}
 
 /* --- input.c: frames to commands --- */
 void input_frame(struct session *s, const struct frame *f);

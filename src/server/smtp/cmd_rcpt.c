@@ -58,8 +58,7 @@ static bool any_has_room(struct smtp_session *s, const struct resolved *res)
     bool room = res->n_forward > 0;
     for (size_t i = 0; i < res->n && !room; i++)
         room = !account_stores(res->accounts[i]) ||
-               !smtp_quota_full(s->srv, res->accounts[i], res->accounts[i]->quota_bytes,
-                                MAX(s->tx->declared, 1));
+               !smtp_mailbox_full(s->srv, res->accounts[i], MAX(s->tx->declared, 1));
     return room;
 }
 

@@ -60,6 +60,14 @@ bool smtp_quota_full(const struct smtp_server *srv, const struct account *a, int
     return bytes + more > (uint64_t)limit;
 }
 
+bool smtp_mailbox_full(const struct smtp_server *srv, const struct account *a, uint64_t more)
+{
+    return smtp_quota_full(srv, a, a->quota_bytes, more) ||
+           (srv->store &&
+            mailstore_domain_full(srv->store, sv_c(a->domain),
+                                  (uint64_t)a->domain_limit[DOMAIN_TOTAL_QUOTA], more));
+}
+
 void smtp_quota_add(int64_t account_id, uint64_t bytes)
 {
     size_t i = (uint64_t)account_id % SLOTS;

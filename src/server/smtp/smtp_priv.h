@@ -315,6 +315,8 @@ void smtp_header_missing(const struct smtp_header_facts *f, const struct message
 /* True when account has a quota and `more` bytes do not fit. limit: its quota. */
 bool smtp_quota_full(const struct smtp_server *srv, const struct account *a, int64_t limit,
                      uint64_t more);
+/* There is no room for so much more, by the account's quota or that of its domain. */
+bool smtp_mailbox_full(const struct smtp_server *srv, const struct account *a, uint64_t more);
 void smtp_quota_add(int64_t account_id, uint64_t bytes);
 
 /* --- dns.c --- */

@@ -249,9 +249,12 @@ static void columns(void **state _unused_)
         printed("list domains",
                 "{\"rows\": [{\"domain\": \"a.test\", \"enabled\": true, \"primary\": "
                 "false, \"unknown\": \"reject\", \"unknown_to\": \"\", \"quota\": "
-                "20971520}]}"),
-        "DOMAIN  ENABLED  PRIMARY  UNKNOWN USERS  TO  QUOTA\n"
-        "a.test  yes      no       reject             20M\n");
+                "20971520, \"total_quota\": 0, \"used\": null}, {\"domain\": \"b.test\", "
+                "\"unknown\": \"delete\", \"quota\": 0, \"total_quota\": 2097152, \"used\": "
+                "1048576}]}"),
+        "DOMAIN  ENABLED  PRIMARY  UNKNOWN USERS  TO  QUOTA  QUOTA OF ALL  USED\n"
+        "a.test  yes      no       reject             20M    0             -\n"
+        "b.test  no       no       delete             0      2048K         1024K\n");
     /* characters, not bytes, make the width */
     assert_string_equal(printed("list aliases", "{\"rows\": [{\"address\": \"\xc3\xa4\xc3\xb6@a\", "
                                                 "\"targets\": \"x\"}, {\"address\": \"abcdefg\", "

@@ -15,7 +15,7 @@
 static int leave_as(struct mailstore *s, const char *address, uint64_t key, uint64_t quota)
 {
     struct mailbox_add a = { .key = key, .content = fx_message("left"), .internal_date_s = DATE };
-    return incoming_leave(s, 1, address, &a, 1, quota);
+    return incoming_leave(s, 1, address, &a, 1, &(struct mailbox_quota){ .mailbox = quota });
 }
 
 static int leave(struct fixture *f, uint64_t key)
@@ -26,7 +26,8 @@ static int leave(struct fixture *f, uint64_t key)
 static struct mailbox_add deliver(struct mailbox *m, uint64_t key, uint64_t quota)
 {
     struct mailbox_add a = { .key = key, .content = fx_message("left"), .internal_date_s = DATE };
-    ok(mailbox_add(m, INBOX_ID, &a, 1, false, quota, NULL, NULL, &ei));
+    ok(mailbox_add(m, INBOX_ID, &a, 1, false, &(struct mailbox_quota){ .mailbox = quota }, NULL,
+                   NULL, &ei));
     return a;
 }
 

@@ -142,21 +142,22 @@ static void test_quota(void **state)
 {
     struct fixture *f = *state;
     size_t size = fx_message("q1").n;
+    const struct mailbox_quota quota = { .mailbox = 3 * size + 10 };
     for (uint64_t k = 1; k <= 3; k++)
         fx_add(f->m, INBOX_ID, k, "q1", 0);
     struct mailbox_add a[3] = { { .key = 4, .content = SV("too much of it.............\r\n") },
                                 { .key = 5, .content = SV("x\r\n") },
                                 { .key = 1, .content = fx_message("q1") } };
-    ok(mailbox_add(f->m, INBOX_ID, a, 3, false, 3 * size + 10, NULL, NULL, &ei));
+    ok(mailbox_add(f->m, INBOX_ID, a, 3, false, &quota, NULL, NULL, &ei));
     assert_int_equal(a[0].ret_error, E_QUOTA);
     assert_int_equal(a[1].ret_error, 0);
     assert_true(a[2].ret_duplicate); /* a repeated delivery is never refused */
     assert_false(fx_has_file(f->m, 4));
     uint32_t uids[] = { 1, 2 }, out[2], v = 0;
     int64_t trash = fx_folder(f->m, "Trash");
-    assert_int_equal(
-        mailbox_copy(f->m, INBOX_ID, uids, 2, trash, false, 3 * size + 10, out, &v, NULL), E_QUOTA);
-    ok(mailbox_copy(f->m, INBOX_ID, uids, 2, trash, true, 3 * size + 10, out, &v, &ei));
+    assert_int_equal(mailbox_copy(f->m, INBOX_ID, uids, 2, trash, false, &quota, out, &v, NULL),
+                     E_QUOTA);
+    ok(mailbox_copy(f->m, INBOX_ID, uids, 2, trash, true, &quota, out, &v, &ei));
 }
 
 static bool collect(const struct msg_row *row, void *arg)

@@ -3,6 +3,7 @@ import { api, request } from "../../api/client";
 import type { Domain as DomainValue } from "../../api/schema";
 import { useMay } from "../../app/me";
 import { useText, type Key } from "../../i18n";
+import { formatBytes } from "../../lib/format";
 import { auditAddress } from "../../lib/places";
 import { useResource } from "../../lib/resource";
 import { Link } from "../../lib/router";
@@ -26,13 +27,14 @@ const limits = {
 type Limit = keyof typeof limits;
 const most = 1_000_000_000;
 
-type Editable = Pick<DomainValue, "enabled" | "primary" | "unknown" | "unknown_to" | "quota" | "max_message" | "type" | "backup_host" | "fetched_by" | Limit>;
+type Editable = Pick<DomainValue, "enabled" | "primary" | "unknown" | "unknown_to" | "quota" | "total_quota" | "max_message" | "type" | "backup_host" | "fetched_by" | Limit>;
 const labels: Record<keyof Editable, Key> = {
   enabled: "account.enabled",
   primary: "domain.primary",
   unknown: "domain.unknown",
   unknown_to: "domain.unknownto",
   quota: "domain.quota",
+  total_quota: "domain.totalquota",
   max_message: "account.maxmessage",
   type: "domain.type",
   backup_host: "domain.backuphost",
@@ -94,6 +96,7 @@ export default function Domain({ params }: { params: Record<string, string> }) {
   });
   const { edit, stored } = domain;
   const v = edit.value;
+  const usage = useResource(`domain usage ${name} ${String(stored?.total_quota ?? "")}`, (signal) => api.get("/domains/{domain}/usage", { path, signal }));
   const backup = v?.type === "backup";
   const count = accounts.data?.total.value ?? 0;
   return (
@@ -107,6 +110,7 @@ export default function Domain({ params }: { params: Record<string, string> }) {
       links={
         <>
           <Link to={`/accounts?q=${encodeURIComponent(`domain:${name}`)}`}>{t("account.count", { n: count })}</Link>
+          {typeof usage.data?.used === "number" && <span className="t2">{t("domain.usage", { size: formatBytes(usage.data.used, t.locale), quota: formatBytes(usage.data.total_quota, t.locale) })}</span>}
           <Link to={`/status/queue?q=${encodeURIComponent(`from:@${name}`)}`}>{t("domain.queue")}</Link>
           {mayMessages && <Link to={`/trace?q=${encodeURIComponent(`@${name}`)}&span=7d`}>{t("account.messages")}</Link>}
           <Link to={`/filters?q=${encodeURIComponent(`owner:${name}`)}`}>{t("nav.rules")}</Link>
@@ -147,6 +151,7 @@ export default function Domain({ params }: { params: Record<string, string> }) {
             </Field>
             <Field label={t("domain.unknownto")} hint={t("domain.unknownto.hint")} error={faultOf(edit.error, "unknown_to")} value={v.unknown_to} disabled={v.unknown !== "forward"} onChange={(e) => { edit.set({ unknown_to: e.target.value }); }} autoComplete="off" />
             <SizeField label={t("domain.quota")} hint={t("domain.quota.hint")} value={v.quota} error={faultOf(edit.error, "quota")} onChange={(quota) => { edit.set({ quota }); }} />
+            <SizeField label={t("domain.totalquota")} hint={t("domain.totalquota.hint")} value={v.total_quota} error={faultOf(edit.error, "total_quota")} onChange={(total_quota) => { edit.set({ total_quota }); }} />
             <SizeField label={t("account.maxmessage")} hint={t("domain.maxmessage.hint")} value={v.max_message} error={faultOf(edit.error, "max_message")} onChange={(max_message) => { edit.set({ max_message }); }} />
           </div>
           )}

@@ -31,6 +31,7 @@ function domainColumns(t: Text): Column<Domain>[] {
     { id: "state", head: t("account.state"), size: 130, phone: "q", cell: (d) => <EnabledBadge enabled={d.enabled} t={t} /> },
     { id: "unknown", head: t("domain.unknown"), size: 260, phone: "u", className: "t2", cell: (d) => (d.type === "backup" ? (d.backup_host ? t.rich("domain.backup.to", { host: <Raw>{d.backup_host}</Raw> }) : d.fetched_by ? t.rich("domain.backup.fetched", { account: <Raw>{d.fetched_by}</Raw> }) : t("domain.backup.mx")) : d.unknown === "forward" ? t.rich("domain.unknown.forwardto", { to: <Raw>{d.unknown_to}</Raw> }) : t(`domain.unknown.${d.unknown}`)) },
     { id: "quota", head: t("domain.quota"), size: 150, right: true, phone: "r", cell: (d) => (d.quota ? formatBytes(d.quota, t.locale) : <span className="t3">{t("domain.quota.server")}</span>) },
+    { id: "total", head: t("domain.totalquota"), size: 200, right: true, cell: (d) => (d.total_quota ? t("domain.usage", { size: formatBytes(d.used ?? 0, t.locale), quota: formatBytes(d.total_quota, t.locale) }) : <span className="t3">{t("account.nolimit")}</span>) },
     { id: "max", head: t("account.maxmessage"), size: 150, right: true, cell: (d) => (d.max_message ? formatBytes(d.max_message, t.locale) : <span className="t3">{t("account.servers")}</span>) },
     { id: "accounts", head: t("nav.accounts"), size: 120, right: true, cell: (d) => <Link to={`/accounts?q=${encodeURIComponent(`domain:${d.domain}`)}`}>{t("domain.accounts")}</Link> },
   ];
