@@ -312,10 +312,10 @@ def test_a_domain_limits_what_it_sends_as_a_whole(s):
 
 def test_a_domain_admin_cannot_raise_the_limits_of_his_domain(s):
     """Neither by the domain, nor by what he may change: its accounts."""
-    s.tool("change", "domain", "example.test", "max_messages_day=1", "total_messages_day=2")
+    s.tool("change", "domain", "example.test", "max_messages_day=1", "total_messages_day=2", "total_quota=1GB")
     s.tool("create", "account", "boss@example.test", f"password={PASSWORD}", "role=domain-admin", "admin_domains=example.test")
     boss = Client(s, token=s.tool("create", "token", "boss@example.test", "t", "scopes=directory:read directory:write").stdout.strip())
-    for limit in ("max_messages_day", "total_messages_day"):
+    for limit in ("max_messages_day", "total_messages_day", "total_quota"):
         a = boss.call("PATCH", "/domains/example.test", {limit: 0})
         assert a.status == 403, a.body
         assert boss.get("/domains/example.test").json()[limit] > 0
@@ -477,6 +477,10 @@ def test_the_quota_of_a_domain_outlives_its_processes(s):
     s.stop()
     s.start()
     assert used(s) == all_inboxes(s) > 0
+    s.stop()
+    (s.data / "mail/_usage/example.test").unlink()  # as if it had been lost: modules that start count
+    s.start()
+    wait_for("the count", lambda: used(s) == all_inboxes(s))
     s.tool("change", "domain", "example.test", f"total_quota={used(s)}")
     assert refusal(s, "carol") == FULL
     expunge(s, "alice", "1")
