@@ -3,6 +3,7 @@ import shutil
 import smtplib
 import socket
 import sqlite3
+import subprocess
 import tempfile
 import threading
 import types
@@ -13,7 +14,7 @@ from conftest import PASSWORD, wait_for
 from peers import PEER, NameServer, PostfixDovecot, neighbour
 from test_postfix import inbox, message
 
-USERS = ("pop3tls", "pop3starttls", "imaptls", "imapstarttls", "gonepop3", "goneimap", "forward", "wrong", "cert", "late")
+USERS = ("pop3tls", "pop3starttls", "imaptls", "imapstarttls", "gonepop3", "goneimap", "forward", "wrong", "cert", "late", "securepop3", "secureimap")
 
 
 class Source(PostfixDovecot):
@@ -166,9 +167,6 @@ def test_from_another_account_of_ours(world, protocol):
     r.delete()
 
 
-# --- servers that do not play fair ---
-
-
 class Peer:
     """A server whose sessions are the given function of a connected file; one at a time."""
 
@@ -225,6 +223,107 @@ def pop3(f, mails, on=None):
             return
         else:
             say(f, "+OK")
+
+
+# --- secure destinations ---
+
+
+@pytest.fixture
+def setting(world):
+    """Sets settings of ours; they are back at their defaults afterwards."""
+    used = []
+
+    def change(name, value):
+        world.ours.tool("set", name, value)
+        used.append(name)
+
+    yield change
+    for name in used:
+        world.ours.tool("reset", name)
+
+
+def of_certificate(world, what):
+    """A field as `openssl x509` shows it."""
+    out = subprocess.run(["openssl", "x509", "-noout", f"-{what}", "-sha256", "-in", world.peer.dir / "cert.pem"], capture_output=True, text=True, check=True)
+    return out.stdout.strip().split("=", 1)[1]
+
+
+@pytest.mark.parametrize("protocol", ["pop3", "imap"])
+def test_secure_destination_is_collected_from(world, setting, protocol):
+    user = f"secure{protocol}"
+    fingerprint, subject, issuer = (of_certificate(world, w) for w in ("fingerprint", "subject", "issuer"))
+    cases = (("mx.peer.test", "tls", "yes", True), (f"*.peer.test|sha256={fingerprint}", "starttls", "yes", False),
+             (f"mx.peer.test|subject={subject}|issuer={issuer}", "tls", "no", False))
+    for n, (entry, tls, verify, trusted) in enumerate(cases):
+        setting("deliver.secure_destinations", entry)
+        setting("deliver.ca_file", str(world.peer.dir / "cert.pem") if trusted else "")
+        world.peer.put(user, f"{user}-{n}")
+        r = Remote(world.ours, user, f"protocol={protocol}", "host=mx.peer.test", f"tls={tls}", f"verify={verify}", f"user={user}@peer.test",
+                   f"password={world.peer.PASSWORD}", "leave=0")
+        assert r.collect()["last_result"] == "ok", entry
+        has(world.ours, user, *(f"{user}-{i}" for i in range(n + 1)))
+        r.delete()
+
+
+@pytest.mark.parametrize("protocol", ["pop3", "imap"])
+@pytest.mark.parametrize("entry,wrong", [("mx.peer.test", "self-signed certificate"), ("*|sha256=" + "00" * 32, "the certificate has another fingerprint"),
+                                         ("mx.peer.test|subject=CN = other", "the certificate has another subject")])
+def test_secure_destination_with_another_certificate(world, setting, protocol, entry, wrong):
+    """An account's verify=no does not get round it."""
+    setting("deliver.secure_destinations", entry)
+    setting("deliver.ca_file", "")
+    r = Remote(world.ours, "wrong", f"protocol={protocol}", "host=mx.peer.test", "verify=no", "user=wrong@peer.test", f"password={world.peer.PASSWORD}")
+    row = r.collect()
+    assert row["last_result"].startswith(f"mx.peer.test is a secure destination: {wrong}") and "deliver.secure_destinations" in row["last_result"]
+    assert row["failures"] == 1
+    failure = wait_for("the event", lambda: [e for e in world.ours.tool_json("events", "name=remote.failed", "limit=5")["rows"] if wrong in str(e)])
+    assert "mx.peer.test" in str(failure[0])
+    wait_for("it in the log", lambda: f"secure destination: {wrong}" in world.ours.log_text("p" if protocol == "pop3" else "m"))
+    r.delete()
+    setting("deliver.secure_destinations", "other.test")
+    r = Remote(world.ours, "wrong", f"protocol={protocol}", "host=mx.peer.test", "verify=no", "user=wrong@peer.test", f"password={world.peer.PASSWORD}")
+    assert r.collect()["last_result"] == "ok"
+    r.delete()
+
+
+def plain(said):
+    """Answers as POP3 and IMAP servers do that know no TLS, and keeps what it is told."""
+    def talk(f, peer):
+        say(f, "+OK ready" if peer.pop3 else "* OK ready")
+        while line := f.readline():
+            said.append(line)
+            if peer.pop3:
+                say(f, "-ERR no TLS here")
+            else:
+                tag, _, verb = line.decode(errors="replace").strip().partition(" ")
+                say(f, "* CAPABILITY IMAP4rev1 AUTH=PLAIN" if verb == "CAPABILITY" else "* OK")
+                say(f, f"{tag} {'OK' if verb == 'CAPABILITY' else 'NO'} done")
+    return talk
+
+
+@pytest.mark.parametrize("protocol", ["pop3", "imap"])
+@pytest.mark.parametrize("tls", ["tls", "starttls", "never"])
+def test_nothing_is_told_to_a_plain_secure_destination(world, setting, protocol, tls):
+    said = []
+    peer = Peer(plain(said))
+    peer.pop3 = protocol == "pop3"
+    setting("deliver.secure_destinations", "127.0.0.1")
+    r = Remote(world.ours, "wrong", f"protocol={protocol}", "host=127.0.0.1", f"port={peer.port}", f"tls={tls}", "verify=no", "user=who-it-is", "password=kept-secret")
+    row = r.collect()
+    assert row["last_result"].startswith("127.0.0.1 is a secure destination: ") and "deliver.secure_destinations" in row["last_result"]
+    assert row["failures"] == 1
+    assert peer.sessions == (tls != "never")
+    told = b"".join(said)
+    assert b"who-it-is" not in told and b"kept-secret" not in told and b"PASS" not in told and b"LOGIN" not in told and b"AUTH" not in told
+    if tls == "never":
+        setting("deliver.secure_destinations", "other.test")  # the same peer hears of it where it is not listed
+        r.collect()
+        assert b"who-it-is" in b"".join(said) or b"AUTHENTICATE PLAIN" in b"".join(said)
+    r.delete()
+    peer.close()
+
+
+# --- servers that do not play fair ---
 
 
 def forever(f, *unused):

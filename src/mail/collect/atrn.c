@@ -146,10 +146,10 @@ static int begin(struct attempt *x, struct errinfo *ei)
         r = hello(x, &a, ei);
     if (r == 0 && x->r->tls == REMOTE_STARTTLS) {
         if (!a.starttls)
-            return err_set(ei, E_TLS, "the server does not offer STARTTLS");
+            return session_insecure(x, "the server does not offer STARTTLS", ei);
         r = session_send(x, NULL, ei, "STARTTLS");
         if (r == 0)
-            r = expect(x, 220, "STARTTLS", &a, ei);
+            r = session_starttls(x, expect(x, 220, "STARTTLS", &a, ei), ei);
         if (r == 0)
             r = session_tls(x, ei);
         if (r == 0)

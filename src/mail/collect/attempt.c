@@ -169,12 +169,24 @@ static int check_room(struct attempt *x, struct errinfo *ei)
     return r;
 }
 
+/* Clear text is refused before there is a connection. */
+static int check_secure(struct attempt *x, struct errinfo *ei)
+{
+    x->is_secure =
+        secure_find(sv_c(x->cf->deliver.secure_destinations), sv_c(x->r->host), SV(""), &x->secure);
+    return x->is_secure && x->r->tls == REMOTE_CLEAR
+               ? session_insecure(x, "tls=never asks for clear text; set tls or starttls", ei)
+               : 0;
+}
+
 int attempt_run(struct attempt *x, struct errinfo *ei)
 {
     const struct collect_protocol *p =
         x->r->protocol == REMOTE_IMAP ? &collect_imap : &collect_pop3;
     bool turn = x->r->protocol == REMOTE_ATRN;
     int r = turn ? 0 : check_room(x, ei);
+    if (r == 0)
+        r = check_secure(x, ei);
     if (r == 0)
         r = session_connect(x, ei);
     if (r == 0) {

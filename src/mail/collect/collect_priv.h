@@ -10,6 +10,7 @@
 #include "mail/collect/collect.h"
 #include "mail/message/message.h"
 #include "net/client.h"
+#include "net/secure.h"
 
 enum {
     MAX_LISTED = 200000, /* messages of one mailbox */
@@ -46,6 +47,8 @@ struct attempt {
     struct logctx log;
     struct client *client;
     char ip[46];
+    bool is_secure;                   /* the host is a secure destination */
+    struct secure_destination secure; /* points into cf */
     struct listed *v;
     size_t n;
     unsigned tag;             /* IMAP */
@@ -69,6 +72,10 @@ struct sink {
 /* --- session.c: lines, deadlines, TLS, logs --- */
 int session_connect(struct attempt *x, struct errinfo *ei);
 int session_tls(struct attempt *x, struct errinfo *ei);
+/* Why there is no TLS, or none that will do; E_TLS. */
+int session_insecure(struct attempt *x, const char *why, struct errinfo *ei);
+/* What became of asking for TLS: a refusal (E_AUTH) is the same as no TLS. */
+int session_starttls(struct attempt *x, int r, struct errinfo *ei);
 /* shown: for the log, NULL = the command itself. */
 int session_send(struct attempt *x, const char *shown, struct errinfo *ei, const char *fmt, ...)
     _printf_(4, 5);

@@ -136,11 +136,11 @@ static int begin(struct attempt *x, struct errinfo *ei)
         return session_refused(x, "the connection", line, ei);
     r = capability(x, &c, ei);
     if (r == 0 && x->r->tls == REMOTE_STARTTLS && !c.starttls)
-        return err_set(ei, E_TLS, "the server does not offer STARTTLS");
+        return session_insecure(x, "the server does not offer STARTTLS", ei);
     if (r == 0 && x->r->tls == REMOTE_STARTTLS) {
         r = session_send(x, NULL, ei, "a%u STARTTLS", ++x->tag);
         if (r == 0)
-            r = answer(x, "STARTTLS", NULL, NULL, ei);
+            r = session_starttls(x, answer(x, "STARTTLS", NULL, NULL, ei), ei);
         if (r == 0)
             r = session_tls(x, ei);
         if (r == 0)

@@ -20,7 +20,7 @@ static int begin(struct attempt *x, struct errinfo *ei)
     if (r == 0 && x->r->tls == REMOTE_STARTTLS) {
         r = session_send(x, NULL, ei, "STLS");
         if (r == 0)
-            r = reply(x, "STLS", ei);
+            r = session_starttls(x, reply(x, "STLS", ei), ei);
         if (r == 0)
             r = session_tls(x, ei);
     }

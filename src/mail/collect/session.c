@@ -63,23 +63,58 @@ int session_connect(struct attempt *x, struct errinfo *ei)
     return r;
 }
 
+/* A secure destination is our administrator's word: what it asks cannot be got round by a setting
+ * of the account. */
+int session_insecure(struct attempt *x, const char *why, struct errinfo *ei)
+{
+    if (!x->is_secure)
+        return err_set(ei, E_TLS, "%s", why);
+    return err_set(ei, E_TLS,
+                   "%.60s is a secure destination: %.70s; mend its TLS, or its entry in "
+                   "deliver.secure_destinations",
+                   x->r->host, why);
+}
+
+int session_starttls(struct attempt *x, int r, struct errinfo *ei)
+{
+    struct errinfo why = *ei;
+    return r != E_AUTH ? r : session_insecure(x, why.text, ei);
+}
+
+/* A fingerprint says more than an authority does. */
+static bool must_verify(const struct attempt *x)
+{
+    return x->r->verify && !(x->is_secure && x->secure.sha256.n);
+}
+
+static int judge(struct attempt *x, const struct client_tls_result *found, struct errinfo *ei)
+{
+    const char *unfit = x->is_secure ? secure_check(&x->secure, found) : NULL;
+    bool ask = must_verify(x);
+    log_line(&x->log, LOG_DEBUG, found->verify ? "SSL: Not verified (%ld)%s" : "SSL: Verified",
+             found->verify, ask || unfit ? "" : " - proceed anyway");
+    if (unfit)
+        return session_insecure(x, unfit, ei);
+    if (found->verify && ask)
+        return err_set(ei, E_TLS,
+                       "the certificate is not valid: %s; verify=no goes on all the same",
+                       client_verify_text(found->verify));
+    return 0;
+}
+
 int session_tls(struct attempt *x, struct errinfo *ei)
 {
     struct client_tls_result found;
+    struct errinfo why = { 0 };
     const struct client_tls_opts o = { .server_name = x->r->host,
-                                       .ca_file = x->cf->deliver.ca_file };
+                                       .ca_file = x->cf->deliver.ca_file,
+                                       .describe = x->is_secure };
     if (client_has_input(x->client)) /* clear text that would be read as if it were protected */
-        return err_set(ei, E_TLS, "the server said more than it may before TLS");
-    int r = client_tls_start(x->client, &o, &found, ei);
-    if (r < 0)
-        return r;
-    log_line(&x->log, LOG_DEBUG, found.verify ? "SSL: Not verified (%ld)%s" : "SSL: Verified",
-             found.verify, x->r->verify ? "" : " - proceed anyway");
-    if (found.verify && x->r->verify)
-        return err_set(ei, E_TLS,
-                       "the certificate is not valid: %s; verify=no goes on all the same",
-                       client_verify_text(found.verify));
-    return 0;
+        return session_insecure(x, "the server said more than it may before TLS", ei);
+    int r = client_tls_start(x->client, &o, &found, &why);
+    if (r == E_TLS)
+        return session_insecure(x, why.text, ei);
+    return r < 0 ? err_set(ei, r, "%s", why.text) : judge(x, &found, ei);
 }
 
 int session_send(struct attempt *x, const char *shown, struct errinfo *ei, const char *fmt, ...)

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "mail/deliver/dane.h"
-#include "mail/deliver/secure.h"
+#include "net/secure.h"
 #include "mail/deliver/smtp_client.h"
 #include "mail/deliver/sts.h"
 

@@ -1,5 +1,5 @@
 /* Secure destinations (setting deliver.secure_destinations): servers that must encrypt and have a
- * certificate that fits, or the mail is returned. Pure. */
+ * certificate that fits, or mail for them is returned, and nothing is collected there. Pure. */
 #pragma once
 
 #include "base/sv.h"
@@ -12,7 +12,8 @@ struct secure_destination {
 
 /* "pattern|sha256=...|subject=...|issuer=..." */
 bool secure_parse(struct sv item, struct secure_destination *ret);
-/* The first item of the list whose pattern fits the host or the domain that the mail is for. */
+/* The first item of the list whose pattern fits the host or the domain that the mail is for; domain
+ * may be empty. */
 bool secure_find(struct sv list, struct sv host, struct sv domain, struct secure_destination *ret);
 /* NULL: the certificate fits; else why not. With nothing else asked, an authority must vouch for
  * it. */

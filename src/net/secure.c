@@ -1,5 +1,5 @@
 /* Secure destinations: which one is meant, and whether a certificate fits. */
-#include "mail/deliver/secure.h"
+#include "net/secure.h"
 
 #include "conf/conf.h"
 #include "conf/routes.h"
