@@ -11,7 +11,7 @@ static const struct admin_op *const tables[] = {
     admin_service_ops,       admin_dns_ops,     admin_sieve_ops,  admin_queue_ops,
     admin_route_ops,         admin_member_ops,  admin_tlsrpt_ops, admin_filter_ops,
     admin_remote_ops,        admin_archive_ops, admin_sender_ops, admin_sms_ops,
-    admin_queue_mailbox_ops,
+    admin_queue_mailbox_ops, admin_secure_ops,
 };
 
 json_t *admin_error(int code, const char *fmt, ...)

@@ -409,6 +409,13 @@ static const struct column route_cols[] = {
     { "trouble", "TROUBLE", COL_TEXT },
     { 0 },
 };
+static const struct column secure_cols[] = {
+    { "pattern", "HOST", COL_TEXT },
+    { "sha256", "SHA256", COL_TEXT },
+    { "subject", "SUBJECT", COL_TEXT },
+    { "issuer", "ISSUER", COL_TEXT },
+    { 0 },
+};
 static const struct column filter_cols[] = {
     { "position", "#", COL_NUMBER },
     { "name", "RULE", COL_TEXT },
@@ -665,6 +672,12 @@ void tool_print(const struct tool_cmd *cmd, json_t *reply)
         break;
     case PRINT_SERVICES:
         print_services(rows);
+        break;
+    case PRINT_SECURE:
+        table(rows, secure_cols, "no secure destinations");
+        break;
+    case PRINT_CERTIFICATE:
+        print_certificate(reply);
         break;
     case PRINT_SMS:
         print_sms(reply);

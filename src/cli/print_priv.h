@@ -11,6 +11,8 @@ const char *print_text(json_t *o, const char *key); /* "" when it is not there *
 void print_dns(json_t *reply);
 void print_dns_test(json_t *reply);
 
+/* print_secure.c */
+void print_certificate(json_t *reply);
 /* print_sms.c */
 void print_sms(json_t *reply);
 

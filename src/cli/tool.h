@@ -62,7 +62,9 @@ enum tool_print {
     PRINT_ARCHIVE_STATUS,
     PRINT_PIECES,
     PRINT_SENDERS,
-    PRINT_SMS
+    PRINT_SMS,
+    PRINT_SECURE,
+    PRINT_CERTIFICATE
 };
 
 struct tool_cmd {

@@ -7,6 +7,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/sv.h"
+#include "net/certificate.h"
 
 struct client;
 
@@ -46,14 +47,13 @@ struct client_tls_opts {
     const char *ca_file; /* authorities instead of the system's; NULL or "" = those */
     const char
         *cert_file; /* our certificate with its key (PEM), if the peer asks for one; or none */
-    bool describe;  /* subject, issuer, sha256 of the result are wanted */
+    bool describe;  /* the result tells of the peer's certificate */
 };
 struct client_tls_result {
     long verify;        /* X509_V_* code: 0 = verified, 62 = name mismatch, 65 = no TLSA matches */
     size_t usable_tlsa; /* records that could have matched */
     char how[24];       /* "DANE 3 1 1": the record that matched; "" = the CAs decided */
-    char subject[256], issuer[256]; /* of the peer's certificate: "CN = mx, O = Corp" */
-    char sha256[65];                /* its fingerprint, hex in lower case */
+    struct certificate peer; /* where `describe` asks for it */
 };
 /* TLS from here on, whatever is found out about the certificate; E_TLS: the handshake failed. */
 int client_tls_start(struct client *c, const struct client_tls_opts *o,

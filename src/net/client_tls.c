@@ -186,30 +186,11 @@ static void find_out(SSL *ssl, struct client_tls_result *ret)
         snprintf(ret->how, sizeof(ret->how), "DANE %u %u %u", usage, selector, matching);
 }
 
-/* As `openssl x509 -subject` shows it. */
-static void name_text(const X509_NAME *name, char *ret, size_t cap)
-{
-    BIO *b = BIO_new(BIO_s_mem());
-    char *p = NULL;
-    long n = b && X509_NAME_print_ex(b, name, 0, XN_FLAG_ONELINE & ~ASN1_STRFLGS_ESC_MSB) >= 0
-                 ? BIO_get_mem_data(b, &p)
-                 : 0;
-    (void)sv_copy(ret, cap, sv_n(p ? p : "", (size_t)MAX(n, 0L)));
-    BIO_free(b);
-}
-
 static void describe(SSL *ssl, struct client_tls_result *ret)
 {
-    const X509 *x = SSL_get0_peer_certificate(ssl);
-    uint8_t digest[EVP_MAX_MD_SIZE];
-    unsigned n = 0;
-    if (!x)
-        return;
-    name_text(X509_get_subject_name(x), ret->subject, sizeof(ret->subject));
-    name_text(X509_get_issuer_name(x), ret->issuer, sizeof(ret->issuer));
-    if (X509_digest(x, EVP_sha256(), digest, &n) == 1)
-        for (unsigned i = 0; i < n && 2 * i + 2 < sizeof(ret->sha256); i++)
-            snprintf(ret->sha256 + (size_t)2 * i, 3, "%02x", digest[i]);
+    X509 *x = SSL_get0_peer_certificate(ssl);
+    if (x)
+        certificate_describe(x, &ret->peer);
 }
 
 int client_tls_start(struct client *c, const struct client_tls_opts *o,

@@ -64,11 +64,11 @@ const char *secure_check(const struct secure_destination *d, const struct client
 {
     if (!d->sha256.n && !d->subject.n && !d->issuer.n)
         return found->verify ? client_verify_text(found->verify) : NULL;
-    if (d->sha256.n && !same(d->sha256, sv_c(found->sha256), is_space_or_colon))
+    if (d->sha256.n && !same(d->sha256, sv_c(found->peer.sha256), is_space_or_colon))
         return "the certificate has another fingerprint";
-    if (d->subject.n && !same(d->subject, sv_c(found->subject), is_space))
+    if (d->subject.n && !same(d->subject, sv_c(found->peer.subject), is_space))
         return "the certificate has another subject";
-    if (d->issuer.n && !same(d->issuer, sv_c(found->issuer), is_space))
+    if (d->issuer.n && !same(d->issuer, sv_c(found->peer.issuer), is_space))
         return "the certificate has another issuer";
     return NULL;
 }

@@ -1,5 +1,5 @@
 /* Certificates inside net/: the process's store, counted because handshakes hold on to the one
- * they began with. Only tls*.c, conn_tls.c and client_tls.c include OpenSSL. */
+ * they began with. Only tls*.c, certificate.c, conn_tls.c and client_tls.c include OpenSSL. */
 #pragma once
 
 #include <stdatomic.h>
@@ -35,5 +35,8 @@ int tls_cert_load(SSL_CTX *ctx, const char *path, struct tls_cert *ret, struct e
 void tls_cert_done(struct tls_cert *c);
 /* The certificate that fits name best: exact, then the longest *.suffix, else the default. Pure. */
 size_t tls_store_find(const struct tls_store *s, struct sv name);
+/* certificate.c: what is known of it. */
+struct certificate;
+void certificate_describe(X509 *x, struct certificate *ret);
 /* Text of the oldest error in OpenSSL's queue, which is emptied. */
 const char *tls_error_text(char *buf, size_t n);

@@ -36,10 +36,10 @@ static void test_patterns(void **state)
 static void expect(const char *item, long verify, bool fits)
 {
     struct secure_destination d;
-    struct client_tls_result found = { .verify = verify,
-                                       .sha256 = "aabbcc",
-                                       .subject = "CN = mx, O = Corp",
-                                       .issuer = "CN = Test CA" };
+    struct client_tls_result found = {
+        .verify = verify,
+        .peer = { .sha256 = "AA:BB:CC", .subject = "CN = mx, O = Corp", .issuer = "CN = Test CA" }
+    };
     assert_true(secure_parse(sv_c(item), &d));
     if (!secure_check(&d, &found) != fits)
         fail_msg("%s with %ld", item, verify);
