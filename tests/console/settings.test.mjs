@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { after, test } from "node:test";
-import { base, go, open, quit, shot } from "./browser.mjs";
+import { base, go, open, quit, shot, violations } from "./browser.mjs";
 
 after(quit);
 const value = async (page, name) => (await (await page.request.get(`${base}/api/v1/settings/${name}`)).json()).value;
@@ -66,6 +67,41 @@ test("logging is changed in the list of services; a module is restarted and the 
   await b.page.getByRole("alertdialog").getByRole("button", { name: "Restart module" }).click();
   await b.page.getByText("Module access restarts.").waitFor();
   await b.page.locator("tbody tr", { hasText: "IMAP" }).getByText("Running").waitFor({ timeout: 30_000 });
+  b.calm();
+  await b.close();
+});
+
+test("a certificate fills the fields of a secure destination, as openssl shows them", async () => {
+  const name = "deliver.secure_destinations";
+  const file = `${process.env.SERVER_DIR}/im.crt`;
+  const shown = (...words) => execFileSync("openssl", ["x509", "-noout", ...words, "-in", file], { encoding: "utf8" }).trim().replace(/^[^=]*=/, "");
+  const sha256 = shown("-fingerprint", "-sha256"), subject = shown("-subject"), issuer = shown("-issuer");
+  const b = await open();
+  await go(b.page, `/system/settings?q=${name}`);
+  await b.page.getByLabel(name).fill("*.demo.example");
+  await b.page.getByRole("button", { name: "From a certificate" }).click();
+  const dialog = b.page.getByRole("dialog");
+  const add = dialog.getByRole("button", { name: "Add to the list" });
+  await dialog.getByLabel("Certificate").setInputFiles(`${process.env.SERVER_DIR}/im.key`);
+  await dialog.getByText("there is no certificate in it").waitFor();
+  assert.equal(await dialog.getByLabel("SHA-256 fingerprint").inputValue(), "");
+  await dialog.getByLabel("Certificate").setInputFiles(file);
+  await dialog.getByText("Valid until").waitFor();
+  assert.equal(await dialog.getByText("there is no certificate in it").count(), 0);
+  const read = await Promise.all(["SHA-256 fingerprint", "Subject", "Issuer"].map((l) => dialog.getByLabel(l).inputValue()));
+  assert.deepEqual(read, [sha256, subject, issuer]);
+  assert.equal(await add.isDisabled(), true);
+  await dialog.getByLabel("Host or domain").fill("im.demo.example");
+  assert.deepEqual(await violations(b.page, "a secure destination"), []);
+  await shot(b.page, "secure-destination");
+  await add.click();
+  await b.page.getByRole("button", { name: "Save changes" }).click();
+  await b.page.getByText("Setting saved and in force.").waitFor();
+  assert.equal(await value(b.page, name), `im.demo.example|sha256=${sha256}|subject=${subject}|issuer=${issuer};*.demo.example`);
+  await b.page.getByRole("button", { name: "Back to the default" }).click();
+  await b.page.getByRole("button", { name: "Save changes" }).click();
+  await b.page.getByText("1 change is not saved").waitFor({ state: "hidden" });
+  assert.equal(await value(b.page, name), "");
   b.calm();
   await b.close();
 });

@@ -1,8 +1,11 @@
+import { useState } from "react";
 import type { Setting, SettingSchema } from "../../api/schema";
 import { useText } from "../../i18n";
 import { Link } from "../../lib/router";
+import { withEntry } from "../../lib/secure";
 import { Badge } from "../../ui/Badge";
 import { Raw } from "../../ui/Raw";
+import { SecureDialog } from "./SecureDialog";
 import { fault } from "./setting";
 
 export function SettingRow({ schema, stored, value, error, mayWrite, onChange }: {
@@ -15,6 +18,7 @@ export function SettingRow({ schema, stored, value, error, mayWrite, onChange }:
   onChange: (value: string | null | undefined) => void;
 }) {
   const t = useText();
+  const [dialog, setDialog] = useState(false);
   const id = `set-${schema.name}`;
   const now = value ?? schema.default;
   const wrong = value === null ? undefined : fault(schema, now);
@@ -64,6 +68,8 @@ export function SettingRow({ schema, stored, value, error, mayWrite, onChange }:
           )}
           {schema.unit && schema.type !== "bool" && <span className="t3" lang="en" translate="no">{schema.unit}</span>}
         </div>
+        {schema.name === "deliver.secure_destinations" && mayWrite && <button type="button" className="linkb" onClick={() => { setDialog(true); }}>{t("secure.open")}</button>}
+        {dialog && <SecureDialog onClose={() => { setDialog(false); }} onDone={(entry) => { set(withEntry(now, entry)); setDialog(false); }} />}
         {text && <p className="err" id={`${id}-e`} role="alert" translate={error ? "no" : undefined}>{text}</p>}
       </div>
     </div>
