@@ -22,7 +22,9 @@ const struct admin_op admin_dns_ops[] = {
     { "dns.lookup", "name [type] [server] [timeout] [cache]",
       "Looks a name up, with its DNSSEC status and the server that answered; cache=no asks afresh.",
       lookup },
-    { "dns.test", "[rounds] [timeout] [name]", "Asks each configured name server in rounds.",
+    { "dns.test", "[rounds] [timeout] [name] [from]",
+      "Asks each configured name server in rounds; from=N: the question of that number only, as "
+      "`next` of the answer before told it.",
       test },
     { 0 },
 };

@@ -211,7 +211,7 @@ const struct tool_cmd tool_cmds[] = {
     { "stats", "stats.list", "", false, PRINT_STATS, "counters since the start" },
     { "audit", "audit.list", "[limit]", false, PRINT_AUDIT, "who changed what, newest first" },
     { "dns test", "dns.test", "", true, PRINT_DNS_TEST,
-      "[--rounds N] [--timeout TIME]: asks each configured name server" },
+      "[--rounds N] [--timeout TIME]: asks each configured name server; Ctrl-C ends it" },
     { "dns", "dns.lookup", "name [type]", true, PRINT_DNS,
       "[--server ADDRESS] [--timeout TIME] [--no-cache]: records with TTL and DNSSEC status" },
     { "reload", "server.reload", "", false, PRINT_OK, "read settings and certificates again" },

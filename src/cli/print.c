@@ -685,8 +685,7 @@ void tool_print(const struct tool_cmd *cmd, json_t *reply)
     case PRINT_DNS:
         print_dns(reply);
         break;
-    case PRINT_DNS_TEST:
-        print_dns_test(reply);
+    case PRINT_DNS_TEST: /* has been printed row by row */
         break;
     case PRINT_OPERATIONS:
         table(rows, operation_cols, "");

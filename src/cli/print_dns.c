@@ -36,23 +36,20 @@ void print_dns(json_t *reply)
            json_is_true(json_object_get(reply, "cached")) ? " (from the cache)" : "", ms);
 }
 
-void print_dns_test(json_t *reply)
+void print_dns_test_head(void)
 {
-    json_t *row;
-    char text[400];
-    size_t i;
-
     printf("%5s  %-30s %-6s %-9s %-9s %8s\n", "ROUND", "SERVER", "RESULT", "STATUS", "DNSSEC",
            "TIME");
-    json_array_foreach(json_object_get(reply, "rows"), i, row)
-    {
-        print_safe(print_text(row, "text"), text, sizeof(text));
-        printf("%5" JSON_INTEGER_FORMAT "  %-30s %-6s %-9s %-9s %5" JSON_INTEGER_FORMAT " ms %s\n",
-               json_integer_value(json_object_get(row, "round")), print_text(row, "server"),
-               json_is_true(json_object_get(row, "passed")) ? "pass" : "fail",
-               print_text(row, "status"), yes_if(print_text(row, "dnssec"), "-"),
-               json_integer_value(json_object_get(row, "took_ms")), text);
-    }
-    if (json_is_true(json_object_get(reply, "cut")))
-        puts("stopped early: the servers take too long");
+}
+
+void print_dns_test_row(json_t *row)
+{
+    char text[400];
+
+    print_safe(print_text(row, "text"), text, sizeof(text));
+    printf("%5" JSON_INTEGER_FORMAT "  %-30s %-6s %-9s %-9s %5" JSON_INTEGER_FORMAT " ms %s\n",
+           json_integer_value(json_object_get(row, "round")), print_text(row, "server"),
+           json_is_true(json_object_get(row, "passed")) ? "pass" : "fail",
+           print_text(row, "status"), yes_if(print_text(row, "dnssec"), "-"),
+           json_integer_value(json_object_get(row, "took_ms")), text);
 }

@@ -9,7 +9,8 @@ const char *print_text(json_t *o, const char *key); /* "" when it is not there *
 
 /* print_dns.c */
 void print_dns(json_t *reply);
-void print_dns_test(json_t *reply);
+void print_dns_test_head(void);
+void print_dns_test_row(json_t *row);
 
 /* print_secure.c */
 void print_certificate(json_t *reply);

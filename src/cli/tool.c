@@ -178,7 +178,8 @@ int tool_run(struct tool *t, int argc, char *const *argv, unsigned flags, struct
         json_decref(request);
         return r;
     }
-    reply = tool_call(t, request);
+    reply = cmd->print == PRINT_DNS_TEST ? tool_dns_test(t, request, !(flags & TOOL_JSON))
+                                         : tool_call(t, request);
     failure = json_incref(json_object_get(json_object_get(reply, "error"), "failure"));
     json_object_del(json_object_get(reply, "error"), "failure"); /* it is the exit status */
     if (flags & TOOL_JSON) {

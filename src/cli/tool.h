@@ -78,6 +78,10 @@ struct tool_cmd {
 };
 extern const struct tool_cmd tool_cmds[]; /* ended by a row without words */
 
+/* cli/dns_test.c: question by question, so that it ends when the tool does. shown: rows are printed
+ * as they come. The whole answer, or the error. New reference. */
+json_t *tool_dns_test(struct tool *t, json_t *request, bool shown);
+
 /* Turns words into an operation's request. E_PARSE with the usage in ei. *ret_request: new
  * reference. */
 int tool_parse(int argc, char *const *argv, const struct tool_cmd **ret_cmd, json_t **ret_request,

@@ -121,36 +121,56 @@ static json_t *test_server(const char *server, unsigned round, const char *name,
     return row;
 }
 
+/* A number from min to max; absent = dflt. NULL: it is one. */
+static json_t *number_arg(json_t *args, const char *name, uint32_t min, uint32_t max, uint32_t dflt,
+                          uint32_t *ret)
+{
+    const char *text = text_arg(args, name);
+
+    *ret = dflt;
+    if (text && (sv_to_u32(sv_c(text), ret) < 0 || *ret < min || *ret > max))
+        return admin_error(E_PARSE, "%s: '%.20s' is not a number from %u to %u", name, text, min,
+                           max);
+    return NULL;
+}
+
+/* The questions are counted through, round by round. With `from` one of them is asked, and who asks
+ * goes on with `next` for as long as he is there and wants to: nothing runs that he could leave
+ * behind. */
 static json_t *test(json_t *args)
 {
     char servers[DNS_MAX_SERVERS][DNS_SERVER_TEXT];
-    const char *name = text_arg(args, "name"), *rounds_text = text_arg(args, "rounds");
-    uint32_t rounds = 1;
+    const char *name = text_arg(args, "name");
+    bool step = text_arg(args, "from");
+    uint32_t rounds, total, at = 0;
     int64_t timeout_ms, left_ms = TEST_MAX_MS;
     struct errinfo ei = { 0 };
     json_t *rows, *wrong = timeout_arg(args, &timeout_ms);
     int n;
 
+    if (!wrong)
+        wrong = number_arg(args, "rounds", 1, MAX_ROUNDS, 1, &rounds);
     if (wrong)
         return wrong;
-    if (rounds_text &&
-        (sv_to_u32(sv_c(rounds_text), &rounds) < 0 || !rounds || rounds > MAX_ROUNDS))
-        return admin_error(E_PARSE, "rounds: '%.20s' is not a number from 1 to %d", rounds_text,
-                           MAX_ROUNDS);
     n = dns_servers(servers, &ei);
     if (n < 0)
         return admin_error(n, "%s", ei.text);
+    total = rounds * (uint32_t)n;
+    wrong = number_arg(args, "from", 0, total - 1, 0, &at);
+    if (wrong)
+        return wrong;
     rows = json_array();
-    for (uint32_t round = 1; round <= rounds; round++)
-        for (int i = 0; i < n && left_ms > 0; i++) {
-            json_t *row = test_server(servers[i], round, name ? name : ".", timeout_ms);
+    do {
+        json_t *row = test_server(servers[at % (uint32_t)n], at / (uint32_t)n + 1,
+                                  name ? name : ".", timeout_ms);
 
-            left_ms -= json_integer_value(json_object_get(row, "took_ms"));
-            json_array_append_new(rows, row);
-        }
-    return json_pack("{s:b, s:I, s:b, s:o}", "ok", 1, "servers", (json_int_t)n, "cut",
-                     (int)(left_ms <= 0 && json_array_size(rows) < (size_t)n * rounds), "rows",
-                     rows);
+        left_ms -= json_integer_value(json_object_get(row, "took_ms"));
+        json_array_append_new(rows, row);
+        at++;
+    } while (at < total && left_ms > 0 && !step);
+    return json_pack("{s:b, s:I, s:I, s:o, s:b, s:o}", "ok", 1, "servers", (json_int_t)n, "total",
+                     (json_int_t)total, "next", at < total ? json_integer(at) : json_null(), "cut",
+                     (int)(!step && at < total), "rows", rows);
 }
 
 json_t *dns_request(const char *op, json_t *args)

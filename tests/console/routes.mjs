@@ -38,6 +38,7 @@ export const routes = [
   { name: "services", path: "/system/services" },
   { name: "settings", path: "/system/settings/smtp" },
   { name: "routes", path: "/system/routes" },
+  { name: "dns", path: "/system/dns" },
   { name: "tokens", path: "/system/tokens" },
   { name: "audit", path: "/system/audit" },
 ];

@@ -4,6 +4,8 @@ import hashlib
 import http.server
 import re
 import shutil
+import signal
+import socket
 import ssl
 import subprocess
 import tempfile
@@ -12,7 +14,8 @@ import types
 
 import pytest
 
-from conftest import wait_for
+from api import Client
+from conftest import BIN, wait_for
 from peers import DNS, PEER, RECORDS, SIGNED, NameServer, PostfixDovecot, SignedZones, neighbour, wait_answer
 from test_postfix import arrived, bounce_about, ended_session, message, submit
 
@@ -463,9 +466,93 @@ def test_tool_tests_each_server(world):
     assert re.search(rf"^ +1  {DNS} +pass ", out, re.M) and re.search(rf"^ +1  {SILENT} +fail ", out, re.M)
 
 
+class Silent:
+    """A name server that hears and never answers; what it was asked is waited for."""
+
+    def __init__(self):
+        self.sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.sock.bind((SILENT, 53))
+
+    def hears(self, name):
+        label = name.split(".")[0].encode()
+        self.sock.settimeout(30)
+        while label not in self.sock.recv(4096):
+            pass
+
+    def close(self):
+        self.sock.close()
+
+
+@pytest.fixture
+def three(world):
+    """Three servers, the one in the middle silent."""
+    before = world.ours.tool("get", "dns.servers").stdout.strip()
+    silent = Silent()
+    world.ours.tool("set", "dns.servers", f"{DNS};{SILENT};{DNS}@53")
+    yield silent
+    world.ours.tool("set", "dns.servers", before)
+    silent.close()
+
+
+def test_a_whole_test_of_three_servers(world, three):
+    reply = world.ours.tool_json("dns", "test", "rounds=2", "timeout=300ms", "name=whole.plain.test")
+    assert [(r["round"], r["server"], r["passed"]) for r in reply["rows"]] == [
+        (n, s, s != SILENT) for n in (1, 2) for s in (DNS, SILENT, f"{DNS}@53")]
+    assert (reply["servers"], reply["total"], reply["next"]) == (3, 6, None)
+
+
+def asked(world, name):
+    return world.dns.queries().count(f" {name}. NS IN")
+
+
+def nothing_more(world, name, before):
+    """What is asked after now comes behind what would still be asked."""
+    world.ours.tool("dns", f"after.{name}", "MX", "--server", DNS, "--timeout", "5s")
+    wait_for("the later question", lambda: f" after.{name}. MX IN" in world.dns.queries())
+    assert asked(world, name) == before
+
+
+def test_ctrl_c_ends_a_test(world, three):
+    """While the silent server is waited for: the servers behind it are never asked."""
+    name = "stopped.plain.test"
+    p = subprocess.Popen([BIN, "tool", *world.ours.args(), "dns", "test", "rounds=2", "timeout=2s", f"name={name}"], stdout=subprocess.PIPE, text=True, env=world.ours.env)
+    three.hears(name)
+    head, first = p.stdout.readline(), p.stdout.readline()  # shown as they come
+    assert head.startswith("ROUND") and re.match(rf" +1  {DNS} +pass ", first)
+    p.send_signal(signal.SIGINT)
+    assert p.stdout.read() == "" and p.wait(30) == -signal.SIGINT
+    before = asked(world, name)
+    assert before >= 1
+    wait_for("the end of what was under way", lambda: re.search(rf"DNS query '{name}' NS \[.*\] \w+ from no server", log_of_dns(world)))
+    nothing_more(world, name, before)
+
+
+def test_api_asks_one_question_at_a_time(world, three):
+    """Whoever goes away has asked no more than what he has been told, or waits for."""
+    world.ours.tool("change", "account", "alice@example.test", "role=system-admin")
+    c = Client(world.ours, token=world.ours.tool_json("create", "token", "alice@example.test", "dns", "scopes=services:read")["token"])
+    name, at, got = "steps.plain.test", 0, []
+    while at is not None and len(got) < 4:
+        r = c.call("POST", "/dns/test", {"rounds": 2, "from": at, "timeout": "300ms", "name": name})
+        assert r.status == 200, r.body
+        r = r.json()
+        assert (r["servers"], r["total"]) == (3, 6)
+        got.append((r["result"]["round"], r["result"]["server"], r["result"]["passed"]))
+        at = r["next"]
+    assert at == 4 and got == [(1, DNS, True), (1, SILENT, False), (1, f"{DNS}@53", True), (2, DNS, True)]
+    c.close()
+    nothing_more(world, name, asked(world, name))
+    for body, field in (({"from": 3}, "from"), ({"rounds": 0}, "rounds"), ({"timeout": "1h"}, "timeout")):
+        r = c.call("POST", "/dns/test", body)
+        assert r.status in (400, 422) and r.field() == field, r.body
+    c.close()
+
+
+def log_of_dns(world):
+    return "".join(f.read_text() for f in sorted((world.ours.data / "logs" / "dns").iterdir()))
+
+
 def test_log_of_dns(world):
     world.ours.tool("dns", "ta.test", "MX", "--no-cache")
-    logs = world.ours.data / "logs" / "dns"
-    text = wait_for("the log of DNS", lambda: "".join(f.read_text() for f in sorted(logs.iterdir())))
-    assert re.search(rf"DNS query 'ta\.test' MX \[OK - 1\] secure from {DNS} in \d+ ms\n", text)
+    text = wait_for("it in the log", lambda: (lambda log: log if re.search(rf"DNS query 'ta\.test' MX \[OK - 1\] secure from {DNS} in \d+ ms\n.*DNS answer 'ta\.test' \d+ MX 10 mx\.ta\.test\n", log, re.S) else None)(log_of_dns(world)))
     assert re.search(r"DNS answer 'ta\.test' \d+ MX 10 mx\.ta\.test\n", text)

@@ -58,6 +58,7 @@ export const navigation: readonly { label?: Key; items: readonly NavItem[] }[] =
       { to: "/system/services", icon: "server", label: "nav.services", scope: "services:read", key: "v" },
       { to: "/system/settings", icon: "sliders", label: "nav.settings", scope: "settings:read", key: "e" },
       { to: "/system/routes", icon: "send", label: "nav.routes", scope: "settings:read", key: "r" },
+      { to: "/system/dns", icon: "globe", label: "nav.dns", scope: "services:read", key: "w" },
       { to: "/system/tokens", icon: "key", label: "nav.tokens", scope: "tokens:read", key: "k" },
       { to: "/system/audit", icon: "report", label: "nav.audit", scope: "audit:read", key: "u" },
     ],

@@ -37,6 +37,7 @@ export const routes: readonly { path: string; scope: string; load: Screen }[] = 
   { path: "/system/settings", scope: "settings:read", load: () => import("../screens/settings/Settings") },
   { path: "/system/settings/{area}", scope: "settings:read", load: () => import("../screens/settings/Settings") },
   { path: "/system/routes", scope: "settings:read", load: () => import("../screens/routes/Routes") },
+  { path: "/system/dns", scope: "services:read", load: () => import("../screens/dns/NameServers") },
   { path: "/system/tokens", scope: "tokens:read", load: () => import("../screens/tokens/Tokens") },
   { path: "/system/audit", scope: "audit:read", load: () => import("../screens/audit/Audit") },
 ];
