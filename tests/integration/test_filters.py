@@ -225,3 +225,59 @@ def test_tool(make_server, tmp_path):
     bad.write_text('rule "x" if helo is "a" then stop')
     r = s.tool("filter", "put", str(bad), "owner=bob@example.test", check=False)
     assert r.returncode != 0 and "the condition 'helo' is not known any more" in r.stderr
+
+
+def at_rcpt(server, helo, *codes, to=("alice", "bob")):
+    """The replies to each recipient of a client of this name."""
+    with Smtp(server.port["smtp"], hello=helo) as c:
+        c.command("MAIL FROM:<someone@elsewhere.test>", 250)
+        replies = [c.command(f"RCPT TO:<{server.address(t)}>", code) for t, code in zip(to, codes)]
+        c.quit()
+    return replies
+
+
+def test_the_name_in_helo_is_refused_at_rcpt(make_server, tmp_path):
+    """smtp.err.550.rules: before there is content; an exception stands in front of it."""
+    s = make_server()
+    rules = 'rule "HELO" if helo matches "friend*" then reject\n'
+    put(s, rules, tmp_path)
+    alice, bob = at_rcpt(s, "friend.test", 550, 550)
+    assert alice == [f"5.7.1 Access to <{s.address('alice')}> not allowed by rules"] and bob == [f"5.7.1 Access to <{s.address('bob')}> not allowed by rules"]
+    at_rcpt(s, "FRIEND", 550)
+    at_rcpt(s, "mail.test", 250, 250)
+    assert wait_for("the hits", lambda: [(r["name"], r["hits"]) for r in rows(s) if r["hits"] == 3]) == [("HELO", 3)]
+    logged(s, "Filter rule 'HELO' of server: reject")
+    explained = s.tool_json("events", "name=smtp.rcpt.refused")["rows"]
+    assert any("not allowed by rules" in e["fields"]["reply"] for e in explained)
+    # Its own words; off; the exception before and behind it.
+    put(s, 'rule "HELO" if helo matches "friend*" then reject "451 Not now"\n', tmp_path)
+    assert at_rcpt(s, "friend.test", 451) == [["4.7.1 Not now"]]
+    s.tool("filter", "enable", "HELO", "no")
+    at_rcpt(s, "friend.test", 250)
+    exception = 'rule "Partner" if helo is "friend.partner.test" then accept\n'
+    put(s, exception + rules, tmp_path, "all=yes")
+    at_rcpt(s, "friend.partner.test", 250, 250)
+    at_rcpt(s, "friend.test", 550)
+    s.tool("filter", "move", "HELO", "1")
+    at_rcpt(s, "friend.partner.test", 550)
+
+
+def test_what_may_end_the_asking_before_keeps_its_turn(make_server, tmp_path):
+    """A rule about the message stands in front: whether the name counts is known at the end."""
+    s = make_server()
+    helo = 'rule "HELO" if helo is "friend.test" then reject\n'
+    put(s, 'rule "Wanted" if header "Subject" is "first" then accept\n' + helo, tmp_path, "all=yes")
+    for subject, code in ((b"first", 250), (b"other", 554)):
+        with Smtp(s.port["smtp"], hello="friend.test") as c:
+            c.envelope("someone@elsewhere.test", s.address("bob"))
+            c.command("DATA", 354)
+            c.send(stuff(BODY.replace(b"first", subject)) + b".\r\n")
+            c.expect(code)
+            c.quit()
+    # What only marks does not stand in the way; what does more than refuse is asked at the end.
+    put(s, 'rule "Mark" then score 1\n' + helo, tmp_path, "all=yes")
+    at_rcpt(s, "friend.test", 550)
+    put(s, 'rule "HELO" if helo is "friend.test" then deny-sender, reject\n', tmp_path, "all=yes")
+    at_rcpt(s, "friend.test", 250)
+    put(s, 'rule "HELO" if helo is "friend.test" and header "Subject" exists then reject\n', tmp_path, "all=yes")
+    at_rcpt(s, "friend.test", 250)

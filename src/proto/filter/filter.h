@@ -13,6 +13,8 @@
 #include "proto/sieve/regex.h"
 
 #define FILTER_MAX_TEXT (64 * KiB) /* of one rule */
+/* Of a reject without a text. */
+#define FILTER_OWN_REPLY "554 5.7.1 Message cannot be accepted, content filter rejection"
 
 enum {
     FILTER_MAX_NAME = 100,  /* bytes */
@@ -143,6 +145,10 @@ void filter_rules_done(struct filter_rules *r);
 /* The text of the rule, asked or not (`off` behind its name), into ret. E_PARSE: it is no rule. */
 struct buf;
 int filter_turn(struct sv text, bool off, struct buf *ret);
+/* Those that can be asked before there is a message, as they look at nothing but the client and say
+ * nothing but accept, stop or reject: in order, up to the first of the others that may end the
+ * asking. ret: room for all. Their number. */
+size_t filter_early(const struct filter_rules *all, struct filter_rule **ret);
 /* Its actions for people: "set-header X-Spam 'yes', stop"; cut to the room. */
 void filter_describe(const struct filter_rule *r, char *ret, size_t cap);
 /* May the rule be one of this level? E_CONFLICT names what is not for it. */

@@ -454,7 +454,7 @@ static int take_args(struct parser *p, struct filter_action *a, const char *args
     if (*args == 'S' || given)
         r = *args ? take_string(p, "a text in quotation marks", &a->text) : 0;
     if (r == 0 && a->kind == FILTER_REJECT && !given)
-        a->text = SV("554 5.7.1 Message cannot be accepted, content filter rejection");
+        a->text = SV(FILTER_OWN_REPLY);
     if (r == 0)
         r = check_text(p, a);
     if (r == 0 && given && *args)

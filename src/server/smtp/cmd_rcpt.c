@@ -295,7 +295,8 @@ static bool take_rcpt(struct smtp_session *s, const struct smtp_rcpt_args *a, bo
     }
     bool ok = s->tx->m->n_rcpts + res.n + res.n_forward < MAX_TARGETS;
     if (ok)
-        ok = is_sender_let_in(s, address) && take_targets(s, a, address, &res);
+        ok = is_sender_let_in(s, address) && smtp_filter_rcpt(s, a->to.address) &&
+             take_targets(s, a, address, &res);
     else
         smtp_reply_lit(s, "452 4.5.3 Too many recipients");
     *ret_remote = res.kind == RESOLVE_REMOTE;

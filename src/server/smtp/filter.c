@@ -136,19 +136,17 @@ static int open_message(struct filtering *f)
     return 0;
 }
 
-static void state_facts(struct filtering *f)
+void smtp_filter_facts(struct smtp_session *s, struct filter_facts *ret)
 {
-    struct smtp_session *s = f->s;
-    f->facts.sender = sv_c(s->tx->m->sender);
-    f->facts.helo = sv_c(s->helo ? s->helo : "");
-    f->facts.host = sv_c(s->peer_host ? s->peer_host : "");
-    f->facts.user = sv_c(s->tx->m->auth_user);
-    f->facts.ip = conn_peer_ip(s->c);
-    f->facts.authenticated = s->account != NULL;
-    f->facts.trusted = conn_peer_trusted(s->c);
-    f->facts.tls = conn_is_tls(s->c);
-    f->facts.now_s = clock_wall_s();
-    f->facts.rcpts = xcalloc(f->n_rcpts + 1, sizeof(*f->facts.rcpts));
+    ret->sender = sv_c(s->tx->m->sender);
+    ret->helo = sv_c(s->helo ? s->helo : "");
+    ret->host = sv_c(s->peer_host ? s->peer_host : "");
+    ret->user = sv_c(s->tx->m->auth_user);
+    ret->ip = conn_peer_ip(s->c);
+    ret->authenticated = s->account != NULL;
+    ret->trusted = conn_peer_trusted(s->c);
+    ret->tls = conn_is_tls(s->c);
+    ret->now_s = clock_wall_s();
 }
 
 static bool concerns(const struct filtering *f, const struct owner *o, size_t rcpt)
@@ -235,15 +233,16 @@ static void add(struct filtering *f, const struct owner *o, struct sv address, b
 
 /* --- what they say --- */
 
-static void tell(struct filtering *f, const struct owner *o, const struct filter_rule *rule)
+void smtp_filter_tell(struct smtp_session *s, const struct filter_list *list,
+                      const struct filter_rule *rule)
 {
     char what[400];
     filter_describe(rule, what, sizeof(what));
-    event(filter_hit, &f->s->log, F_STR(rule, rule->name), F_STR(owner, o->list->name),
+    event(filter_hit, &s->log, F_STR(rule, rule->name), F_STR(owner, list->name),
           F_STR(what, what));
-    for (size_t i = 0; i < o->list->rules.n; i++)
-        if (o->list->rules.v[i] == rule)
-            account_filter_hit(f->s->srv->accounts, o->list, i);
+    for (size_t i = 0; i < list->rules.n; i++)
+        if (list->rules.v[i] == rule)
+            account_filter_hit(s->srv->accounts, list, i);
 }
 
 /* In the transcript, as administrators look for it there. */
@@ -358,7 +357,7 @@ static bool ask_owner(struct filtering *f, const struct owner *o, bool *ret_ok)
     show_rcpts(f, o);
     int e = filter_run(f->view, &o->list->rules, &res, &ei);
     for (size_t i = 0; i < res.n; i++) {
-        tell(f, o, res.hits[i]);
+        smtp_filter_tell(f->s, o->list, res.hits[i]);
         for (size_t k = 0; e == 0 && k < res.hits[i]->n_actions; k++)
             act(f, o, res.hits[i], &res.hits[i]->actions[k]);
     }
@@ -405,7 +404,8 @@ bool smtp_filter_message(struct smtp_session *s)
         smtp_rx_refuse(s, SV("451 4.3.0 Temporary failure, try again later"));
         return false;
     }
-    state_facts(&f);
+    smtp_filter_facts(s, &f.facts);
+    f.facts.rcpts = xcalloc(f.n_rcpts + 1, sizeof(*f.facts.rcpts));
     f.view = filter_view_new(&f.facts);
     bool ok = ask_all(&f);
     conn_delay(s->c, f.tarpit_s * 1000);

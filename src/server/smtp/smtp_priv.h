@@ -269,6 +269,15 @@ bool smtp_filters_slow(struct smtp_session *s);
 /* Asks the rules of the server and of the domains, and does what they say; true = go on, maybe
  * without recipients; otherwise the client has its answer. */
 bool smtp_filter_message(struct smtp_session *s);
+/* Of the session and the envelope, without recipients; the rest of ret stays. */
+void smtp_filter_facts(struct smtp_session *s, struct filter_facts *ret);
+/* A rule of the list was hit. */
+struct filter_list;
+void smtp_filter_tell(struct smtp_session *s, const struct filter_list *list,
+                      const struct filter_rule *rule);
+/* --- filter_rcpt.c: rules about the client alone --- */
+/* False: one of them refuses, and the client has its answer. */
+bool smtp_filter_rcpt(struct smtp_session *s, struct sv address);
 /* --- filter_order.c: what rules have done at delivery --- */
 /* False: there are too many different orders. */
 bool smtp_order_folder(struct message *m, struct rcpt *r, struct sv folder);

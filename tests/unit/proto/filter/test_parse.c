@@ -337,20 +337,48 @@ static void described(void **state _unused_)
     filter_rules_done(&r);
 }
 
+/* What can be asked before there is a message. */
+static void early(void **state _unused_)
+{
+    static const struct {
+        const char *rules;
+        size_t n;
+    } cases[] = {
+        { "rule \"a\" if helo is \"x\" then reject", 1 },
+        { "rule \"a\" if helo is \"x\" or not (tls and ip in \"10.0.0.0/8\") then accept\n"
+          "rule \"b\" if trusted or authenticated then stop",
+          2 },
+        { "rule \"a\" then reject", 0 },
+        { "rule \"a\" off if helo is \"x\" then reject", 0 },
+        { "rule \"a\" if helo is \"x\" then delete", 0 },
+        { "rule \"a\" if helo is \"x\" then tarpit 5, reject", 0 },
+        { "rule \"a\" if helo is \"x\" and sender is \"\" then reject", 0 },
+        /* behind what may let the message in */
+        { "rule \"a\" if sender is \"\" then accept\nrule \"b\" if tls then reject", 0 },
+        { "rule \"a\" if tls then delete\nrule \"b\" if tls then reject", 0 },
+        /* behind what only marks, or is not asked */
+        { "rule \"a\" then score 1\nrule \"b\" if tls then reject", 1 },
+        { "rule \"a\" off then accept\nrule \"b\" if tls then reject", 1 },
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct filter_rule *found[2];
+        struct filter_rules r;
+        assert_int_equal(filter_parse(sv_c(cases[i].rules), &r, NULL), 0);
+        if (filter_early(&r, found) != cases[i].n)
+            fail_msg("%s", cases[i].rules);
+        filter_rules_done(&r);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(accepted),
-        cmocka_unit_test(refused),
-        cmocka_unit_test(nothing_is_no_rule),
-        cmocka_unit_test(texts),
-        cmocka_unit_test(precedence),
-        cmocka_unit_test(values),
-        cmocka_unit_test(respond),
-        cmocka_unit_test(replies),
-        cmocka_unit_test(levels),
-        cmocka_unit_test(limits),
-        cmocka_unit_test(turned),
+        cmocka_unit_test(early),     cmocka_unit_test(accepted),
+        cmocka_unit_test(refused),   cmocka_unit_test(nothing_is_no_rule),
+        cmocka_unit_test(texts),     cmocka_unit_test(precedence),
+        cmocka_unit_test(values),    cmocka_unit_test(respond),
+        cmocka_unit_test(replies),   cmocka_unit_test(levels),
+        cmocka_unit_test(limits),    cmocka_unit_test(turned),
         cmocka_unit_test(described),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
