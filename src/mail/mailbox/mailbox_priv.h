@@ -28,8 +28,9 @@ struct lockpage {
     _Atomic uint64_t ceiling_unsynced; /* 1 = the last one may not be durable */
     _Atomic uint64_t incoming;         /* 1 = messages were left that the index may lack */
     _Atomic uint64_t used, used_gen; /* bytes in all folders, as of that generation; 0 = unknown */
-    _Atomic uint64_t usage_slot;     /* where its slot may be (usage.c), from 1 on */
+    _Atomic uint64_t usage_slot;     /* where its slot may be (usage.c), from 1 on; 0 = has none */
 };
+#define PAGE_SLOT_UNKNOWN UINT64_MAX
 #define PAGE_REMOVED      UINT64_MAX
 #define PAGE_DIR_SYNCED   (UINT64_C(1) << 63) /* the account's directory has one, too */
 #define PAGE_INDEX_SYNCED (UINT64_C(1) << 62) /* index.db itself was synced since it was made */

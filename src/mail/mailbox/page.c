@@ -65,7 +65,7 @@ static int map_file(struct mailbox *m)
         return -errno;
     m->page = p;
     if (m->page->magic != PAGE_MAGIC) {
-        *m->page = (struct lockpage){ .gen = 2 };
+        *m->page = (struct lockpage){ .gen = 2, .usage_slot = PAGE_SLOT_UNKNOWN };
         m->page->magic = PAGE_MAGIC;
     }
     return 0;

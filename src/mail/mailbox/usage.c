@@ -186,10 +186,14 @@ bool mailbox_domain_full(struct mailbox *m, uint64_t quota, uint64_t more)
 
 /* --- a mailbox's slot --- */
 
+/* With the mailbox's OFD lock. That its domain is not counted is known from its page: the file is
+ * looked for once by each new page, and by who counts the domain. */
 static struct usage *usage_of(struct mailbox *m)
 {
-    if (!m->usage)
-        (void)usage_find(m->store, domain_of(m->address), false, &m->usage);
+    if (m->usage || !atomic_load(&m->page->usage_slot))
+        return m->usage;
+    if (usage_find(m->store, domain_of(m->address), false, &m->usage) == -ENOENT)
+        atomic_store(&m->page->usage_slot, 0);
     return m->usage;
 }
 
@@ -323,7 +327,10 @@ int mailstore_count(struct mailstore *s, int64_t account_id, struct sv address, 
     r = mailbox_open(s, account_id, address, &m, ei);
     if (r == 0)
         r = op_write(m, &o, ei);
-    return r < 0 ? r : op_finish(&o, 0, ei); /* the commit counts it */
+    if (r < 0)
+        return r;
+    m->usage = u;
+    return op_finish(&o, 0, ei); /* the commit counts it */
 }
 
 void mailstore_count_end(struct mailstore *s, struct sv domain)
