@@ -122,3 +122,28 @@ int ip_net_bits(struct sv net, bool *ret_v4)
     uint32_t n;
     return sv_to_u32(sv_skip(net, (size_t)slash + 1), &n) == 0 && n <= bits ? (int)n : -1;
 }
+
+/* One of the four parts of a mask: "7", "*" or "192-193". */
+static bool is_mask_part(struct sv part)
+{
+    uint32_t lo, hi;
+    if (sv_eq(part, SV("*")))
+        return true;
+    struct sv to = part;
+    struct sv from = sv_split(&to, '-');
+    if (sv_to_u32(from, &lo) < 0 || lo > 255)
+        return false;
+    return !to.p || (sv_to_u32(to, &hi) == 0 && hi <= 255 && lo <= hi);
+}
+
+bool ip_is_network_or_mask(struct sv item)
+{
+    bool v4;
+    int parts = 0;
+    if (ip_net_bits(item, &v4) >= 0)
+        return true;
+    for (struct sv rest = item; rest.p; parts++)
+        if (!is_mask_part(sv_split(&rest, '.')))
+            return false;
+    return parts == 4;
+}

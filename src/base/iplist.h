@@ -11,3 +11,5 @@ struct sv ip_list_find(const char *ip, struct sv list);
 /* Leading bits that are fixed by an address or a network "10.0.0.0/8": 32 or 128 for an address. -1
  * = it is neither. */
 int ip_net_bits(struct sv net, bool *ret_v4);
+/* An address, a network, or a mask with a range or * for a part. */
+bool ip_is_network_or_mask(struct sv item);
