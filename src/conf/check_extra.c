@@ -1,8 +1,11 @@
 /* Checks that belong to single settings: addresses, networks, names, schedules. One table, name ->
  * check; a setting without a row is checked by its type alone. Pure. */
+#include "base/iplist.h"
+#include "base/pattern_item.h"
 #include "conf/conf_priv.h"
 #include "conf/commands.h"
 #include "conf/milters.h"
+#include "conf/patterns.h"
 #include "conf/routes.h"
 #include "proto/sieve/regex.h"
 
@@ -54,38 +57,20 @@ static bool is_listen(struct sv v)
 
 static bool is_network(struct sv v)
 {
-    ssize_t slash = sv_find(v, '/');
-    int family = conf_address_family(slash < 0 ? v : sv_take(v, (size_t)slash));
-    if (family == 0 || slash < 0)
-        return family != 0;
-    return is_number_to(sv_skip(v, (size_t)slash + 1), 0, family == AF_INET ? 32 : 128);
-}
-
-/* One of the four parts of a mask: "7", "*" or "192-193". */
-static bool is_mask_part(struct sv v)
-{
-    if (sv_eq(v, SV("*")))
-        return true;
-    ssize_t dash = sv_find(v, '-');
-    if (dash < 0)
-        return is_number_to(v, 0, 255);
-    uint32_t lo, hi;
-    struct sv from = sv_take(v, (size_t)dash), to = sv_skip(v, (size_t)dash + 1);
-    return is_number_to(from, 0, 255) && is_number_to(to, 0, 255) && sv_to_u32(from, &lo) == 0 &&
-           sv_to_u32(to, &hi) == 0 && lo <= hi;
+    bool v4;
+    return ip_net_bits(v, &v4) >= 0 || pattern_is_name(v);
 }
 
 static bool is_network_or_mask(struct sv v)
 {
-    if (is_network(v))
-        return true;
-    int parts = 0;
-    while (v.p) {
-        if (!is_mask_part(sv_split(&v, '.')))
-            return false;
-        parts++;
-    }
-    return parts == 4;
+    return ip_is_network_or_mask(v) || pattern_is_name(v);
+}
+
+static bool is_binding(struct sv v)
+{
+    ssize_t colon = sv_rfind(v, ':');
+    return is_listen(v) || (colon > 0 && pattern_is_name(sv_take(v, (size_t)colon)) &&
+                            is_number_to(sv_skip(v, (size_t)colon + 1), 1, 65535));
 }
 
 static bool is_dns_server(struct sv v)
@@ -268,7 +253,9 @@ static bool is_folder(struct sv v)
 
 /* needed: the value must not be empty. ok is called for each item of a LIST, or for a whole STRING
  * that is not empty. */
-#define NETWORKS_OR_MASKS "addresses, 10.0.0.0/8, 192.168.*.* or 192-193.*.*.*, separated by ;"
+#define NETWORKS_OR_MASKS                                                                          \
+    "addresses, 10.0.0.0/8, 192.168.*.*, 192-193.*.*.* or [Pattern], separated by ;"
+#define BINDINGS "address:port, [IPv6]:port or [Pattern]:port, separated by ;"
 
 static const struct {
     const char *name;
@@ -288,20 +275,21 @@ static const struct {
     { "deliver.source_ip", is_address, false, "an IP address of this machine" },
     { "dns.servers", is_dns_server, false, "addresses or address@port, separated by ;" },
     { "imap.access_ips", is_network_or_mask, false, NETWORKS_OR_MASKS },
-    { "imap.listen", is_listen, false, "address:port or [IPv6]:port, separated by ;" },
-    { "imap.listen_tls", is_listen, false, "address:port or [IPv6]:port, separated by ;" },
+    { "imap.listen", is_binding, false, BINDINGS },
+    { "imap.listen_tls", is_binding, false, BINDINGS },
     { "log.archive", is_zip, false,
       "the absolute path of a file that ends in .zip, such as /var/lib/posthorn/logs.zip; not "
       "a folder" },
     { "log.syslog_server", conf_is_relay, false, "host, host:port, address or [IPv6]:port" },
     { "mailbox.default_folders", is_folder, false, "folder names without % and *" },
     { "managesieve.access_ips", is_network_or_mask, false, NETWORKS_OR_MASKS },
-    { "managesieve.listen", is_listen, false, "address:port or [IPv6]:port, separated by ;" },
+    { "managesieve.listen", is_binding, false, BINDINGS },
     { "net.access_ips", is_network_or_mask, false, NETWORKS_OR_MASKS },
-    { "net.trusted_ips", is_network, false, "addresses and networks (10.0.0.0/8, fd00::/8)" },
+    { "net.trusted_ips", is_network, false,
+      "addresses, networks (10.0.0.0/8, fd00::/8) and [Pattern]" },
     { "pop3.access_ips", is_network_or_mask, false, NETWORKS_OR_MASKS },
-    { "pop3.listen", is_listen, false, "address:port or [IPv6]:port, separated by ;" },
-    { "pop3.listen_tls", is_listen, false, "address:port or [IPv6]:port, separated by ;" },
+    { "pop3.listen", is_binding, false, BINDINGS },
+    { "pop3.listen_tls", is_binding, false, BINDINGS },
     { "queue.retry_schedule", is_wait, true, "waits of 1s to 30d, separated by ;" },
     { "sms.allowed", is_account_or_domain, false,
       "accounts, groups, lists and domains, separated by ;" },
@@ -319,11 +307,10 @@ static const struct {
       "names of files in the directory for commands, each with |timeout=, |memory=, "
       "|failure=tempfail, accept or reject, |exit=1:reject, |services=, |except= if needed; "
       "separated by ;" },
-    { "smtp.listen", is_listen, false, "address:port or [IPv6]:port, separated by ;" },
-    { "smtp.listen_odmr", is_listen, false, "address:port or [IPv6]:port, separated by ;" },
-    { "smtp.listen_submission", is_listen, false, "address:port or [IPv6]:port, separated by ;" },
-    { "smtp.listen_submission_tls", is_listen, false,
-      "address:port or [IPv6]:port, separated by ;" },
+    { "smtp.listen", is_binding, false, BINDINGS },
+    { "smtp.listen_odmr", is_binding, false, BINDINGS },
+    { "smtp.listen_submission", is_binding, false, BINDINGS },
+    { "smtp.listen_submission_tls", is_binding, false, BINDINGS },
     { "smtp.milters", is_milter, false,
       "inet:port@host, inet6:port@host or unix:/path, each with |name=, |timeout=, |total=, "
       "|failure=tempfail, accept or reject, |services=, |except= if needed; separated by ;" },
@@ -336,8 +323,8 @@ static const struct {
     { "system.user", is_user, true, "the name of a user" },
     { "web.access_ips", is_network_or_mask, false, NETWORKS_OR_MASKS },
     { "web.console_path", is_path, false, "an absolute path" },
-    { "web.listen", is_listen, false, "address:port or [IPv6]:port, separated by ;" },
-    { "web.listen_tls", is_listen, false, "address:port or [IPv6]:port, separated by ;" },
+    { "web.listen", is_binding, false, BINDINGS },
+    { "web.listen_tls", is_binding, false, BINDINGS },
     { "web.public_url", is_https_origin, false, "https://name or https://name:port" },
 };
 
@@ -354,6 +341,15 @@ const char *conf_allowed_extra(const struct setting *s)
 {
     size_t i = row_of(s);
     return i < ARRAY_LEN(checks) ? checks[i].allowed : NULL;
+}
+
+enum conf_pattern_use conf_pattern_use(const struct setting *s)
+{
+    size_t i = row_of(s);
+    bool (*ok)(struct sv) = i < ARRAY_LEN(checks) ? checks[i].ok : NULL;
+    return ok == is_binding                               ? CONF_PATTERN_BINDS
+           : ok == is_network || ok == is_network_or_mask ? CONF_PATTERN_IPS
+                                                          : CONF_PATTERN_NONE;
 }
 
 int conf_check_extra(const struct setting *s, struct sv value, struct errinfo *ei)

@@ -2,6 +2,7 @@
  * current snapshot. A reader's thread keeps a reference of its own to the newest one it has seen,
  * so that pinning costs one load and one addition and takes the lock only after a change. */
 #include "conf/conf_priv.h"
+#include "conf/patterns.h"
 #include "conf/routes.h"
 
 #include <pthread.h>
@@ -10,7 +11,8 @@
 struct snapshot {
     _Atomic unsigned refs;
     size_t n_strings;
-    char **strings; /* what the const char * fields point to */
+    char **strings;  /* values; what the const char * fields point to, but where there is */
+    char **in_force; /* their value with addresses in place of patterns; NULL: the same */
     struct conf c;
 };
 
@@ -35,6 +37,7 @@ static struct snapshot *snapshot_new(void)
     struct snapshot *s = xcalloc(1, sizeof(*s));
     atomic_init(&s->refs, 1);
     s->strings = xcalloc(n, sizeof(*s->strings));
+    s->in_force = xcalloc(n, sizeof(*s->in_force));
     return s;
 }
 
@@ -42,9 +45,13 @@ static void snapshot_free(struct snapshot *s)
 {
     size_t n;
     conf_settings(&n);
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
         free(s->strings[i]);
+        free(s->in_force[i]);
+    }
     free(s->strings);
+    free(s->in_force);
+    conf_patterns_free(s->c.patterns);
     conf_routes_free(s->c.routes);
     conf_backups_free(s->c.backups);
     free(s);
@@ -79,6 +86,27 @@ static void ref(const struct conf *c)
 static void *field(const struct snapshot *s, const struct setting *def)
 {
     return (char *)(uintptr_t)&s->c + def->offset;
+}
+
+void conf_set_patterns(struct conf *c, struct conf_patterns *l)
+{
+    struct snapshot *s = snapshot_of(c);
+    size_t n;
+    const struct setting *all = conf_settings(&n);
+    conf_patterns_free(c->patterns);
+    c->patterns = l;
+    for (size_t i = 0; i < n; i++) {
+        if (conf_pattern_use(&all[i]) == CONF_PATTERN_NONE || !strchr(s->strings[i], '['))
+            continue;
+        free(s->in_force[i]);
+        s->in_force[i] = conf_resolve(c, &all[i], sv_c(s->strings[i]));
+        *(const char **)field(s, &all[i]) = s->in_force[i];
+    }
+}
+
+const char *conf_in_force(const struct conf *c, const struct setting *def)
+{
+    return *(const char **)field(snapshot_of(c), def);
 }
 
 /* Takes text. index: of the setting in the table. */
@@ -157,12 +185,13 @@ int conf_build(const struct conf_pair *pairs, size_t n, struct conf **ret, struc
 char *conf_text(const struct conf *c, const struct setting *def)
 {
     const struct snapshot *s = snapshot_of(c);
+    size_t n;
     switch (def->type) {
     case SET_SECRET:
         return xstrdup(**(const char **)field(s, def) ? "(set)" : "");
     case SET_STRING:
     case SET_LIST:
-        return xstrdup(*(const char **)field(s, def));
+        return xstrdup(s->strings[def - conf_settings(&n)]);
     case SET_BOOL:
         return conf_format_number(def, *(bool *)field(s, def));
     case SET_INT:

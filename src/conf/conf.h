@@ -72,7 +72,8 @@ struct conf_pair {
 /* Builds a snapshot from defaults and pairs. Unknown names and bad values are errors. */
 int conf_build(const struct conf_pair *pairs, size_t n, struct conf **ret, struct errinfo *ei);
 void conf_unref(const struct conf *c);
-/* Text of a setting in a snapshot (canonical form); free() it. SECRET gives "(set)" or "". */
+/* Text of a setting in a snapshot (canonical form, with the names of patterns; the fields of struct
+ * conf have their addresses in place of them); free() it. SECRET gives "(set)" or "". */
 char *conf_text(const struct conf *c, const struct setting *s);
 
 /* The parsers of SIZE and DURATION, for items of lists. E_PARSE, E_RANGE (does not fit). */

@@ -3,6 +3,7 @@
 
 struct conf_routes;
 struct conf_backups;
+struct conf_patterns;
 
 #define SETTING(room, name, type, ...) SET_CTYPE_##type name;
 struct conf_system {
@@ -78,4 +79,5 @@ struct conf {
     struct conf_sms sms;
     struct conf_routes *routes;   /* NULL = none */
     struct conf_backups *backups; /* the same */
+    struct conf_patterns *patterns;
 };

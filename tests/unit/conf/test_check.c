@@ -212,17 +212,27 @@ static void test_lists(void **state)
     static const char *const bad[] = { "0.0.0.0", "0.0.0.0:0",    "0.0.0.0:65536", "::1:25", "*:25",
                                        "host:25", "[1.2.3.4]:25", "1.2.3.4:+5",    ":25" };
     for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
-        _cleanup_(freep) char *want = xasprintf(
-            "!smtp.listen: '%s' is not valid; allowed: address:port or [IPv6]:port, separated by ;",
-            bad[i]);
+        _cleanup_(freep) char *want =
+            xasprintf("!smtp.listen: '%s' is not valid; allowed: address:port, [IPv6]:port or "
+                      "[Pattern]:port, separated by ;",
+                      bad[i]);
         check("smtp.listen", bad[i], want);
     }
     check("smtp.listen", "0.0.0.0:25;x",
-          "!smtp.listen: 'x' is not valid; allowed: address:port or [IPv6]:port, separated by ;");
+          "!smtp.listen: 'x' is not valid; allowed: address:port, [IPv6]:port or [Pattern]:port, "
+          "separated by ;");
     check("net.trusted_ips", "127.0.0.0/8; ::1;fd00::/8", "127.0.0.0/8;::1;fd00::/8");
     check("net.trusted_ips", "10.0.0.0/33",
-          "!net.trusted_ips: '10.0.0.0/33' is not valid; allowed: addresses and networks "
-          "(10.0.0.0/8, fd00::/8)");
+          "!net.trusted_ips: '10.0.0.0/33' is not valid; allowed: addresses, networks "
+          "(10.0.0.0/8, fd00::/8) and [Pattern]");
+    check("net.trusted_ips", " [Office]; ::1", "[Office];::1");
+    check("smtp.access_ips", "[Office];10.0.0.0/8", "[Office];10.0.0.0/8");
+    check("imap.listen", "[Office]:143;[::1]:143", "[Office]:143;[::1]:143");
+    static const char *const names[] = { "[Office", "[a b]", "[]", "Office", "[1.2.3.4]" };
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        char *text = NULL;
+        assert_true(conf_check(find("net.trusted_ips"), sv_c(names[i]), &text, NULL) < 0);
+    }
     check("net.access_ips", "192.168.*.*;192-193.*.*.*;10.0.0.0/8;1.2.3.4",
           "192.168.*.*;192-193.*.*.*;10.0.0.0/8;1.2.3.4");
     static const char *const masks[] = { "192.168.*", "193-192.*.*.*", "256.*.*.*", "1.2.3.4.5",
