@@ -21,6 +21,10 @@ struct filter_facts {
     bool authenticated, trusted, tls;
     bool outgoing; /* who sends it is one of the owner's */
     int64_t now_s;
+    /* Does the pattern, "[name]" in small letters, have the address, or with is_ip the IP? 1 = yes;
+     * E_TEMP. NULL: there are no patterns. */
+    int (*in_pattern)(void *arg, struct sv name, struct sv text, bool is_ip);
+    void *in_pattern_arg;
 };
 
 enum filter_end { FILTER_END_NONE, FILTER_END_ACCEPT, FILTER_END_REJECT, FILTER_END_DELETE };
@@ -40,7 +44,8 @@ void filter_view_free(struct filter_view *v);
 /* In hundredths: what all rules that were asked have added. */
 int64_t filter_view_score(const struct filter_view *v);
 
-/* Asks the rules in order. E_LIMIT: a rule takes too much; E_RANGE: the message is too complex. ei
+/* Asks the rules in order. E_LIMIT: a rule takes too much; E_RANGE: the message is too complex;
+ * E_TEMP: patterns cannot be read now. ei
  * names the rule; ret holds the hits before it. */
 int filter_run(struct filter_view *v, const struct filter_rules *rules, struct filter_result *ret,
                struct errinfo *ei);

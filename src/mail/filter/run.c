@@ -2,6 +2,7 @@
 #include <time.h>
 
 #include "base/iplist.h"
+#include "base/pattern_item.h"
 #include "mail/filter/filter_run_priv.h"
 #include "proto/sieve/glob.h"
 
@@ -12,6 +13,16 @@ static bool ends_with(struct sv s, struct sv end)
     return s.n >= end.n && memcmp(s.p + s.n - end.n, end.p, end.n) == 0;
 }
 
+static int fits_pattern(struct filter_view *v, const struct filter_node *t, struct sv name,
+                        struct sv s)
+{
+    const struct filter_facts *f = v->f;
+    int r = filter_charge(v, 64 * KiB);
+    return r < 0 || !f->in_pattern || !s.n
+               ? MIN(r, 0)
+               : f->in_pattern(f->in_pattern_arg, name, s, t->fact == FILTER_IP);
+}
+
 static int fits_value(struct filter_view *v, const struct filter_node *t, size_t i, struct sv s)
 {
     struct sv caps[1], want = t->values[i];
@@ -19,6 +30,8 @@ static int fits_value(struct filter_view *v, const struct filter_node *t, size_t
     int r = filter_charge(v, s.n + want.n);
     if (r < 0)
         return r;
+    if (t->patterns && pattern_is_name(want))
+        return fits_pattern(v, t, want, s);
     switch (t->op) {
     case FILTER_IS:
         return sv_eq(s, want);
@@ -87,12 +100,13 @@ static int fits_rcpts(struct filter_view *v, const struct filter_node *t)
 static int fits_ip(struct filter_view *v, const struct filter_node *t)
 {
     const char *ip = v->f->ip ? v->f->ip : "";
+    int r = 0;
     if (t->op != FILTER_IN)
         return fits(v, t, sv_c(ip));
-    for (size_t i = 0; i < t->n; i++)
-        if (ip_in_list(ip, t->values[i]))
-            return 1;
-    return 0;
+    for (size_t i = 0; i < t->n && r == 0; i++)
+        r = pattern_is_name(t->values[i]) ? fits_pattern(v, t, t->values[i], sv_c(ip))
+                                          : ip_in_list(ip, t->values[i]);
+    return r;
 }
 
 static int fits_header(struct filter_view *v, const struct filter_node *t)
@@ -284,9 +298,10 @@ int filter_run(struct filter_view *v, const struct filter_rules *rules, struct f
         int r = rule->off ? 0 : rule->when ? holds(v, rule->when) : 1;
         if (r < 0)
             return err_set(ei, r,
-                           r == E_RANGE ? "rule '" SV_FMT "': the message has too many parts, "
-                                          "header fields or files to look at"
-                                        : "rule '" SV_FMT "' takes too long; make it simpler",
+                           r == E_TEMP    ? "rule '" SV_FMT "': its patterns cannot be read now"
+                           : r == E_RANGE ? "rule '" SV_FMT "': the message has too many parts, "
+                                            "header fields or files to look at"
+                                          : "rule '" SV_FMT "' takes too long; make it simpler",
                            SV_ARG(rule->name));
         if (r > 0 && hit(v, rule, ret))
             break;

@@ -83,6 +83,8 @@ struct filter_node {
     struct sv *values; /* one that fits is enough; lower case but for patterns of regex */
     struct sieve_regex **re;
     size_t n;
+    bool patterns; /* a value is the name of a pattern, [name]: the fact is asked whether it has it
+                    */
     /* over, under, equal: from. Sizes in bytes, scores in hundredths. time: minutes of the day, to
      * is excluded and may come before from; date: 20261224, to is included. */
     int64_t from, to;
@@ -151,5 +153,9 @@ int filter_turn(struct sv text, bool off, struct buf *ret);
 size_t filter_early(const struct filter_rules *all, struct filter_rule **ret);
 /* Its actions for people: "set-header X-Spam 'yes', stop"; cut to the room. */
 void filter_describe(const struct filter_rule *r, char *ret, size_t cap);
+/* Calls fn with each name of a pattern in its conditions, "[name]"; what is not 0 ends it and is
+ * returned. */
+int filter_each_pattern(const struct filter_rule *r, int (*fn)(struct sv name, void *arg),
+                        void *arg);
 /* May the rule be one of this level? E_CONFLICT names what is not for it. */
 int filter_check_level(const struct filter_rule *r, enum filter_level level, struct errinfo *ei);

@@ -9,6 +9,7 @@
 #include "proto/filter/filter_priv.h"
 
 #include "base/codec.h"
+#include "base/pattern_item.h"
 
 enum { ARENA = 4 * 1024 * 1024 };
 
@@ -112,8 +113,16 @@ static int make_regex(struct parser *p, struct sv pattern, struct sieve_regex **
     return 0;
 }
 
+static bool is_pattern(const struct filter_node *t, struct sv v)
+{
+    bool asked = t->fact == FILTER_SENDER || t->fact == FILTER_RECIPIENT || t->fact == FILTER_IP;
+    return asked && (t->op == FILTER_IS || t->op == FILTER_IN) && pattern_is_name(v);
+}
+
 static int check_value(struct parser *p, const struct filter_node *t, struct sv v)
 {
+    if (is_pattern(t, v))
+        return 0;
     if (t->op == FILTER_IN)
         return filter_check_networks(&p->x, v);
     if (t->fact == FILTER_WEEKDAY)
@@ -151,6 +160,7 @@ static int add_value(struct parser *p, struct filter_node *t, size_t *cap)
         return r;
     for (size_t i = 0; t->op != FILTER_REGEX && i < v.n; i++)
         ((char *)(uintptr_t)v.p)[i] = ascii_lower(v.p[i]); /* the lexer's copy, ours alone */
+    t->patterns |= is_pattern(t, v);
     t->values[t->n++] = v;
     filter_lex(&p->x);
     return 0;

@@ -126,7 +126,8 @@ int filter_check_networks(struct filter_lexer *x, struct sv net)
     if (ip_net_bits(net, &v4) >= 0)
         return 0;
     return filter_wrong(x, E_PARSE,
-                        "\"%s\" is neither an address nor a network such as \"10.0.0.0/8\"",
+                        "\"%s\" is neither an address nor a network such as \"10.0.0.0/8\", nor a "
+                        "pattern such as \"[Office]\"",
                         filter_quote(net, shown));
 }
 

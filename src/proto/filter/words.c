@@ -4,6 +4,8 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "base/pattern_item.h"
+
 #define EARLY (FILTER_SERVER | FILTER_DOMAIN) /* known or possible before acceptance only */
 #define ALL   (EARLY | FILTER_ACCOUNT)
 
@@ -126,6 +128,27 @@ void filter_describe(const struct filter_rule *r, char *ret, size_t cap)
         n += (size_t)snprintf(ret + n, cap - n, "%s", i ? ", " : "");
         n += describe(&r->actions[i], ret + n, cap - n);
     }
+}
+
+static int each_pattern(const struct filter_node *n, int (*fn)(struct sv, void *), void *arg)
+{
+    int r = 0;
+    if (!n)
+        return 0;
+    if (n->kind != FILTER_TEST) {
+        r = each_pattern(n->a, fn, arg);
+        return r ? r : each_pattern(n->b, fn, arg);
+    }
+    for (size_t i = 0; n->patterns && i < n->n && r == 0; i++)
+        if (pattern_is_name(n->values[i]))
+            r = fn(n->values[i], arg);
+    return r;
+}
+
+int filter_each_pattern(const struct filter_rule *r, int (*fn)(struct sv name, void *arg),
+                        void *arg)
+{
+    return each_pattern(r->when, fn, arg);
 }
 
 static const char *foreign_fact(const struct filter_node *n, unsigned level)

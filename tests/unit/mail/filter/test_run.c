@@ -78,6 +78,41 @@ static void check(const struct filter_facts *f, const char *const *yes, const ch
             fail_msg("holds: %s", *no);
 }
 
+/* "[a]" has one address and one IP. */
+static int in_pattern(void *arg, struct sv name, struct sv text, bool is_ip)
+{
+    if (sv_eq(name, SV("[broken]")))
+        return E_TEMP;
+    return sv_eq(name, arg ? SV("[b]") : SV("[a]")) &&
+           sv_eq(text, is_ip ? SV("192.0.2.7") : SV("ann@a.test"));
+}
+
+static void patterns(void **state _unused_)
+{
+    struct filter_facts f = facts_of(sv_c(plain));
+    struct sv literal = SV("[a]");
+    f.in_pattern = in_pattern;
+    static const char *const yes[] = { "sender is \"[A]\"",
+                                       "sender is \"x\", \"[a]\"",
+                                       "ip is \"[a]\"",
+                                       "ip in \"10.0.0.0/8\", \"[A]\"",
+                                       "not recipient is \"[a]\"",
+                                       NULL };
+    static const char *const no[] = { "sender is \"[b]\"",       "recipient is \"[a]\"",
+                                      "ip in \"[b]\"",           "not sender is \"[a]\"",
+                                      "sender contains \"[a]\"", "helo is \"[a]\"",
+                                      "ip starts \"[a]\"",       NULL };
+    check(&f, yes, no);
+    assert_string_equal(run(&f, "rule \"a\" if sender is \"[broken]\" then accept", NULL), "!");
+    f.rcpts = (struct sv[]){ SV("x@a.test"), SV("ann@a.test") };
+    assert_true(holds_for(&f, "recipient is \"[a]\""));
+    /* Other texts in brackets stay what they are. */
+    f.helo = literal;
+    assert_true(holds_for(&f, "helo is \"[a]\""));
+    f.in_pattern = NULL;
+    assert_false(holds_for(&f, "sender is \"[a]\""));
+}
+
 static void envelope(void **state _unused_)
 {
     struct filter_facts f = facts_of(sv_c(plain));
@@ -380,6 +415,7 @@ int main(void)
         cmocka_unit_test(attachments), cmocka_unit_test(in_archives),
         cmocka_unit_test(encrypted),   cmocka_unit_test(unreadable),
         cmocka_unit_test(order),       cmocka_unit_test(effort),
+        cmocka_unit_test(patterns),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
