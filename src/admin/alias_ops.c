@@ -57,7 +57,8 @@ static json_t *set_pattern(const struct admin_call *c)
 {
     struct errinfo ei = { 0 };
 
-    return admin_result(
+    return admin_took_over(
+        c,
         pattern_set(c->a->accounts, c->who, sv_c(admin_arg(c, "name")), admin_arg(c, "items"), &ei),
         &ei);
 }
@@ -66,8 +67,8 @@ static json_t *drop_pattern(const struct admin_call *c)
 {
     struct errinfo ei = { 0 };
 
-    return admin_result(pattern_delete(c->a->accounts, c->who, sv_c(admin_arg(c, "name")), &ei),
-                        &ei);
+    return admin_took_over(
+        c, pattern_delete(c->a->accounts, c->who, sv_c(admin_arg(c, "name")), &ei), &ei);
 }
 
 static bool add_pattern(const char *name, const char *items, void *arg)

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/codec.h"
 #include "mail/account/filter_store.h"
+#include "mail/account/pattern.h"
 #include "mail/filter/filter_run.h"
 
 static struct sv arg_sv(const struct admin_call *c, const char *name)
@@ -171,6 +172,8 @@ static bool facts_of(const struct admin_call *c, struct filter_facts *f, struct 
     f->ip = admin_arg(c, "ip");
     f->authenticated = f->user.n > 0;
     f->now_s = clock_wall_s();
+    f->in_pattern = pattern_has;
+    f->in_pattern_arg = c->a->accounts;
     return admin_switch(c, "tls", &f->tls, ret_error) &&
            admin_switch(c, "trusted", &f->trusted, ret_error) &&
            admin_switch(c, "outgoing", &f->outgoing, ret_error);

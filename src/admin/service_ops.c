@@ -3,6 +3,7 @@
 #include "admin/admin_priv.h"
 
 #include "conf/conf.h"
+#include "conf/patterns.h"
 #include "mail/account/audit.h"
 
 static const struct service_row {
@@ -136,10 +137,9 @@ static json_t *value_of(const struct seen *s, const char *setting)
 
 static void add_closed(json_t *list, const struct seen *s, const char *setting, bool tls)
 {
-    _cleanup_(freep) char *text = setting ? conf_text(s->conf, conf_find(sv_c(setting))) : NULL;
-    struct sv rest = sv_c(text), item;
+    struct sv rest = sv_c(setting ? conf_in_force(s->conf, conf_find(sv_c(setting))) : ""), item;
 
-    while (text && conf_list_next(&rest, &item))
+    while (conf_list_next(&rest, &item))
         json_array_append_new(list, json_pack("{s:s%, s:b, s:b, s:n}", "address", item.p, item.n,
                                               "tls", (int)tls, "open", 0, "fault"));
 }

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 
 #include "conf/conf.h"
+#include "conf/patterns.h"
 #include "mail/account/audit.h"
 #include "mail/account/settings_store.h"
 
@@ -64,6 +65,15 @@ static char *text_of(json_t *v)
     return json_is_integer(v) ? xasprintf("%" JSON_INTEGER_FORMAT, json_integer_value(v)) : NULL;
 }
 
+/* With the patterns as they are; that one is missing is said where the value is stored. */
+static json_t *try_binding(const struct admin_call *c, const struct wanted *w)
+{
+    _cleanup_(conf_unrefp) const struct conf *cf = conf_pin();
+    _cleanup_(freep) char *addresses = conf_resolve(cf, w->s, sv_c(w->value));
+
+    return admin_try_binding(c, w->s->name, addresses);
+}
+
 /* NULL: it can be. ret: canonical. */
 static json_t *check(const struct admin_call *c, const char *name, json_t *v, struct wanted *ret)
 {
@@ -84,7 +94,7 @@ static json_t *check(const struct admin_call *c, const char *name, json_t *v, st
         r = conf_check(ret->s, sv_c(text), &ret->value, &ei);
     if (r < 0)
         return admin_result(r, &ei);
-    return admin_is_binding(ret->s->name) ? admin_try_binding(c, ret->s->name, ret->value) : NULL;
+    return admin_is_binding(ret->s->name) ? try_binding(c, ret) : NULL;
 }
 
 /* What the changes would do. */
@@ -93,12 +103,13 @@ static json_t *foretell(const struct admin_call *c, const struct wanteds *w)
     struct conf *cf = NULL, *defaults = NULL;
     struct errinfo ei = { 0 };
     json_t *effect;
+    size_t i;
     int r = admin_settings(c->a, &cf, &defaults, &ei);
 
     if (r < 0)
         return admin_result(r, &ei);
     effect = json_array();
-    for (size_t i = 0; i < w->n; i++) {
+    for (i = 0; i < w->n && r == 0; i++) {
         const struct setting *s = w->v[i].s;
         _cleanup_(freep) char *was = conf_text(cf, s), *dflt = conf_text(defaults, s),
                               *object = xasprintf("setting %s", s->name);
@@ -106,11 +117,16 @@ static json_t *foretell(const struct admin_call *c, const struct wanteds *w)
 
         if (s->type == SET_SECRET)
             is = AUDIT_SECRET;
-        if (strcmp(was, is) != 0)
+        r = conf_patterns_check(cf->patterns, s, sv_c(is), &ei);
+        if (r == 0 && strcmp(was, is) != 0)
             admin_effect(effect, object, "value", was, is);
     }
     conf_unref(cf);
     conf_unref(defaults);
+    if (r < 0) {
+        json_decref(effect);
+        return about(w->v[i - 1].s->name, admin_result(r, &ei));
+    }
     return json_pack("{s:b, s:o}", "ok", 1, "effect", effect);
 }
 

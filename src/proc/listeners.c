@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "log/log.h"
+#include "conf/patterns.h"
 
 const struct listener_def listener_defs[] = {
     { "smtp.listen", MOD_SMTP, SVC_SMTP, false, "smtp.parallel_per_ip", "smtp.access_mode",
@@ -69,12 +70,12 @@ static void wanted(enum module m, const struct conf *c, const struct listen_rule
 {
     for (unsigned i = 0; i < listener_defs_count; i++) {
         const struct listener_def *d = &listener_defs[i];
-        _cleanup_(freep) char *text = NULL;
+        const char *text;
         bool alt = strcmp(d->setting, "smtp.listen_submission") == 0;
 
         if (d->module != m || (d->tls && !rules->tls) || !rules->on[d->service])
             continue;
-        text = conf_text(c, conf_find(sv_c(d->setting)));
+        text = conf_in_force(c, conf_find(sv_c(d->setting)));
         add_list(ret, i, text, alt ? c->smtp.altport : 0, rules);
     }
 }

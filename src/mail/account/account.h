@@ -88,6 +88,7 @@ enum account_option {
 };
 enum option_kind {
     OPTION_ADDRESSES,
+    OPTION_RECIPIENTS, /* addresses and names of patterns, [name] */
     OPTION_SWITCH,
     OPTION_CHOICE,
     OPTION_NUMBER,
@@ -120,10 +121,14 @@ struct account {
     int64_t domain_limit[DOMAIN_LIMITS]; /* its domain's */
     char *option[ACCOUNT_OPTIONS]; /* canonical; NULL = the default; lists of accounts have OPT_KIND
                                       only */
+    char **recipients;             /* the same with addresses in place of patterns; NULL: no option
+                                      has any */
 };
 /* Canonical text, never NULL; a switch. */
 const char *account_option(const struct account *a, enum account_option o);
 bool account_is(const struct account *a, enum account_option o);
+/* Of one that may name patterns: addresses only, each once, never the account's own. */
+const char *account_recipients(const struct account *a, enum account_option o);
 int64_t account_number(const struct account *a, enum account_option o);
 void account_unref(const struct account *a);
 DEFINE_CLEANUP(const struct account, account_unref)

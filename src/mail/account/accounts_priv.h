@@ -105,6 +105,7 @@ struct view {
     const struct conf *cf; /* pinned */
     uint64_t stamp;        /* read before any query, so that what is remembered is never too new */
     struct dbc *c;
+    bool fresh; /* of a change: the cache knows nothing of what it has written */
 };
 void view_init(struct view *v, struct accounts *a);
 void view_done(struct view *v);
@@ -128,8 +129,20 @@ struct change;
  * when that led to something. 1 = one did. */
 int pattern_aliases(struct view *v, const struct addr *a,
                     int (*fn)(const struct addr *alias, void *arg), void *arg, struct errinfo *ei);
-/* pattern.c: 0, or E_NOTFOUND and why. name: without brackets. */
+int pattern_fits_view(struct view *v, struct sv name, struct sv address, struct errinfo *ei);
+/* Items that are whole addresses, those of patterns in it included, each once: what is in seen is
+ * passed over, and put into it. fn: < 0 ends it. name: without brackets, small letters. */
+struct map;
+int pattern_recipients(struct view *v, struct sv name, struct map *seen,
+                       int (*fn)(struct sv address, void *arg), void *arg, struct errinfo *ei);
+/* pattern.c: 0, or E_NOTFOUND and why. name: without brackets, small letters. */
 int pattern_exists(struct change *ch, struct sv name);
+/* pattern_use.c, inside of a change. name: "[name]", small letters. find: one that would miss the
+ * pattern, "" = none. check: can those that use it do so still? E_CONFLICT. recipients: can an
+ * account have the list, canonical, for its mail? E_CONFLICT, E_NOTFOUND. */
+int pattern_find_user(struct change *ch, const char *name, char *ret, size_t cap);
+int pattern_check_users(struct change *ch, const char *name);
+int pattern_check_recipients(struct change *ch, struct sv self, const char *field, struct sv list);
 /* In the order of enum domain_limit; of: "d." or "". */
 #define DOMAIN_LIMIT_COLUMNS(of)                                                                   \
     of "max_messages_hour, " of "max_messages_day, " of "max_recipients_hour, " of                 \

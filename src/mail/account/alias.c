@@ -16,7 +16,7 @@ static int check_source(struct change *ch, const struct addr *a, int64_t *ret_do
     struct sv domain = addr_domain(a), local = addr_local(a);
     int r = local.p[0] != '[' ? addr_check_new(a, ch->ei)
             : pattern_is_name(local)
-                ? pattern_exists(ch, sv_n(local.p + 1, local.n - 2))
+                ? pattern_exists(ch, pattern_inner(local))
                 : err_set(ch->ei, E_PARSE, "alias '%.120s': is no name of a pattern", a->text);
     if (r < 0)
         return r;

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "mail/account/accounts_priv.h"
 #include "mail/account/members.h"
+#include "mail/account/pattern.h"
 
 struct filter_row {
     char *name, *text;
@@ -311,11 +312,27 @@ static int replace_all(struct change *ch, const struct filter_change *fc, struct
     return r;
 }
 
+static int check_pattern(struct sv name, void *arg)
+{
+    return pattern_exists(arg, pattern_inner(name));
+}
+
+/* Patterns that the conditions name. */
+static int check_patterns(struct change *ch, const struct filter_rule *rule)
+{
+    char field[FILTER_MAX_NAME + 16];
+    int r = filter_each_pattern(rule, check_pattern, ch);
+    snprintf(field, sizeof(field), "rule '" SV_FMT "'", SV_ARG(rule->name));
+    return r < 0 ? value_fault(ch->ei, field, r == E_NOTFOUND ? E_PARSE : r) : 0;
+}
+
 static int put_in(struct change *ch, void *arg)
 {
     struct filter_change *fc = arg;
     _cleanup_(rows_done) struct filter_rows l = { 0 };
     int r = find_owner(ch->c, &fc->owner, ch->ei);
+    for (size_t i = 0; i < fc->rules.n && r == 0; i++)
+        r = check_patterns(ch, fc->rules.v[i]);
     if (r == 0)
         r = read_rows(ch, &fc->owner, &l);
     if (r == 0 && fc->all)
@@ -389,7 +406,8 @@ static int replace_in(struct change *ch, void *arg)
     other = find_row(&l, rule->name);
     if (other != i && other != l.n)
         return err_set(ch->ei, E_EXISTS, "there is another rule '" SV_FMT "'", SV_ARG(rule->name));
-    return rewrite(ch, fc, &l.v[i], rule);
+    r = check_patterns(ch, rule);
+    return r < 0 ? r : rewrite(ch, fc, &l.v[i], rule);
 }
 
 static int turn_in(struct change *ch, void *arg)

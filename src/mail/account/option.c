@@ -4,14 +4,15 @@
 
 #include "base/codec.h"
 #include "base/hash.h"
+#include "mail/account/pattern.h"
 
 enum { MAX_ADDRESSES = 1000 };
 
 const struct option_info account_options[ACCOUNT_OPTIONS] = {
-    [OPT_FORWARD_TO] = { "forward_to", OPTION_ADDRESSES, "", NULL, 0 },
+    [OPT_FORWARD_TO] = { "forward_to", OPTION_RECIPIENTS, "", NULL, 0 },
     [OPT_KEEP_COPY] = { "keep_copy", OPTION_SWITCH, "yes", NULL, 0 },
-    [OPT_COPY_INCOMING] = { "copy_incoming", OPTION_ADDRESSES, "", NULL, 0 },
-    [OPT_COPY_OUTGOING] = { "copy_outgoing", OPTION_ADDRESSES, "", NULL, 0 },
+    [OPT_COPY_INCOMING] = { "copy_incoming", OPTION_RECIPIENTS, "", NULL, 0 },
+    [OPT_COPY_OUTGOING] = { "copy_outgoing", OPTION_RECIPIENTS, "", NULL, 0 },
     [OPT_NULL_MAILBOX] = { "null_mailbox", OPTION_SWITCH, "no", NULL, 0 },
     [OPT_KIND] = { "kind", OPTION_CHOICE, "user", "user|list|group", 0 },
     [OPT_LIST_POST] = { "list_post", OPTION_CHOICE, "members", "members|anyone|moderators", 0 },
@@ -52,12 +53,21 @@ int64_t account_number(const struct account *a, enum account_option o)
 
 void options_free(struct account *acc)
 {
-    for (size_t i = 0; i < ACCOUNT_OPTIONS; i++)
+    for (size_t i = 0; i < ACCOUNT_OPTIONS; i++) {
         free(acc->option[i]);
+        if (acc->recipients)
+            free(acc->recipients[i]);
+    }
+    free(acc->recipients);
+}
+
+const char *account_recipients(const struct account *a, enum account_option o)
+{
+    return a->recipients && a->recipients[o] ? a->recipients[o] : account_option(a, o);
 }
 
 /* Rows of a later version are passed over. */
-int options_load(struct view *v, struct account *acc, struct errinfo *ei)
+static int read_options(struct view *v, struct account *acc, struct errinfo *ei)
 {
     _cleanup_(db_resetp) struct db_stmt *s = NULL;
     int r = view_db(v, ei);
@@ -74,7 +84,83 @@ int options_load(struct view *v, struct account *acc, struct errinfo *ei)
     return r;
 }
 
+struct resolving {
+    const struct account *acc;
+    struct map *seen;
+    struct buf out;
+};
+
+static int add_recipient(struct sv address, void *arg)
+{
+    struct resolving *x = arg;
+    if (sv_ieq(address, sv_c(x->acc->address)))
+        return 0;
+    if (x->out.n)
+        (void)buf_add_c(&x->out, ';');
+    return buf_add_sv(&x->out, address);
+}
+
+static int resolve_list(struct view *v, struct resolving *x, struct sv list, struct errinfo *ei)
+{
+    int r = 0;
+    while (list.n && r == 0) {
+        struct sv item = sv_split(&list, ';');
+        struct addr a;
+        if (pattern_is_name(item))
+            r = pattern_recipients(v, pattern_inner(item), x->seen, add_recipient, x, ei);
+        else if (addr_parse(item, &a, NULL) < 0 || !map_put(x->seen, addr_sv(&a), x))
+            r = add_recipient(item, x);
+    }
+    return r;
+}
+
+/* Once for as long as the account is cached: a change of a pattern is one of accounts, too. */
+static int resolve_patterns(struct view *v, struct account *acc, struct errinfo *ei)
+{
+    int r = 0;
+    for (size_t i = 0; i < ACCOUNT_OPTIONS && r == 0; i++) {
+        struct resolving x = { .acc = acc };
+        if (account_options[i].kind != OPTION_RECIPIENTS || !acc->option[i] ||
+            !strchr(acc->option[i], '['))
+            continue;
+        x.seen = map_new();
+        buf_init(&x.out, 8 * MiB);
+        r = resolve_list(v, &x, sv_c(acc->option[i]), ei);
+        if (!acc->recipients)
+            acc->recipients = xcalloc(ACCOUNT_OPTIONS, sizeof(*acc->recipients));
+        acc->recipients[i] = buf_take(&x.out, NULL);
+        map_free(x.seen, NULL);
+    }
+    return r;
+}
+
+int options_load(struct view *v, struct account *acc, struct errinfo *ei)
+{
+    int r = read_options(v, acc, ei);
+    return r < 0 ? r : resolve_patterns(v, acc, ei);
+}
+
 /* --- canonical values --- */
+
+static int add_item(struct sv item, struct map *seen, const char *field, struct buf *out,
+                    struct errinfo *ei)
+{
+    if (map_count(seen) > MAX_ADDRESSES)
+        return err_set(ei, E_RANGE, "%s: more than %d addresses", field, MAX_ADDRESSES);
+    if (out->n)
+        (void)buf_add_c(out, ';');
+    return buf_add_sv(out, item);
+}
+
+static int add_pattern(const char *field, struct sv item, struct map *seen, struct buf *out,
+                       struct errinfo *ei)
+{
+    char name[PATTERN_NAME_MAX + 3];
+    for (size_t i = 0; i < item.n; i++)
+        name[i] = ascii_lower(item.p[i]);
+    struct sv lower = sv_n(name, item.n);
+    return map_put(seen, lower, seen) ? 0 : add_item(lower, seen, field, out, ei);
+}
 
 /* As written: the local part of somebody else's address may depend on its case. */
 static int add_address(const char *field, const struct addr *self, struct sv item, struct map *seen,
@@ -90,25 +176,21 @@ static int add_address(const char *field, const struct addr *self, struct sv ite
                        why.text);
     if (sv_eq(addr_sv(&a), addr_sv(self)))
         return err_set(ei, E_CONFLICT, "%s: '%.120s' is the account itself", field, a.text);
-    if (map_put(seen, addr_sv(&a), seen))
-        return 0;
-    if (map_count(seen) > MAX_ADDRESSES)
-        return err_set(ei, E_RANGE, "%s: more than %d addresses", field, MAX_ADDRESSES);
-    if (out->n)
-        (void)buf_add_c(out, ';');
-    return buf_add_sv(out, item);
+    return map_put(seen, addr_sv(&a), seen) ? 0 : add_item(item, seen, field, out, ei);
 }
 
-static int canonical_addresses(const char *field, const struct addr *self, const char *text,
-                               struct buf *out, struct errinfo *ei)
+static int canonical_addresses(const struct option_info *o, const struct addr *self,
+                               const char *text, struct buf *out, struct errinfo *ei)
 {
     struct map *seen = map_new();
     struct sv rest = sv_c(text);
     int r = 0;
     while (r == 0 && rest.p) {
         struct sv item = sv_trim(sv_split(&rest, ';'));
-        if (item.n)
-            r = add_address(field, self, item, seen, out, ei);
+        if (item.n && o->kind == OPTION_RECIPIENTS && pattern_is_name(item))
+            r = add_pattern(o->name, item, seen, out, ei);
+        else if (item.n)
+            r = add_address(o->name, self, item, seen, out, ei);
     }
     map_free(seen, NULL);
     return r;
@@ -174,7 +256,8 @@ static int canonical(const struct option_info *o, const struct addr *self, const
     int r;
     switch (o->kind) {
     case OPTION_ADDRESSES:
-        return canonical_addresses(o->name, self, text, out, ei);
+    case OPTION_RECIPIENTS:
+        return canonical_addresses(o, self, text, out, ei);
     case OPTION_SWITCH:
         r = value_bool(o->name, text, &on, ei);
         return r < 0 ? r : buf_add_str(out, on ? "yes" : "no");
@@ -235,6 +318,8 @@ int options_write(struct change *ch, int64_t account_id, const struct addr *self
             r = read_value(ch, account_id, &account_options[i], &was);
         if (r == 0 && (buf_terminate(&was) < 0 || buf_terminate(&is) < 0))
             r = -ENOMEM;
+        if (r == 0 && account_options[i].kind == OPTION_RECIPIENTS)
+            r = pattern_check_recipients(ch, addr_sv(self), account_options[i].name, sv_c(is.p));
         if (r == 0 && strcmp(was.p, is.p) != 0)
             r = write_one(ch, account_id, &account_options[i], was.p, is.p);
     }

@@ -3,45 +3,37 @@
 
 #include "base/codec.h"
 #include "base/hash.h"
+#include "base/iplist.h"
+#include "conf/patterns.h"
 #include "mail/account/accounts_priv.h"
+#include "stats/shm.h"
 
-enum { NAME_MAX_LEN = 60, ITEM_MAX = 320, DEPTH_MAX = 10, TEXT_MAX = 8 * 1024 * 1024 };
+enum { ITEM_MAX = 320, DEPTH_MAX = 10, TEXT_MAX = 8 * 1024 * 1024 };
 
 struct work {
     struct change *ch;
-    char name[NAME_MAX_LEN + 3]; /* canonical, "[staff]" */
+    char name[PATTERN_NAME_MAX + 3]; /* canonical, "[staff]" */
     const char *items;
 };
 
 static struct sv inner(const char *name)
 {
-    return sv_n(name + 1, strlen(name) - 2);
+    return pattern_inner(sv_c(name));
 }
 
-bool pattern_is_name(struct sv text)
-{
-    if (text.n < 3 || text.n > NAME_MAX_LEN + 2 || text.p[0] != '[' || text.p[text.n - 1] != ']')
-        return false;
-    for (size_t i = 1; i + 1 < text.n; i++) {
-        char c = ascii_lower(text.p[i]);
-        if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || (c && strchr("-_.", c))))
-            return false;
-    }
-    return true;
-}
-
-static int read_name(struct sv in, char ret[NAME_MAX_LEN + 3], struct errinfo *ei)
+static int read_name(struct sv in, char ret[PATTERN_NAME_MAX + 3], struct errinfo *ei)
 {
     struct sv t = sv_trim(in);
     bool bare = !t.n || t.p[0] != '[';
-    char text[NAME_MAX_LEN + 3] = "";
-    if (t.n <= NAME_MAX_LEN + 2)
+    char text[PATTERN_NAME_MAX + 3] = "";
+    if (t.n <= PATTERN_NAME_MAX + 2)
         snprintf(text, sizeof(text), bare ? "[" SV_FMT "]" : SV_FMT, SV_ARG(t));
     if (!pattern_is_name(sv_c(text)))
         return err_set(ei, E_PARSE,
                        "name: '" SV_FMT
-                       "' is none; a name has 1 to %d letters, digits, - _ and dots",
-                       SV_ARG(sv_take(t, 100)), NAME_MAX_LEN);
+                       "' is none; a name has 1 to %d letters, digits, - _ and dots, and is no IP "
+                       "address",
+                       SV_ARG(sv_take(t, 100)), PATTERN_NAME_MAX);
     for (size_t i = 0; i <= strlen(text); i++)
         ret[i] = ascii_lower(text[i]);
     return 0;
@@ -78,7 +70,7 @@ static int check_loop(struct work *w, struct sv at, struct map *seen, unsigned d
     s = NULL;
     for (struct sv rest = buf_sv(&next); r == 0 && rest.n;) {
         struct sv item = sv_split(&rest, '\n');
-        r = check_loop(w, sv_n(item.p + 1, item.n - 2), seen, depth + 1);
+        r = check_loop(w, pattern_inner(item), seen, depth + 1);
     }
     return r;
 }
@@ -96,12 +88,18 @@ static int check_item(struct work *w, struct sv item)
             return err_set(w->ch->ei, E_PARSE,
                            "items: '" SV_FMT "' has a space or control character",
                            SV_ARG(sv_take(item, 100)));
-    if (item.p[0] != '[')
-        return 0;
-    if (!pattern_is_name(item))
+    enum pattern_item kind = pattern_item_kind(item);
+    if (kind == PATTERN_ITEM_BAD_NAME)
         return err_set(w->ch->ei, E_PARSE, "items: '" SV_FMT "' is no name of a pattern",
                        SV_ARG(sv_take(item, 100)));
-    struct sv name = sv_n(item.p + 1, item.n - 2);
+    if (kind == PATTERN_ITEM_BAD_IP)
+        return err_set(w->ch->ei, E_PARSE,
+                       "items: '" SV_FMT "' is no IP address and no network; write it as "
+                       "192.0.2.7, 10.0.0.0/8, 192.168.*.*, 2001:db8::1 or 2001:db8::/32",
+                       SV_ARG(sv_take(item, 100)));
+    if (kind != PATTERN_ITEM_NAME)
+        return 0;
+    struct sv name = pattern_inner(item);
     struct map *seen = map_new();
     int r = check_loop(w, name, seen, 1);
     map_free(seen, NULL);
@@ -142,6 +140,18 @@ static int add_items(struct work *w, int64_t *ret_n)
     return r;
 }
 
+/* Settings have its IPs in them. */
+static int change(struct accounts *a, const char *admin, struct sv name, struct work *w,
+                  int (*fn)(struct change *, void *), struct errinfo *ei)
+{
+    int r = read_name(name, w->name, ei);
+    if (r == 0)
+        r = change_run(a, admin, "pattern", sv_c(w->name), fn, w, ei);
+    if (r == 0 && !account_dry_run())
+        epoch_bump(EPOCH_SETTINGS);
+    return r;
+}
+
 static int set_in(struct change *ch, void *arg)
 {
     struct work w = *(struct work *)arg;
@@ -155,6 +165,8 @@ static int set_in(struct change *ch, void *arg)
         r = add_items(&w, &is);
     if (r == 0 && !is)
         return err_set(ch->ei, E_PARSE, "items: names nothing; delete the pattern instead");
+    if (r == 0 && was)
+        r = pattern_check_users(ch, w.name);
     snprintf(before, sizeof(before), "%" PRId64 " items", was);
     snprintf(after, sizeof(after), "%" PRId64 " items", is);
     return r < 0 ? r : change_note(ch, "items", was ? before : NULL, after);
@@ -164,30 +176,7 @@ int pattern_set(struct accounts *a, const char *admin, struct sv name, const cha
                 struct errinfo *ei)
 {
     struct work w = { .items = items };
-    int r = read_name(name, w.name, ei);
-    return r < 0 ? r : change_run(a, admin, "pattern", sv_c(w.name), set_in, &w, ei);
-}
-
-/* Who would miss it: "" = nobody. */
-static int find_user(struct work *w, char *ret, size_t cap)
-{
-    static const char *const sql[] = { "SELECT address FROM alias WHERE address LIKE ?",
-                                       "SELECT name FROM pattern_item WHERE item = ?" };
-    char like[NAME_MAX_LEN + 5];
-    int r = 0;
-    ret[0] = '\0';
-    snprintf(like, sizeof(like), "%s@%%", w->name);
-    for (size_t i = 0; i < ARRAY_LEN(sql) && r == 0 && !*ret; i++) {
-        _cleanup_(db_resetp) struct db_stmt *s = NULL;
-        r = db_query(w->ch->c, &s, w->ch->ei, sql[i], "s", i ? w->name : like);
-        while (r == 0 && !*ret && (r = db_step(s, w->ch->ei)) == 1) {
-            struct sv found = db_col_text(s, 0);
-            if (i || sv_starts(found, sv_c(w->name))) /* _ in LIKE is any character */
-                sv_copy(ret, cap, found);
-            r = 0;
-        }
-    }
-    return r;
+    return change(a, admin, name, &w, set_in, ei);
 }
 
 static int delete_in(struct change *ch, void *arg)
@@ -200,9 +189,10 @@ static int delete_in(struct change *ch, void *arg)
     if (r == 0 && !n)
         return err_set(ch->ei, E_NOTFOUND, "pattern '%s' does not exist", w.name);
     if (r == 0)
-        r = find_user(&w, user, sizeof(user));
+        r = pattern_find_user(ch, w.name, user, sizeof(user));
     if (r == 0 && *user)
-        return err_set(ch->ei, E_CONFLICT, "pattern '%s': is used by '%.200s'", w.name, user);
+        return err_set(ch->ei, E_CONFLICT,
+                       "pattern '%s': is used by '%.300s'; take it out there first", w.name, user);
     if (r == 0)
         r = db_run(ch->c, ch->ei, "DELETE FROM pattern_item WHERE name = ?", "v", inner(w.name));
     return r < 0 ? r : change_note(ch, "pattern", "existed", NULL);
@@ -211,8 +201,7 @@ static int delete_in(struct change *ch, void *arg)
 int pattern_delete(struct accounts *a, const char *admin, struct sv name, struct errinfo *ei)
 {
     struct work w = { 0 };
-    int r = read_name(name, w.name, ei);
-    return r < 0 ? r : change_run(a, admin, "pattern", sv_c(w.name), delete_in, &w, ei);
+    return change(a, admin, name, &w, delete_in, ei);
 }
 
 int pattern_exists(struct change *ch, struct sv name)
@@ -221,11 +210,45 @@ int pattern_exists(struct change *ch, struct sv name)
     int r = exists(ch, name, &n);
     return r < 0 ? r
            : n   ? 0
-                 : err_set(ch->ei, E_NOTFOUND, "pattern '[" SV_FMT "]' does not exist",
+                 : err_set(ch->ei, E_NOTFOUND,
+                           "pattern '[" SV_FMT "]' does not exist; create it first",
                            SV_ARG(sv_take(name, 80)));
 }
 
 /* --- reading --- */
+
+/* Addresses are most of the items, and of no use here. */
+int patterns_read_from(struct dbc *c, struct conf_patterns **ret, struct errinfo *ei)
+{
+    _cleanup_(conf_patterns_freep) struct conf_patterns *l = conf_patterns_new();
+    _cleanup_(db_resetp) struct db_stmt *s = NULL;
+    int r = db_query(c, &s, ei,
+                     "SELECT name, item FROM pattern_item WHERE place = 1 OR item NOT LIKE '%@%'"
+                     " ORDER BY name, place",
+                     "");
+    while (r == 0 && (r = db_step(s, ei)) == 1) {
+        conf_patterns_add(l, db_col_text(s, 0), db_col_text(s, 1));
+        r = 0;
+    }
+    if (r < 0)
+        return r;
+    conf_patterns_finish(l);
+    *ret = take_ptr(l);
+    return 0;
+}
+
+int pattern_has(void *accounts, struct sv name, struct sv text, bool is_ip)
+{
+    char ip[64];
+    struct addr a;
+    if (!is_ip)
+        return addr_parse(text, &a, NULL) < 0
+                   ? 0
+                   : pattern_fits(accounts, pattern_inner(name), addr_sv(&a), NULL);
+    _cleanup_(conf_unrefp) const struct conf *cf = conf_pin();
+    return sv_copy(ip, sizeof(ip), text) &&
+           ip_in_list(ip, sv_c(conf_pattern_ips(cf, pattern_inner(name))));
+}
 
 struct listed {
     char *name;

@@ -1,5 +1,6 @@
 /* Which addresses patterns stand for: asked for recipients, so their items are kept in the cache of
  * lookups, in lists that are read at once. */
+#include "base/hash.h"
 #include "mail/account/accounts_priv.h"
 #include "mail/account/pattern.h"
 
@@ -58,7 +59,7 @@ static int load_texts(struct view *v, char kind, struct sv key, const char *sql,
                       struct texts_obj **ret, struct errinfo *ei)
 {
     struct obj *o = NULL;
-    if (accounts_cached(v->a, kind, key, v->stamp, &o) && o) {
+    if (!v->fresh && accounts_cached(v->a, kind, key, v->stamp, &o) && o) {
         *ret = container_of(o, struct texts_obj, o);
         return 0;
     }
@@ -78,9 +79,16 @@ static int load_texts(struct view *v, char kind, struct sv key, const char *sql,
         obj_unref(&t->o);
         return view_error(r, ei);
     }
-    accounts_remember(v->a, kind, key, v->stamp, &t->o);
+    if (!v->fresh)
+        accounts_remember(v->a, kind, key, v->stamp, &t->o);
     *ret = t;
     return 0;
+}
+
+static int load_items(struct view *v, struct sv name, struct texts_obj **ret, struct errinfo *ei)
+{
+    return load_texts(v, KEY_PATTERN, name,
+                      "SELECT item FROM pattern_item WHERE name = ? ORDER BY place", ret, ei);
 }
 
 /* name: without brackets. 1 = fits. */
@@ -88,19 +96,24 @@ static int fits(struct view *v, struct sv name, struct sv address, unsigned dept
                 struct errinfo *ei)
 {
     struct texts_obj *items = NULL;
-    int r = load_texts(v, KEY_PATTERN, name,
-                       "SELECT item FROM pattern_item WHERE name = ? ORDER BY place", &items, ei);
+    int r = load_items(v, name, &items, ei);
     if (r < 0)
         return r;
     for (size_t i = 0; i < items->n && r == 0; i++) {
         struct sv item = sv_c(items->v[i]);
-        if (!pattern_is_name(item))
+        enum pattern_item kind = pattern_item_kind(item);
+        if (kind == PATTERN_ITEM_ADDRESS)
             r = pattern_item_fits(item, address);
-        else if (depth < DEPTH_MAX)
-            r = fits(v, sv_n(item.p + 1, item.n - 2), address, depth + 1, ei);
+        else if (kind == PATTERN_ITEM_NAME && depth < DEPTH_MAX)
+            r = fits(v, pattern_inner(item), address, depth + 1, ei);
     }
     obj_unref(&items->o);
     return r;
+}
+
+int pattern_fits_view(struct view *v, struct sv name, struct sv address, struct errinfo *ei)
+{
+    return fits(v, name, address, 0, ei);
 }
 
 int pattern_fits(struct accounts *a, struct sv name, struct sv address, struct errinfo *ei)
@@ -109,6 +122,35 @@ int pattern_fits(struct accounts *a, struct sv name, struct sv address, struct e
     view_init(&v, a);
     int r = fits(&v, name, address, 0, ei);
     view_done(&v);
+    return r;
+}
+
+/* --- recipients --- */
+
+static bool is_whole_address(struct sv item)
+{
+    struct addr a;
+    return pattern_item_kind(item) == PATTERN_ITEM_ADDRESS && sv_find(item, '*') < 0 &&
+           sv_find(item, '?') < 0 && addr_parse(item, &a, NULL) == 0 && addr_domain(&a).n > 0 &&
+           addr_local(&a).n > 0;
+}
+
+int pattern_recipients(struct view *v, struct sv name, struct map *seen,
+                       int (*fn)(struct sv address, void *arg), void *arg, struct errinfo *ei)
+{
+    struct texts_obj *items = NULL;
+    int r = load_items(v, name, &items, ei);
+    if (r < 0)
+        return r;
+    for (size_t i = 0; i < items->n && r == 0; i++) {
+        struct sv item = sv_c(items->v[i]);
+        bool named = pattern_is_name(item);
+        if ((!named && !is_whole_address(item)) || map_put(seen, item, seen))
+            continue;
+        /* Each name is followed once, so that loops end. */
+        r = named ? pattern_recipients(v, pattern_inner(item), seen, fn, arg, ei) : fn(item, arg);
+    }
+    obj_unref(&items->o);
     return r;
 }
 
@@ -128,7 +170,7 @@ int pattern_aliases(struct view *v, const struct addr *a,
         if (addr_parse(sv_c(all->v[i]), &alias, NULL) < 0 || !pattern_is_name(addr_local(&alias)))
             continue;
         struct sv local = addr_local(&alias);
-        r = fits(v, sv_n(local.p + 1, local.n - 2), addr_sv(a), 0, ei);
+        r = fits(v, pattern_inner(local), addr_sv(a), 0, ei);
         if (r > 0)
             r = fn(&alias, arg);
         found += r > 0;

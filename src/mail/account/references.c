@@ -54,7 +54,8 @@ static bool is_addresses(struct sv option)
 {
     for (size_t i = 0; i < ACCOUNT_OPTIONS; i++)
         if (sv_eq(option, sv_c(account_options[i].name)))
-            return account_options[i].kind == OPTION_ADDRESSES;
+            return account_options[i].kind == OPTION_ADDRESSES ||
+                   account_options[i].kind == OPTION_RECIPIENTS;
     return false;
 }
 

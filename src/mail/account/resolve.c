@@ -357,7 +357,7 @@ static bool leads_somewhere(struct accounts *a, const struct account *acc, struc
 
 bool account_can_receive(struct accounts *a, const struct account *acc)
 {
-    struct sv rest = sv_c(account_option(acc, OPT_FORWARD_TO));
+    struct sv rest = sv_c(account_recipients(acc, OPT_FORWARD_TO));
     bool yes = !account_is(acc, OPT_NULL_MAILBOX) || account_kind(acc) != KIND_USER;
     while (rest.n && !yes)
         yes = leads_somewhere(a, acc, sv_split(&rest, ';'));

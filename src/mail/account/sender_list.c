@@ -5,12 +5,19 @@
 #include "base/hash.h"
 #include "mail/account/accounts_priv.h"
 #include "mail/account/filter_store.h"
+#include "mail/account/pattern.h"
 
 /* --- asking --- */
 
+struct names { /* of patterns, without brackets */
+    char **v;
+    size_t n;
+};
+
 struct senders_obj {
     struct obj o;
-    struct map *verdicts; /* sender -> &verdict_of[allow] */
+    struct map *verdicts;     /* sender -> &verdict_of[allow] */
+    struct names patterns[2]; /* by allow */
 };
 static enum sender_verdict verdict_of[] = { SENDER_DENY, SENDER_ALLOW };
 
@@ -18,7 +25,22 @@ static void senders_free(struct obj *o)
 {
     struct senders_obj *x = container_of(o, struct senders_obj, o);
     map_free(x->verdicts, NULL);
+    for (size_t allow = 0; allow < 2; allow++) {
+        for (size_t i = 0; i < x->patterns[allow].n; i++)
+            free(x->patterns[allow].v[i]);
+        free(x->patterns[allow].v);
+    }
     free(x);
+}
+
+static void add_entry(struct senders_obj *x, struct sv sender, bool allow)
+{
+    struct names *names = &x->patterns[allow];
+    map_put(x->verdicts, sender, &verdict_of[allow]);
+    if (!pattern_is_name(sender))
+        return;
+    names->v = xrealloc(names->v, (names->n + 1) * sizeof(*names->v));
+    names->v[names->n++] = sv_dup(pattern_inner(sender));
 }
 
 /* *ret NULL: the list is empty. */
@@ -31,7 +53,7 @@ static int read_list(struct dbc *c, int64_t owner, struct senders_obj **ret, str
     int r = db_query(c, &s, ei, "SELECT sender, allow FROM sender_list WHERE domain_id = ?", "i",
                      owner);
     while (r == 0 && (r = db_step(s, ei)) == 1) {
-        map_put(x->verdicts, db_col_text(s, 0), &verdict_of[db_col_int(s, 1) != 0]);
+        add_entry(x, db_col_text(s, 0), db_col_int(s, 1) != 0);
         r = 0;
     }
     *ret = r == 0 && map_count(x->verdicts) ? x : NULL;
@@ -40,15 +62,32 @@ static int read_list(struct dbc *c, int64_t owner, struct senders_obj **ret, str
     return r;
 }
 
-static enum sender_verdict find(const struct senders_obj *x, const struct addr *sender)
+/* 1 = one fits. */
+static int fits_one(struct view *v, const struct names *names, struct sv sender)
+{
+    int r = 0;
+    for (size_t i = 0; i < names->n && r == 0; i++)
+        r = pattern_fits_view(v, sv_c(names->v[i]), sender, NULL);
+    return r;
+}
+
+static int find(struct view *view, const struct senders_obj *x, const struct addr *sender,
+                enum sender_verdict *ret)
 {
     const enum sender_verdict *v = map_get(x->verdicts, addr_sv(sender));
     struct sv domain = addr_domain(sender);
+    for (int allow = 1; allow >= 0 && !v; allow--) {
+        int r = fits_one(view, &x->patterns[allow], addr_sv(sender));
+        if (r < 0)
+            return r;
+        v = r ? &verdict_of[allow] : NULL;
+    }
     while (!v && domain.n) {
         v = map_get(x->verdicts, domain);
         (void)sv_split(&domain, '.');
     }
-    return v ? *v : SENDER_UNKNOWN;
+    *ret = v ? *v : SENDER_UNKNOWN;
+    return 0;
 }
 
 static int ask(struct view *v, int64_t owner, const struct addr *sender, enum sender_verdict *ret)
@@ -67,11 +106,10 @@ static int ask(struct view *v, int64_t owner, const struct addr *sender, enum se
             return view_error(r, NULL);
         accounts_remember(v->a, KEY_SENDERS, key, v->stamp, x ? &x->o : NULL);
     }
-    if (x) {
-        *ret = find(x, sender);
+    int r = x ? find(v, x, sender, ret) : 0;
+    if (x)
         obj_unref(&x->o);
-    }
-    return 0;
+    return r;
 }
 
 int account_sender_verdict(struct accounts *a, int64_t domain_id, struct sv sender,
@@ -99,16 +137,21 @@ int sender_name(struct sv text, char ret[ADDR_MAX + 1], struct errinfo *ei)
     size_t n = 0;
     int r;
     text = sv_trim(text);
-    if (sv_find(text, '@') < 0) {
+    if (pattern_is_name(text)) {
+        for (r = 0; n < text.n; n++)
+            ret[n] = ascii_lower(text.p[n]);
+        ret[n] = '\0';
+    } else if (sv_find(text, '@') < 0) {
         r = text.n ? addr_parse_domain(text, ret, &n, NULL) : E_PARSE;
     } else {
         r = addr_parse(text, &a, NULL);
         if (r == 0)
             (void)sv_copy(ret, ADDR_MAX + 1, addr_sv(&a));
     }
-    return r < 0 ? err_set(ei, r, "sender: '" SV_FMT "' is no address and no domain",
-                           SV_ARG(sv_take(text, 100)))
-                 : 0;
+    return r < 0
+               ? err_set(ei, r, "sender: '" SV_FMT "' is no address and no domain, nor a [pattern]",
+                         SV_ARG(sv_take(text, 100)))
+               : 0;
 }
 
 static int find_owner(struct accounts *a, struct sv owner, int64_t *ret, struct errinfo *ei)
@@ -183,6 +226,11 @@ static int put_one(struct change *ch, struct senders_change *x, const char *send
         return err_set(ch->ei, r, "cannot read the list of senders");
     if (there && was == x->allow)
         return 0;
+    if (pattern_is_name(sv_c(sender))) {
+        r = pattern_exists(ch, pattern_inner(sv_c(sender)));
+        if (r < 0)
+            return value_fault(ch->ei, "sender", r == E_NOTFOUND ? E_PARSE : r);
+    }
     x->changed++;
     if (there)
         r = db_run(ch->c, ch->ei,

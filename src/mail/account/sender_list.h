@@ -1,7 +1,8 @@
-/* Senders that are kept out, or let in all the same: addresses and domains, in a list of the server
- * and one of each domain (table sender_list). A domain stands for all below it; the nearest entry
- * holds: an address before its domain, that before the one above it. Changes are audited and in
- * force when the call returns. Any thread; what is asked comes from the cache. */
+/* Senders that are kept out, or let in all the same: addresses, domains and named patterns
+ * ("[name]"), in a list of the server and one of each domain (table sender_list). A domain stands
+ * for all below it; the nearest entry holds: an address before patterns, these before its domain,
+ * that before the one above it. Of patterns that say different things one that lets in. Changes are
+ * audited and in force when the call returns. Any thread; what is asked comes from the cache. */
 #pragma once
 
 #include "mail/account/account.h"
@@ -20,7 +21,7 @@ int account_sender_verdict(struct accounts *a, int64_t domain_id, struct sv send
 struct sender_entry {
     int64_t owner_id;   /* of the domain; 0 = the server */
     const char *owner;  /* "" = the server, or a domain */
-    const char *sender; /* address or domain */
+    const char *sender; /* address, domain or "[name]" */
     bool allow;
     int64_t changed_ms;
     const char *admin; /* who put it there */
@@ -29,10 +30,13 @@ struct sender_entry {
  * E_NOTFOUND: no such owner. */
 int senders_each(struct accounts *a, struct sv owner,
                  bool (*fn)(const struct sender_entry *, void *arg), void *arg, struct errinfo *ei);
-/* The canonical form of an entry: an address, or a domain. E_PARSE, E_RANGE. Pure. */
+/* The canonical form of an entry: an address, a domain, or a pattern's name. E_PARSE, E_RANGE.
+ * Pure.
+ */
 int sender_name(struct sv text, char ret[ADDR_MAX + 1], struct errinfo *ei);
-/* Puts n senders into the list, all or none, in place of what it said of them. Those that are no
- * addresses or domains: E_PARSE. E_LIMIT. *ret: how many are new or changed; may be NULL. */
+/* Puts n senders into the list, all or none, in place of what it said of them. Those that are none:
+ * E_PARSE, as patterns that do not exist. E_LIMIT. *ret: how many are new or changed; may
+ * be NULL. */
 int senders_put(struct accounts *a, const char *admin, struct sv owner, const struct sv *senders,
                 size_t n, bool allow, size_t *ret, struct errinfo *ei);
 /* E_NOTFOUND: it is not in the list. */

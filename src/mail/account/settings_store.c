@@ -3,8 +3,10 @@
  * thread. */
 #include "mail/account/settings_store.h"
 
+#include "conf/patterns.h"
 #include "event/event.h"
 #include "mail/account/audit.h"
+#include "mail/account/pattern.h"
 #include "mail/account/route_store.h"
 #include "stats/shm.h"
 
@@ -93,18 +95,23 @@ int settings_load_warn(struct db *db, struct conf **ret, struct buf *warnings, s
     db_reset(take_ptr(s)); /* a further statement of the connection begins */
     struct conf_routes *routes = NULL;
     struct conf_backups *backups = NULL;
+    struct conf_patterns *patterns = NULL;
     r = routes_read_from(c, &routes, ei);
     if (r == 0)
         r = read_backups(c, &backups, ei);
+    if (r == 0)
+        r = patterns_read_from(c, &patterns, ei);
     if (r == 0)
         r = conf_build(rows.pairs, rows.n, ret, ei);
     if (r < 0) {
         conf_routes_free(routes);
         conf_backups_free(backups);
+        conf_patterns_free(patterns);
         return r;
     }
     conf_set_routes(*ret, routes);
     conf_set_backups(*ret, backups);
+    conf_set_patterns(*ret, patterns);
     return r;
 }
 
@@ -187,25 +194,45 @@ static int write_row(struct dbc *c, const char *admin, struct setting_change *sc
     return audit_write(c, admin, object, "value", sc->was, sc->is, ei);
 }
 
+/* Inside of the transaction, which sees the patterns as they are when the values come into force.
+ * ret_failed: whose value it is. */
+static int check_patterns(struct dbc *c, const struct setting_change *v, size_t n,
+                          size_t *ret_failed, struct errinfo *ei)
+{
+    _cleanup_(conf_patterns_freep) struct conf_patterns *l = NULL;
+    int r = 0;
+    for (size_t i = 0; i < n && r == 0; i++) {
+        if (conf_pattern_use(v[i].s) == CONF_PATTERN_NONE || !strchr(v[i].value, '['))
+            continue;
+        if (!l)
+            r = patterns_read_from(c, &l, ei);
+        if (r == 0 && (r = conf_patterns_check(l, v[i].s, sv_c(v[i].value), ei)) < 0)
+            *ret_failed = i;
+    }
+    return r;
+}
+
 static int store_once(struct db *db, const char *admin, struct setting_change *v, size_t n,
-                      struct errinfo *ei)
+                      size_t *ret_failed, struct errinfo *ei)
 {
     _cleanup_(db_putp) struct dbc *c = NULL;
     int r = db_get_writer(db, &c, ei);
     if (r == 0)
         r = db_begin(c, ei);
+    if (r == 0)
+        r = check_patterns(c, v, n, ret_failed, ei);
     for (size_t i = 0; i < n && r == 0; i++)
         r = write_row(c, admin, &v[i], ei);
     return r == 0 ? db_commit(c, ei) : r;
 }
 
 static int store(struct db *db, const char *admin, struct setting_change *v, size_t n,
-                 struct errinfo *ei)
+                 size_t *ret_failed, struct errinfo *ei)
 {
     bool changed = false;
     int r = E_TEMP;
     for (int i = 0; r == E_TEMP && i < 3; i++)
-        r = store_once(db, admin, v, n, ei);
+        r = store_once(db, admin, v, n, ret_failed, ei);
     for (size_t i = 0; i < n && r == 0; i++)
         changed |= v[i].changed;
     if (changed)
@@ -246,7 +273,7 @@ int settings_change(struct db *db, const char *admin, const struct setting_value
     while (ready < n && (r = prepare(&v[ready], &changes[ready], ei)) == 0)
         ready++;
     if (r == 0 && n)
-        r = store(db, admin && *admin ? admin : "SYSTEM", changes, n, ei);
+        r = store(db, admin && *admin ? admin : "SYSTEM", changes, n, &ready, ei);
     if (ret_failed)
         *ret_failed = ready;
     for (size_t i = 0; i < n; i++) {

@@ -26,7 +26,7 @@ static int add_list(struct deliver *d, struct message *to, const struct message 
                     const struct rcpt *r, const struct account *acc, enum account_option list,
                     unsigned notify, struct errinfo *ei)
 {
-    struct sv rest = sv_c(account_option(acc, list));
+    struct sv rest = sv_c(account_recipients(acc, list));
     size_t before = to->n_rcpts;
     int n = 0;
     while (rest.n) {

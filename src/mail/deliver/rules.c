@@ -2,6 +2,7 @@
  * the header is seen by all that comes after; what they send is sent like a script's. A rule that
  * takes too long loses no mail: then none of them has said anything. */
 #include "mail/account/filter_store.h"
+#include "mail/account/pattern.h"
 #include "mail/deliver/script_priv.h"
 #include "mail/filter/change.h"
 #include "mail/filter/filter_run.h"
@@ -104,6 +105,8 @@ int rules_ask(struct script_run *x, struct errinfo *ei)
         .ip = x->m->peer_ip,
         .authenticated = x->e.auth.n > 0,
         .now_s = x->m->received_ms / 1000, /* the same when it is repeated */
+        .in_pattern = pattern_has,
+        .in_pattern_arg = x->d->accounts,
     };
     struct filter_result res = { 0 };
     struct errinfo why = { .text = "" };
@@ -111,6 +114,8 @@ int rules_ask(struct script_run *x, struct errinfo *ei)
     int r = filter_run(v, &x->scripts->rules->rules, &res, &why);
     if (r == 0) {
         r = carry_out(x, &res, ei);
+    } else if (r == E_TEMP) {
+        r = err_set(ei, r, "%s", why.text);
     } else { /* E_LIMIT, E_RANGE */
         rules_failed(x, why.text);
         r = 0;

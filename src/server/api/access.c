@@ -3,6 +3,7 @@
 
 #include "base/iplist.h"
 #include "conf/conf.h"
+#include "conf/patterns.h"
 #include "server/api/api_priv.h"
 
 const struct api_field api_confirm_params[] = {
@@ -59,8 +60,8 @@ static const struct api_schema test_schema = { "AccessTest", "May an address con
 static json_t *rule_json(const struct rule *r, const char *ip, bool *ret_allowed)
 {
     _cleanup_(conf_unrefp) const struct conf *cf = conf_pin();
-    _cleanup_(freep) char *mode = conf_text(cf, conf_find(sv_c(r->mode))),
-                          *ips = conf_text(cf, conf_find(sv_c(r->ips)));
+    _cleanup_(freep) char *mode = conf_text(cf, conf_find(sv_c(r->mode)));
+    const char *ips = conf_in_force(cf, conf_find(sv_c(r->ips)));
     struct sv entry;
 
     *ret_allowed = admits(mode, ips, ip, &entry);
@@ -152,9 +153,11 @@ static const char *shut_by_list(const struct conf *cf, json_t *values, const str
 {
     _cleanup_(freep) char *mode = value_after(cf, values, r->mode),
                           *ips = value_after(cf, values, r->ips);
+    _cleanup_(freep) char *listed =
+        ips ? conf_resolve(cf, conf_find(sv_c(r->ips)), sv_c(ips)) : NULL;
     struct sv entry;
 
-    if (!mode || !ips || admits(mode, ips, ip, &entry))
+    if (!mode || !listed || admits(mode, listed, ip, &entry))
         return NULL;
     return touches(values, r->ips) ? r->ips : r->mode;
 }

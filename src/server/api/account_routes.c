@@ -32,9 +32,17 @@
           NULL,                                                                                       \
           NULL,                                                                                       \
           "What a domain admin administers; set by system admins." },                                 \
-        { "forward_to", API_TEXTS, 0, 0, 1000, NULL, NULL, "Addresses that get all mail." },          \
+        { "forward_to", API_TEXTS, 0,    0,                                                           \
+          1000,         NULL,      NULL, "Addresses, or [patterns] of them, that get all mail." },    \
         { "keep_copy", API_BOOL, 0, 0, 0, NULL, NULL, "Forwarded mail stays in the mailbox too." },   \
-        { "copy_incoming", API_TEXTS, 0, 0, 1000, NULL, NULL, "Get copies of what arrives." },        \
+        { "copy_incoming",                                                                            \
+          API_TEXTS,                                                                                  \
+          0,                                                                                          \
+          0,                                                                                          \
+          1000,                                                                                       \
+          NULL,                                                                                       \
+          NULL,                                                                                       \
+          "Addresses and [patterns] that get copies of what arrives." },                              \
         { "forward_older_to",                                                                         \
           API_TEXTS,                                                                                  \
           0,                                                                                          \
@@ -45,7 +53,14 @@
           "Addresses that get what has become old." },                                                \
         { "forward_older_days", API_INT, 0, 0, 36500, NULL, NULL, "Older than that; 0 = off." },      \
         { "forward_older_delete", API_BOOL, 0, 0, 0, NULL, NULL, "It is deleted then." },             \
-        { "copy_outgoing", API_TEXTS, 0, 0, 1000, NULL, NULL, "Get copies of what is sent." },        \
+        { "copy_outgoing",                                                                            \
+          API_TEXTS,                                                                                  \
+          0,                                                                                          \
+          0,                                                                                          \
+          1000,                                                                                       \
+          NULL,                                                                                       \
+          NULL,                                                                                       \
+          "Addresses and [patterns] that get copies of what is sent." },                              \
         { "null_mailbox",                                                                             \
           API_BOOL,                                                                                   \
           0,                                                                                          \
@@ -283,6 +298,7 @@ static void show_as(struct api_call *c, const struct account *acc, int status)
     split(j, "aliases");
     for (size_t i = 0; i < ACCOUNT_OPTIONS; i++)
         if (account_options[i].kind == OPTION_ADDRESSES ||
+            account_options[i].kind == OPTION_RECIPIENTS ||
             account_options[i].kind == OPTION_PATTERNS)
             split(j, account_options[i].name);
     json_object_del(j, "ok");

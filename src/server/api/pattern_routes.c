@@ -1,5 +1,4 @@
-/* Named patterns, [Name]: many addresses under one word. They are the server's, for aliases of all
- * domains. */
+/* Named patterns, [Name]: many addresses under one word. They are the server's, for all domains. */
 #include "mail/account/address.h"
 #include "mail/account/pattern.h"
 
@@ -18,7 +17,8 @@ static const struct api_schema pattern_schema = { "Pattern", "A name for many ad
                                                   pattern_fields };
 static const struct api_field put_fields[] = {
     { "items", API_TEXTS, API_REQUIRED, 1, PATTERN_ITEMS_MAX, NULL, NULL,
-      "Masks of addresses (sales-*@example.org), parts of addresses, other patterns ([Staff])." },
+      "Masks of addresses (sales-*@example.org), parts of addresses, IP addresses, networks "
+      "(10.0.0.0/8) and masks (192.168.*.*), other patterns ([Staff])." },
     { 0 },
 };
 static const struct api_schema put_schema = { "PatternItems", "What a pattern stands for.",
@@ -161,9 +161,10 @@ static void put(struct api_call *c)
 
         if (text.n == 0 || text.n > ITEM_MAX || sv_find(text, '\n') >= 0 ||
             sv_find(text, ';') >= 0) {
-            api_fail(c, 422, "invalid_field", "items",
-                     "items: '%.100s' is no item; one mask, part of an address or [pattern] each",
-                     json_string_value(item));
+            api_fail(
+                c, 422, "invalid_field", "items",
+                "items: '%.100s' is no item; one mask, part of an address, IP or [pattern] each",
+                json_string_value(item));
             return;
         }
     }
@@ -223,6 +224,6 @@ const struct api_route api_pattern_routes[] = {
       .id = "deletePattern",
       .status = 204,
       .run = drop,
-      .help = "Deletes a pattern that no alias and no pattern uses." },
+      .help = "Deletes a pattern that nothing uses." },
     { 0 },
 };

@@ -12,7 +12,7 @@
 static const struct api_field entry_fields[] = {
     { "owner", API_TEXT, API_REQUIRED, 0, 0, NULL, NULL, "server, or a domain." },
     { "sender", API_TEXT, API_REQUIRED, 0, 0, NULL, NULL,
-      "An address, or a domain with all below it." },
+      "An address, a domain with all below it, or a pattern: [name]." },
     { "verdict", API_ENUM, API_REQUIRED, 0, 0, VERDICTS, NULL, NULL },
     { "changed_at", API_TIME, API_REQUIRED | API_NULL, 0, 0, NULL, NULL, NULL },
     { "changed_by", API_TEXT, API_REQUIRED, 0, 0, NULL, NULL, NULL },

@@ -373,7 +373,7 @@ void smtp_drop_all_rcpts(struct smtp_session *s)
 /* Copies of what the account sends. Nobody is told what becomes of them. */
 void smtp_copy_outgoing(struct smtp_session *s)
 {
-    struct sv rest = s->account ? sv_c(account_option(s->account, OPT_COPY_OUTGOING)) : SV_NULL;
+    struct sv rest = s->account ? sv_c(account_recipients(s->account, OPT_COPY_OUTGOING)) : SV_NULL;
     const struct smtp_rcpt_args to_account = {
         .to.address = rest.n ? sv_c(s->account->address) : SV_NULL,
         .notify = SMTP_NOTIFY_NEVER,

@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "mail/account/filter_store.h"
+#include "mail/account/pattern.h"
 #include "server/smtp/smtp_priv.h"
 
 enum { MAX_OWNERS = 10000 }; /* domains of one message whose rules are asked */
@@ -147,6 +148,8 @@ void smtp_filter_facts(struct smtp_session *s, struct filter_facts *ret)
     ret->trusted = conn_peer_trusted(s->c);
     ret->tls = conn_is_tls(s->c);
     ret->now_s = clock_wall_s();
+    ret->in_pattern = pattern_has;
+    ret->in_pattern_arg = s->srv->accounts;
 }
 
 static bool concerns(const struct filtering *f, const struct owner *o, size_t rcpt)

@@ -2,6 +2,8 @@
 #include "account_suite.h"
 #include "mail/account/accounts_priv.h"
 #include "mail/account/pattern.h"
+#include "mail/account/settings_store.h"
+#include "stats/shm.h"
 
 static const char *const kinds[] = {
     "remote", "local", "forward", "discard", "unknown", "disabled"
@@ -356,6 +358,87 @@ static void patterns(void **state)
     IS("other@a.test", "local first@a.test");
 }
 
+static const char *forwards_to(const char *account)
+{
+    static char text[200];
+    const struct account *a = NULL;
+    OK(account_find_address(acc, sv_c(account), &a, EI));
+    snprintf(text, sizeof(text), "%s", account_recipients(a, OPT_FORWARD_TO));
+    account_unref(a);
+    return text;
+}
+
+static int set_forward(const char *account, const char *to, struct errinfo *ei)
+{
+    struct account_spec s = { .option = { [OPT_FORWARD_TO] = to } };
+    return account_update(acc, "t", sv_c(account), &s, ei);
+}
+
+#define REFUSED(want, call)                                                                        \
+    do {                                                                                           \
+        assert_true((call) < 0);                                                                   \
+        assert_string_equal(why.text, want);                                                       \
+    } while (0)
+
+/* Where mail goes: what is an address of the items, of patterns in patterns too. */
+static void recipients(void **state)
+{
+    (void)state;
+    struct errinfo why = { 0 };
+    world();
+    OK(pattern_set(acc, "t", SV("inner"), "V@a.test;*@b.test;info;10.0.0.0/8", EI));
+    OK(pattern_set(acc, "t", SV("team"), "[inner];y@far.test;v@a.test", EI));
+    OK(set_forward("u@a.test", "z@far.test;[Team];Y@far.test", EI));
+    assert_string_equal(forwards_to("u@a.test"), "z@far.test;v@a.test;y@far.test");
+    const struct account *u = NULL;
+    OK(account_find_address(acc, SV("u@a.test"), &u, EI));
+    assert_string_equal(account_option(u, OPT_FORWARD_TO), "z@far.test;[team];Y@far.test");
+    account_unref(u);
+    OK(pattern_set(acc, "t", SV("inner"), "first@a.test", EI));
+    assert_string_equal(forwards_to("u@a.test"), "z@far.test;first@a.test;y@far.test;v@a.test");
+    REFUSED("pattern '[inner]': forward_to of u@a.test: pattern '[team]' has the account itself, "
+            "u@a.test: its mail would go round; use a pattern without it",
+            pattern_set(acc, "t", SV("inner"), "x@far.test;U@a.test", &why));
+    REFUSED("forward_to: pattern '[team]' has the account itself, first@a.test: its mail would go "
+            "round; use a pattern without it",
+            set_forward("first@a.test", "[team]", &why));
+    REFUSED("pattern '[team]': forward_to of u@a.test: pattern '[team]' has no whole address to "
+            "send to; add one, such as user@example.org, to its items",
+            pattern_set(acc, "t", SV("team"), "@far.test", &why));
+    REFUSED("forward_to: pattern '[none]' does not exist; create it first",
+            set_forward("u@a.test", "[none]", &why));
+    REFUSED("pattern '[team]': is used by 'forward_to of u@a.test'; take it out there first",
+            pattern_delete(acc, "t", SV("team"), &why));
+    assert_string_equal(forwards_to("u@a.test"), "z@far.test;first@a.test;y@far.test;v@a.test");
+}
+
+/* A setting that names a pattern, and what a change of it may not do. */
+static void in_settings(void **state)
+{
+    (void)state;
+    struct errinfo why = { 0 };
+    struct conf *c = NULL;
+    world();
+    REFUSED("net.trusted_ips: '[near]': pattern '[near]' does not exist; create it first, with IP "
+            "addresses among its items",
+            settings_set(suite_db, "t", SV("net.trusted_ips"), SV("[near]"), &why));
+    OK(pattern_set(acc, "t", SV("near"), "a@b.test;10.0.0.0/8", EI));
+    OK(settings_set(suite_db, "t", SV("net.trusted_ips"), SV("[Near]"), EI));
+    uint64_t before = epoch_get(EPOCH_SETTINGS);
+    OK(pattern_set(acc, "t", SV("near"), "a@b.test;::1", EI));
+    assert_true(epoch_get(EPOCH_SETTINGS) > before);
+    OK(settings_load(suite_db, &c, EI));
+    assert_string_equal(c->net.trusted_ips, "::1");
+    conf_unref(c);
+    REFUSED("pattern '[near]': net.trusted_ips: '[Near]': pattern '[Near]' has no IP address and "
+            "no network; add one to its items",
+            pattern_set(acc, "t", SV("near"), "a@b.test", &why));
+    REFUSED("pattern '[near]': is used by 'setting net.trusted_ips'; take it out there first",
+            pattern_delete(acc, "t", SV("near"), &why));
+    OK(settings_reset(suite_db, "t", SV("net.trusted_ips"), EI));
+    OK(pattern_delete(acc, "t", SV("near"), EI));
+}
+
 /* As many items as there may be, one more, and their order. */
 static void many_items(void **state)
 {
@@ -379,10 +462,13 @@ static void many_items(void **state)
 }
 
 static const struct CMUnitTest tests[] = {
-    SUITE_TEST(items),           SUITE_TEST(patterns),     SUITE_TEST(many_items),
-    SUITE_TEST(exact_and_alias), SUITE_TEST(subaddress),   SUITE_TEST(loops_and_chains),
-    SUITE_TEST(unknown_action),  SUITE_TEST(postmaster),   SUITE_TEST(bad_addresses),
-    SUITE_TEST(owning),          SUITE_TEST(other_handle), SUITE_TEST(flood),
+    SUITE_TEST(items),          SUITE_TEST(patterns),
+    SUITE_TEST(many_items),     SUITE_TEST(recipients),
+    SUITE_TEST(in_settings),    SUITE_TEST(exact_and_alias),
+    SUITE_TEST(subaddress),     SUITE_TEST(loops_and_chains),
+    SUITE_TEST(unknown_action), SUITE_TEST(postmaster),
+    SUITE_TEST(bad_addresses),  SUITE_TEST(owning),
+    SUITE_TEST(other_handle),   SUITE_TEST(flood),
     SUITE_TEST(counted),
 };
 SUITE_MAIN("resolve")

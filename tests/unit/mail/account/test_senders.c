@@ -1,6 +1,7 @@
 /* Lists of senders, on each database: what is nearest holds, owners, checks, what is audited. */
 #include "account_suite.h"
 
+#include "mail/account/pattern.h"
 #include "mail/account/sender_list.h"
 
 static bool add_entry(const struct sender_entry *e, void *arg)
@@ -106,12 +107,46 @@ static void several_at_once(void **state _unused_)
         suite_number("SELECT COUNT(*) FROM audit WHERE object = 'senders of the server'"), 2);
 }
 
+static void patterns(void **state _unused_)
+{
+    struct errinfo why = { 0 };
+    OK(domain_create(acc, "t", &(struct domain_spec){ .name = "a.test" }, EI));
+    OK(pattern_set(acc, "t", SV("bad"), "@bad.test;one@mixed.test", EI));
+    OK(pattern_set(acc, "t", SV("good"), "fine@bad.test", EI));
+    put("", "[Bad]", false);
+    put("", "mixed.test", true);
+    put("a.test", "mixed.test", true);
+    assert_string_equal(all(""), "-[bad];+mixed.test;");
+    assert_int_equal(verdict("", "x@bad.test"), '-');
+    assert_int_equal(verdict("", "One@mixed.test"), '-'); /* before its domain */
+    assert_int_equal(verdict("", "two@mixed.test"), '+');
+    assert_int_equal(verdict("", "x@else.test"), '?');
+    assert_int_equal(verdict("a.test", "one@mixed.test"),
+                     '+'); /* the domain's list is asked first */
+    put("", "one@mixed.test", true);
+    assert_int_equal(verdict("", "one@mixed.test"), '+'); /* its own entry */
+    put("", "[good]", true);
+    assert_int_equal(verdict("", "fine@bad.test"), '+');
+    OK(pattern_set(acc, "t", SV("bad"), "@other.test", EI));
+    assert_int_equal(verdict("", "x@bad.test"), '?');
+    assert_int_equal(verdict("", "x@other.test"), '-');
+    assert_int_equal(pattern_delete(acc, "t", SV("bad"), &why), E_CONFLICT);
+    assert_string_equal(why.text, "pattern '[bad]': is used by 'list of senders of the server'; "
+                                  "take it out there first");
+    OK(senders_remove(acc, "t", SV(""), SV("[BAD]"), EI));
+    OK(pattern_delete(acc, "t", SV("bad"), EI));
+    assert_int_equal(verdict("", "x@other.test"), '?');
+}
+
 static void checks(void **state _unused_)
 {
     struct sv s = SV("a@x.test");
     BAD(E_NOTFOUND, "domain 'nowhere.test' does not exist",
         senders_put(acc, "t", SV("nowhere.test"), &s, 1, false, NULL, EI));
     BAD(E_NOTFOUND, "'a@x.test' is not in the list", senders_remove(acc, "t", SV(""), s, EI));
+    s = SV("[none]");
+    BAD(E_PARSE, "sender: pattern '[none]' does not exist",
+        senders_put(acc, "t", SV(""), &s, 1, true, NULL, EI));
     s = SV("");
     BAD(E_PARSE, "is no address and no domain",
         senders_put(acc, "t", SV(""), &s, 1, true, NULL, EI));
@@ -119,9 +154,8 @@ static void checks(void **state _unused_)
 
 int main(void);
 static const struct CMUnitTest tests[] = {
-    SUITE_TEST(nearest_holds),
-    SUITE_TEST(domains_come_first),
-    SUITE_TEST(several_at_once),
+    SUITE_TEST(nearest_holds),   SUITE_TEST(domains_come_first),
+    SUITE_TEST(several_at_once), SUITE_TEST(patterns),
     SUITE_TEST(checks),
 };
 SUITE_MAIN("senders")
