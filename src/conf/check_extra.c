@@ -347,7 +347,8 @@ enum conf_pattern_use conf_pattern_use(const struct setting *s)
 {
     size_t i = row_of(s);
     bool (*ok)(struct sv) = i < ARRAY_LEN(checks) ? checks[i].ok : NULL;
-    return ok == is_binding                               ? CONF_PATTERN_BINDS
+    return ok == is_milter || ok == is_command            ? CONF_PATTERN_EXCEPT
+           : ok == is_binding                             ? CONF_PATTERN_BINDS
            : ok == is_network || ok == is_network_or_mask ? CONF_PATTERN_IPS
                                                           : CONF_PATTERN_NONE;
 }

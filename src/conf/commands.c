@@ -41,17 +41,6 @@ static bool parse_memory(struct sv v, int64_t *ret)
            *ret <= (int64_t)(1024 * 1024 * MiB);
 }
 
-static bool parse_except(struct sv v, struct conf_command *ret)
-{
-    static const char *const clients[] = { "authenticated", "trusted", NULL };
-    unsigned bits;
-    if (!conf_parse_words(v, clients, &bits))
-        return false;
-    ret->not_authenticated = bits & 1;
-    ret->not_trusted = bits & 2;
-    return true;
-}
-
 static bool parse_field(struct sv name, struct sv v, struct conf_command *ret)
 {
     static const char *const services[] = { "smtp", "submission", "rules", NULL };
@@ -64,7 +53,7 @@ static bool parse_field(struct sv name, struct sv v, struct conf_command *ret)
     if (sv_ieq(name, SV("services")))
         return conf_parse_words(v, services, &ret->services);
     if (sv_ieq(name, SV("except")))
-        return parse_except(v, ret);
+        return conf_parse_except(v, &ret->except);
     if (!sv_ieq(name, SV("failure")))
         return false;
     int i = conf_choice(milter_failure_names, v);

@@ -22,8 +22,8 @@ struct conf_command {
     int64_t timeout_ms;   /* until its verdict, the wait for its turn included */
     int64_t memory_bytes; /* of each of its processes */
     enum milter_failure failure;
-    unsigned services;                   /* MILTER_FOR_* */
-    bool not_authenticated, not_trusted; /* clients whose mail it is not run on */
-    uint8_t verdict[256];                /* enum command_verdict, by exit status */
+    unsigned services;         /* MILTER_FOR_* */
+    struct conf_except except; /* clients whose mail it is not run on */
+    uint8_t verdict[256];      /* enum command_verdict, by exit status */
 };
 bool conf_parse_command(struct sv item, struct conf_command *ret);

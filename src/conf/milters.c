@@ -1,5 +1,8 @@
 #include "conf/milters.h"
 
+#include "base/iplist.h"
+#include "base/pattern_item.h"
+
 #include "conf/conf_priv.h"
 #include "conf/routes.h"
 
@@ -46,6 +49,30 @@ bool conf_parse_words(struct sv list, const char *const *names, unsigned *ret)
     return true;
 }
 
+bool conf_parse_except(struct sv v, struct conf_except *ret)
+{
+    *ret = (struct conf_except){ .words = v };
+    while (v.p) {
+        struct sv word = sv_trim(sv_split(&v, ','));
+        if (sv_ieq(word, SV("authenticated")))
+            ret->authenticated = true;
+        else if (sv_ieq(word, SV("trusted")))
+            ret->trusted = true;
+        else if (!ip_is_network_or_mask(word) && !pattern_is_name(word))
+            return false;
+    }
+    return true;
+}
+
+bool conf_except_has(const struct conf_except *e, const char *ip)
+{
+    struct sv rest = e->words;
+    while (rest.p)
+        if (ip_in_list(ip, sv_split(&rest, ',')))
+            return true;
+    return false;
+}
+
 bool conf_parse_wait(struct sv v, int64_t *ret)
 {
     return conf_parse_duration(v, ret) == 0 && *ret >= 100 && *ret <= 3600000;
@@ -54,8 +81,6 @@ bool conf_parse_wait(struct sv v, int64_t *ret)
 static bool parse_field(struct sv name, struct sv v, struct conf_milter *ret)
 {
     static const char *const services[] = { "smtp", "submission", "rules", NULL };
-    static const char *const clients[] = { "authenticated", "trusted", NULL };
-    unsigned bits;
     if (sv_ieq(name, SV("name"))) {
         ret->name = v;
         return v.n > 0 && v.n <= 60;
@@ -66,13 +91,8 @@ static bool parse_field(struct sv name, struct sv v, struct conf_milter *ret)
         return conf_parse_wait(v, &ret->total_ms);
     if (sv_ieq(name, SV("services")))
         return conf_parse_words(v, services, &ret->services);
-    if (sv_ieq(name, SV("except"))) {
-        if (!conf_parse_words(v, clients, &bits))
-            return false;
-        ret->not_authenticated = bits & 1;
-        ret->not_trusted = bits & 2;
-        return true;
-    }
+    if (sv_ieq(name, SV("except")))
+        return conf_parse_except(v, &ret->except);
     if (!sv_ieq(name, SV("failure")))
         return false;
     int i = conf_choice(milter_failure_names, v);

@@ -127,6 +127,34 @@ static bool split(enum conf_pattern_use use, struct sv item, struct sv *ret_name
     return true;
 }
 
+/* The value of except=; p NULL: it has none. */
+static struct sv except_of(struct sv item)
+{
+    (void)sv_split(&item, '|');
+    while (item.p) {
+        struct sv value = sv_split(&item, '|');
+        if (sv_ieq(sv_trim(sv_split(&value, '=')), SV("except")))
+            return value;
+    }
+    return SV_NULL;
+}
+
+/* Where names stand in an item; then one after the other. */
+static struct sv part_of(enum conf_pattern_use use, struct sv item)
+{
+    return use == CONF_PATTERN_EXCEPT ? except_of(item) : item;
+}
+
+static bool next_name(enum conf_pattern_use use, struct sv *part, struct sv *ret_name,
+                      struct sv *ret_rest)
+{
+    while (part->p)
+        if (split(use, sv_trim(sv_split(part, use == CONF_PATTERN_EXCEPT ? ',' : ';')), ret_name,
+                  ret_rest))
+            return true;
+    return false;
+}
+
 static void add_item(struct buf *out, struct sv item)
 {
     if (out->n)
@@ -147,7 +175,7 @@ static unsigned expand(const struct pattern *p, enum conf_pattern_use use, struc
         n++;
         if (!out)
             continue;
-        if (use == CONF_PATTERN_IPS) {
+        if (use != CONF_PATTERN_BINDS) {
             add_item(out, ip);
             continue;
         }
@@ -159,33 +187,49 @@ static unsigned expand(const struct pattern *p, enum conf_pattern_use use, struc
     return n;
 }
 
+struct naming {
+    const struct conf_patterns *l;
+    const struct setting *s;
+    enum conf_pattern_use use;
+};
+
+static int check_name(const struct naming *x, struct sv item, struct sv name, struct errinfo *ei)
+{
+    const struct pattern *p = find(x->l, name);
+    unsigned n = expand(p, x->use, SV(""), NULL);
+    struct sv shown = sv_take(item, 60);
+    if (!p)
+        return err_set(ei, E_PARSE,
+                       "%s: '" SV_FMT "': pattern '[" SV_FMT "]' does not exist; create it first, "
+                       "with IP addresses among its items",
+                       x->s->name, SV_ARG(shown), SV_ARG(name));
+    if (!n)
+        return err_set(ei, E_RANGE,
+                       "%s: '" SV_FMT "': pattern '[" SV_FMT "]' has no IP address%s; add one to "
+                       "its items",
+                       x->s->name, SV_ARG(shown), SV_ARG(name),
+                       x->use == CONF_PATTERN_BINDS ? " to listen at (networks and masks are not)"
+                                                    : " and no network");
+    if (x->use == CONF_PATTERN_BINDS && n > CONF_PATTERN_BINDINGS_MAX)
+        return err_set(ei, E_RANGE,
+                       "%s: '" SV_FMT "': pattern '[" SV_FMT "]' has %u IP addresses, at most %d "
+                       "can be listened at; use a smaller pattern",
+                       x->s->name, SV_ARG(shown), SV_ARG(name), n, CONF_PATTERN_BINDINGS_MAX);
+    return 0;
+}
+
 int conf_patterns_check(const struct conf_patterns *l, const struct setting *s, struct sv value,
                         struct errinfo *ei)
 {
-    enum conf_pattern_use use = conf_pattern_use(s);
+    const struct naming x = { l, s, conf_pattern_use(s) };
     struct sv item, name, port;
-    while (use != CONF_PATTERN_NONE && conf_list_next(&value, &item)) {
-        if (!split(use, item, &name, &port))
-            continue;
-        const struct pattern *p = find(l, name);
-        unsigned n = expand(p, use, port, NULL);
-        if (!p)
-            return err_set(ei, E_PARSE,
-                           "%s: '" SV_FMT "': pattern '[" SV_FMT "]' does not exist; create it "
-                           "first, with IP addresses among its items",
-                           s->name, SV_ARG(item), SV_ARG(name));
-        if (!n)
-            return err_set(ei, E_RANGE,
-                           "%s: '" SV_FMT "': pattern '[" SV_FMT "]' has no IP address%s; add one "
-                           "to its items",
-                           s->name, SV_ARG(item), SV_ARG(name),
-                           use == CONF_PATTERN_BINDS ? " to listen at (networks and masks are not)"
-                                                     : " and no network");
-        if (use == CONF_PATTERN_BINDS && n > CONF_PATTERN_BINDINGS_MAX)
-            return err_set(ei, E_RANGE,
-                           "%s: '" SV_FMT "': pattern '[" SV_FMT "]' has %u IP addresses, at most "
-                           "%d can be listened at; use a smaller pattern",
-                           s->name, SV_ARG(item), SV_ARG(name), n, CONF_PATTERN_BINDINGS_MAX);
+    while (x.use != CONF_PATTERN_NONE && conf_list_next(&value, &item)) {
+        struct sv part = part_of(x.use, item);
+        while (next_name(x.use, &part, &name, &port)) {
+            int r = check_name(&x, item, name, ei);
+            if (r < 0)
+                return r;
+        }
     }
     return 0;
 }
@@ -194,9 +238,12 @@ bool conf_patterns_used(const struct setting *s, struct sv value, struct sv name
 {
     enum conf_pattern_use use = conf_pattern_use(s);
     struct sv item, one, port;
-    while (use != CONF_PATTERN_NONE && conf_list_next(&value, &item))
-        if (split(use, item, &one, &port) && sv_ieq(one, name))
-            return true;
+    while (use != CONF_PATTERN_NONE && conf_list_next(&value, &item)) {
+        struct sv part = part_of(use, item);
+        while (next_name(use, &part, &one, &port))
+            if (sv_ieq(one, name))
+                return true;
+    }
     return false;
 }
 
@@ -204,6 +251,31 @@ const char *conf_pattern_ips(const struct conf *c, struct sv name)
 {
     const struct pattern *p = find(c->patterns, name);
     return p ? p->ips : "";
+}
+
+/* The item, with addresses among the words of except=. */
+static void resolve_except(const struct conf *c, struct sv item, struct buf *out)
+{
+    struct sv except = except_of(item), name, port;
+    const char *separator = "";
+    add_item(out, except.p ? sv_n(item.p, (size_t)(except.p - item.p)) : item);
+    if (!except.p)
+        return;
+    const char *end = except.p + except.n;
+    while (except.p) {
+        struct sv word = sv_trim(sv_split(&except, ','));
+        struct sv ips = split(CONF_PATTERN_EXCEPT, word, &name, &port)
+                            ? sv_c(conf_pattern_ips(c, name))
+                            : SV("");
+        if (!ips.n)
+            ips = word; /* a name that stands for nothing is nobody's address */
+        while (ips.p) {
+            (void)buf_add_str(out, separator);
+            (void)buf_add_sv(out, sv_split(&ips, ';'));
+            separator = ",";
+        }
+    }
+    (void)buf_add(out, end, (size_t)(item.p + item.n - end));
 }
 
 char *conf_resolve(const struct conf *c, const struct setting *s, struct sv value)
@@ -215,7 +287,9 @@ char *conf_resolve(const struct conf *c, const struct setting *s, struct sv valu
         return sv_dup(value);
     buf_init(&out, IPS_BYTES);
     while (conf_list_next(&rest, &item)) {
-        if (split(use, item, &name, &port))
+        if (use == CONF_PATTERN_EXCEPT)
+            resolve_except(c, item, &out);
+        else if (split(use, item, &name, &port))
             expand(find(c->patterns, name), use, port, &out);
         else
             add_item(&out, item);

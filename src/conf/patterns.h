@@ -1,15 +1,20 @@
 /* Named patterns in settings: [Name] stands for the pattern's IP addresses, networks and masks in
- * lists of addresses, and [Name]:port for its IP addresses where services listen. They are rows of
- * the system database (mail/account/pattern.h) and part of the snapshot, as routes are. What is in
- * other patterns is resolved once, when the snapshot is made: readers of a setting see addresses
- * only. */
+ * lists of addresses and |except=, and [Name]:port for its IP addresses where services listen. They
+ * are rows of the system database (mail/account/pattern.h) and part of the snapshot, as routes are.
+ * What is in other patterns is resolved once, when the snapshot is made: readers of a setting see
+ * addresses only. */
 #pragma once
 
 #include "conf/conf.h"
 
 enum { CONF_PATTERN_BINDINGS_MAX = 16 }; /* addresses that one [Name]:port may stand for */
 
-enum conf_pattern_use { CONF_PATTERN_NONE, CONF_PATTERN_IPS, CONF_PATTERN_BINDS };
+enum conf_pattern_use {
+    CONF_PATTERN_NONE,
+    CONF_PATTERN_IPS,
+    CONF_PATTERN_BINDS,
+    CONF_PATTERN_EXCEPT, /* among the words of |except= of milters and commands */
+};
 /* May patterns stand in the setting, and for what? */
 enum conf_pattern_use conf_pattern_use(const struct setting *s);
 

@@ -4,8 +4,10 @@ import socket
 
 import pytest
 
+import milter_peer as mp
 from api import Client
 from conftest import wait_for
+from milter_peer import Milter
 from test_accounts import body, submit
 from test_basics import message_count
 from test_filters import put
@@ -251,6 +253,23 @@ def write(tmp_path, name, text):
     f = tmp_path / name
     f.write_text(text)
     return f
+
+
+def test_whom_milters_and_commands_pass_by(make_server, request):
+    """What the reference calls bypass."""
+    refuses = Milter(answers={"rcpt": mp.reply("550 5.7.1 said the milter")})
+    request.addfinalizer(refuses.stop)
+    s = make_server()
+    pattern(s, "Own", "127.0.0.2", "@own.test")
+    s.tool("set", "smtp.milters", f"{refuses.address()}|name=m|except=trusted,[Own],127.0.0.5")
+    s.tool("set", "net.trusted_ips", "127.0.0.9")
+    for source, code in (("127.0.0.2", 250), ("127.0.0.5", 250), ("127.0.0.9", 250), ("127.0.0.3", 550)):
+        mail(s, "x@own.test", source=source, code=code)
+    s.tool("change", "pattern", "own", "items=127.0.0.3")
+    mail(s, "x@own.test", source="127.0.0.3")
+    assert "said the milter" in mail(s, "x@own.test", source="127.0.0.2", code=550)
+    assert "pattern '[none]' does not exist" in refused(s, "set", "smtp.commands", "one|except=[none]")
+    assert "is used by 'setting smtp.milters'" in refused(s, "delete", "pattern", "own")
 
 
 def test_lists_of_senders(s):

@@ -19,6 +19,13 @@ static const char *const usual[MILTER_STEPS] = {
     [MILTER_EOM] = "i",
 };
 
+/* A rule that names a milter means it. */
+static bool is_excepted(const struct milters_opts *o, const struct conf_except *e)
+{
+    return o->service != MILTER_FOR_RULES &&
+           ((o->trusted && e->trusted) || (o->peer_ip && conf_except_has(e, o->peer_ip)));
+}
+
 struct milters *milters_new(const struct milters_opts *o)
 {
     struct sv rest = o->list, item;
@@ -34,7 +41,7 @@ struct milters *milters_new(const struct milters_opts *o)
     while (conf_list_next(&rest, &item)) {
         struct milter *m = &ms->m[ms->n];
         if (!conf_parse_milter(item, &m->conf) || !(m->conf.services & o->service) ||
-            (o->trusted && m->conf.not_trusted) || (o->name.n && !sv_eq(m->conf.name, o->name)))
+            is_excepted(o, &m->conf.except) || (o->name.n && !sv_eq(m->conf.name, o->name)))
             continue;
         m->new_body = -1;
         ms->n++;
@@ -334,7 +341,7 @@ enum milter_verdict milters_mail(struct milters *ms, struct sv sender, struct sv
     for (size_t i = 0; i < ms->n; i++) {
         struct milter *m = &ms->m[i];
         enum milter_verdict v;
-        m->passed = authenticated && m->conf.not_authenticated;
+        m->passed = authenticated && m->conf.except.authenticated;
         if (milter_takes_part(ms, m, &v, ret))
             v = mail_to(ms, m, sender, args, ret);
         if (v != MILTERS_PASS) {

@@ -19,8 +19,9 @@ enum {
 static bool applies(const struct smtp_session *s, const struct conf_command *c)
 {
     unsigned service = s->srv->submission ? MILTER_FOR_SUBMISSION : MILTER_FOR_SMTP;
-    return (c->services & service) && !(c->not_authenticated && s->account) &&
-           !(c->not_trusted && conn_peer_trusted(s->c));
+    return (c->services & service) && !(c->except.authenticated && s->account) &&
+           !(c->except.trusted && conn_peer_trusted(s->c)) &&
+           !conf_except_has(&c->except, conn_peer_ip(s->c));
 }
 
 /* The next that is to be run on the session's mail. */

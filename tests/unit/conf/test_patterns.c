@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "conf/milters.h"
 #include "conf/patterns.h"
 
 static const char *const rows[][2] = {
@@ -45,6 +46,8 @@ static void test_in_force(void **state)
         { "net.trusted_ips", "127.0.0.1;[Office]" },
         { "smtp.access_ips", "[none];[mails]" },
         { "imap.listen", "0.0.0.0:143;[Mixed]:1143;[::]:143" },
+        { "smtp.milters", "inet:1@[::1]|name=a;inet:2@mx|except=trusted, [Office] ,::7|name=b" },
+        { "smtp.commands", "one|except=[Home];two|except=[none]|timeout=1s" },
     };
     _cleanup_(conf_unrefp) const struct conf *c = build(pairs, ARRAY_LEN(pairs));
     const struct setting *s = conf_find(SV("net.trusted_ips"));
@@ -54,6 +57,9 @@ static void test_in_force(void **state)
     assert_string_equal(conf_in_force(c, s), c->net.trusted_ips);
     assert_string_equal(c->smtp.access_ips, "");
     assert_string_equal(c->imap.listen, "0.0.0.0:143;192.0.2.1:1143;[2001:db8::1]:1143;[::]:143");
+    assert_string_equal(c->smtp.milters, "inet:1@[::1]|name=a;inet:2@mx|except=trusted,10.0.0.0/8,"
+                                         "::1,::7|name=b");
+    assert_string_equal(c->smtp.commands, "one|except=10.0.0.0/8,::1;two|except=[none]|timeout=1s");
     assert_string_equal(c->pop3.listen, "0.0.0.0:110;[::]:110");
     _cleanup_(freep) char *other = conf_resolve(c, s, SV("::2;[home]"));
     assert_string_equal(other, "::2;10.0.0.0/8;::1");
@@ -87,6 +93,11 @@ static void test_refused(void **state)
         { "pop3.listen", "[many]:110",
           "pop3.listen: '[many]:110': pattern '[many]' has 17 IP addresses, at most 16 can be "
           "listened at; use a smaller pattern" },
+        { "smtp.milters", "inet:2@mx|except=trusted,[office]", NULL },
+        { "smtp.milters", "inet:2@mx|except=trusted,[none]",
+          "smtp.milters: 'inet:2@mx|except=trusted,[none]': pattern '[none]' does not exist; "
+          "create "
+          "it first, with IP addresses among its items" },
         { "system.hostname", "[none]", NULL }, /* none of the settings that have patterns */
     };
     _cleanup_(conf_patterns_freep) struct conf_patterns *l = made();
@@ -108,8 +119,24 @@ static void test_used(void **state)
     assert_true(conf_patterns_used(list, SV("::1;[Office]"), SV("office")));
     assert_true(conf_patterns_used(binds, SV("[Office]:80"), SV("office")));
     assert_false(conf_patterns_used(list, SV("::1;[Office2]"), SV("office")));
+    assert_true(conf_patterns_used(conf_find(SV("smtp.commands")), SV("a;b|except=::1,[Office]"),
+                                   SV("office")));
     assert_false(
         conf_patterns_used(conf_find(SV("system.hostname")), SV("[office]"), SV("office")));
+}
+
+static void test_except(void **state)
+{
+    (void)state;
+    struct conf_milter m;
+    assert_false(conf_parse_milter(SV("inet:2@mx|except=authenticated,10.0.0.0/33"), &m));
+    assert_true(conf_parse_milter(SV("inet:2@mx|except=authenticated,10.0.0.0/8, 192.0.2.7"), &m));
+    assert_true(m.except.authenticated && !m.except.trusted);
+    assert_true(conf_except_has(&m.except, "10.9.9.9") && conf_except_has(&m.except, "192.0.2.7"));
+    assert_false(conf_except_has(&m.except, "192.0.2.8") || conf_except_has(&m.except, "::1"));
+    assert_true(conf_parse_milter(SV("inet:2@mx"), &m));
+    assert_false(conf_except_has(&m.except, "10.9.9.9"));
+    assert_false(conf_parse_milter(SV("inet:2@mx|except=nobody"), &m));
 }
 
 int main(void)
@@ -118,6 +145,7 @@ int main(void)
         cmocka_unit_test(test_in_force),
         cmocka_unit_test(test_refused),
         cmocka_unit_test(test_used),
+        cmocka_unit_test(test_except),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -113,7 +113,7 @@ static void test_items(void **state _unused_)
     assert_int_equal(c.verdict[2], COMMAND_REJECT);
     assert_int_equal(c.verdict[100], COMMAND_FAILED);
     assert_int_equal(c.services, MILTER_FOR_SUBMISSION);
-    assert_true(c.not_trusted && !c.not_authenticated);
+    assert_true(c.except.trusted && !c.except.authenticated);
     assert_true(conf_parse_command(SV("a|services=rules"), &c));
     assert_int_equal(c.services, MILTER_FOR_RULES);
     static const char *const wrong[] = {
