@@ -49,7 +49,7 @@ function Older({ form: { value: v, set, faultOf } }: { form: AccountForm }) {
       <legend className="med">{t("older.title")}</legend>
       <div className="two">
         <NumberField label={t("older.days")} hint={t("older.days.hint")} value={v.forward_older_days} max={oldest} error={faultOf("forward_older_days")} onChange={(forward_older_days) => { set({ forward_older_days }); }} />
-        <LinesField label={t("older.to")} hint={t("account.forward.hint")} value={v.forward_older_to} error={faultOf("forward_older_to")} onChange={(forward_older_to) => { set({ forward_older_to }); }} />
+        <LinesField label={t("older.to")} hint={t("older.to.hint")} value={v.forward_older_to} error={faultOf("forward_older_to")} onChange={(forward_older_to) => { set({ forward_older_to }); }} />
       </div>
       <Check label={t("older.delete")} hint={t("older.delete.hint")} checked={v.forward_older_delete} onChange={(forward_older_delete) => { set({ forward_older_delete }); }} />
     </fieldset>
