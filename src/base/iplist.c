@@ -20,22 +20,30 @@ static bool parse(struct sv s, uint8_t ret[16], bool *ret_v4)
     return inet_pton(AF_INET6, text, ret) == 1;
 }
 
-static bool in_network(const uint8_t ip[16], struct sv net, struct sv bits_text)
+static bool has_prefix(const uint8_t ip[16], const uint8_t base[16], unsigned bits)
 {
-    uint8_t base[16];
-    uint32_t bits;
-    bool v4;
-    if (!parse(net, base, &v4) || sv_to_u32(bits_text, &bits) < 0)
-        return false;
-    if (bits > (v4 ? 32 : 128))
-        return false;
-    if (v4)
-        bits += 96;
     size_t whole = bits / 8;
     if (memcmp(ip, base, whole) != 0)
         return false;
     uint8_t mask = (uint8_t)(0xff00 >> bits % 8);
     return bits % 8 == 0 || ((ip[whole] ^ base[whole]) & mask) == 0;
+}
+
+/* Of the 16 bytes; -1: it is no network. */
+static int read_network(struct sv net, struct sv bits_text, uint8_t ret[16])
+{
+    uint32_t bits;
+    bool v4;
+    if (!parse(net, ret, &v4) || sv_to_u32(bits_text, &bits) < 0 || bits > (v4 ? 32 : 128))
+        return -1;
+    return (int)bits + (v4 ? 96 : 0);
+}
+
+static bool in_network(const uint8_t ip[16], struct sv net, struct sv bits_text)
+{
+    uint8_t base[16];
+    int bits = read_network(net, bits_text, base);
+    return bits >= 0 && has_prefix(ip, base, (unsigned)bits);
 }
 
 /* "*", "7" or "192-193". */
@@ -146,4 +154,85 @@ bool ip_is_network_or_mask(struct sv item)
         if (!is_mask_part(sv_split(&rest, '.')))
             return false;
     return parts == 4;
+}
+
+/* --- read once --- */
+
+struct network { /* in the order of the bytes, as memcpy makes them */
+    uint64_t base[2], mask[2];
+};
+struct ip_set {
+    struct network *v;
+    size_t n;
+    struct sv *others; /* masks and ranges */
+    size_t n_others;
+    char *list; /* what they point into */
+};
+
+static bool compile(struct sv item, struct network *ret)
+{
+    uint8_t base[16] = { 0 }, mask[16] = { 0 };
+    bool v4;
+    ssize_t slash = sv_find(item, '/');
+    int bits = slash < 0 ? (parse(item, base, &v4) ? 128 : -1)
+                         : read_network(sv_take(item, (size_t)slash),
+                                        sv_skip(item, (size_t)slash + 1), base);
+    for (int i = 0; i < bits; i++)
+        mask[i / 8] |= (uint8_t)(0x80 >> i % 8);
+    memcpy(ret->base, base, sizeof(base));
+    memcpy(ret->mask, mask, sizeof(mask));
+    return bits >= 0;
+}
+
+static bool is_in(const uint64_t ip[2], const struct network *n)
+{
+    return (((ip[0] ^ n->base[0]) & n->mask[0]) | ((ip[1] ^ n->base[1]) & n->mask[1])) == 0;
+}
+
+struct ip_set *ip_set_new(struct sv list)
+{
+    struct ip_set *s = xcalloc(1, sizeof(*s));
+    s->list = sv_dup(list);
+    struct sv rest = sv_c(s->list);
+    while (rest.p) {
+        struct sv item = sv_trim(sv_split(&rest, ';'));
+        struct network net;
+        if (!item.n)
+            continue;
+        if (compile(item, &net)) {
+            s->v = xrealloc(s->v, (s->n + 1) * sizeof(*s->v));
+            s->v[s->n++] = net;
+        } else {
+            s->others = xrealloc(s->others, (s->n_others + 1) * sizeof(*s->others));
+            s->others[s->n_others++] = item;
+        }
+    }
+    return s;
+}
+
+void ip_set_free(struct ip_set *s)
+{
+    if (!s)
+        return;
+    free(s->v);
+    free(s->others);
+    free(s->list);
+    free(s);
+}
+
+bool ip_set_has(const struct ip_set *s, const char *ip)
+{
+    uint8_t b[16];
+    uint64_t words[2];
+    bool v4;
+    if (!parse(sv_c(ip), b, &v4))
+        return false;
+    memcpy(words, b, sizeof(words));
+    for (size_t i = 0; i < s->n; i++)
+        if (is_in(words, &s->v[i]))
+            return true;
+    for (size_t i = 0; i < s->n_others; i++)
+        if (matches(b, s->others[i]))
+            return true;
+    return false;
 }

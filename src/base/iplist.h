@@ -13,3 +13,9 @@ struct sv ip_list_find(const char *ip, struct sv list);
 int ip_net_bits(struct sv net, bool *ret_v4);
 /* An address, a network, or a mask with a range or * for a part. */
 bool ip_is_network_or_mask(struct sv item);
+
+/* A list that is asked often: read once. */
+struct ip_set;
+struct ip_set *ip_set_new(struct sv list);
+void ip_set_free(struct ip_set *s); /* may be NULL */
+bool ip_set_has(const struct ip_set *s, const char *ip);

@@ -1,6 +1,7 @@
 /* Snapshots: built from defaults and pairs, immutable and counted. The room owns one global, the
  * current snapshot. A reader's thread keeps a reference of its own to the newest one it has seen,
  * so that pinning costs one load and one addition and takes the lock only after a change. */
+#include "base/iplist.h"
 #include "conf/conf_priv.h"
 #include "conf/patterns.h"
 #include "conf/routes.h"
@@ -11,8 +12,9 @@
 struct snapshot {
     _Atomic unsigned refs;
     size_t n_strings;
-    char **strings;  /* values; what the const char * fields point to, but where there is */
-    char **in_force; /* their value with addresses in place of patterns; NULL: the same */
+    char **strings;       /* values; what the const char * fields point to, but where there is */
+    char **in_force;      /* their value with addresses in place of patterns; NULL: the same */
+    struct ip_set **sets; /* of lists of IPs that have patterns, which may be long */
     struct conf c;
 };
 
@@ -38,6 +40,7 @@ static struct snapshot *snapshot_new(void)
     atomic_init(&s->refs, 1);
     s->strings = xcalloc(n, sizeof(*s->strings));
     s->in_force = xcalloc(n, sizeof(*s->in_force));
+    s->sets = xcalloc(n, sizeof(*s->sets));
     return s;
 }
 
@@ -48,8 +51,10 @@ static void snapshot_free(struct snapshot *s)
     for (size_t i = 0; i < n; i++) {
         free(s->strings[i]);
         free(s->in_force[i]);
+        ip_set_free(s->sets[i]);
     }
     free(s->strings);
+    free(s->sets);
     free(s->in_force);
     conf_patterns_free(s->c.patterns);
     conf_routes_free(s->c.routes);
@@ -101,7 +106,22 @@ void conf_set_patterns(struct conf *c, struct conf_patterns *l)
         free(s->in_force[i]);
         s->in_force[i] = conf_resolve(c, &all[i], sv_c(s->strings[i]));
         *(const char **)field(s, &all[i]) = s->in_force[i];
+        ip_set_free(s->sets[i]);
+        s->sets[i] =
+            conf_pattern_use(&all[i]) == CONF_PATTERN_IPS ? ip_set_new(sv_c(s->in_force[i])) : NULL;
     }
+}
+
+bool conf_lists_ip(const struct conf *c, const struct setting *def, const char *ip)
+{
+    size_t n;
+    const struct ip_set *set = snapshot_of(c)->sets[def - conf_settings(&n)];
+    return set ? ip_set_has(set, ip) : ip_in_list(ip, sv_c(conf_in_force(c, def)));
+}
+
+bool conf_trusts_ip(const struct conf *c, const char *ip)
+{
+    return conf_lists_ip(c, conf_find(SV("net.trusted_ips")), ip);
 }
 
 const char *conf_in_force(const struct conf *c, const struct setting *def)

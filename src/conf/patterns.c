@@ -6,6 +6,7 @@
 
 #include "base/buf.h"
 #include "base/hash.h"
+#include "base/iplist.h"
 #include "base/pattern_item.h"
 #include "conf/routes.h"
 
@@ -15,6 +16,7 @@ struct pattern {
     char *name;
     struct buf items; /* IPs and [names], one a line */
     char *ips;        /* with ; between them; NULL: not finished */
+    struct ip_set *set;
 };
 struct conf_patterns {
     size_t n;
@@ -31,6 +33,7 @@ void conf_patterns_free(struct conf_patterns *l)
     for (size_t i = 0; l && i < l->n; i++) {
         free(l->v[i].name);
         free(l->v[i].ips);
+        ip_set_free(l->v[i].set);
         buf_done(&l->v[i].items);
     }
     if (l)
@@ -106,6 +109,7 @@ void conf_patterns_finish(struct conf_patterns *l)
         buf_init(&f.out, IPS_BYTES);
         flatten(&f, &l->v[i], 0);
         l->v[i].ips = buf_take(&f.out, NULL);
+        l->v[i].set = ip_set_new(sv_c(l->v[i].ips));
         map_free(f.seen, NULL);
     }
 }
@@ -251,6 +255,12 @@ const char *conf_pattern_ips(const struct conf *c, struct sv name)
 {
     const struct pattern *p = find(c->patterns, name);
     return p ? p->ips : "";
+}
+
+bool conf_pattern_has_ip(const struct conf *c, struct sv name, const char *ip)
+{
+    const struct pattern *p = find(c->patterns, name);
+    return p && ip_set_has(p->set, ip);
 }
 
 /* The item, with addresses among the words of except=. */

@@ -40,6 +40,10 @@ void conf_set_patterns(struct conf *c, struct conf_patterns *l);
 /* The IPs of a pattern as base/iplist.h takes them; "" = none, or no such pattern. Lives as long as
  * the snapshot. name: without brackets, any case. */
 const char *conf_pattern_ips(const struct conf *c, struct sv name);
+bool conf_pattern_has_ip(const struct conf *c, struct sv name, const char *ip);
+/* Does the setting, a list of IPs, have this one? For what is asked at each connection. */
+bool conf_lists_ip(const struct conf *c, const struct setting *s, const char *ip);
+bool conf_trusts_ip(const struct conf *c, const char *ip); /* net.trusted_ips */
 /* A value of the setting with addresses in place of patterns. free() it. */
 char *conf_resolve(const struct conf *c, const struct setting *s, struct sv value);
 /* What holds of a STRING or LIST: conf_resolve of its value. Lives as long as the snapshot. */

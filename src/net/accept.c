@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "base/iplist.h"
+#include "conf/patterns.h"
 #include "log/log.h"
 #include "net/net_priv.h"
 #include "os/proc.h"
@@ -36,27 +36,20 @@ static int64_t setting_int(const struct conf *cf, const struct setting *s)
     return v;
 }
 
-static const char *setting_text(const struct conf *cf, const struct setting *s)
-{
-    const char *v;
-    memcpy(&v, (const char *)cf + s->offset, sizeof(v));
-    return v;
-}
-
-static bool deny_by_list(int64_t mode, const char *list, const char *ip)
+static bool deny_by_list(const struct conf *cf, int64_t mode, const struct setting *list,
+                         const char *ip)
 {
     enum { OFF, GRANT, DENY };
     if (mode == OFF)
         return false;
-    return ip_in_list(ip, sv_c(list)) == (mode == DENY);
+    return conf_lists_ip(cf, list, ip) == (mode == DENY);
 }
 
 static bool denied(const struct conf *cf, const struct listener *l, const char *ip)
 {
-    if (deny_by_list(cf->net.access_mode, cf->net.access_ips, ip))
+    if (deny_by_list(cf, cf->net.access_mode, conf_find(SV("net.access_ips")), ip))
         return true;
-    return l->access_mode &&
-           deny_by_list(setting_int(cf, l->access_mode), setting_text(cf, l->access_ips), ip);
+    return l->access_mode && deny_by_list(cf, setting_int(cf, l->access_mode), l->access_ips, ip);
 }
 
 static void take(struct acceptor *a, const struct listener *l, int fd,
@@ -71,7 +64,7 @@ static void take(struct acceptor *a, const struct listener *l, int fd,
     if (sockaddr_bytes(peer, f.ip.addr) && strchr(ip, ':'))
         memset(f.ip.addr + 8, 0, 8);
     f.ip.limit = l->per_ip;
-    f.trusted = ip_in_list(ip, sv_c(cf->net.trusted_ips));
+    f.trusted = conf_trusts_ip(cf, ip);
     int64_t max = atomic_load(&n->max_conns), open = atomic_fetch_add(&n->n_conns, 1) + 1;
     int64_t from_ip = ip_counts_inc(&n->per_ip, &f.ip);
     int64_t per_ip = l->per_ip ? setting_int(cf, l->per_ip) : 0;

@@ -3,7 +3,7 @@
  * and its TLS stay, and the other engine reads on where this one stopped. */
 #include <openssl/ssl.h>
 
-#include "base/iplist.h"
+#include "conf/patterns.h"
 #include "net/client_priv.h"
 #include "net/conn_priv.h"
 
@@ -69,7 +69,7 @@ int net_adopt(struct net *n, const struct net_listener *l, void *arg, struct cli
     }
     _cleanup_(conf_unrefp) const struct conf *cf = conf_pin();
     sockaddr_text(&f.peer, ip);
-    f.trusted = ip_in_list(ip, sv_c(cf->net.trusted_ips));
+    f.trusted = conf_trusts_ip(cf, ip);
     (void)sockaddr_bytes(&f.peer, f.ip.addr);
     (void)ip_counts_inc(&n->per_ip, &f.ip); /* of no limit's group: conn_free takes it back */
     f.fd = c->fd;

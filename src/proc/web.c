@@ -6,7 +6,7 @@
 #include <pthread.h>
 #include <unistd.h>
 
-#include "base/iplist.h"
+#include "conf/patterns.h"
 #include "server/api/web.h"
 #include "server/http/http.h"
 
@@ -21,25 +21,25 @@ static bool trusted(const char *ip)
 {
     _cleanup_(conf_unrefp) const struct conf *cf = conf_pin();
 
-    return ip_in_list(ip, sv_c(cf->net.trusted_ips));
+    return conf_trusts_ip(cf, ip);
 }
 
 /* Indexes of net.access_mode and web.access_mode. */
 enum { ACCESS_OFF, ACCESS_GRANT, ACCESS_DENY };
 
-static bool allowed_by(int64_t mode, const char *list, const char *ip)
+static bool allowed_by(const struct conf *cf, int64_t mode, const char *list, const char *ip)
 {
     if (mode == ACCESS_OFF)
         return true;
-    return ip_in_list(ip, sv_c(list)) == (mode == ACCESS_GRANT);
+    return conf_lists_ip(cf, conf_find(sv_c(list)), ip) == (mode == ACCESS_GRANT);
 }
 
 static bool allowed(const char *ip)
 {
     _cleanup_(conf_unrefp) const struct conf *cf = conf_pin();
 
-    return allowed_by(cf->net.access_mode, cf->net.access_ips, ip) &&
-           allowed_by(cf->web.access_mode, cf->web.access_ips, ip);
+    return allowed_by(cf, cf->net.access_mode, "net.access_ips", ip) &&
+           allowed_by(cf, cf->web.access_mode, "web.access_ips", ip);
 }
 
 /* web.console_path, else share/posthorn/console beside the program's directory, else where `make

@@ -3,7 +3,6 @@
 
 #include "base/codec.h"
 #include "base/hash.h"
-#include "base/iplist.h"
 #include "conf/patterns.h"
 #include "mail/account/accounts_priv.h"
 #include "stats/shm.h"
@@ -246,8 +245,7 @@ int pattern_has(void *accounts, struct sv name, struct sv text, bool is_ip)
                    ? 0
                    : pattern_fits(accounts, pattern_inner(name), addr_sv(&a), NULL);
     _cleanup_(conf_unrefp) const struct conf *cf = conf_pin();
-    return sv_copy(ip, sizeof(ip), text) &&
-           ip_in_list(ip, sv_c(conf_pattern_ips(cf, pattern_inner(name))));
+    return sv_copy(ip, sizeof(ip), text) && conf_pattern_has_ip(cf, pattern_inner(name), ip);
 }
 
 struct listed {

@@ -58,6 +58,10 @@ static void test_rows(void **state)
 {
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct ip_set *set = ip_set_new(sv_c(rows[i].list));
+        if (ip_set_has(set, rows[i].ip) != rows[i].in)
+            fail_msg("%s in a set of '%s'", rows[i].ip, rows[i].list);
+        ip_set_free(set);
         if (ip_in_list(rows[i].ip, sv_c(rows[i].list)) != rows[i].in)
             fail_msg("'%s' in '%s' should be %d", rows[i].ip, rows[i].list, rows[i].in);
     }
