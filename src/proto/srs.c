@@ -67,8 +67,7 @@ int srs_forward(const struct srs_key *k, struct sv sender, struct sv domain, int
                 struct buf *out)
 {
     ssize_t at = sv_rfind(sender, '@');
-    if (at <= 0 || (size_t)at + 1 >= sender.n || sender.p[0] == '"' ||
-        sv_find(sender, '\0') >= 0)
+    if (at <= 0 || (size_t)at + 1 >= sender.n || sender.p[0] == '"' || sv_find(sender, '\0') >= 0)
         return E_PARSE;
     struct sv local = sv_take(sender, (size_t)at), host = sv_skip(sender, (size_t)at + 1);
     struct buf text;
