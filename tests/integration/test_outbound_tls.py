@@ -515,7 +515,8 @@ def nothing_more(world, name, before):
 def test_ctrl_c_ends_a_test(world, three):
     """While the silent server is waited for: the servers behind it are never asked."""
     name = "stopped.plain.test"
-    p = subprocess.Popen([BIN, "tool", *world.ours.args(), "dns", "test", "rounds=2", "timeout=2s", f"name={name}"], stdout=subprocess.PIPE, text=True, env=world.ours.env)
+    p = subprocess.Popen([BIN, "tool", *world.ours.args(), "dns", "test", "rounds=2", "timeout=2s", f"name={name}"], stdout=subprocess.PIPE, text=True, env=world.ours.env,
+                         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))  # as a terminal's shell has it
     three.hears(name)
     head, first = p.stdout.readline(), p.stdout.readline()  # shown as they come
     assert head.startswith("ROUND") and re.match(rf" +1  {DNS} +pass ", first)
