@@ -13,10 +13,8 @@ static struct slab passwords = SLAB_OF(struct password_obj);
 
 void view_init(struct view *v, struct accounts *a)
 {
-    v->a = a;
-    v->cf = conf_pin();
+    *v = (struct view){ .a = a, .cf = conf_pin() };
     v->stamp = accounts_stamp(v->cf);
-    v->c = NULL;
 }
 
 void view_done(struct view *v)
