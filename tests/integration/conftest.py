@@ -298,3 +298,17 @@ def make_module_server():
 @pytest.fixture(scope="module")
 def server(make_module_server):
     return make_module_server()
+
+
+@pytest.fixture
+def setting(world):
+    """Sets settings of the file's own `world`; they are back at their defaults afterwards."""
+    used = []
+
+    def change(name, value):
+        world.ours.tool("set", name, value)
+        used.append(name)
+
+    yield change
+    for name in used:
+        world.ours.tool("reset", name)

@@ -365,3 +365,9 @@ def neighbour(make, domain="example.test", address=OURS, users=("alice", "bob", 
     (s.dir / "more.txt").write_text("".join(f'set {k} "{v}"\n' for k, v in {**own, **(settings or {})}.items()))
     s.tool("batch", str(s.dir / "more.txt"))
     return s.start()
+
+
+def of_certificate(pem, what):
+    """A field as `openssl x509` shows it."""
+    out = subprocess.run(["openssl", "x509", "-noout", f"-{what}", "-sha256", "-in", pem], capture_output=True, text=True, check=True)
+    return out.stdout.strip().split("=", 1)[1]

@@ -11,7 +11,7 @@ import types
 import pytest
 
 from conftest import PASSWORD, wait_for
-from peers import PEER, NameServer, PostfixDovecot, neighbour
+from peers import PEER, NameServer, PostfixDovecot, neighbour, of_certificate
 from test_postfix import inbox, message
 
 USERS = ("pop3tls", "pop3starttls", "imaptls", "imapstarttls", "gonepop3", "goneimap", "forward", "wrong", "cert", "late", "securepop3", "secureimap")
@@ -228,30 +228,10 @@ def pop3(f, mails, on=None):
 # --- secure destinations ---
 
 
-@pytest.fixture
-def setting(world):
-    """Sets settings of ours; they are back at their defaults afterwards."""
-    used = []
-
-    def change(name, value):
-        world.ours.tool("set", name, value)
-        used.append(name)
-
-    yield change
-    for name in used:
-        world.ours.tool("reset", name)
-
-
-def of_certificate(world, what):
-    """A field as `openssl x509` shows it."""
-    out = subprocess.run(["openssl", "x509", "-noout", f"-{what}", "-sha256", "-in", world.peer.dir / "cert.pem"], capture_output=True, text=True, check=True)
-    return out.stdout.strip().split("=", 1)[1]
-
-
 @pytest.mark.parametrize("protocol", ["pop3", "imap"])
 def test_secure_destination_is_collected_from(world, setting, protocol):
     user = f"secure{protocol}"
-    fingerprint, subject, issuer = (of_certificate(world, w) for w in ("fingerprint", "subject", "issuer"))
+    fingerprint, subject, issuer = (of_certificate(world.peer.dir / "cert.pem", w) for w in ("fingerprint", "subject", "issuer"))
     cases = (("mx.peer.test", "tls", "yes", True), (f"*.peer.test|sha256={fingerprint}", "starttls", "yes", False),
              (f"mx.peer.test|subject={subject}|issuer={issuer}", "tls", "no", False))
     for n, (entry, tls, verify, trusted) in enumerate(cases):

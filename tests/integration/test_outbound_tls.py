@@ -16,7 +16,7 @@ import pytest
 
 from api import Client
 from conftest import BIN, wait_for
-from peers import DNS, PEER, RECORDS, SIGNED, NameServer, PostfixDovecot, SignedZones, neighbour, wait_answer
+from peers import DNS, PEER, RECORDS, SIGNED, NameServer, PostfixDovecot, SignedZones, neighbour, of_certificate, wait_answer
 from test_postfix import arrived, bounce_about, ended_session, message, submit
 
 CLEAR = "127.0.0.6"    # a server without TLS
@@ -343,25 +343,6 @@ def test_sts_holds_while_the_web_server_fails(world, sts):
 # --- secure destinations, our own certificate ---
 
 
-@pytest.fixture
-def setting(world):
-    changed = []
-
-    def set_it(name, value):
-        world.ours.tool("set", name, value)
-        changed.append(name)
-
-    yield set_it
-    for name in changed:
-        world.ours.tool("reset", name)
-
-
-def of_certificate(world, what):
-    """A field as `openssl x509` shows it."""
-    return openssl("x509", "-noout", f"-{what}", *(["-sha256"] if what == "fingerprint" else []),
-                   input=(world.peer.dir / "cert.pem").read_bytes()).decode().strip().split("=", 1)[1]
-
-
 def secure_case(world, setting, entry, subject, ca=False):
     setting("deliver.secure_destinations", entry)
     setting("deliver.ca_file", str(world.peer.dir / "ca.pem") if ca else "")
@@ -370,7 +351,7 @@ def secure_case(world, setting, entry, subject, ca=False):
 
 
 def test_secure_destination_delivers(world, setting):
-    fingerprint, subject, issuer = (of_certificate(world, w) for w in ("fingerprint", "subject", "issuer"))
+    fingerprint, subject, issuer = (of_certificate(world.peer.dir / "cert.pem", w) for w in ("fingerprint", "subject", "issuer"))
     for n, (entry, ca) in enumerate((("sec.test", True), (f"sec.test|sha256={fingerprint}", False),
                                      (f"sec.test|subject={subject}|issuer={issuer}", False))):
         secure_case(world, setting, entry, f"secure-{n}", ca)
