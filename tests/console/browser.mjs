@@ -101,6 +101,13 @@ export async function read(page, what) {
   return r.json();
 }
 
+/** Does what saves a form, and waits until it is saved. The notice alone does not tell: the one of the save before may still stand there. */
+export async function saved(page, act) {
+  const [answer] = await Promise.all([page.waitForResponse((r) => r.request().method() !== "GET"), act()]);
+  assert.ok(answer.ok(), `${answer.url()}: ${answer.status()}`);
+  await page.getByText("Saved.").last().waitFor();
+}
+
 /** Goes to an address inside the console and waits until its first data stands there. */
 export async function go(page, to) {
   // The title is set by the new screen's head; another address of the same screen keeps it.

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
-import { base, go, open, quit, shot } from "./browser.mjs";
+import { base, go, open, quit, saved, shot } from "./browser.mjs";
 import { Imap } from "./mail.mjs";
 
 after(quit);
@@ -41,8 +41,7 @@ test("a domain and an account are made, changed and deleted", async () => {
   await b.page.getByLabel("Forward mail to").fill("anna@demo.example\nx@elsewhere.example");
   await b.page.getByRole("checkbox", { name: /^Keep a copy/ }).uncheck();
   await b.page.getByLabel("Copy sent mail to").fill("anna@demo.example");
-  await b.page.getByRole("button", { name: "Save", exact: true }).click();
-  await b.page.getByText("Saved.").waitFor();
+  await saved(b.page, () => b.page.getByRole("button", { name: "Save", exact: true }).click());
   const stored = await (await b.page.request.get(`${base}/api/v1/accounts/eva%40fresh.example`)).json();
   assert.equal(stored.name, "Eva Nova");
   assert.equal(stored.quota, 2_000_000_000);
@@ -136,8 +135,7 @@ test("two people change an account: nothing is lost", async () => {
   await dialog.getByText("Anna Theirs").waitFor();
   await shot(b.page, "conflict");
   await dialog.getByRole("radio").last().click();
-  await dialog.getByRole("button", { name: "Save this choice" }).click();
-  await b.page.getByText("Saved.").waitFor();
+  await saved(b.page, () => dialog.getByRole("button", { name: "Save this choice" }).click());
   const now = await (await b.page.request.get(`${base}/api/v1/accounts/anna%40demo.example`)).json();
   assert.equal(now.name, "Anna Theirs");
   assert.equal(now.quota, 5_000_000_000);

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import fs from "node:fs";
 import { after, before, test } from "node:test";
-import { base, goBy, login, open, quit, read, write as change } from "./browser.mjs";
+import { base, goBy, login, open, quit, read, saved, write as change } from "./browser.mjs";
 import { Imap, send } from "./mail.mjs";
 import { prepare, release } from "./prepare.mjs";
 
@@ -58,10 +58,10 @@ test("logs: filter, move, only this session, find, save", async () => {
   await p.locator("mark.hit").first().waitFor();
   await p.keyboard.press("Escape");
   await p.keyboard.press("n");
-  const saved = p.waitForEvent("download");
+  const file = p.waitForEvent("download");
   await tabTo(p, p.getByRole("button", { name: "Save to file" }), "Shift+Tab");
   await p.keyboard.press("Enter");
-  assert.match(fs.readFileSync(await (await saved).path(), "utf8"), /EHLO ws-042/);
+  assert.match(fs.readFileSync(await (await file).path(), "utf8"), /EHLO ws-042/);
   await p.keyboard.press("o");
   await p.waitForURL(/\/status\/sessions\//);
   b.calm();
@@ -127,8 +127,7 @@ test("a domain and an account are made and changed", async () => {
   await p.keyboard.press("Enter");
   await p.getByRole("heading", { name: "tasks.example", level: 1 }).waitFor();
   await write(p, p.getByLabel("Largest message"), "30 MB");
-  await p.keyboard.press("Enter");
-  await p.getByText("Saved.").waitFor();
+  await saved(p, () => p.keyboard.press("Enter"));
   assert.equal((await (await p.request.get(`${base}/api/v1/domains/tasks.example`)).json()).max_message, 30_000_000);
   await press(p, p.getByRole("button", { name: "New alias" }));
   await write(p, p.getByRole("dialog").getByLabel("Address"), "post@tasks.example");
@@ -147,8 +146,7 @@ test("a domain and an account are made and changed", async () => {
   await p.getByRole("heading", { name: "kay@tasks.example", level: 1 }).waitFor();
   (await Imap.open("kay@tasks.example", "secret-kay-1")).close();
   await write(p, p.getByLabel("Name"), "Kay of the keys");
-  await p.keyboard.press("Enter");
-  await p.getByText("Saved.").last().waitFor();
+  await saved(p, () => p.keyboard.press("Enter"));
   await tabTo(p, p.getByRole("checkbox", { name: /^Enabled/ }), "Shift+Tab");
   await p.keyboard.press(" ");
   await press(p, p.getByRole("button", { name: "Discard" }));
@@ -266,8 +264,7 @@ test("a route is made, changed, deleted and brought back", async () => {
   await p.keyboard.press("Enter");
   await tabTo(p, p.getByRole("dialog").getByLabel("TLS"));
   await p.keyboard.type("Req");
-  await press(p, p.getByRole("dialog").getByRole("button", { name: "Save" }));
-  await p.getByText("Saved.").waitFor();
+  await saved(p, () => press(p, p.getByRole("dialog").getByRole("button", { name: "Save" })));
   assert.equal((await read(p, "/routes/keyed.example")).tls, "require");
   await p.getByRole("dialog").waitFor({ state: "detached" });
   await press(p, p.getByRole("button", { name: "Delete route keyed.example" }));

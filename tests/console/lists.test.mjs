@@ -1,7 +1,7 @@
 // Mailing lists, limits of sending, automatic replies: set in the console, in force for real mail.
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
-import { go, open, quit, read, shot, violations, widths, write } from "./browser.mjs";
+import { go, open, quit, read, saved, shot, violations, widths, write } from "./browser.mjs";
 import { Imap, send, Smtp } from "./mail.mjs";
 
 after(quit);
@@ -26,16 +26,13 @@ test("a mailing list is made, gets members and sends to them; who may not post i
   await dialog.getByRole("button", { name: "Add 2 addresses" }).click();
   await b.page.getByText("There are 2 members now.").waitFor();
   await b.page.getByLabel("Owners").fill("carla@other.example");
-  await b.page.getByRole("button", { name: "Save", exact: true }).click();
-  await b.page.getByText("Saved.").waitFor();
+  await saved(b.page, () => b.page.getByRole("button", { name: "Save", exact: true }).click());
   assert.deepEqual((await read(b.page, "/accounts/team%40demo.example")).list_owner, ["carla@other.example"]);
   await shot(b.page, "list");
 
   await assert.rejects(send({ to: "team@demo.example", subject: "from outside" }));
   await b.page.getByLabel("Who may post").selectOption("anyone");
-  const saved = b.page.waitForResponse((r) => r.request().method() === "PATCH" && r.ok()); // an earlier "Saved." may still be there
-  await b.page.getByRole("button", { name: "Save", exact: true }).click();
-  await saved;
+  await saved(b.page, () => b.page.getByRole("button", { name: "Save", exact: true }).click());
   await send({ to: "team@demo.example", subject: "to the team" });
   const anna = await Imap.open("anna@demo.example", "secret-anna");
   await anna.arrived("to the team");
@@ -63,8 +60,7 @@ test("limits of sending and an automatic reply hold", async () => {
   await b.page.getByLabel("Days until the next reply").fill("0");
   await b.page.getByLabel("First day").fill("2026-01-02");
   await b.page.getByLabel("Last day").fill("2099-12-31");
-  await b.page.getByRole("button", { name: "Save", exact: true }).click();
-  await b.page.getByText("Saved.").waitFor();
+  await saved(b.page, () => b.page.getByRole("button", { name: "Save", exact: true }).click());
   const stored = await read(b.page, "/accounts/rita%40demo.example");
   const { max_messages_hour, max_recipients_day, auto_reply_subject, auto_reply_from, auto_reply_until, auto_reply_days } = stored;
   assert.deepEqual({ max_messages_hour, max_recipients_day, auto_reply_subject, auto_reply_from, auto_reply_until, auto_reply_days }, { max_messages_hour: 1, max_recipients_day: 50, auto_reply_subject: "Rita is away", auto_reply_from: "2026-01-02", auto_reply_until: "2099-12-31", auto_reply_days: 0 });

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import net from "node:net";
 import { after, test } from "node:test";
-import { base, go, open, quit, read, shot, violations, widths, write } from "./browser.mjs";
+import { base, go, open, quit, read, saved, shot, violations, widths, write } from "./browser.mjs";
 import { send } from "./mail.mjs";
 
 after(quit);
@@ -48,8 +48,7 @@ test("two change a route; its password is never shown", async () => {
   await dialog.getByRole("button", { name: "Save" }).click();
   const conflict = b.page.getByRole("alertdialog");
   await conflict.getByText("verify").waitFor();
-  await conflict.getByRole("button", { name: "Save this choice" }).click();
-  await b.page.getByText("Saved.").waitFor();
+  await saved(b.page, () => conflict.getByRole("button", { name: "Save this choice" }).click());
   const now = await read(b.page, `/routes/${encodeURIComponent("*.cloud.example")}`);
   assert.deepEqual([now.tls, now.family, now.host, now.user, now.has_password], ["require", "ipv4-only", "relay.cloud.example:465", "us@cloud.example", true]);
   assert.doesNotMatch(await b.page.content(), /relay-secret/);

@@ -1,7 +1,7 @@
 // What an account collects elsewhere, old mail, backup domains: set in the console, in force for real mail.
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
-import { go, open, quit, read, shot, violations, widths, write } from "./browser.mjs";
+import { go, open, quit, read, saved, shot, violations, widths, write } from "./browser.mjs";
 import { Imap, send } from "./mail.mjs";
 
 after(quit);
@@ -86,8 +86,7 @@ test("old mail goes on, by a rule of the account", async () => {
   await p.getByRole("alert").filter({ hasText: "is the account itself" }).first().waitFor();
   await p.getByLabel("Forward old mail to").fill("anna@demo.example");
   await p.getByRole("checkbox", { name: /^Delete it then/ }).check();
-  await p.getByRole("button", { name: "Save", exact: true }).click();
-  await p.getByText("Saved.").waitFor();
+  await saved(p, () => p.getByRole("button", { name: "Save", exact: true }).click());
   const stored = await read(p, path);
   assert.deepEqual([stored.forward_older_days, stored.forward_older_to, stored.forward_older_delete], [30, ["anna@demo.example"], true]);
   b.calm();
@@ -116,8 +115,7 @@ test("a backup domain is made, changed and becomes a local one", async () => {
   await p.locator("tbody tr", { hasText: "away.example" }).getByText("goes to mail.away.example:2525").waitFor();
   await go(p, "/domains/away.example");
   await p.getByLabel("Type").selectOption("local");
-  await p.getByRole("button", { name: "Save", exact: true }).click();
-  await p.getByText("Saved.").waitFor();
+  await saved(p, () => p.getByRole("button", { name: "Save", exact: true }).click());
   await p.getByRole("region", { name: "Aliases" }).waitFor();
   const stored = await read(p, "/domains/away.example");
   assert.deepEqual([stored.type, stored.backup_host], ["local", ""]);
