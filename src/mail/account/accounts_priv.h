@@ -223,6 +223,9 @@ int domain_limits_apply(const struct domain_spec *s, struct domain *d, struct er
 int domain_limits_write(struct change *ch, const struct domain *was, const struct domain *is);
 int domain_limits_note(struct change *ch, const struct domain *was, const struct domain *is);
 
+/* listing.c: what a lower-case text that contains q is like, for LIKE ... ESCAPE '!'; free() it. */
+char *like_pattern(struct sv q);
+
 /* value.c: texts of the specs. Errors name field and value. */
 int value_bool(const char *field, const char *text, bool *ret, struct errinfo *ei);
 /* *ret: place in names, which end with NULL; -1 with the error. */

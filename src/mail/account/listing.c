@@ -68,16 +68,15 @@ int account_each(struct accounts *a, struct sv domain,
     return r;
 }
 
-/* What LIKE takes for itself is looked for as text. */
-static char *like_pattern(const char *q)
+char *like_pattern(struct sv q)
 {
     struct buf b;
     buf_init(&b, 64 * KiB);
     buf_add_c(&b, '%');
-    for (; *q; q++) {
-        if (*q == '%' || *q == '_' || *q == '!')
+    for (size_t i = 0; i < q.n; i++) {
+        if (q.p[i] == '%' || q.p[i] == '_' || q.p[i] == '!')
             buf_add_c(&b, '!');
-        buf_add_c(&b, ascii_lower(*q));
+        buf_add_c(&b, ascii_lower(q.p[i]));
     }
     buf_add_c(&b, '%');
     return buf_take(&b, NULL);
@@ -122,7 +121,7 @@ static int read_rows(struct accounts *a, const struct account_query *q, struct a
 {
     static const char *const sql[] =
         BY(ACCOUNT_COLUMNS " WHERE a.address > ?", " ORDER BY a.address LIMIT ?");
-    _cleanup_(freep) char *like = like_pattern(q->q);
+    _cleanup_(freep) char *like = like_pattern(sv_c(q->q));
     _cleanup_(db_putp) struct dbc *c = NULL;
     _cleanup_(db_resetp) struct db_stmt *s = NULL;
     int r = db_get(a->db, &c, ei);
@@ -155,7 +154,7 @@ int account_count(struct accounts *a, const struct account_query *q, int64_t *re
                   struct errinfo *ei)
 {
     static const char *const sql[] = BY("SELECT COUNT(*) FROM account a WHERE a.address > ?", "");
-    _cleanup_(freep) char *like = like_pattern(q->q);
+    _cleanup_(freep) char *like = like_pattern(sv_c(q->q));
     _cleanup_(db_putp) struct dbc *c = NULL;
     _cleanup_(db_resetp) struct db_stmt *s = NULL;
     int r = db_get(a->db, &c, ei);

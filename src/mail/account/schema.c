@@ -300,6 +300,17 @@ static const char domain_quota_v15[] =
     /* Bytes that all mailboxes of a domain may hold; 0 = any number. */
     "ALTER TABLE domain ADD COLUMN total_quota BIGINT NOT NULL DEFAULT 0";
 
+static const char secure_adapted_v16[] =
+    /* Domains that prove themselves by a certificate: secure_adapted.h. */
+    "CREATE TABLE secure_adapted ("
+    " domain {TEXT_KEY} NOT NULL PRIMARY KEY,"
+    " name {TEXT} NOT NULL,"
+    " subject {TEXT} NOT NULL,"
+    " issuer {TEXT} NOT NULL,"
+    " ip {TEXT} NOT NULL,"
+    " since_ms BIGINT NOT NULL,"
+    " seen_ms BIGINT NOT NULL)";
+
 const struct db_migration account_migrations[] = {
     { 1, "domains, accounts, credentials, audit, settings", accounts_v1 },
     { 2, "administrators, signed-in consoles, tokens", admins_v2 },
@@ -316,5 +327,6 @@ const struct db_migration account_migrations[] = {
     { 13, "backup domains that are fetched", fetched_v13 },
     { 14, "send limits of domains", domain_limits_v14 },
     { 15, "quotas of domains", domain_quota_v15 },
+    { 16, "domains that secure destinations adapt to", secure_adapted_v16 },
 };
 const size_t account_migrations_count = ARRAY_LEN(account_migrations);

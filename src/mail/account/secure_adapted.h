@@ -7,7 +7,7 @@
 
 enum { SECURE_ADAPTED_MAX = 100000 }; /* rows */
 
-struct secure_adapted {
+struct secure_adapted {  /* texts are UTF-8 */
     const char *domain;  /* A-labels in lower case */
     const char *name;    /* the domain itself, or its MX host, that the certificate names */
     const char *subject; /* of the certificate; "" = none */
@@ -22,12 +22,12 @@ int secure_adapted_put(struct accounts *a, const struct secure_adapted *row, str
 /* 1 = the domain is there and was seen at since_ms or later; 0 = not. E_TEMP. */
 int secure_adapted_find(struct accounts *a, const char *domain, int64_t since_ms,
                         struct errinfo *ei);
-/* In alphabetic order, behind `after` ("" = from the start), those that contain the text ("" =
- * all); stops when fn returns false. What is given lives during the call. */
+/* In alphabetic order, behind `after` ("" = from the start), those whose domain or name contains
+ * the text ("" = all); stops when fn returns false. What is given lives during the call. */
 int secure_adapted_each(struct accounts *a, struct sv after, struct sv text,
                         bool (*fn)(const struct secure_adapted *, void *arg), void *arg,
                         struct errinfo *ei);
-/* Forgets a domain; audited. E_NOTFOUND. */
+/* Forgets a domain, also one in U-labels; audited. E_NOTFOUND, E_PARSE. */
 int secure_adapted_forget(struct accounts *a, const char *admin, struct sv domain,
                           struct errinfo *ei);
 /* Forgets those that were not seen since then. Not audited: the setting says so. */

@@ -71,12 +71,12 @@ static inline int64_t suite_number(const char *sql)
 static inline void suite_clean(void)
 {
     static const char *const tables[] = {
-        "id_sequence",   "domain",         "account",     "alias",        "password",
-        "app_password",  "audit",          "setting",     "auth_secret",  "admin_domain",
-        "web_session",   "api_token",      "annotation",  "sieve_script", "sieve_seen",
-        "mail_route",    "account_option", "list_member", "tls_count",    "mail_filter",
-        "pattern_item",  "remote_account", "remote_seen", "job",          "sender_list",
-        "schema_version"
+        "id_sequence",    "domain",         "account",     "alias",        "password",
+        "app_password",   "audit",          "setting",     "auth_secret",  "admin_domain",
+        "web_session",    "api_token",      "annotation",  "sieve_script", "sieve_seen",
+        "mail_route",     "account_option", "list_member", "tls_count",    "mail_filter",
+        "pattern_item",   "remote_account", "remote_seen", "job",          "sender_list",
+        "secure_adapted", "schema_version"
     };
     if (strncmp(suite_dsn, "sqlite:", 7) == 0) {
         suite_drop_file();
