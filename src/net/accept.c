@@ -29,13 +29,6 @@ struct acceptor {
     atomic_bool stop;
 };
 
-static int64_t setting_int(const struct conf *cf, const struct setting *s)
-{
-    int64_t v;
-    memcpy(&v, (const char *)cf + s->offset, sizeof(v));
-    return v;
-}
-
 static bool deny_by_list(const struct conf *cf, int64_t mode, const struct setting *list,
                          const char *ip)
 {
@@ -49,7 +42,7 @@ static bool denied(const struct conf *cf, const struct listener *l, const char *
 {
     if (deny_by_list(cf, cf->net.access_mode, conf_find(SV("net.access_ips")), ip))
         return true;
-    return l->access_mode && deny_by_list(cf, setting_int(cf, l->access_mode), l->access_ips, ip);
+    return l->access_mode && deny_by_list(cf, net_setting(cf, l->access_mode), l->access_ips, ip);
 }
 
 static void take(struct acceptor *a, const struct listener *l, int fd,
@@ -67,7 +60,7 @@ static void take(struct acceptor *a, const struct listener *l, int fd,
     f.trusted = conf_trusts_ip(cf, ip);
     int64_t max = atomic_load(&n->max_conns), open = atomic_fetch_add(&n->n_conns, 1) + 1;
     int64_t from_ip = ip_counts_inc(&n->per_ip, &f.ip);
-    int64_t per_ip = l->per_ip ? setting_int(cf, l->per_ip) : 0;
+    int64_t per_ip = l->per_ip ? net_setting(cf, l->per_ip) : 0;
     ctr_inc(CTR_conn_accepted);
     if (denied(cf, l, ip))
         f.refuse = "access";

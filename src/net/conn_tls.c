@@ -9,7 +9,22 @@
 #include "net/conn_priv.h"
 #include "net/tls_priv.h"
 
-enum { EXPORTER_BYTES = 32 };
+enum { EXPORTER_BYTES = 32, CHAIN_BYTES = 32 * KiB };
+
+/* What it proves is judged later, if it matters: no client is turned away for its certificate. */
+static int take_any(int ok _unused_, X509_STORE_CTX *x _unused_)
+{
+    return 1;
+}
+
+static void ask_certificate(const struct conn *c, SSL *ssl)
+{
+    _cleanup_(conf_unrefp) const struct conf *cf = conf_pin();
+    if (!c->listener->certificate || net_setting(cf, c->listener->certificate) == 0)
+        return;
+    SSL_set_verify(ssl, SSL_VERIFY_PEER, take_any);
+    SSL_set_max_cert_list(ssl, CHAIN_BYTES);
+}
 
 int tls_attach(struct conn *c)
 {
@@ -25,6 +40,7 @@ int tls_attach(struct conn *c)
     }
     SSL_set_app_data(ssl, s); /* for the choice by name; until the handshake is over */
     SSL_set_accept_state(ssl);
+    ask_certificate(c, ssl);
     c->ssl = ssl;
     return 0;
 }

@@ -122,6 +122,13 @@ static const struct setting *setting_of(const char *name, enum set_type type, st
     return s && s->type == type ? s : NULL;
 }
 
+int64_t net_setting(const struct conf *cf, const struct setting *s)
+{
+    int64_t v;
+    memcpy(&v, (const char *)cf + s->offset, sizeof(v));
+    return v;
+}
+
 static bool same_but_fd(const struct net_listener *a, const struct net_listener *b)
 {
     return a->service == b->service && a->tls == b->tls && a->ops == b->ops && a->arg == b->arg &&
@@ -148,6 +155,7 @@ int net_listen(struct net *n, const struct net_listener *l, struct errinfo *ei)
     struct errinfo none = { 0 };
     struct listener new = { .l = *l,
                             .per_ip = setting_of(l->per_ip_setting, SET_INT, &none),
+                            .certificate = setting_of(l->certificate_setting, SET_DURATION, &none),
                             .access_mode = setting_of(l->access_mode_setting, SET_ENUM, &none),
                             .access_ips = setting_of(l->access_ips_setting, SET_LIST, &none) };
     if (none.code || !new.access_mode != !new.access_ips)

@@ -17,6 +17,9 @@ struct net_listener {
     const char *access_mode_setting, *access_ips_setting;
     const char
         *per_ip_setting; /* name of the INT setting that limits connections per address, or NULL */
+    /* Name of a DURATION setting: while it is not 0 clients are asked for a certificate, and any or
+     * none will do (net/peer_certificate.h). NULL = never. */
+    const char *certificate_setting;
     /* Called (on a worker) instead of ops->open when a limit refuses the connection, to write one
      * line such as "421 ..."; may be NULL. reason is a CLOSE_LIMIT text: "module", "ip", "access".
      */

@@ -114,6 +114,7 @@ struct listener {
     struct net_listener l;
     const struct setting *per_ip;                   /* NULL: no limit */
     const struct setting *access_mode, *access_ips; /* NULL: those of all services only */
+    const struct setting *certificate;              /* NULL: clients are asked for none */
 };
 
 struct net {
@@ -138,6 +139,9 @@ struct net {
     _Atomic int64_t max_conns;
     atomic_bool stopping;
 };
+
+/* Of a setting that is a number. */
+int64_t net_setting(const struct conf *cf, const struct setting *s);
 
 /* The process's net; NULL before net_start and after net_stop. */
 extern struct net *_Atomic net_current;

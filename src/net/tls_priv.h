@@ -1,5 +1,6 @@
 /* Certificates inside net/: the process's store, counted because handshakes hold on to the one
- * they began with. Only tls*.c, certificate.c, conn_tls.c and client_tls.c include OpenSSL. */
+ * they began with. Only tls*.c, certificate.c, peer_certificate.c, conn_tls.c and client_tls.c
+ * include OpenSSL. */
 #pragma once
 
 #include <stdatomic.h>

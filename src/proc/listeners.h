@@ -12,6 +12,7 @@ struct listener_def {
     bool tls;
     const char *per_ip_setting;                           /* NULL: the service counts by itself */
     const char *access_mode_setting, *access_ips_setting; /* as in struct net_listener */
+    const char *certificate_setting;                      /* the same */
 };
 extern const struct listener_def listener_defs[];
 extern const size_t listener_defs_count;

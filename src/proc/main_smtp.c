@@ -139,6 +139,7 @@ static int start(struct module_ctx *m, struct errinfo *ei)
         .dns = { dns_lookup, dns_lookup_ptr, dns_answer_free },
     };
     s->submission = s->mx;
+    s->mx.certified = (struct smtp_certified){ deliver_certified, s->deliver };
     s->submission.submission = true;
     s->submission.turns = (struct smtp_turns){ deliver_turn_begin, deliver_turn_go, s->deliver };
     r = module_listen(m, SVC_SMTP, &smtp_ops, &s->mx, smtp_refuse, ei);

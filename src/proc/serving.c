@@ -18,6 +18,7 @@ static int serve(struct module_ctx *m, const struct listener_def *d, int fd, str
     l.fd = fd;
     l.tls = d->tls;
     l.per_ip_setting = d->per_ip_setting;
+    l.certificate_setting = d->certificate_setting;
     l.access_mode_setting = d->access_mode_setting;
     l.access_ips_setting = d->access_ips_setting;
     return net_listen(m->net, &l, ei);

@@ -39,9 +39,9 @@ class Line:
     def __exit__(self, *unused):
         self.close()
 
-    def wrap_tls(self):
+    def wrap_tls(self, context=None):
         assert not self.buffer, self.buffer
-        self.sock = insecure_tls().wrap_socket(self.sock, server_hostname="mail.example.test")
+        self.sock = (context or insecure_tls()).wrap_socket(self.sock, server_hostname="mail.example.test")
 
     def close(self):
         self.sock.close()
@@ -127,9 +127,9 @@ class Smtp(Line):
     def hello(self, name="client.test"):
         self.capabilities = self.command(f"EHLO {name}", 250)[1:]
 
-    def starttls(self):
+    def starttls(self, context=None):
         self.command("STARTTLS", 220)
-        self.wrap_tls()
+        self.wrap_tls(context)
         self.hello()
 
     def login(self, user, password=PASSWORD):

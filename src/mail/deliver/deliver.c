@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "mail/deliver/deliver_priv.h"
 #include "mail/deliver/older.h"
+#include "mail/deliver/adapt.h"
 #include "mail/deliver/tlsrpt.h"
 #include "mail/deliver/trouble.h"
 #include "os/proc.h"
@@ -177,6 +178,7 @@ int deliver_start(const struct deliver_opts *o, struct deliver **ret, struct err
     pthread_mutex_init(&d->lock, NULL);
     cond_init(&d->ended);
     cond_init(&d->connection_free);
+    d->adapt = adapt_new(d);
     int r = tlsrpt_start(d, ei);
     if (r >= 0)
         r = older_start(d, ei);
@@ -222,6 +224,7 @@ void deliver_stop(struct deliver *d, int64_t deadline_ms)
     while (!list_empty(&d->turns))
         pthread_cond_wait(&d->ended, &d->lock);
     pthread_mutex_unlock(&d->lock);
+    adapt_stop(d->adapt);
     tlsrpt_stop(d);
     trouble_done(d);
     pthread_mutex_destroy(&d->lock);

@@ -45,6 +45,14 @@ struct route_trouble {
 void deliver_trouble_each(struct deliver *d, void (*fn)(const struct route_trouble *, void *arg),
                           void *arg);
 
+/* A message of the domain was accepted from a client that may have shown a certificate: whether
+ * deliver.secure_adapt has its mail go by TLS is found out by a thread, and told with log, whose
+ * texts are not kept. */
+struct conn;
+struct logctx;
+void deliver_certified(struct deliver *d, const struct conn *c, const struct logctx *log,
+                       const char *domain);
+
 /* The TLS reports (RFC 8460) about a domain, or all domains for "", are sent soon with what is
  * counted, also about a day that is not over. False: too many such wishes wait. */
 bool deliver_tls_reports_now(struct deliver *d, const char *domain);

@@ -19,6 +19,7 @@ struct deliver {
     char *policy_dir; /* NULL: none */
     struct tlsrpt *tlsrpt;
     struct older *older;
+    struct adapt *adapt;
     pthread_t *threads;
     size_t n_threads, n_running;
     pthread_cond_t ended; /* a thread ended */

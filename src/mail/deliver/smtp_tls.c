@@ -4,6 +4,7 @@
 #include "mail/deliver/smtp_tls.h"
 
 #include "conf/routes.h"
+#include "mail/deliver/adapt.h"
 #include "mail/deliver/tls_outcome.h"
 #include "stats/shm.h"
 
@@ -87,6 +88,21 @@ static void use_rule(const struct conf_route *rule, struct tls_policy *ret)
     ret->must_dane = rule->tls == ROUTE_TLS_DANE;
 }
 
+/* Not what a setting names: unlike that the sender may be spared it, as policies of others. */
+static int use_adapted(struct smtp_client *s, struct tls_policy *ret, struct failure *why)
+{
+    struct errinfo ei = { 0 };
+    int r = ret->is_secure || s->lenient || !*ret->domain
+                ? 0
+                : adapt_holds(s->d, s->cf, ret->domain, &ei);
+    if (r == 1)
+        ret->is_secure = ret->is_adapted = true;
+    if (r >= 0)
+        return 0;
+    failure_set(why, false, "451 4.3.0 The database cannot be asked now: %s", ei.text);
+    return r;
+}
+
 int smtp_tls_policy(struct smtp_client *s, const struct route *route, size_t i, struct sv domain,
                     const struct route_addresses *found, struct tls_policy *ret,
                     struct failure *why)
@@ -100,6 +116,9 @@ int smtp_tls_policy(struct smtp_client *s, const struct route *route, size_t i, 
         sv_copy(ret->domain, sizeof(ret->domain), domain);
     ret->is_secure = secure_find(sv_c(s->cf->deliver.secure_destinations), sv_c(host),
                                  sv_c(ret->domain), &ret->secure);
+    int r = use_adapted(s, ret, why);
+    if (r < 0)
+        return r;
     if (ret->is_secure)
         ret->level = TLS_REQUIRE;
     ret->is_named = route->secure;
@@ -128,9 +147,10 @@ int smtp_tls_policy(struct smtp_client *s, const struct route *route, size_t i, 
 }
 
 /* Unlike the others this is our own administrator's word: the mail does not wait. */
-static int secure_failed(struct smtp_client *s, const char *reason, struct failure *why)
+static int secure_failed(struct smtp_client *s, const struct tls_policy *p, const char *reason,
+                         struct failure *why)
 {
-    static const char policy[] = "secure destination";
+    const char *policy = p->is_adapted ? "adapted secure destination" : "secure destination";
     event(tls_policy_failed, &s->log, F_STR(host, s->host), F_STR(policy, policy),
           F_STR(reason, reason));
     failure_set(why, true, "554 Could not verify SSL connection (%s: %s: %s)", s->host, policy,
@@ -154,7 +174,7 @@ static int tls_missing(struct smtp_client *s, const struct tls_policy *policy, c
     const char *name = policy_name(policy);
     tls_outcome(s, policy, s->host, result, why_not);
     if (policy->is_secure && !(s->caps & CAP_STARTTLS))
-        return secure_failed(s, why_not, why);
+        return secure_failed(s, policy, why_not, why);
     if (name)
         return policy_failed(s, s->host, name, why_not, why);
     if (policy->sts == MTA_STS_TESTING)
@@ -192,7 +212,7 @@ static int judge(struct smtp_client *s, const struct tls_policy *policy,
     char reason[160];
     count(s, policy, found);
     if (unfit)
-        return secure_failed(s, unfit, why);
+        return secure_failed(s, policy, unfit, why);
     snprintf(reason, sizeof(reason), "the certificate does not match: %s",
              client_verify_text(found->verify));
     if (found->verify && must_verify(policy, found)) {

@@ -12,9 +12,10 @@ struct tls_policy {
     enum mta_sts_mode sts; /* what the domain's policy asks; MTA_STS_NONE where DANE decides */
     bool is_named;         /* the host is the domain's by DNSSEC, MTA-STS or our own settings */
     bool must_verify, must_dane; /* the route asks: a valid certificate; by TLSA records */
-    bool counts;    /* for TLS reports; not: nothing of the domain's, or told already */
-    bool is_secure; /* a secure destination: what does not fit is returned */
-    struct secure_destination secure; /* points into the settings */
+    bool counts;     /* for TLS reports; not: nothing of the domain's, or told already */
+    bool is_secure;  /* a secure destination: what does not fit is returned */
+    bool is_adapted; /* by the mail that came from there, not by the settings */
+    struct secure_destination secure; /* points into the settings; of an adapted one all empty */
     char domain[256]; /* that the mail is for; "" = the host was named by a setting */
 };
 

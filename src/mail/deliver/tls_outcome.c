@@ -3,7 +3,6 @@
 #include "base/clock.h"
 #include "base/codec.h"
 #include "mail/deliver/tlsrpt.h"
-#include "net/dns.h"
 
 enum { MAX_POLICY = 64 * 1024, MAX_REASON = 200, DAY_S = 86400 };
 enum { V_EXPIRED = 10, V_OTHER_NAME = 62 }; /* X509_V_ERR_... */
@@ -58,7 +57,7 @@ static void describe(const struct smtp_client *s, const struct tls_policy *p, co
     ret->mx_patterns = patterns->p ? patterns->p : "";
 }
 
-static bool ascii_domain(const char *domain, char ret[DNS_NAME_TEXT])
+bool tls_domain(const char *domain, char ret[DNS_NAME_TEXT])
 {
     if (!*domain || *domain == '[' || !dns_to_ascii(domain, ret))
         return false;
@@ -72,7 +71,7 @@ void tls_outcome(struct smtp_client *s, const struct tls_policy *p, const char *
 {
     char domain[DNS_NAME_TEXT], why[MAX_REASON] = "";
     struct buf text, patterns;
-    if (!p->counts || !s->cf->deliver.tls_reports || !ascii_domain(p->domain, domain))
+    if (!p->counts || !s->cf->deliver.tls_reports || !tls_domain(p->domain, domain))
         return;
     struct tls_count c = { .day = clock_wall_s() / DAY_S,
                            .domain = domain,

@@ -230,6 +230,16 @@ static struct sv hms(int64_t seconds, char ret[16])
     return sv_n(ret, (size_t)n);
 }
 
+/* The sender is who the client's certificate is for, perhaps: who may say so is not one of ours. */
+static void tell_certified(const struct smtp_session *s)
+{
+    const struct smtp_certified *t = &s->srv->certified;
+    const char *at = strrchr(s->tx->m->sender, '@');
+    if (t->tell && at && s->cf->deliver.secure_adapt && conn_is_tls(s->c) && !s->account &&
+        !s->turned && account_domain_is_local(s->srv->accounts, sv_c(at + 1)) == 0)
+        t->tell(t->deliver, s->c, &s->log, at + 1);
+}
+
 static void count_accepted(struct smtp_session *s)
 {
     struct smtp_tx *tx = s->tx;
@@ -287,5 +297,6 @@ void smtp_rx_finish(struct smtp_session *s)
     if (!smtp_rx_check(s))
         return;
     count_accepted(s);
+    tell_certified(s);
     accepted(s, "OK");
 }

@@ -31,6 +31,13 @@ struct smtp_turns {
     struct deliver *deliver;
 };
 
+/* What a client's certificate says of a sender's domain, for the same reason: deliver_certified. */
+struct smtp_certified {
+    void (*tell)(struct deliver *d, const struct conn *c, const struct logctx *log,
+                 const char *domain);
+    struct deliver *deliver;
+};
+
 struct commands;
 struct etrn;
 struct sent;
@@ -44,6 +51,7 @@ struct smtp_server {
     const atomic_bool *stopping;         /* ends waits for milters and commands; may be NULL */
     struct etrn *etrn;                   /* may be NULL: each wish looks through the queue */
     struct smtp_turns turns;             /* with NULL members there is no ATRN */
+    struct smtp_certified certified;     /* with NULL members nobody wants to know */
     struct sent *sent; /* for the send limits of accounts; NULL = there are none */
     struct sent *sms;  /* the same for SMS alone */
     bool submission;   /* login needed; sender and headers are completed and checked */

@@ -148,6 +148,10 @@ static void test_rows(void **state)
           "name "
           "this server)",
           "smtp.err.c.sts" },
+        { "554 Could not verify SSL connection (mx.example: adapted secure destination: STARTTLS "
+          "is not offered)",
+          "smtp.err.c.adapted" },
+        { "451 4.3.0 The database cannot be asked now: x", "smtp.err.c.database" },
         { "554 Could not verify SSL connection (mx.example: secure destination: STARTTLS is not "
           "offered)",
           "smtp.err.c.secure" },
