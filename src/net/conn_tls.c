@@ -19,8 +19,9 @@ static int take_any(int ok _unused_, X509_STORE_CTX *x _unused_)
 
 static void ask_certificate(const struct conn *c, SSL *ssl)
 {
-    _cleanup_(conf_unrefp) const struct conf *cf = conf_pin();
-    if (!c->listener->certificate || net_setting(cf, c->listener->certificate) == 0)
+    const struct setting *asked = c->listener->certificate;
+    _cleanup_(conf_unrefp) const struct conf *cf = asked ? conf_pin() : NULL;
+    if (!cf || net_setting(cf, asked) == 0)
         return;
     SSL_set_verify(ssl, SSL_VERIFY_PEER, take_any);
     SSL_set_max_cert_list(ssl, CHAIN_BYTES);

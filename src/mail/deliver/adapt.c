@@ -89,6 +89,14 @@ static int check(struct adapt *a, const struct note *n, const struct conf *cf,
     return doubt ? err_set(ei, E_TLS, "%s", doubt) : r;
 }
 
+/* No half of a character for the database. */
+static const char *whole(char *text, bool cut)
+{
+    for (size_t n = strlen(text); cut && n && (unsigned char)text[n - 1] >= 0x80; n--)
+        text[n - 1] = '\0';
+    return text;
+}
+
 static int keep(struct adapt *a, const struct note *n, const char *name, struct errinfo *ei)
 {
     struct certificate x;
@@ -97,8 +105,8 @@ static int keep(struct adapt *a, const struct note *n, const char *name, struct 
     int r = secure_adapted_put(a->d->accounts,
                                &(struct secure_adapted){ .domain = n->domain,
                                                          .name = name,
-                                                         .subject = x.subject,
-                                                         .issuer = x.issuer,
+                                                         .subject = whole(x.subject, x.subject_cut),
+                                                         .issuer = whole(x.issuer, x.issuer_cut),
                                                          .ip = n->log.source,
                                                          .since_ms = now,
                                                          .seen_ms = now },
