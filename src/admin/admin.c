@@ -6,12 +6,12 @@
 #include "base/codec.h"
 
 static const struct admin_op *const tables[] = {
-    admin_domain_ops,        admin_account_ops, admin_alias_ops,  admin_mailbox_ops,
-    admin_setting_ops,       admin_server_ops,  admin_token_ops,  admin_event_ops,
-    admin_service_ops,       admin_dns_ops,     admin_sieve_ops,  admin_queue_ops,
-    admin_route_ops,         admin_member_ops,  admin_tlsrpt_ops, admin_filter_ops,
-    admin_remote_ops,        admin_archive_ops, admin_sender_ops, admin_sms_ops,
-    admin_queue_mailbox_ops, admin_secure_ops,
+    admin_domain_ops,        admin_account_ops, admin_alias_ops,   admin_mailbox_ops,
+    admin_setting_ops,       admin_server_ops,  admin_token_ops,   admin_event_ops,
+    admin_service_ops,       admin_dns_ops,     admin_sieve_ops,   admin_queue_ops,
+    admin_route_ops,         admin_member_ops,  admin_tlsrpt_ops,  admin_filter_ops,
+    admin_remote_ops,        admin_archive_ops, admin_sender_ops,  admin_sms_ops,
+    admin_queue_mailbox_ops, admin_secure_ops,  admin_adapted_ops,
 };
 
 json_t *admin_error(int code, const char *fmt, ...)

@@ -23,7 +23,7 @@ extern const struct admin_op admin_domain_ops[], admin_account_ops[], admin_alia
     admin_event_ops[], admin_service_ops[], admin_dns_ops[], admin_sieve_ops[], admin_queue_ops[],
     admin_route_ops[], admin_member_ops[], admin_tlsrpt_ops[], admin_filter_ops[],
     admin_remote_ops[], admin_archive_ops[], admin_sender_ops[], admin_sms_ops[],
-    admin_queue_mailbox_ops[], admin_secure_ops[];
+    admin_queue_mailbox_ops[], admin_secure_ops[], admin_adapted_ops[];
 
 /* queue_ops.c: asks module smtp. args: taken. New reference; an error when no server runs. */
 json_t *admin_ask_smtp(const struct admin_call *c, const char *op, json_t *args);

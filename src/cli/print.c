@@ -416,6 +416,12 @@ static const struct column secure_cols[] = {
     { "issuer", "ISSUER", COL_TEXT },
     { 0 },
 };
+static const struct column secure_adapted_cols[] = {
+    { "domain", "DOMAIN", COL_TEXT },      { "name", "CERTIFICATE", COL_TEXT },
+    { "issuer", "ISSUER", COL_TEXT },      { "ip", "FROM", COL_TEXT },
+    { "since_ms", "SINCE", COL_TIME_MS },  { "seen_ms", "LAST", COL_TIME_MS },
+    { "in_force", "IN FORCE", COL_YESNO }, { 0 },
+};
 static const struct column filter_cols[] = {
     { "position", "#", COL_NUMBER },
     { "name", "RULE", COL_TEXT },
@@ -675,6 +681,15 @@ void tool_print(const struct tool_cmd *cmd, json_t *reply)
         break;
     case PRINT_SECURE:
         table(rows, secure_cols, "no secure destinations");
+        break;
+    case PRINT_SECURE_ADAPTED:
+        table(rows, secure_adapted_cols,
+              *print_text(reply, "text") ? "no such domain has been adapted to"
+              : json_integer_value(json_object_get(reply, "adapt_ms"))
+                  ? "no domain has been adapted to"
+                  : "no domain has been adapted to; deliver.secure_adapt is off");
+        if (*print_text(reply, "next"))
+            printf("(there are more: after=%s)\n", print_text(reply, "next"));
         break;
     case PRINT_CERTIFICATE:
         print_certificate(reply);

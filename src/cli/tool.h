@@ -64,6 +64,7 @@ enum tool_print {
     PRINT_SENDERS,
     PRINT_SMS,
     PRINT_SECURE,
+    PRINT_SECURE_ADAPTED,
     PRINT_CERTIFICATE
 };
 

@@ -151,6 +151,13 @@ create account {USER} password={{PLAIN}}{PASSWORD}
         assert self.admin.call("PUT", "/sender-lists/{owner}/{sender}".format(**where), {"verdict": "deny"}).status == 200
         return where
 
+    def adapted(self):
+        """As mail from there would do it."""
+        name = f"{self.fresh()}.test"
+        with sqlite3.connect(self.server.data / "config" / "system.db", timeout=20) as db:
+            db.execute("INSERT INTO secure_adapted VALUES (?, ?, 'CN = x', 'CN = CA', '192.0.2.1', 1000, 2000)", (name, name))
+        return {"domain": name}
+
     def pattern(self):
         name = self.fresh()
         assert self.admin.call("PUT", f"/patterns/{name}", {"items": ["info@"]}).status == 200
@@ -254,6 +261,7 @@ EXAMPLES = {
     "getSender": (World.sender, None, None),
     "putSender": (World.sender, lambda w: {"verdict": "allow"}, None),
     "deleteSender": (World.sender, None, None),
+    "forgetAdaptedDomain": (World.adapted, None, None),
     "getPattern": (World.pattern, None, None),
     "putPattern": (World.pattern, lambda w: {"items": ["sales-*@example.test", "?@example.test", "info"]}, None),
     "deletePattern": (World.pattern, None, None),

@@ -1,6 +1,10 @@
-"""Secure destinations by certificates that are handed in: what is read of them is what OpenSSL shows, and what an entry then asks."""
+"""Secure destinations by certificates that are handed in: what is read of them is what OpenSSL shows, and what an entry then asks.
+Domains that were adapted to: what is shown of them, and that they can be forgotten (how they come there: test_secure_adapt.py)."""
+import datetime
 import json
+import sqlite3
 import subprocess
+import time
 
 import pytest
 from api import Client
@@ -17,7 +21,7 @@ def box(make_module_server):
 
 @pytest.fixture(scope="module")
 def client(box):
-    token = box.tool_json("create", "token", ADMIN, "test", "scopes=settings:read")["token"]
+    token = box.tool_json("create", "token", ADMIN, "test", "scopes=settings:read settings:write")["token"]
     c = Client(box, token=token)
     yield c
     c.close()
@@ -133,3 +137,86 @@ def test_names_that_an_entry_cannot_hold_are_left_out(box, made, name):
     assert s.tool("get", "deliver.secure_destinations").stdout.strip() == f"odd.test|sha256={shown(made / f'{name}.pem')['sha256']}"
     assert "warning: the subject is not part of an entry" in s.tool("secure", "read", str(made / f"{name}.pem")).stdout
     s.tool("secure", "delete", "odd.test")
+
+
+# --- domains that were adapted to ---
+
+NONE = "no domain has been adapted to"
+
+
+@pytest.fixture
+def adapted(box):
+    """Rows as mail makes them: a.test is fresh, b.test has not been seen for two days, c0.test to c6.test are there, too."""
+    now = int(time.time() * 1000)
+    day = 86400_000
+    rows = [("a.test", "mx.shared.test", "CN = mx.shared.test", "CN = Own CA", "192.0.2.1", now - 9 * day, now - day),
+            ("b.test", "b.test", "", "CN = Other CA", "2001:db8::1", now - 9 * day, now - 2 * day - 60_000),
+            *((f"c{i}.test", f"c{i}.test", "CN = x\x1b[1m", "CN = Own CA", "192.0.2.2", now, now) for i in range(7))]
+    with sqlite3.connect(box.data / "config" / "system.db", timeout=30) as db:
+        db.executemany("INSERT INTO secure_adapted VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+    yield rows
+    with sqlite3.connect(box.data / "config" / "system.db", timeout=30) as db:
+        db.execute("DELETE FROM secure_adapted")
+    box.tool("reset", "deliver.secure_adapt")
+
+
+def in_force(box):
+    return [r["domain"] for r in box.tool_json("secure", "adapted")["rows"] if r["in_force"]]
+
+
+def test_an_empty_list_tells_why(box):
+    assert box.tool("secure", "adapted").stdout.strip() == f"{NONE}; deliver.secure_adapt is off"
+    box.tool("set", "deliver.secure_adapt", "30d")
+    assert box.tool("secure", "adapted").stdout.strip() == NONE
+    assert box.tool("secure", "adapted", "x").stdout.strip() == "no such domain has been adapted to"
+    box.tool("reset", "deliver.secure_adapt")
+
+
+def test_adapted_domains_are_shown(box, adapted):
+    keys = ("domain", "name", "subject", "issuer", "ip", "since_ms", "seen_ms")
+    assert [tuple(r[k] for k in keys) for r in box.tool_json("secure", "adapted")["rows"]] == adapted
+    assert in_force(box) == []  # the setting is off
+    box.tool("set", "deliver.secure_adapt", "2d")
+    assert in_force(box) == [r[0] for r in adapted if r[0] != "b.test"]
+    head, first, second = box.tool("secure", "adapted", "limit=2").stdout.splitlines()[:3]
+    assert [head.split()[0], head.split()[-2:]] == ["DOMAIN", ["IN", "FORCE"]]
+    assert first.split()[:2] == ["a.test", "mx.shared.test"] and first.endswith("yes") and second.split()[0] == "b.test" and second.endswith("no")
+
+
+def test_adapted_domains_come_in_pieces_and_by_text(box, adapted):
+    reply = box.tool_json("secure", "adapted", "limit=3")
+    assert [r["domain"] for r in reply["rows"]] == ["a.test", "b.test", "c0.test"] and reply["next"] == "c0.test"
+    assert "(there are more: after=c0.test)" in box.tool("secure", "adapted", "limit=3").stdout
+    reply = box.tool_json("secure", "adapted", "c", "after=c3.test", "limit=3")
+    assert [r["domain"] for r in reply["rows"]] == ["c4.test", "c5.test", "c6.test"] and "next" not in reply
+    assert [r["domain"] for r in box.tool_json("secure", "adapted", "MX.shared")["rows"]] == ["a.test"]
+    assert "limit: " in box.tool("secure", "adapted", "limit=0", check=False).stderr
+
+
+def test_an_adapted_domain_is_forgotten(box, adapted):
+    box.tool("secure", "forget", "B.Test")
+    assert "b.test" not in box.tool("secure", "adapted").stdout
+    assert "adapted domain b.test" in box.tool("audit").stdout
+    r = box.tool("secure", "forget", "b.test", check=False)
+    assert r.returncode == 1 and "'b.test' is none that was adapted to" in r.stderr
+    assert "domain: " in box.tool("secure", "forget", "no domain@", check=False).stderr
+
+
+def test_adapted_domains_by_the_api(box, client, adapted):
+    def moment(ms):
+        return datetime.datetime.fromtimestamp(ms / 1000, datetime.timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    box.tool("set", "deliver.secure_adapt", "2d")
+    at = "/secure-destinations/adapted"
+    first = client.get(at, limit=2).json()
+    assert first["items"][0] == {**dict(zip(("domain", "name", "subject", "issuer", "ip"), adapted[0])), "since": moment(adapted[0][5]), "last_at": moment(adapted[0][6]), "in_force": True}
+    assert first["items"][1]["in_force"] is False and first["total"] == {"value": 9, "relation": "exact"}
+    assert [r["domain"] for r in client.rows(at, limit=4)] == [r[0] for r in adapted]
+    assert [r["domain"] for r in client.rows(at, q="own ca;-mx", limit=1)] == [f"c{i}.test" for i in range(7)]
+    assert [r["domain"] for r in client.rows(at, q="MX.shared")] == ["a.test"]
+    page = client.get(at, q="-b.test", limit=3, cursor=client.get(at, q="-b.test", limit=3).json()["next_cursor"]).json()
+    assert [r["domain"] for r in page["items"]] == ["c2.test", "c3.test", "c4.test"]
+    assert client.call("DELETE", f"{at}/a.test?dry_run=true").json()["effect"][0]["object"] == "adapted domain a.test"
+    assert client.call("DELETE", f"{at}/a.test").status == 204
+    assert client.call("DELETE", f"{at}/a.test").status == 404
+    assert client.call("DELETE", f"{at}/a%20b@").status == 422
+    assert "a.test" not in [r["domain"] for r in client.rows(at)]

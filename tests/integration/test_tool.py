@@ -239,7 +239,7 @@ def test_the_manual_has_every_command(offline):
             "trace": "message.trace", "why": "message.why", "create token": "token.create", "dns name": "dns.lookup", "service start": "service.start", "service stop": "service.stop",
             "queue hold": "queue.hold", "queue pause": "queue.pause", "events": "event.list", "dns test": "dns.test", "route create": "route.create",
             "create pattern": "pattern.set", "change pattern": "pattern.set",
-            "archive list": "archive.list", "queue mailbox address": "queue.mailbox", "queue [filter]": "queue.list", "sms send": "sms.send", "sms test": "sms.test",
+            "archive list": "archive.list", "queue mailbox address": "queue.mailbox", "queue [filter]": "queue.list", "sms send": "sms.send", "sms test": "sms.test", "secure adapted": "secure.adapted",
             **{f"senders {verb}": f"sender.{verb}" for verb in ("deny", "allow", "remove")},
             **{f"filter {verb}": f"filter.{verb}" for verb in ("show", "put", "enable", "delete", "move", "test")}}
     for words, op in keys.items():

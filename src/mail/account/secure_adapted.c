@@ -1,6 +1,7 @@
 /* Table secure_adapted. */
 #include "mail/account/secure_adapted.h"
 
+#include "base/clock.h"
 #include "mail/account/accounts_priv.h"
 
 enum { PAGE = 500 }; /* rows that a query may give */
@@ -74,6 +75,11 @@ int secure_adapted_prune(struct accounts *a, int64_t before_ms, struct errinfo *
 }
 
 /* --- what the administrator sees --- */
+
+bool secure_adapted_holds(const struct secure_adapted *row, int64_t adapt_ms)
+{
+    return adapt_ms && row->seen_ms >= clock_wall_ms() - adapt_ms;
+}
 
 #define ROWS                                                                                       \
     "SELECT domain, name, subject, issuer, ip, since_ms, seen_ms FROM secure_adapted"              \

@@ -22,6 +22,8 @@ int secure_adapted_put(struct accounts *a, const struct secure_adapted *row, str
 /* 1 = the domain is there and was seen at since_ms or later; 0 = not. E_TEMP. */
 int secure_adapted_find(struct accounts *a, const char *domain, int64_t since_ms,
                         struct errinfo *ei);
+/* Does it count now, when deliver.secure_adapt is so many ms (0 = off)? */
+bool secure_adapted_holds(const struct secure_adapted *row, int64_t adapt_ms);
 /* In alphabetic order, behind `after` ("" = from the start), those whose domain or name contains
  * the text ("" = all); stops when fn returns false. What is given lives during the call. */
 int secure_adapted_each(struct accounts *a, struct sv after, struct sv text,

@@ -122,6 +122,8 @@ static const struct command {
     { "secure.read", SCOPE_SETTINGS_READ, FOR_ALL, NULL },
     { "secure.import", SCOPE_SETTINGS_WRITE, FOR_ALL, NULL },
     { "secure.delete", SCOPE_SETTINGS_WRITE, FOR_ALL, NULL },
+    { "secure.adapted", SCOPE_SETTINGS_READ, FOR_ALL, NULL },
+    { "secure.forget", SCOPE_SETTINGS_WRITE, FOR_ALL, NULL },
     { "tlsrpt.list", SCOPE_MESSAGES_READ, FOR_ALL, NULL },
     { "tlsrpt.send", SCOPE_QUEUE_WRITE, FOR_ALL, NULL },
     { "queue.allow-sender", SCOPE_QUEUE_WRITE, FOR_ALL, NULL },

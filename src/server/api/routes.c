@@ -13,7 +13,7 @@ const struct api_route *const api_tables[] = {
     api_self_page_routes, api_self_session_routes, api_outgoing_routes,     api_member_routes,
     api_filter_routes,    api_remote_routes,       api_archive_routes,      api_sender_routes,
     api_pattern_routes,   api_sms_routes,          api_mailbox_routes,      api_secure_routes,
-    api_dns_routes,
+    api_adapted_routes,   api_dns_routes,
 };
 const size_t api_tables_count = ARRAY_LEN(api_tables);
 
