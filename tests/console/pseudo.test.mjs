@@ -99,6 +99,7 @@ test("no text without translation in dialogs, drawers, menus and errors", async 
     "new alias": ["/domains/demo.example", (p) => p.locator("section button.btn").last().click()],
     "new token": ["/system/tokens?dialog=new", undefined],
     "setting out of range": ["/system/settings?q=smtp.max_errors", async (p) => { await p.locator(".set input").fill("0"); await p.locator(".set .err").waitFor(); await p.locator(".changes summary").click(); }],
+    "adapted domains": ["/system/settings?q=deliver.secure_adapt", async (p) => { await p.locator(".set .linkb").last().click(); await p.locator("[role=dialog] .empty").waitFor(); }],
     "shut out": ["/system/settings?q=net.access_mode", async (p) => { await p.locator("[id='set-net.access_mode']").selectOption("grant"); await p.locator(".changes .btn.pri").click(); await p.locator("[role=alertdialog]").waitFor(); }],
     "access test": ["/system/services?open=pop3", async (p) => { await p.locator(".access-test input").fill("203.0.113.9"); await p.keyboard.press("Enter"); await p.locator(".access-test li").first().waitFor(); }],
     "note on a chart": ["/status/traffic", (p) => p.locator("button.btn.ghost").first().click()],

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { after, test } from "node:test";
-import { base, go, open, quit, shot, violations } from "./browser.mjs";
+import { base, go, open, quit, read, settled, shot, violations, write } from "./browser.mjs";
 
 after(quit);
 const value = async (page, name) => (await (await page.request.get(`${base}/api/v1/settings/${name}`)).json()).value;
@@ -102,6 +102,81 @@ test("a certificate fills the fields of a secure destination, as openssl shows t
   await b.page.getByRole("button", { name: "Save changes" }).click();
   await b.page.getByText("1 change is not saved").waitFor({ state: "hidden" });
   assert.equal(await value(b.page, name), "");
+  b.calm();
+  await b.close();
+});
+
+/** As mail does it that comes with a certificate. */
+function adapt(...domains) {
+  const sql = domains.map(([domain, name, issuer, ip, seen]) => `INSERT INTO secure_adapted VALUES ('${domain}', '${name}', 'CN = ${name}', '${issuer}', '${ip}', ${seen - 86400_000}, ${seen});`).join("\n");
+  execFileSync("python3", ["-c", "import sqlite3, sys; db = sqlite3.connect(sys.argv[1], timeout=20); db.executescript(sys.argv[2])", `${process.env.SERVER_DIR}/data/config/system.db`, sql]);
+}
+
+test("domains that were adapted to are shown at their setting, found and forgotten", async () => {
+  const name = "deliver.secure_adapt", there = "/secure-destinations/adapted";
+  const b = await open();
+  const p = b.page;
+  const dialog = p.getByRole("dialog", { name: "Adapted domains" });
+  const openAt = async () => {
+    await go(p, "/system/services");
+    await go(p, `/system/settings?q=${name}`);
+    await p.getByRole("button", { name: "Adapted domains" }).click();
+    await dialog.waitFor();
+    await settled(p);
+  };
+  await openAt();
+  await dialog.getByText("No domain has been adapted to").waitFor();
+  await dialog.getByText("deliver.secure_adapt is off").waitFor();
+  assert.equal(await dialog.getByRole("searchbox").count(), 0);
+  assert.deepEqual(await violations(p, "no adapted domain"), []);
+
+  adapt(["partner.example", "mx.partner.example", "CN = Great CA", "192.0.2.7", Date.now()], ["old.example", "old.example", "CN = Other CA", "192.0.2.8", Date.now() - 40 * 86400_000]);
+  await write(p, "PATCH", `/settings/${name}`, { value: "30d" });
+  await openAt();
+  await dialog.getByText("deliver.secure_adapt is off").waitFor({ state: "detached" });
+  const row = (domain) => dialog.locator("li", { hasText: domain });
+  await row("partner.example").getByText("Certificate of mx.partner.example, issued by CN = Great CA").waitFor();
+  assert.equal(await row("partner.example").getByText("Not in force").count(), 0);
+  await row("old.example").getByText("Not in force").waitFor();
+  assert.deepEqual(await violations(p, "adapted domains"), []);
+  await shot(p, "adapted-domains");
+
+  const find = dialog.getByRole("searchbox", { name: "Find domains" });
+  const reading = `**/api/v1${there}?**`;
+  await p.route(reading, (r) => r.abort());
+  await find.fill("great");
+  await dialog.getByRole("alert").filter({ hasText: "The server does not answer." }).waitFor();
+  await p.unroute(reading); // it is asked again by itself
+  await row("old.example").waitFor({ state: "detached" });
+  await row("partner.example").waitFor();
+  await find.fill("nobody");
+  await dialog.getByText("Nothing matches this filter").waitFor();
+  await dialog.getByRole("button", { name: "Remove filter" }).click();
+  await row("old.example").getByRole("link", { name: "192.0.2.8" }).waitFor();
+
+  await row("partner.example").getByRole("button", { name: "Forget partner.example" }).click();
+  const question = p.getByRole("alertdialog", { name: "Forget partner.example" });
+  assert.deepEqual(await violations(p, "forgetting a domain"), []);
+  await question.getByRole("button", { name: "Cancel" }).click();
+  await question.waitFor({ state: "detached" });
+  await row("partner.example").getByRole("button", { name: "Forget partner.example" }).click();
+  await question.getByRole("button", { name: "Forget", exact: true }).click();
+  await dialog.getByRole("status").filter({ hasText: "partner.example is forgotten." }).waitFor();
+  await row("partner.example").waitFor({ state: "detached" });
+  assert.deepEqual((await read(p, there)).items.map((d) => d.domain), ["old.example"]);
+
+  // What somebody else has taken away meanwhile.
+  await write(p, "DELETE", `${there}/old.example`);
+  await row("old.example").getByRole("button", { name: "Forget old.example" }).click();
+  await p.getByRole("alertdialog").getByRole("button", { name: "Forget", exact: true }).click();
+  await dialog.getByText("is none that was adapted to").waitFor();
+  await dialog.getByText("No domain has been adapted to").waitFor();
+  await dialog.getByRole("button", { name: "Close" }).click();
+
+  await go(p, `/system/audit?q=${encodeURIComponent("adapted domain partner.example")}`);
+  await p.getByRole("link", { name: "adapted domain partner.example" }).click();
+  await p.getByLabel(name).waitFor();
+  await write(p, "PATCH", `/settings/${name}`, { value: "0" });
   b.calm();
   await b.close();
 });

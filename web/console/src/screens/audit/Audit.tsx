@@ -26,6 +26,7 @@ function placeOf(object: string): string | undefined {
   if (kind === "domain") return `/domains/${encodeURIComponent(name)}`;
   if (kind === "setting") return settingAddress(name);
   if (kind === "alias" && name.includes("@")) return `/domains/${encodeURIComponent(name.slice(name.lastIndexOf("@") + 1))}`;
+  if (kind === "adapted") return settingAddress("deliver.secure_adapt");
   if (kind === "queue") return "/status/queue";
   if (kind === "module" || kind === "service") return "/system/services";
   if (kind === "token") return "/system/tokens";

@@ -1,10 +1,12 @@
 import { useState } from "react";
 import type { Setting, SettingSchema } from "../../api/schema";
 import { useText } from "../../i18n";
+import { parseDuration } from "../../lib/format";
 import { Link } from "../../lib/router";
 import { withEntry } from "../../lib/secure";
 import { Badge } from "../../ui/Badge";
 import { Raw } from "../../ui/Raw";
+import { AdaptedDialog } from "./AdaptedDialog";
 import { SecureDialog } from "./SecureDialog";
 import { fault } from "./setting";
 
@@ -20,6 +22,7 @@ export function SettingRow({ schema, stored, value, error, mayWrite, onChange }:
   const t = useText();
   const [dialog, setDialog] = useState(false);
   const id = `set-${schema.name}`;
+  const secures = schema.name === "deliver.secure_destinations", adapts = schema.name === "deliver.secure_adapt";
   const now = value ?? schema.default;
   const wrong = value === null ? undefined : fault(schema, now);
   const text = error ?? (wrong && t(`settings.fault.${wrong}`, { allowed: schema.allowed }));
@@ -68,8 +71,10 @@ export function SettingRow({ schema, stored, value, error, mayWrite, onChange }:
           )}
           {schema.unit && schema.type !== "bool" && <span className="t3" lang="en" translate="no">{schema.unit}</span>}
         </div>
-        {schema.name === "deliver.secure_destinations" && mayWrite && <button type="button" className="linkb" onClick={() => { setDialog(true); }}>{t("secure.open")}</button>}
-        {dialog && <SecureDialog onClose={() => { setDialog(false); }} onDone={(entry) => { set(withEntry(now, entry)); setDialog(false); }} />}
+        {secures && mayWrite && <button type="button" className="linkb" onClick={() => { setDialog(true); }}>{t("secure.open")}</button>}
+        {secures && dialog && <SecureDialog onClose={() => { setDialog(false); }} onDone={(entry) => { set(withEntry(now, entry)); setDialog(false); }} />}
+        {adapts && <button type="button" className="linkb" onClick={() => { setDialog(true); }}>{t("adapted.open")}</button>}
+        {adapts && dialog && <AdaptedDialog off={parseDuration(stored.value) === 0} mayWrite={mayWrite} onClose={() => { setDialog(false); }} />}
         {text && <p className="err" id={`${id}-e`} role="alert" translate={error ? "no" : undefined}>{text}</p>}
       </div>
     </div>
