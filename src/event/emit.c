@@ -306,14 +306,10 @@ static void *flusher(void *arg)
 static int start_flusher(struct errinfo *ei)
 {
     sigset_t all, old;
-    pthread_attr_t a;
-    pthread_attr_init(&a);
-    pthread_attr_setstacksize(&a, STACK);
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &old);
-    int e = pthread_create(&out.thread, &a, flusher, NULL);
+    int e = os_thread_start(&out.thread, STACK, flusher, NULL);
     pthread_sigmask(SIG_SETMASK, &old, NULL);
-    pthread_attr_destroy(&a);
     return e ? err_set_errno(ei, -e, "cannot start the thread of events") : 0;
 }
 

@@ -10,13 +10,7 @@
 #include "os/memory.h"
 #include "os/proc.h"
 
-/* Sanitizers make stack frames several times as large. */
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-enum { STACK_BYTES = 2048 * 1024 };
-#else
-enum { STACK_BYTES = 256 * 1024 };
-#endif
-enum { JOBS_MAX = 4096, KEEP_MS = 500 };
+enum { STACK_BYTES = 256 * 1024, JOBS_MAX = 4096, KEEP_MS = 500 };
 
 static const char *const thread_names[POOL_COUNT] = { "net-fast", "net-slow", "net-bulk" };
 
@@ -39,7 +33,6 @@ static void join(struct worker *w)
 static bool start_worker(struct workpool *p)
 {
     struct worker *w = p->workers;
-    pthread_attr_t attr;
     while (w->slot == SLOT_RUNS)
         w++;
     if (w->slot == SLOT_ENDED)
@@ -49,11 +42,7 @@ static bool start_worker(struct workpool *p)
     buf_init(&w->in, 4 * MiB);
     buf_init(&w->out, 4 * MiB);
     pthread_cond_init(&w->cond, NULL);
-    pthread_attr_init(&attr);
-    pthread_attr_setstacksize(&attr, STACK_BYTES);
-    bool ok = pthread_create(&w->thread, &attr, worker_main, w) == 0;
-    pthread_attr_destroy(&attr);
-    if (!ok) {
+    if (os_thread_start(&w->thread, STACK_BYTES, worker_main, w) != 0) {
         pthread_cond_destroy(&w->cond);
         return false;
     }

@@ -104,16 +104,12 @@ static void *run(void *arg)
 int upkeep_begin(struct archive *a, struct errinfo *ei)
 {
     pthread_condattr_t c;
-    pthread_attr_t t;
     pthread_mutex_init(&a->lock, NULL);
     pthread_condattr_init(&c);
     pthread_condattr_setclock(&c, CLOCK_MONOTONIC);
     pthread_cond_init(&a->changed, &c);
     pthread_condattr_destroy(&c);
-    pthread_attr_init(&t);
-    pthread_attr_setstacksize(&t, STACK);
-    int r = pthread_create(&a->thread, &t, run, a);
-    pthread_attr_destroy(&t);
+    int r = os_thread_start(&a->thread, STACK, run, a);
     if (r == 0)
         return 0;
     pthread_mutex_destroy(&a->lock);

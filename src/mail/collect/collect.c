@@ -146,7 +146,6 @@ int collect_start(const struct collect_opts *o, struct collect **ret, struct err
     struct collect *c = xcalloc(1, sizeof(*c));
     size_t n = (size_t)cf->deliver.collect_workers;
     pthread_condattr_t ca;
-    pthread_attr_t a;
     int r = 0;
     c->o = *o;
     c->threads = xcalloc(n, sizeof(*c->threads));
@@ -158,15 +157,12 @@ int collect_start(const struct collect_opts *o, struct collect **ret, struct err
     pthread_condattr_setclock(&ca, CLOCK_MONOTONIC);
     pthread_cond_init(&c->wake, &ca);
     pthread_condattr_destroy(&ca);
-    pthread_attr_init(&a);
-    pthread_attr_setstacksize(&a, STACK);
     pthread_mutex_lock(&c->lock); /* threads begin when all are there */
     for (size_t i = 0; i < n && r == 0; i++) {
-        r = pthread_create(&c->threads[i], &a, run, c);
+        r = os_thread_start(&c->threads[i], STACK, run, c);
         c->n_threads += r == 0;
     }
     pthread_mutex_unlock(&c->lock);
-    pthread_attr_destroy(&a);
     if (r) {
         collect_stop(c);
         return err_set_errno(ei, -r, "cannot start the threads that collect mail");

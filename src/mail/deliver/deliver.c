@@ -11,13 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Half of it is what libunbound takes to read its zones. ThreadSanitizer keeps 700 kB of its own
- * on each stack. */
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-enum { STACK = 4096 * 1024 };
-#else
-enum { STACK = 512 * 1024 };
-#endif
+enum { STACK = 512 * 1024 }; /* half of it is what libunbound takes to read its zones */
 
 void deliver_hostname(const struct conf *cf, char ret[256])
 {
@@ -104,12 +98,7 @@ static void *thread_main(void *arg)
 
 int deliver_thread(pthread_t *ret, void *(*run)(void *arg), void *arg)
 {
-    pthread_attr_t a;
-    pthread_attr_init(&a);
-    pthread_attr_setstacksize(&a, STACK);
-    int e = pthread_create(ret, &a, run, arg);
-    pthread_attr_destroy(&a);
-    return e;
+    return os_thread_start(ret, STACK, run, arg);
 }
 
 /* With the lock. An errno. */

@@ -362,7 +362,12 @@ static void test_content_of_a_checkpoint_that_did_not_end(void **state)
     env_crash(&e);
     assert_int_equal(os_write_file_atomic(path, SV("Subject: ha"), 0600, NULL), 0);
     env_open(&e);
-    assert_int_equal(files(".tms"), 0);
+    /* Gone, or being written anew by a checkpoint that was due at once. */
+    struct buf found;
+    buf_init(&found, MiB);
+    (void)os_read_file(path, &found, NULL);
+    assert_false(sv_eq(buf_sv(&found), SV("Subject: ha")));
+    buf_done(&found);
     assert_int_equal(queue_take(e.q, RCPT_REMOTE, &got, 1), 1);
     assert_true(got->key == m->key);
     check_content(got);
