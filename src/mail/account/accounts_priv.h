@@ -137,9 +137,14 @@ int pattern_recipients(struct view *v, struct sv name, struct map *seen,
                        int (*fn)(struct sv address, void *arg), void *arg, struct errinfo *ei);
 /* pattern.c: 0, or E_NOTFOUND and why. name: without brackets, small letters. */
 int pattern_exists(struct change *ch, struct sv name);
-/* pattern_use.c, inside of a change. name: "[name]", small letters. find: one that would miss the
- * pattern, "" = none. check: can those that use it do so still? E_CONFLICT. recipients: can an
- * account have the list, canonical, for its mail? E_CONFLICT, E_NOTFOUND. */
+/* pattern_use.c. name: "[name]", small letters. walk: all users, until fn returns false; the others
+ * inside of a change. find: one that would miss the pattern, "" = none. check: can those that use
+ * it do so still? E_CONFLICT. recipients: can an account have the list, canonical, for its mail?
+ * E_CONFLICT, E_NOTFOUND. */
+struct pattern_user;
+int pattern_walk_users(struct dbc *c, const char *name,
+                       bool (*fn)(const struct pattern_user *, void *arg), void *arg,
+                       struct errinfo *ei);
 int pattern_find_user(struct change *ch, const char *name, char *ret, size_t cap);
 int pattern_check_users(struct change *ch, const char *name);
 int pattern_check_recipients(struct change *ch, struct sv self, const char *field, struct sv list);

@@ -40,10 +40,9 @@ static int read_name(struct sv in, char ret[PATTERN_NAME_MAX + 3], struct errinf
 
 /* --- changes --- */
 
-static int exists(struct change *ch, struct sv name, int64_t *ret)
+static int exists(struct dbc *c, struct sv name, int64_t *ret, struct errinfo *ei)
 {
-    return db_value(ch->c, ret, ch->ei, "SELECT COUNT(*) FROM pattern_item WHERE name = ?", "v",
-                    name);
+    return db_value(c, ret, ei, "SELECT COUNT(*) FROM pattern_item WHERE name = ?", "v", name);
 }
 
 /* Does `at` lead to home, by patterns in patterns? */
@@ -103,7 +102,7 @@ static int check_item(struct work *w, struct sv item)
     int r = check_loop(w, name, seen, 1);
     map_free(seen, NULL);
     if (r == 0)
-        r = exists(w->ch, name, &n);
+        r = exists(w->ch->c, name, &n, w->ch->ei);
     return r == 0 && !n ? err_set(w->ch->ei, E_NOTFOUND,
                                   "items: pattern '" SV_FMT "' does not exist", SV_ARG(item))
                         : r;
@@ -157,7 +156,7 @@ static int set_in(struct change *ch, void *arg)
     int64_t was = 0, is = 0;
     char before[40], after[40];
     w.ch = ch;
-    int r = exists(ch, inner(w.name), &was);
+    int r = exists(ch->c, inner(w.name), &was, ch->ei);
     if (r == 0)
         r = db_run(ch->c, ch->ei, "DELETE FROM pattern_item WHERE name = ?", "v", inner(w.name));
     if (r == 0)
@@ -184,7 +183,7 @@ static int delete_in(struct change *ch, void *arg)
     char user[400];
     int64_t n = 0;
     w.ch = ch;
-    int r = exists(ch, inner(w.name), &n);
+    int r = exists(ch->c, inner(w.name), &n, ch->ei);
     if (r == 0 && !n)
         return err_set(ch->ei, E_NOTFOUND, "pattern '%s' does not exist", w.name);
     if (r == 0)
@@ -206,7 +205,7 @@ int pattern_delete(struct accounts *a, const char *admin, struct sv name, struct
 int pattern_exists(struct change *ch, struct sv name)
 {
     int64_t n = 0;
-    int r = exists(ch, name, &n);
+    int r = exists(ch->c, name, &n, ch->ei);
     return r < 0 ? r
            : n   ? 0
                  : err_set(ch->ei, E_NOTFOUND,
@@ -290,4 +289,40 @@ int pattern_each(struct accounts *a, bool (*fn)(const char *name, const char *it
     }
     free(v);
     return MIN(r, 0);
+}
+
+struct telling {
+    void (*fn)(const struct pattern_user *, void *arg);
+    void *arg;
+    size_t n;
+};
+
+static bool tell(const struct pattern_user *u, void *arg)
+{
+    struct telling *t = arg;
+    if (++t->n > PATTERN_USERS_MAX)
+        return false;
+    t->fn(u, t->arg);
+    return true;
+}
+
+int pattern_users(struct accounts *a, struct sv name,
+                  void (*fn)(const struct pattern_user *, void *arg), void *arg, struct errinfo *ei)
+{
+    struct telling t = { .fn = fn, .arg = arg };
+    char canonical[PATTERN_NAME_MAX + 3];
+    _cleanup_(db_putp) struct dbc *c = NULL;
+    int64_t n = 0;
+    int r = 0;
+    if (read_name(name, canonical, NULL) == 0) {
+        r = db_get(a->db, &c, ei);
+        if (r == 0)
+            r = exists(c, inner(canonical), &n, ei);
+    }
+    if (r == 0 && !n)
+        return err_set(ei, E_NOTFOUND, "pattern '" SV_FMT "' does not exist",
+                       SV_ARG(sv_take(name, 100)));
+    if (r == 0)
+        r = pattern_walk_users(c, canonical, tell, &t, ei);
+    return r < 0 ? r : t.n > PATTERN_USERS_MAX;
 }

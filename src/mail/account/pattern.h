@@ -35,6 +35,22 @@ int pattern_fits(struct accounts *a, struct sv name, struct sv address, struct e
  * struct filter_facts. */
 int pattern_has(void *accounts, struct sv name, struct sv text, bool is_ip);
 
+/* What has a pattern somewhere, and would miss it. */
+struct pattern_user {
+    const char *kind; /* alias, pattern, setting, account, senders, rule */
+    struct sv name; /* address of the alias, pattern without brackets, setting, field of the account
+                     * (forward_to), entry of the list of senders ("[name]"), rule */
+    struct sv owner;  /* domain of the alias, account, owner of list or rule; "" = the server */
+    const char *text; /* as errors call it: "forward_to of user@example.org" */
+};
+enum { PATTERN_USERS_MAX = 1000 };
+/* All of them, kind after kind in the order above. name: with or without brackets, any case. What
+ * fn gets lives until it returns; it is called while the database is read and may not ask it. 1 =
+ * there are more than PATTERN_USERS_MAX, as many were told; E_NOTFOUND: no such pattern. */
+int pattern_users(struct accounts *a, struct sv name,
+                  void (*fn)(const struct pattern_user *, void *arg), void *arg,
+                  struct errinfo *ei);
+
 /* The IPs of all patterns, for a snapshot (settings_store.c) and checks of values. */
 struct conf_patterns;
 int patterns_read_from(struct dbc *c, struct conf_patterns **ret, struct errinfo *ei);

@@ -1,6 +1,6 @@
-/* Who uses patterns: asked before one is deleted, and after its items have changed, inside of the
- * change. All of it is read from the database: it is rare, and the cache knows nothing of a change
- * that is not committed. */
+/* Who uses patterns: asked before one is deleted, after its items have changed, inside of the
+ * change, and by administrators. All of it is read from the database: it is rare, and the cache
+ * knows nothing of a change that is not committed. */
 #include "base/hash.h"
 #include "conf/patterns.h"
 #include "mail/account/accounts_priv.h"
@@ -8,10 +8,11 @@
 #include "mail/account/pattern.h"
 
 #define OPTIONS                                                                                    \
-    "SELECT a.address, o.name, o.value FROM account_option o"                                      \
+    "SELECT o.name, a.address, o.value FROM account_option o"                                      \
     " JOIN account a ON a.id = o.account_id"                                                       \
     " WHERE o.name IN ('forward_to', 'copy_incoming', 'copy_outgoing') AND o.value LIKE '%[%'"     \
     " ORDER BY a.address, o.name"
+#define SETTINGS "SELECT name, '', value FROM setting WHERE value LIKE '%[%' ORDER BY name"
 
 static bool is_in_list(struct sv list, struct sv name)
 {
@@ -39,86 +40,136 @@ static bool is_in_rules(struct sv text, struct sv name)
     return found;
 }
 
-/* Each says whether a row uses the pattern, and then how people call what does. */
+/* Each says whether the pattern stands in the third column of a row. */
 
-static bool of_alias(struct db_stmt *s, struct sv name, char *ret, size_t cap)
+static bool is_alias_of(struct db_stmt *s, struct sv name)
 {
-    struct sv address = db_col_text(s, 0);
-    return sv_starts(address, name) && sv_copy(ret, cap, address);
+    return sv_starts(db_col_text(s, 2), name);
 }
 
-static bool of_pattern(struct db_stmt *s, struct sv name, char *ret, size_t cap)
+static bool is_itself(struct db_stmt *s, struct sv name)
 {
-    return sv_eq(db_col_text(s, 1), name) && sv_copy(ret, cap, db_col_text(s, 0));
+    return sv_eq(db_col_text(s, 2), name);
 }
 
-static bool of_setting(struct db_stmt *s, struct sv name, char *ret, size_t cap)
+static bool is_in_setting(struct db_stmt *s, struct sv name)
 {
     const struct setting *def = conf_find(db_col_text(s, 0));
-    if (!def || !conf_patterns_used(def, db_col_text(s, 1), pattern_inner(name)))
-        return false;
-    snprintf(ret, cap, "setting %s", def->name);
-    return true;
+    return def && conf_patterns_used(def, db_col_text(s, 2), pattern_inner(name));
 }
 
-static bool of_account(struct db_stmt *s, struct sv name, char *ret, size_t cap)
+static bool is_in_option(struct db_stmt *s, struct sv name)
 {
-    if (!is_in_list(db_col_text(s, 2), name))
-        return false;
-    snprintf(ret, cap, SV_FMT " of " SV_FMT, SV_ARG(db_col_text(s, 1)), SV_ARG(db_col_text(s, 0)));
-    return true;
+    return is_in_list(db_col_text(s, 2), name);
 }
 
-static bool of_senders(struct db_stmt *s, struct sv name, char *ret, size_t cap)
+static bool is_in_rule(struct db_stmt *s, struct sv name)
 {
-    struct sv domain = db_col_text(s, 1);
-    if (!sv_eq(db_col_text(s, 0), name))
-        return false;
-    snprintf(ret, cap, "list of senders of " SV_FMT, SV_ARG(domain.n ? domain : SV("the server")));
-    return true;
+    return is_in_rules(db_col_blob(s, 2), name);
 }
 
-static bool of_rule(struct db_stmt *s, struct sv name, char *ret, size_t cap)
+/* How errors call the user. */
+
+static void call_name(struct sv name, struct sv owner _unused_, char *ret, size_t cap)
 {
-    struct sv owner = db_col_text(s, 1);
-    if (!is_in_rules(db_col_blob(s, 2), name))
-        return false;
-    snprintf(ret, cap, "rule '" SV_FMT "' of " SV_FMT, SV_ARG(db_col_text(s, 0)),
-             SV_ARG(owner.n ? owner : SV("the server")));
-    return true;
+    snprintf(ret, cap, SV_FMT, SV_ARG(name));
 }
 
+static void call_pattern(struct sv name, struct sv owner _unused_, char *ret, size_t cap)
+{
+    snprintf(ret, cap, "pattern [" SV_FMT "]", SV_ARG(name));
+}
+
+static void call_setting(struct sv name, struct sv owner _unused_, char *ret, size_t cap)
+{
+    snprintf(ret, cap, "setting " SV_FMT, SV_ARG(name));
+}
+
+static void call_option(struct sv name, struct sv owner, char *ret, size_t cap)
+{
+    snprintf(ret, cap, SV_FMT " of " SV_FMT, SV_ARG(name), SV_ARG(owner));
+}
+
+static struct sv or_server(struct sv owner)
+{
+    return owner.n ? owner : SV("the server");
+}
+
+static void call_senders(struct sv name _unused_, struct sv owner, char *ret, size_t cap)
+{
+    snprintf(ret, cap, "list of senders of " SV_FMT, SV_ARG(or_server(owner)));
+}
+
+static void call_rule(struct sv name, struct sv owner, char *ret, size_t cap)
+{
+    snprintf(ret, cap, "rule '" SV_FMT "' of " SV_FMT, SV_ARG(name), SV_ARG(or_server(owner)));
+}
+
+/* sql: name and owner as in struct pattern_user, then where the pattern may stand. */
 static const struct {
-    const char *sql;
-    bool (*uses)(struct db_stmt *s, struct sv name, char *ret, size_t cap);
+    const char *kind, *sql;
+    bool (*has)(struct db_stmt *s, struct sv name);
+    void (*call)(struct sv name, struct sv owner, char *ret, size_t cap);
 } users[] = {
-    { "SELECT address FROM alias WHERE address LIKE '[%' ORDER BY address", of_alias },
-    { "SELECT name, item FROM pattern_item WHERE item LIKE '[%' ORDER BY name", of_pattern },
-    { "SELECT name, value FROM setting WHERE value LIKE '%[%' ORDER BY name", of_setting },
-    { OPTIONS, of_account },
-    { "SELECT l.sender, COALESCE(d.name, '') FROM sender_list l"
+    { "alias",
+      "SELECT DISTINCT a.address, COALESCE(d.name, ''), a.address FROM alias a"
+      " LEFT JOIN domain d ON d.id = a.domain_id WHERE a.address LIKE '[%' ORDER BY a.address",
+      is_alias_of, call_name },
+    { "pattern", "SELECT name, '', item FROM pattern_item WHERE item LIKE '[%' ORDER BY name",
+      is_itself, call_pattern },
+    { "setting", SETTINGS, is_in_setting, call_setting },
+    { "account", OPTIONS, is_in_option, call_option },
+    { "senders",
+      "SELECT l.sender, COALESCE(d.name, ''), l.sender FROM sender_list l"
       " LEFT JOIN domain d ON d.id = l.domain_id WHERE l.sender LIKE '[%' ORDER BY l.domain_id",
-      of_senders },
-    { "SELECT f.name, COALESCE(d.name, a.address, ''), f.content FROM mail_filter f"
+      is_itself, call_senders },
+    { "rule",
+      "SELECT f.name, COALESCE(d.name, a.address, ''), f.content FROM mail_filter f"
       " LEFT JOIN domain d ON f.level = 2 AND d.id = f.owner_id"
-      " LEFT JOIN account a ON f.level = 4 AND a.id = f.owner_id ORDER BY f.level, f.name",
-      of_rule },
+      " LEFT JOIN account a ON f.level = 4 AND a.id = f.owner_id"
+      " ORDER BY f.level, f.owner_id, f.name",
+      is_in_rule, call_rule },
 };
 
-int pattern_find_user(struct change *ch, const char *name, char *ret, size_t cap)
+int pattern_walk_users(struct dbc *c, const char *name,
+                       bool (*fn)(const struct pattern_user *, void *arg), void *arg,
+                       struct errinfo *ei)
 {
+    bool more = true;
     int r = 0;
-    ret[0] = '\0';
-    for (size_t i = 0; i < ARRAY_LEN(users) && r == 0 && !*ret; i++) {
+    for (size_t i = 0; i < ARRAY_LEN(users) && r == 0 && more; i++) {
         _cleanup_(db_resetp) struct db_stmt *s = NULL;
-        r = db_query(ch->c, &s, ch->ei, users[i].sql, "");
-        while (r == 0 && !*ret && (r = db_step(s, ch->ei)) == 1) {
+        r = db_query(c, &s, ei, users[i].sql, "");
+        while (r == 0 && more && (r = db_step(s, ei)) == 1) {
+            char text[400];
+            struct pattern_user u = { users[i].kind, db_col_text(s, 0), db_col_text(s, 1), text };
             r = 0;
-            if (!users[i].uses(s, sv_c(name), ret, cap))
-                ret[0] = '\0';
+            if (!users[i].has(s, sv_c(name)))
+                continue;
+            users[i].call(u.name, u.owner, text, sizeof(text));
+            more = fn(&u, arg);
         }
     }
     return r;
+}
+
+struct told {
+    char *p;
+    size_t cap;
+};
+
+static bool take_first(const struct pattern_user *u, void *arg)
+{
+    struct told *t = arg;
+    snprintf(t->p, t->cap, "%s", u->text);
+    return false;
+}
+
+int pattern_find_user(struct change *ch, const char *name, char *ret, size_t cap)
+{
+    struct told t = { ret, cap };
+    ret[0] = '\0';
+    return pattern_walk_users(ch->c, name, take_first, &t, ch->ei);
 }
 
 /* --- what a change leaves of it --- */
@@ -187,7 +238,7 @@ static int read_options(struct change *ch, struct option_row **ret, size_t *ret_
     while (r == 0 && (r = db_step(s, ch->ei)) == 1) {
         *ret = xrealloc(*ret, (*ret_n + 1) * sizeof(**ret));
         (*ret)[(*ret_n)++] =
-            (struct option_row){ sv_dup(db_col_text(s, 0)), sv_dup(db_col_text(s, 1)),
+            (struct option_row){ sv_dup(db_col_text(s, 1)), sv_dup(db_col_text(s, 0)),
                                  sv_dup(db_col_text(s, 2)) };
         r = 0;
     }
@@ -218,11 +269,10 @@ static int check_settings(struct change *ch)
     int r = patterns_read_from(ch->c, &l, ch->ei);
     _cleanup_(db_resetp) struct db_stmt *s = NULL;
     if (r == 0)
-        r = db_query(ch->c, &s, ch->ei,
-                     "SELECT name, value FROM setting WHERE value LIKE '%[%' ORDER BY name", "");
+        r = db_query(ch->c, &s, ch->ei, SETTINGS, "");
     while (r == 0 && (r = db_step(s, ch->ei)) == 1) {
         const struct setting *def = conf_find(db_col_text(s, 0));
-        if (def && conf_patterns_check(l, def, db_col_text(s, 1), ch->ei) < 0)
+        if (def && conf_patterns_check(l, def, db_col_text(s, 2), ch->ei) < 0)
             return E_CONFLICT;
         r = 0;
     }
