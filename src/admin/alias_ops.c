@@ -88,6 +88,32 @@ static json_t *list_patterns(const struct admin_call *c)
     return admin_rows(pattern_each(c->a->accounts, add_pattern, rows, &ei), rows, &ei);
 }
 
+static json_t *text_of(struct sv s)
+{
+    _cleanup_(freep) char *text = sv_dup(s);
+
+    return admin_text(text);
+}
+
+static void add_user(const struct pattern_user *u, void *arg)
+{
+    json_array_append_new(
+        arg, json_pack("{s:s, s:o, s:o, s:o}", "kind", u->kind, "name", text_of(u->name), "owner",
+                       text_of(u->owner.n ? u->owner : SV("server")), "text", admin_text(u->text)));
+}
+
+static json_t *list_users(const struct admin_call *c)
+{
+    json_t *rows = json_array(), *reply;
+    struct errinfo ei = { 0 };
+    int r = pattern_users(c->a->accounts, sv_c(admin_arg(c, "name")), add_user, rows, &ei);
+
+    reply = admin_rows(r, rows, &ei);
+    if (r == 1)
+        json_object_set_new(reply, "more", json_true());
+    return reply;
+}
+
 const struct admin_op admin_alias_ops[] = {
     { "alias.set", "address targets",
       "An alias with these targets, addresses with ; between them; replaces earlier ones.", set },
@@ -98,5 +124,7 @@ const struct admin_op admin_alias_ops[] = {
       set_pattern },
     { "pattern.delete", "name", "Deletes a pattern that nothing uses.", drop_pattern },
     { "pattern.list", "", "Patterns and their items.", list_patterns },
+    { "pattern.users", "name", "What uses a pattern; more: there is more than the 1,000 rows.",
+      list_users },
     { 0 },
 };

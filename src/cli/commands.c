@@ -28,6 +28,8 @@ const struct tool_cmd tool_cmds[] = {
       "aliases of a domain or all, with where they lead" },
     { "list patterns", "pattern.list", "", false, PRINT_PATTERNS,
       "named patterns of addresses and IP addresses, and their items" },
+    { "pattern users", "pattern.users", "name", false, PRINT_PATTERN_USERS,
+      "aliases, patterns, settings, accounts, lists of senders and rules that use a pattern" },
     { "list members", "member.list", "address", false, PRINT_MEMBERS,
       "members of a mailing list or group" },
     { "list waiting", "list.waiting", "", false, PRINT_POSTS,

@@ -337,6 +337,13 @@ static const struct column pattern_cols[] = {
     { 0 },
 };
 
+static const struct column pattern_user_cols[] = {
+    { "kind", "KIND", COL_TEXT },
+    { "name", "NAME", COL_TEXT },
+    { "owner", "OF", COL_TEXT },
+    { 0 },
+};
+
 static const struct column post_cols[] = {
     { "id", "ID", COL_TEXT },           { "received_ms", "AGE", COL_AGE_MS },
     { "size", "SIZE", COL_BYTES },      { "sender", "FROM", COL_TEXT },
@@ -598,6 +605,11 @@ void tool_print(const struct tool_cmd *cmd, json_t *reply)
     case PRINT_PATTERNS:
         table(rows, pattern_cols,
               "no patterns; `posthorn tool create pattern NAME items=...` makes one");
+        break;
+    case PRINT_PATTERN_USERS:
+        table(rows, pattern_user_cols, "nothing uses the pattern");
+        if (json_is_true(json_object_get(reply, "more")))
+            printf("(there are more: these are the first %zu)\n", json_array_size(rows));
         break;
     case PRINT_POSTS:
         table(rows, post_cols, "no post waits for a moderator");

@@ -324,6 +324,87 @@ def test_forward_and_copies(s):
     assert "is used by 'copy_outgoing of alice@example.test'" in refused(s, "delete", "pattern", "team")
 
 
+def test_users(make_server, tmp_path):
+    """Who uses a pattern: told by the tool, its operation and the API, to those who may know."""
+    s, root = with_api(make_server)
+    pattern(s, "Desk", "bob@example.test", "desk-*@example.test", "192.0.2.7")
+    pattern(s, "other", "x@")
+    assert s.tool("pattern", "users", "desk").stdout == "nothing uses the pattern\n"
+    assert root.rows("/patterns/desk/users") == []
+    s.tool("create", "alias", "[Desk]@example.test", "targets=bob@example.test;carol@example.test")
+    pattern(s, "all", "[desk]")
+    s.tool("set", "smtp.access_ips", "127.0.0.3;[DESK]")
+    s.tool("change", "account", "alice@example.test", "forward_to=[desk]", "copy_outgoing=[desk]")
+    s.tool("senders", "deny", "[desk]")
+    s.tool("senders", "allow", "[desk]", "owner=example.test")
+    put(s, 'rule "r" if ip in "[desk]" then stop', tmp_path)
+    put(s, 'rule "mine" off if sender is "[Desk]" then delete', tmp_path, "owner=carol@example.test")
+    want = [
+        ("alias", "[desk]@example.test", "example.test"),
+        ("pattern", "all", "server"),
+        ("setting", "smtp.access_ips", "server"),
+        ("account", "copy_outgoing", "alice@example.test"),
+        ("account", "forward_to", "alice@example.test"),
+        ("senders", "[desk]", "server"),
+        ("senders", "[desk]", "example.test"),
+        ("rule", "r", "server"),
+        ("rule", "mine", "carol@example.test"),
+    ]
+    told = lambda rows: [(r["kind"], r["name"], r["owner"]) for r in rows]
+    answer = s.tool_json("pattern", "users", "[Desk]")
+    assert told(answer["rows"]) == want and "more" not in answer
+    shown = s.tool("pattern", "users", "desk").stdout.splitlines()
+    assert shown[0].split() == ["KIND", "NAME", "OF"] and [tuple(line.split()) for line in shown[1:]] == want
+    for limit in (1, 2, 200):
+        assert told(root.rows("/patterns/desk/users", limit=limit)) == want
+    assert told(root.rows("/patterns/%5BDESK%5D/users", q="mine")) == want[-1:]
+    assert root.get("/patterns/desk/users").json()["total"] == {"value": 9, "relation": "exact"}
+    assert root.rows("/patterns/other/users") == []
+    # No such pattern.
+    assert "pattern 'none' does not exist" in refused(s, "pattern", "users", "none")
+    for name in ("none", "no%20name"):
+        assert root.get(f"/patterns/{name}/users").status == 404
+    # Who may read one half of it only learns nothing.
+    run = lambda who: who.call("POST", "/commands/pattern.users", {"args": {"name": "desk"}})
+    assert told(run(root).json()["rows"]) == want
+    for scopes, status, command in (("settings:read", 403, 403), ("directory:read", 403, 200), ("settings:read directory:read", 200, 200)):
+        who = Client(s, token=s.tool("create", "token", "root@example.test", scopes, "scopes=" + scopes).stdout.strip())
+        assert (who.get("/patterns/desk/users").status, run(who).status) == (status, command), scopes
+    s.tool("create", "account", "dom@example.test", "role=domain-admin", "admin_domains=example.test")
+    dom = Client(s, token=s.tool("create", "token", "dom@example.test", "t").stdout.strip())
+    assert dom.get("/patterns/desk/users").status == run(dom).status == 403
+    # They are what keeps it from being deleted: each is named, until none is left.
+    for text, words in (("[desk]@example.test", ("delete", "alias", "[desk]@example.test")),
+                        ("pattern [all]", ("delete", "pattern", "all")),
+                        ("setting smtp.access_ips", ("reset", "smtp.access_ips")),
+                        ("copy_outgoing of alice@example.test", ("change", "account", "alice@example.test", "copy_outgoing=")),
+                        ("forward_to of alice@example.test", ("change", "account", "alice@example.test", "forward_to=")),
+                        ("list of senders of the server", ("senders", "remove", "[desk]")),
+                        ("list of senders of example.test", ("senders", "remove", "[desk]", "owner=example.test")),
+                        ("rule 'r' of the server", ("filter", "delete", "r")),
+                        ("rule 'mine' of carol@example.test", ("filter", "delete", "mine", "owner=carol@example.test"))):
+        assert [r["text"] for r in s.tool_json("pattern", "users", "desk")["rows"]][0] == text
+        assert f"is used by '{text}'" in refused(s, "delete", "pattern", "desk")
+        s.tool(*words)
+    assert s.tool_json("pattern", "users", "desk")["rows"] == []
+    s.tool("delete", "pattern", "desk")
+
+
+def test_very_many_users(make_server, tmp_path):
+    s, root = with_api(make_server)
+    pattern(s, "desk", "bob@example.test")
+    s.tool("batch", str(write(tmp_path, "batch", "".join(f"create pattern n{n} items=[desk]\n" for n in range(1000)))))
+    answer = s.tool_json("pattern", "users", "desk")
+    assert len(answer["rows"]) == 1000 and "more" not in answer
+    assert "there are more" not in s.tool("pattern", "users", "desk").stdout
+    s.tool("senders", "deny", "[desk]")
+    answer = s.tool_json("pattern", "users", "desk")
+    assert len(answer["rows"]) == 1000 and answer["more"] is True
+    assert s.tool("pattern", "users", "desk").stdout.endswith("(there are more: these are the first 1000)\n")
+    assert root.get("/patterns/desk/users").json()["total"] == {"value": 1000, "relation": "at_least"}
+    assert len(root.rows("/patterns/desk/users", limit=200)) == 1000
+
+
 def test_long_patterns(make_server):
     """10,000 items of each kind."""
     s, root = with_api(make_server)

@@ -47,6 +47,7 @@ static const struct command {
     { "app-password.create", SCOPE_DIRECTORY_WRITE, OF_ACCOUNT, NULL },
     { "app-password.delete", SCOPE_DIRECTORY_WRITE, OF_ACCOUNT, NULL },
     { "pattern.list", SCOPE_DIRECTORY_READ, FOR_ALL, NULL },
+    { "pattern.users", SCOPE_DIRECTORY_READ, FOR_ALL, NULL },
     { "pattern.set", SCOPE_DIRECTORY_WRITE, FOR_ALL, NULL },
     { "pattern.delete", SCOPE_DIRECTORY_WRITE, FOR_ALL, NULL },
     { "alias.list", SCOPE_DIRECTORY_READ, ROWS, NULL },

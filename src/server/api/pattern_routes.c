@@ -187,6 +187,37 @@ static void drop(struct api_call *c)
     json_decref(reply);
 }
 
+/* --- who uses it --- */
+
+static const struct api_field user_fields[] = {
+    { "kind", API_ENUM, API_REQUIRED, 0, 0, "alias|pattern|setting|account|senders|rule", NULL,
+      "account: where its mail goes; senders: a list of senders." },
+    { "name", API_TEXT, API_REQUIRED, 0, 0, NULL, NULL,
+      "Address of the alias; name of the pattern (without brackets), setting or rule; field of the "
+      "account, such as forward_to; entry of the list of senders." },
+    { "owner", API_TEXT, API_REQUIRED, 0, 0, NULL, NULL,
+      "The alias's domain, the account; whose list or rule it is. Else server." },
+    { "text", API_TEXT, API_REQUIRED, 0, 0, NULL, NULL, "As errors call it." },
+    { 0 },
+};
+static const struct api_schema user_schema = { "PatternUser", "What uses a pattern.", user_fields };
+
+static void list_users(struct api_call *c)
+{
+    json_t *reply, *items;
+    bool all;
+
+    if (!api_needs_scope(c, SCOPE_DIRECTORY_READ))
+        return;
+    reply = api_admin(c, "pattern.users", json_pack("{s:s}", "name", api_param(c, "pattern")));
+    if (!reply)
+        return;
+    items = json_incref(json_object_get(reply, "rows"));
+    all = !json_object_get(reply, "more");
+    json_decref(reply);
+    api_page_of(c, items, "text", all);
+}
+
 const struct api_route api_pattern_routes[] = {
     { .method = "GET",
       .path = "/patterns",
@@ -207,6 +238,18 @@ const struct api_route api_pattern_routes[] = {
       .response = &pattern_schema,
       .run = show,
       .help = "One pattern." },
+    { .method = "GET",
+      .path = "/patterns/{pattern}/users",
+      .scope = SCOPE_SETTINGS_READ,
+      .flags = ROUTE_PAGED,
+      .id = "listPatternUsers",
+      .status = 200,
+      .response = &user_schema,
+      .run = list_users,
+      .help =
+          "What uses the pattern, kind after kind: aliases, patterns, settings, accounts, lists "
+          "of senders, rules. The first 1,000; total is at_least then. Needs directory:read, "
+          "too." },
     { .method = "PUT",
       .path = "/patterns/{pattern}",
       .scope = SCOPE_SETTINGS_WRITE,
