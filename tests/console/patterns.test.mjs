@@ -70,7 +70,7 @@ test("an address is tried, and who uses a pattern is told", async () => {
   await p.locator("tbody .lnk", { hasText: "[desk]" }).click();
   const dialog = p.getByRole("dialog");
   await dialog.getByRole("link", { name: "[desk]@demo.example" }).waitFor();
-  await dialog.getByText("[office]").waitFor();
+  await dialog.getByRole("link", { name: "[office]" }).waitFor();
   await dialog.getByLabel("Stands for").fill("[desk]");
   await dialog.getByRole("button", { name: "Save" }).click();
   await dialog.getByRole("alert").filter({ hasText: "contain itself" }).waitFor();
@@ -80,6 +80,64 @@ test("an address is tried, and who uses a pattern is told", async () => {
   assert.deepEqual((await stored(p)).desk, ["desk-*@demo.example", "counter@"]);
   b.calm();
   await b.close();
+});
+
+test("whatever uses a pattern is listed in its dialog, and leads to where it is changed", async () => {
+  const rule = encodeURIComponent("By [team]");
+  const b = await open();
+  const p = b.page;
+  await write(p, "PUT", "/patterns/team", { items: ["anna@demo.example", "127.0.0.77"] });
+  await go(p, "/patterns?open=team");
+  const dialog = p.getByRole("dialog");
+  const list = dialog.getByRole("region", { name: "Used by" });
+  await list.getByText("Nothing uses [team].").waitFor();
+  await write(p, "PUT", `/aliases/${encodeURIComponent("[team]@other.example")}`, { targets: ["carla@other.example"] });
+  await write(p, "PUT", "/patterns/everybody", { items: ["[Team]"] });
+  await write(p, "PATCH", "/settings", { values: { "smtp.access_ips": "[team]" } });
+  await write(p, "PATCH", "/accounts/user@demo.example", { copy_incoming: ["[team]"], copy_outgoing: ["[team]"] });
+  await write(p, "PUT", "/sender-lists/server/%5Bteam%5D", { verdict: "allow" });
+  await write(p, "PUT", "/sender-lists/other.example/%5Bteam%5D", { verdict: "deny" });
+  await write(p, "POST", "/filters", { owner: "demo.example", text: 'rule "By [team]" off if sender is "[team]" then stop' });
+  const users = [
+    ["Alias", "[team]@other.example", "", "/domains/other.example", p.getByRole("button", { name: "Edit alias [team]@other.example" })],
+    ["Pattern", "[everybody]", "", "/patterns", p.getByRole("dialog", { name: "Pattern everybody" })],
+    ["Setting", "smtp.access_ips", "", "/system/settings/smtp", p.getByLabel("smtp.access_ips", { exact: true })],
+    ["Account", "user@demo.example", "Copy incoming mail to", "/accounts/user@demo.example", p.getByLabel("Copy incoming mail to")],
+    ["Account", "user@demo.example", "Copy sent mail to", "/accounts/user@demo.example", p.getByLabel("Copy sent mail to")],
+    ["Sender list", "The server", "", "/senders", p.locator("tbody tr", { hasText: "[team]" }).filter({ hasText: "The server" })],
+    ["Sender list", "other.example", "", "/senders", p.locator("tbody tr", { hasText: "[team]" }).filter({ hasText: "other.example" })],
+    ["Rule", "By [team]", "demo.example", "/filters", p.getByRole("dialog", { name: "Rule “By [team]”" })],
+  ];
+  for (const [i, [, , , path, there]] of users.entries()) {
+    await go(p, "/system/audit"); // so that it is read again
+    await go(p, "/patterns?open=team");
+    await list.getByRole("listitem").nth(users.length - 1).waitFor();
+    assert.deepEqual(await list.getByRole("listitem").evaluateAll((all) => all.map((li) => [...li.children].map((e) => e.textContent).join("|"))), users.map((u) => u.slice(0, 3).filter(Boolean).join("|")));
+    if (i === 0) {
+      await shot(p, "pattern-users");
+      assert.deepEqual(await violations(p, "users of a pattern"), []);
+    }
+    await list.getByRole("listitem").nth(i).getByRole("link").click();
+    await there.first().waitFor();
+    assert.equal(decodeURIComponent(new URL(p.url()).pathname), path);
+  }
+  b.calm();
+  await b.close();
+  const it = await open({ language: "it" });
+  await go(it.page, "/patterns?open=team");
+  await it.page.getByRole("dialog").getByRole("region", { name: "Usato da" }).getByText("Elenco di mittenti").first().waitFor();
+  await write(it.page, "DELETE", `/filters/demo.example/${rule}`);
+  for (const owner of ["server", "other.example"]) await write(it.page, "DELETE", `/sender-lists/${owner}/%5Bteam%5D`);
+  await write(it.page, "PATCH", "/accounts/user@demo.example", { copy_incoming: [], copy_outgoing: [] });
+  await write(it.page, "PATCH", "/settings", { values: { "smtp.access_ips": null } });
+  await write(it.page, "DELETE", "/patterns/everybody");
+  await write(it.page, "DELETE", `/aliases/${encodeURIComponent("[team]@other.example")}`);
+  await go(it.page, "/system/audit");
+  await go(it.page, "/patterns?open=team");
+  await it.page.getByRole("dialog").getByText("Nulla usa [team].").waitFor();
+  await write(it.page, "DELETE", "/patterns/team");
+  it.calm();
+  await it.close();
 });
 
 test("the screen and its dialogs are accessible", async () => {

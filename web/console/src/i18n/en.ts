@@ -1562,8 +1562,15 @@ export const en = {
   "pattern.test.address": "Stands for",
   "pattern.test.label": "Address to try",
   "pattern.total": "{n, plural, one {# pattern} other {# patterns}}",
-  "pattern.unused": "No alias and no other pattern has {name}.",
+  "pattern.unused": "Nothing uses {name}.",
+  "pattern.user.account": "Account",
+  "pattern.user.alias": "Alias",
+  "pattern.user.pattern": "Pattern",
+  "pattern.user.rule": "Rule",
+  "pattern.user.senders": "Sender list",
+  "pattern.user.setting": "Setting",
   "pattern.users": "Used by",
+  "pattern.users.more": "There are more than these {n}.",
 } as const;
 
 export type Key = keyof typeof en;

@@ -1,20 +1,16 @@
-// A pattern under edit: new, or as it is stored; which aliases have it.
+// A pattern under edit: new, or as it is stored, with what uses it.
 import { useState } from "react";
 import { api, ApiError, request, type Result } from "../../api/client";
 import type { Pattern } from "../../api/schema";
-import { useMay } from "../../app/me";
 import { useText } from "../../i18n";
 import { useEditor } from "../../lib/editor";
-import { domainAddress } from "../../lib/places";
-import { useResource } from "../../lib/resource";
-import { Link } from "../../lib/router";
 import { toast } from "../../lib/toast";
 import { Conflict } from "../../ui/Conflict";
 import { Dialog } from "../../ui/Dialog";
 import { Field } from "../../ui/Field";
-import { Raw } from "../../ui/Raw";
 import { ErrorNote, Skeleton } from "../../ui/States";
 import { faultOf, generalFault, LinesField } from "../directory/fields";
+import { PatternUsers } from "./PatternUsers";
 
 function Items({ value, error, onChange }: { value: readonly string[]; error: ApiError | undefined; onChange: (items: string[]) => void }) {
   const t = useText();
@@ -63,28 +59,6 @@ export function NewPattern({ onClose, onDone }: { onClose: () => void; onDone: (
   );
 }
 
-/** Aliases and patterns in which it stands. */
-function Users({ name }: { name: string }) {
-  const t = useText();
-  const mayDirectory = useMay("directory:read");
-  const word = `[${name.toLowerCase()}]`;
-  const aliases = useResource(mayDirectory ? `pattern aliases ${name}` : "", (signal) => api.get("/aliases", { query: { q: word, limit: 200 }, signal }));
-  const patterns = useResource(`pattern users ${name}`, (signal) => api.get("/patterns", { query: { q: word, limit: 200 }, signal }));
-  const ofAliases = aliases.data?.items.filter((a) => a.address.toLowerCase().startsWith(`${word}@`)) ?? [];
-  const ofPatterns = patterns.data?.items.filter((p) => p.items.some((i) => i.toLowerCase() === word)) ?? [];
-  if (!patterns.data) return <Skeleton rows={1} />;
-  return (
-    <section aria-labelledby="pattern-users">
-      <h3 className="s" id="pattern-users">{t("pattern.users")}</h3>
-      {ofAliases.length + ofPatterns.length === 0 && <p className="t3">{t("pattern.unused", { name: word })}</p>}
-      <ul className="plain-list">
-        {ofAliases.map((a) => <li key={a.address}><Link to={domainAddress(a.address.slice(a.address.lastIndexOf("@") + 1))}><Raw>{a.address}</Raw></Link> <Raw className="t2 ell grow">{a.targets.join(", ")}</Raw></li>)}
-        {ofPatterns.map((p) => <li key={p.name}><Raw>{`[${p.name}]`}</Raw></li>)}
-      </ul>
-    </section>
-  );
-}
-
 interface Editable extends Record<string, unknown> {
   items: string[];
 }
@@ -113,7 +87,7 @@ export function EditPattern({ pattern, onClose, onDone }: { pattern: Pattern; on
       <form className="form" onSubmit={(e) => { e.preventDefault(); void edit.save().then(told); }}>
         {general && <ErrorNote error={general} />}
         {edit.value ? <Items value={edit.value.items} error={error} onChange={(items) => { edit.set({ items }); }} /> : <Skeleton rows={3} />}
-        <Users name={pattern.name} />
+        <PatternUsers name={pattern.name} />
         <div className="acts-row">
           <button type="button" className="btn" onClick={onClose}>{t("cancel")}</button>
           <button type="submit" className="btn pri" disabled={edit.busy || !edit.dirty || edit.value?.items.length === 0}>{t("save")}</button>
