@@ -1,7 +1,7 @@
 // The mail of one account where the queue is looked at: chosen by the selector, listed as IMAP shows it, read, deleted.
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
-import { go, open, quit, read, shot, violations, widths } from "./browser.mjs";
+import { go, open, quit, read, shot, violations, widths, write } from "./browser.mjs";
 import { Imap, send } from "./mail.mjs";
 
 after(quit);
@@ -146,6 +146,73 @@ test("the administrator of a domain chooses among his own, and reads no source",
   assert.equal(await dialog.getByRole("option").filter({ hasText: "demo.example" }).count(), 0);
   await dialog.getByRole("option").filter({ hasText: "carla@other.example" }).click();
   await p.getByRole("textbox", { name: "Filter the mailbox" }).waitFor();
+  b.calm();
+  await b.close();
+});
+
+test("every account of ten thousand is found: by what is typed, and page after page", async () => {
+  const b = await open();
+  const p = b.page;
+  const names = [...Array.from({ length: 9_998 }, (_, n) => `n${String(n).padStart(4, "0")}`), "a-team", "team"];
+  await write(p, "POST", "/domains", { domain: "many.example" });
+  await write(p, "POST", "/accounts/import", { csv: ["address", ...names.map((n) => `${n}@many.example`)].join("\n") });
+  for (const end = Date.now() + 300_000; (await read(p, "/accounts?domain=many.example&limit=1")).total.value < names.length;) {
+    assert.ok(Date.now() < end, "the import does not end");
+    await new Promise((r) => { setTimeout(r, 200); });
+  }
+  const dialog = p.getByRole("dialog", { name: "Select an account" });
+  const field = dialog.getByRole("combobox");
+  const accounts = dialog.getByRole("group", { name: "Accounts" }).getByRole("option");
+  const chosen = dialog.getByRole("option", { selected: true });
+  const select = async () => {
+    await go(p, "/status/queue/mailbox");
+    await p.getByRole("button", { name: "Select an account" }).click();
+    await accounts.first().waitFor();
+  };
+  const arrives = (name) => p.waitForURL((u) => u.pathname === `/status/queue/mailbox/${encodeURIComponent(`${name}@many.example`)}/inbox`);
+
+  // Enter does not choose what was there before the answer came.
+  await select();
+  await field.pressSequentially("n9876@");
+  await p.keyboard.press("Enter");
+  await arrives("n9876");
+  // Part of another address, which comes before it.
+  await select();
+  await field.fill("Team@many.example");
+  await p.keyboard.press("Enter");
+  await arrives("team");
+
+  // The keyboard goes on where the page ends; what is chosen and how many there are is said.
+  await select();
+  await field.fill("@many");
+  await dialog.getByRole("status").getByText("10,000 results").waitFor();
+  assert.equal(await accounts.count(), 201);
+  await p.keyboard.press("ArrowUp");
+  assert.match(await chosen.textContent(), /Show more: 9,800 are not listed/);
+  await shot(p, "select-item-more");
+  await p.keyboard.press("Enter");
+  await accounts.nth(400).waitFor();
+  assert.equal(await accounts.nth(200).textContent(), "n0199@many.example");
+  assert.equal(await chosen.getAttribute("id"), await accounts.nth(200).getAttribute("id"));
+  assert.equal(await field.getAttribute("aria-activedescendant"), await chosen.getAttribute("id"));
+  assert.deepEqual(await violations(p, "more accounts"), []);
+  // So does the mouse, and the keys stay in the field.
+  await accounts.last().click();
+  await accounts.nth(600).waitFor();
+  await p.mouse.move(0, 0);
+  assert.ok(await field.evaluate((e) => e === document.activeElement));
+  await p.keyboard.press("ArrowDown");
+  await p.keyboard.press("Enter");
+  await arrives("n0400");
+
+  await select();
+  await field.fill("nobody-like-this");
+  await dialog.getByText("Nothing found.").waitFor();
+  await p.keyboard.press("Enter");
+  await dialog.waitFor(); // nothing was chosen
+  await p.keyboard.press("Escape");
+  await dialog.waitFor({ state: "detached" });
+  await write(p, "DELETE", "/domains/many.example?with_accounts=true");
   b.calm();
   await b.close();
 });

@@ -132,6 +132,7 @@ export const en = {
   "find.button": "Find a message, account, IP or setting",
   "find.choose": "choose",
   "find.domain": "Domains",
+  "find.found": "{n, plural, one {# result} other {# results}}",
   "find.hint": "Type an address, a message id, a host or a word.",
   "find.logs": "Search the logs for “{text}”",
   "find.message": "Messages",
@@ -1463,6 +1464,7 @@ export const en = {
   "mailbox.unfit.list": "A mailing list has no mailbox",
   "mailbox.unread": "Unread",
   "selectitem.groups": "Groups and mailing lists",
+  "selectitem.more": "Show more: {n, plural, one {# is} other {# are}} not listed",
   "selectitem.placeholder": "Part of an address, a name or a domain",
   "selectitem.select": "select",
 

@@ -126,6 +126,7 @@ export const it: Catalogue = {
   "find.button": "Trova un messaggio, un account, un IP o un’impostazione",
   "find.choose": "scegli",
   "find.domain": "Domini",
+  "find.found": "{n, plural, one {# risultato} other {# risultati}}",
   "find.hint": "Un indirizzo, l’id di un messaggio, un host o una parola.",
   "find.logs": "Cerca “{text}” nei log",
   "find.message": "Messaggi",
@@ -1444,6 +1445,7 @@ export const it: Catalogue = {
   "mailbox.unfit.list": "Una lista non ha una casella",
   "mailbox.unread": "Da leggere",
   "selectitem.groups": "Gruppi e liste",
+  "selectitem.more": "Mostra altri: {n, plural, one {# non è elencato} other {# non sono elencati}}",
   "selectitem.placeholder": "Parte di un indirizzo, di un nome o di un dominio",
   "selectitem.select": "scegliere",
 

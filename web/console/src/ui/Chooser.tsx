@@ -22,12 +22,16 @@ export interface ChooserGroup<E extends ChooserEntry> {
   entries: readonly E[];
 }
 
-export function Chooser<E extends ChooserEntry>({ label, placeholder, text, onText, groups, nothing, verb, newTab = false, onChoose, onClose }: {
+export function Chooser<E extends ChooserEntry>({ label, placeholder, text, onText, groups, total, pending = false, nothing, verb, newTab = false, onChoose, onClose }: {
   label: string;
   placeholder: string;
   text: string;
   onText: (text: string) => void;
   groups: readonly ChooserGroup<E>[];
+  /** How many there are, shown or not: told to who does not see the list. */
+  total?: number | undefined;
+  /** The entries are not yet those of the text: Enter waits for them. */
+  pending?: boolean;
   /** What is said without any entry. */
   nothing: string;
   /** What Enter does. */
@@ -49,6 +53,12 @@ export function Chooser<E extends ChooserEntry>({ label, placeholder, text, onTe
     const e = flat[i];
     if (e && !e.off) onChoose(e, tab && newTab);
   };
+  const [entered, setEntered] = useState<"" | "here" | "tab">("");
+  useEffect(() => {
+    if (pending || !entered) return;
+    setEntered("");
+    choose(chosen, entered === "tab");
+  });
   let n = 0;
   return (
     <ModalOverlay isOpen isDismissable onOpenChange={(o) => { if (!o) onClose(); }} className="scrim">
@@ -68,10 +78,12 @@ export function Chooser<E extends ChooserEntry>({ label, placeholder, text, onTe
               autoComplete="off"
               spellCheck={false}
               value={text}
-              onChange={(e) => { onText(e.target.value); setAt(0); }}
+              onChange={(e) => { onText(e.target.value); setAt(0); setEntered(""); }}
               onKeyDown={(e) => {
+                if (e.nativeEvent.isComposing) return;
                 if (e.key === "ArrowDown") setAt(flat.length ? (chosen + 1) % flat.length : 0);
                 else if (e.key === "ArrowUp") setAt(flat.length ? (chosen - 1 + flat.length) % flat.length : 0);
+                else if (e.key === "Enter" && pending) setEntered(e.ctrlKey || e.metaKey ? "tab" : "here");
                 else if (e.key === "Enter") choose(chosen, e.ctrlKey || e.metaKey);
                 else return;
                 e.preventDefault();
@@ -80,7 +92,8 @@ export function Chooser<E extends ChooserEntry>({ label, placeholder, text, onTe
             <kbd aria-hidden="true">Esc</kbd>
           </div>
           <div className="pal-list" ref={list} tabIndex={0}>
-            <div id="pal-l" role="listbox" aria-label={t("find.results")}>
+            {/* The keys stay in the field, whatever is clicked. */}
+            <div id="pal-l" role="listbox" aria-label={t("find.results")} aria-busy={pending || undefined} onMouseDown={(e) => { e.preventDefault(); }}>
               {groups.map((g) => (
                 <div key={g.label} role="group" aria-label={g.label}>
                   <div className="h3" aria-hidden="true">{g.label}</div>
@@ -101,6 +114,7 @@ export function Chooser<E extends ChooserEntry>({ label, placeholder, text, onTe
               ))}
             </div>
             {flat.length === 0 && <p className="nothing" role="status">{nothing}</p>}
+            {total !== undefined && <span className="sr" role="status">{flat.length > 0 && !pending && t("find.found", { n: total })}</span>}
           </div>
           <div className="ft" aria-hidden="true">
             <span><kbd>↑</kbd> <kbd>↓</kbd> {t("find.choose")}</span>

@@ -3,14 +3,18 @@ import { useEffect, useState } from "react";
 import { api, type ApiError } from "../api/client";
 import type { AccountRow, Domain } from "../api/schema";
 import { useText } from "../i18n";
-import { useResource } from "../lib/resource";
+import { usePaged, type Paged, type PageOf } from "../lib/paged";
 import { Chooser, type ChooserEntry } from "./Chooser";
 import type { IconName } from "./icons";
 import { problemText } from "./States";
 
 export type Item = { kind: AccountRow["kind"]; id: string; name: string } | { kind: "domain"; id: string; name: string };
 
-const most = 200;
+interface Entry extends ChooserEntry {
+  choose: () => void;
+}
+
+const page = 200;
 const icons: Record<Item["kind"], IconName> = { user: "user", list: "users", group: "users", domain: "at" };
 /** After the last key. */
 const pause = 150;
@@ -25,6 +29,8 @@ function useSettled(text: string): string {
   return settled;
 }
 
+const queryOf = (q: string, cursor: string | undefined) => ({ limit: page, ...(q && { q }), ...(cursor && { cursor }) });
+
 export function SelectItem({ title, unfit, onChoose, onClose }: {
   title: string;
   /** Why an item cannot be chosen here; undefined: it can. */
@@ -35,22 +41,26 @@ export function SelectItem({ title, unfit, onChoose, onClose }: {
   const t = useText();
   const [text, setText] = useState("");
   const q = useSettled(text.trim());
-  const query = { limit: most, ...(q && { q }) };
-  const accounts = useResource(`select accounts ${q}`, (signal) => api.get("/accounts", { query, signal }));
-  const domains = useResource(`select domains ${q}`, (signal) => api.get("/domains", { query, signal }));
-  const entry = (item: Item): ChooserEntry & { item: Item } => {
+  const accounts = usePaged<AccountRow>(`select accounts ${q}`, (cursor, signal) => api.get("/accounts", { query: queryOf(q, cursor), signal }) as Promise<PageOf<AccountRow>>, (a) => a.address);
+  const domains = usePaged<Domain>(`select domains ${q}`, (cursor, signal) => api.get("/domains", { query: queryOf(q, cursor), signal }) as Promise<PageOf<Domain>>, (d) => d.domain);
+  const entry = (item: Item): Entry => {
     const why = unfit(item);
-    return { id: `${item.kind} ${item.id}`, icon: icons[item.kind], title: item.id, detail: why ?? item.name, raw: true, off: why !== undefined, item };
+    return { id: `${item.kind} ${item.id}`, icon: icons[item.kind], title: item.id, detail: why ?? item.name, raw: true, off: why !== undefined, choose: () => { onChoose(item); } };
   };
-  const found = accounts.data?.items ?? [];
+  /** Stands where the next page will stand. */
+  const rest = (of: string, { more, items, total }: Paged<AccountRow> | Paged<Domain>): Entry[] => (more ? [{ id: `more ${of}`, icon: "more", title: t("selectitem.more", { n: (total ?? 0) - (items?.length ?? 0) }), detail: "", raw: false, choose: more }] : []);
+  const found = accounts.items ?? [];
   const ofAccount = (a: AccountRow) => entry({ kind: a.kind, id: a.address, name: a.name });
-  const ofDomain = (d: Domain) => entry({ kind: "domain", id: d.domain, name: "" });
+  // Who types a whole address means it, whatever else it is a part of.
+  const exact = q.toLowerCase();
+  const users = found.filter((a) => a.kind === "user").sort((a, b) => Number(b.address === exact) - Number(a.address === exact));
   const groups = [
-    { label: t("find.account"), entries: found.filter((a) => a.kind === "user").map(ofAccount) },
+    { label: t("find.account"), entries: [...users.map(ofAccount), ...rest("accounts", accounts)] },
     { label: t("selectitem.groups"), entries: found.filter((a) => a.kind !== "user").map(ofAccount) },
-    { label: t("find.domain"), entries: (domains.data?.items ?? []).map(ofDomain) },
+    { label: t("find.domain"), entries: [...(domains.items ?? []).map((d) => entry({ kind: "domain", id: d.domain, name: "" })), ...rest("domains", domains)] },
   ].filter((g) => g.entries.length > 0);
   const error: ApiError | undefined = accounts.error ?? domains.error;
+  const read = accounts.items && domains.items;
   return (
     <Chooser
       label={title}
@@ -58,9 +68,11 @@ export function SelectItem({ title, unfit, onChoose, onClose }: {
       text={text}
       onText={setText}
       groups={groups}
-      nothing={error ? problemText(error, t) : accounts.data && domains.data ? t("find.nothing") : t("loading")}
+      total={(accounts.total ?? 0) + (domains.total ?? 0)}
+      pending={q !== text.trim() || (!read && !error)}
+      nothing={error ? problemText(error, t) : read ? t("find.nothing") : t("loading")}
       verb={t("selectitem.select")}
-      onChoose={(e) => { onChoose(e.item); }}
+      onChoose={(e) => { e.choose(); }}
       onClose={onClose}
     />
   );
