@@ -162,7 +162,7 @@ static _Atomic int added, busy;
 
 static void *write_all(void *arg _unused_)
 {
-    char domain[16];
+    char domain[24];
     for (int i = 0; i < 40; i++) {
         struct secure_adapted r;
         snprintf(domain, sizeof(domain), "d%d.test", i);
