@@ -244,14 +244,54 @@ static bool unchanged(const struct stat *file, const struct stat *obj)
            ns(file->st_mtim) + RACY_NS < ns(obj->st_atim);
 }
 
-/* path may be below /proc/self/fd. maybe: only when it looks changed. */
-static void write_content(const struct pc *p, const char *path, const char *id, bool maybe)
+static bool ends_with(const char *path, const char *end)
 {
+    size_t n = strlen(path), m = strlen(end);
+    return n >= m && !strcmp(path + n - m, end);
+}
+
+/* Locks of SQLite are POSIX locks: they end when the process closes any descriptor of the file, and
+ * others would then take it to be unused and cut its -shm file under our feet. What SQLite locks is
+ * opened once and stays open. With the shadow's lock. */
+static int open_content(const char *name, const char *path, bool *ret_stays)
+{
+    static struct {
+        dev_t dev;
+        ino_t ino;
+        int fd;
+    } * kept;
+    static size_t n_kept;
+    struct stat st;
+    *ret_stays = ends_with(name, ".db") || ends_with(name, "-shm");
+    if (*ret_stays && stat(path, &st) < 0)
+        return -1;
+    for (size_t i = 0; *ret_stays && i < n_kept; i++)
+        if (kept[i].dev == st.st_dev && kept[i].ino == st.st_ino)
+            return kept[i].fd;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0 || !*ret_stays)
+        return fd;
+    if (fstat(fd, &st) < 0)
+        pc_die("fstat: %s", strerror(errno));
+    kept = realloc(kept, (n_kept + 1) * sizeof(*kept));
+    if (!kept)
+        pc_die("no memory");
+    kept[n_kept].dev = st.st_dev;
+    kept[n_kept].ino = st.st_ino;
+    kept[n_kept++].fd = fd;
+    return fd;
+}
+
+/* path: of the file `name`, maybe below /proc/self/fd. maybe: only when it looks changed. */
+static void write_content(const struct pc *p, const char *name, const char *path, const char *id,
+                          bool maybe)
+{
+    bool stays;
     char obj[8300];
     struct stat sf, so;
     struct timespec now;
     snprintf(obj, sizeof(obj), "%s/objs/%s", p->shadow, id);
-    int from = open(path, O_RDONLY | O_CLOEXEC);
+    int from = open_content(name, path, &stays);
     if (from < 0 && errno == ENOENT)
         return;
     int to = open(obj, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
@@ -265,7 +305,8 @@ static void write_content(const struct pc *p, const char *path, const char *id, 
         copy_changed(from, to);
         futimens(to, t);
     }
-    close(from);
+    if (!stays)
+        close(from);
     close(to);
 }
 
@@ -285,7 +326,7 @@ void pc_sync_fd(const struct pc *p, int fd)
         if (e.type == 'd')
             write_dir(p, path);
         else
-            write_content(p, link, e.id, false);
+            write_content(p, path, link, e.id, false);
         if (p->names_follow)
             write_name(p, path);
     }
@@ -305,7 +346,7 @@ static void sync_tree(const struct pc *p, const char *path)
         if (l.v[i].type == 'd')
             sync_tree(p, sub);
         else
-            write_content(p, sub, l.v[i].id, true);
+            write_content(p, sub, sub, l.v[i].id, true);
     }
     list_write(p, self.id, &l);
     pc_list_done(&l);
