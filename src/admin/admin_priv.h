@@ -32,7 +32,7 @@ json_t *admin_ask_smtp(const struct admin_call *c, const char *op, json_t *args)
  * is what they shall have, not what they have. New reference. */
 json_t *admin_queue_filter(const struct admin_call *c, bool level, json_t **ret_error);
 
-/* The settings as they are stored, and the defaults. */
+/* The settings as they are stored, and the defaults (not with ret_defaults NULL). */
 struct conf;
 int admin_settings(const struct admin *a, struct conf **ret, struct conf **ret_defaults,
                    struct errinfo *ei);

@@ -29,14 +29,13 @@ static bool add_row(const struct secure_adapted *row, void *arg)
 
 static int read_setting(const struct admin_call *c, int64_t *ret, struct errinfo *ei)
 {
-    struct conf *cf = NULL, *defaults = NULL;
-    int r = admin_settings(c->a, &cf, &defaults, ei);
+    struct conf *cf = NULL;
+    int r = admin_settings(c->a, &cf, NULL, ei);
 
     if (r < 0)
         return r;
     *ret = cf->deliver.secure_adapt;
     conf_unref(cf);
-    conf_unref(defaults);
     return 0;
 }
 

@@ -69,14 +69,13 @@ static json_t *read_certificate(const struct admin_call *c)
 /* The setting as it is stored; free() it. */
 static int stored(const struct admin_call *c, char **ret, struct errinfo *ei)
 {
-    struct conf *cf = NULL, *defaults = NULL;
-    int r = admin_settings(c->a, &cf, &defaults, ei);
+    struct conf *cf = NULL;
+    int r = admin_settings(c->a, &cf, NULL, ei);
 
     if (r < 0)
         return r;
     *ret = xstrdup(cf->deliver.secure_destinations);
     conf_unref(cf);
-    conf_unref(defaults);
     return 0;
 }
 

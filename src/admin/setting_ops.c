@@ -21,7 +21,6 @@ static json_t *row(const struct conf *c, const struct conf *defaults, const stru
                      "group", s->group, "help", s->help, "api_variable", s->api_var);
 }
 
-/* The settings as they are stored, and the defaults. */
 int admin_settings(const struct admin *a, struct conf **ret, struct conf **ret_defaults,
                    struct errinfo *ei)
 {
@@ -31,7 +30,7 @@ int admin_settings(const struct admin *a, struct conf **ret, struct conf **ret_d
     buf_init(&warnings, 64 * KiB);
     r = settings_load_warn(a->db, ret, &warnings, ei);
     buf_done(&warnings);
-    return r < 0 ? r : conf_build(NULL, 0, ret_defaults, ei);
+    return r < 0 || !ret_defaults ? r : conf_build(NULL, 0, ret_defaults, ei);
 }
 
 static json_t *list(const struct admin_call *c)

@@ -3,12 +3,14 @@ directory and ended by pid: a name server (unbound) and a mail server (Postfix w
 
 Everyone uses the real ports, so each server has an address of its own:
 """
+import contextlib
 import os
 import pathlib
 import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 
 import pytest
@@ -355,6 +357,42 @@ postlog unix-dgram n - n - 1 postlogd
         out = [c.fetch(str(i), "(BODY.PEEK[])")[1][0][1] for i in range(1, n + 1)]
         c.logout()
         return out
+
+
+class SmtpSink:
+    """Postfix's smtp-sink: takes everything, without TLS."""
+
+    def __init__(self, directory, address):
+        self.address, self.proc = address, None
+
+    def start(self):
+        self.proc = subprocess.Popen(["smtp-sink", "-u", "nobody", f"{self.address}:25", "100"], stdin=subprocess.DEVNULL)
+        wait_answer(self.address, 25)
+        return self
+
+    def stop(self):
+        if self.proc:
+            self.proc.terminate()
+            self.proc.wait(20)
+
+
+@contextlib.contextmanager
+def stage():
+    """Gives a function that makes such servers, each in a directory of its own; at the end they are stopped, the last first."""
+    made, dirs = [], []
+
+    def begin(what, *args, **kw):
+        dirs.append(tempfile.mkdtemp(prefix="phpeer-", dir="/var/tmp"))
+        made.append(what(dirs[-1], *args, **kw))
+        return made[-1]
+
+    try:
+        yield begin
+    finally:
+        for m in reversed(made):
+            m.stop()
+        for d in dirs:
+            shutil.rmtree(d, ignore_errors=True)
 
 
 def neighbour(make, domain="example.test", address=OURS, users=("alice", "bob", "carol"), settings=None, **kw):

@@ -8,7 +8,6 @@ import signal
 import socket
 import ssl
 import subprocess
-import tempfile
 import threading
 import types
 
@@ -16,7 +15,7 @@ import pytest
 
 from api import Client
 from conftest import BIN, wait_for
-from peers import DNS, PEER, RECORDS, SIGNED, NameServer, PostfixDovecot, SignedZones, neighbour, of_certificate, wait_answer
+from peers import DNS, PEER, RECORDS, SIGNED, NameServer, PostfixDovecot, SignedZones, SmtpSink, neighbour, of_certificate, stage
 from test_postfix import arrived, bounce_about, ended_session, message, submit
 
 CLEAR = "127.0.0.6"    # a server without TLS
@@ -129,44 +128,29 @@ def zone(address, *tlsa):
 
 @pytest.fixture(scope="module")
 def world(make_module_server):
-    made, dirs = [], []
-
-    def begin(what, *args, **kw):
-        dirs.append(tempfile.mkdtemp(prefix="phpeer-", dir="/var/tmp"))
-        made.append(what(dirs[-1], *args, **kw))
-        return made[-1]
-
-    peer = begin(Peer)
-    key, ca = make_certificate(peer.dir)
-    zones = begin(SignedZones, {
-        "dane.test": zone(PEER, f"3 1 1 {'00' * 32}", f"3 1 1 {key}"),
-        "ta.test": zone(PEER, f"2 0 1 {ca}"),
-        "wrong.test": zone(PEER, f"3 1 1 {'00' * 32}") + '_smtp._tls TXT "v=TLSRPTv1; rua=mailto:dave@wrong.test"\n',
-        "none.test": zone(PEER),
-        "forged.test": zone(PEER, f"3 1 1 {key}"),
-        "tlsafail.test": zone(PEER, f"3 1 1 {key}"),
-        "plain.test": zone(PEER, f"3 1 1 {'00' * 32}"),
-        "unusable.test": zone(PEER, f"1 1 1 {'00' * 32}", f"3 1 1 {'00' * 31}"),
-        "clear.test": zone(CLEAR, f"3 1 1 {key}"),
-        "alias.test": "@ MX 10 mx\nmx CNAME mx.dane.test.\n",
-    }, plain=("plain.test",)).start()
-    dns = begin(NameServer, [*RECORDS, *own_records()], stubs=dict.fromkeys(ZONES, SIGNED), refused=("_tcp.mx.tlsafail.test",)).start()
-    peer.start()
-    sink = subprocess.Popen(["smtp-sink", "-u", "nobody", f"{CLEAR}:25", "100"], stdin=subprocess.DEVNULL)
-    try:
-        wait_answer(CLEAR, 25)
+    with stage() as begin:
+        peer = begin(Peer)
+        key, ca = make_certificate(peer.dir)
+        zones = begin(SignedZones, {
+            "dane.test": zone(PEER, f"3 1 1 {'00' * 32}", f"3 1 1 {key}"),
+            "ta.test": zone(PEER, f"2 0 1 {ca}"),
+            "wrong.test": zone(PEER, f"3 1 1 {'00' * 32}") + '_smtp._tls TXT "v=TLSRPTv1; rua=mailto:dave@wrong.test"\n',
+            "none.test": zone(PEER),
+            "forged.test": zone(PEER, f"3 1 1 {key}"),
+            "tlsafail.test": zone(PEER, f"3 1 1 {key}"),
+            "plain.test": zone(PEER, f"3 1 1 {'00' * 32}"),
+            "unusable.test": zone(PEER, f"1 1 1 {'00' * 32}", f"3 1 1 {'00' * 31}"),
+            "clear.test": zone(CLEAR, f"3 1 1 {key}"),
+            "alias.test": "@ MX 10 mx\nmx CNAME mx.dane.test.\n",
+        }, plain=("plain.test",)).start()
+        dns = begin(NameServer, [*RECORDS, *own_records()], stubs=dict.fromkeys(ZONES, SIGNED), refused=("_tcp.mx.tlsafail.test",)).start()
+        peer.start()
+        begin(SmtpSink, CLEAR).start()
         anchors = zones.anchors(forged=("forged.test",))
         ours = neighbour(make_module_server, settings={
             "dns.servers": f"{SILENT};{DNS}", "dns.timeout": "1s", "dns.cache": "yes", "dns.trust_anchor": str(anchors),
             "log.dns": "debug", "queue.retry_schedule": "1h"})
         yield types.SimpleNamespace(dns=dns, peer=peer, ours=ours)
-    finally:
-        sink.terminate()
-        sink.wait(20)
-        for m in reversed(made):
-            m.stop()
-        for d in dirs:
-            shutil.rmtree(d, ignore_errors=True)
 
 
 def send(world, domain):

@@ -2,15 +2,13 @@
 TLS; and what becomes of the message where it cannot go."""
 import hashlib
 import re
-import shutil
 import subprocess
-import tempfile
 import types
 
 import pytest
 
 from conftest import wait_for
-from peers import DNS, PEER, RECORDS, SECOND, SIGNED, NameServer, PostfixDovecot, SignedZones, neighbour, wait_answer
+from peers import PEER, RECORDS, SECOND, SIGNED, NameServer, PostfixDovecot, SignedZones, SmtpSink, neighbour, stage
 from test_outbound_tls import CLEAR, openssl, zone
 from test_postfix import arrived, bounce_about, inbox, message, report
 from wire import Smtp
@@ -34,15 +32,7 @@ def key_of(address, name):
 
 @pytest.fixture(scope="module")
 def world(make_module_server):
-    made, dirs = [], []
-
-    def begin(what, *args, **kw):
-        dirs.append(tempfile.mkdtemp(prefix="phpeer-", dir="/var/tmp"))
-        made.append(what(dirs[-1], *args, **kw))
-        return made[-1]
-
-    sink = None
-    try:
+    with stage() as begin:
         peer = begin(Peer).start()
         second = neighbour(make_module_server, domain="rtls.test", address=SECOND, users=("zoe",))
         zones = begin(SignedZones, {
@@ -54,18 +44,9 @@ def world(make_module_server):
             "half.test": f"@ MX 10 mx.dane.test.\n@ MX 20 gone\ngone A {NOBODY}\n",
         }).start()
         begin(NameServer, RECORDS, stubs=dict.fromkeys(ZONES, SIGNED)).start()
-        sink = subprocess.Popen(["smtp-sink", "-u", "nobody", f"{CLEAR}:25", "100"], stdin=subprocess.DEVNULL)
-        wait_answer(CLEAR, 25)
+        begin(SmtpSink, CLEAR).start()
         ours = neighbour(make_module_server, settings={"dns.trust_anchor": str(zones.anchors()), "queue.retry_schedule": "1h"})
         yield types.SimpleNamespace(peer=peer, ours=ours, second=second)
-    finally:
-        if sink:
-            sink.terminate()
-            sink.wait(20)
-        for m in reversed(made):
-            m.stop()
-        for d in dirs:
-            shutil.rmtree(d, ignore_errors=True)
 
 
 def submit(server, rcpt, content, parameters=" REQUIRETLS"):

@@ -4,13 +4,12 @@ import re
 import shutil
 import ssl
 import subprocess
-import tempfile
 import types
 
 import pytest
 
 from conftest import wait_for
-from peers import DNS, PEER, RECORDS, NameServer, PostfixDovecot, neighbour, wait_answer
+from peers import DNS, PEER, RECORDS, NameServer, PostfixDovecot, SmtpSink, neighbour, stage
 from test_outbound_tls import CLEAR, openssl
 from test_postfix import arrived, bounce_about, inbox, message, submit
 from wire import Smtp, insecure_tls
@@ -63,21 +62,12 @@ def make_certificates(d):
 
 @pytest.fixture(scope="module")
 def world(make_module_server):
-    made, dirs = [], []
-
-    def begin(what, *args, **kw):
-        dirs.append(tempfile.mkdtemp(prefix="phpeer-", dir="/var/tmp"))
-        made.append(what(dirs[-1], *args, **kw))
-        return made[-1]
-
-    sink = None
-    try:
+    with stage() as begin:
         peer = begin(Peer)
         make_certificates(peer.dir)
         begin(NameServer, [*RECORDS, *(r for d in PLAIN for r in (f"{d} MX 10 mx.{d}", f"mx.{d} A {CLEAR}"))]).start()
         peer.start()
-        sink = subprocess.Popen(["smtp-sink", "-u", "nobody", f"{CLEAR}:25", "100"], stdin=subprocess.DEVNULL)
-        wait_answer(CLEAR, 25)
+        begin(SmtpSink, CLEAR).start()
         ours = neighbour(make_module_server, settings={"queue.retry_schedule": "1h", "deliver.secure_adapt": "30d", "dns.servers": DNS})
         # The program runs as somebody else, who may not look into the peer's directory.
         authority = ours.dir / "ca.pem"
@@ -85,14 +75,6 @@ def world(make_module_server):
         authority.chmod(0o644)
         ours.tool("set", "deliver.ca_file", str(authority))
         yield types.SimpleNamespace(peer=peer, ours=ours)
-    finally:
-        if sink:
-            sink.terminate()
-            sink.wait(20)
-        for m in reversed(made):
-            m.stop()
-        for d in dirs:
-            shutil.rmtree(d, ignore_errors=True)
 
 
 def client(world, certificate=None):
