@@ -326,7 +326,7 @@ static void build(struct buf *b, const struct message *m, struct message *dsn,
     struct buf status;
     snprintf(boundary, sizeof(boundary), "dsn=_%016" PRIx64, m->key);
     get_original(m, o, k, &orig);
-    buf_init(&status, m->n_rcpts * PER_RCPT + 8192);
+    buf_init(&status, (size_t)m->n_rcpts * PER_RCPT + 8192);
     status_part(&status, m, o, k);
     bool intl = sv_has_8bit(buf_sv(&status)), eightbit = sv_has_8bit(orig.bytes);
     head_part(b, m, dsn, o, k, boundary);
@@ -360,7 +360,7 @@ struct message *dsn_make(const struct message *m, const struct dsn_opts *o, stru
     }
     struct message *dsn = message_new();
     struct buf b;
-    buf_init(&b, o->max_content + MAX_HEADERS + 2 * m->n_rcpts * PER_RCPT + 64 * KiB);
+    buf_init(&b, o->max_content + MAX_HEADERS + 2 * (size_t)m->n_rcpts * PER_RCPT + 64 * KiB);
     build(&b, m, dsn, o, k);
     if (b.overflow) {
         buf_done(&b);

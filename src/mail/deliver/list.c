@@ -219,7 +219,7 @@ static void tell_sent(const struct expansion *x, const struct message *m)
 {
     char what[100];
     struct logctx c = deliver_ctx(x->m);
-    snprintf(what, sizeof(what), "sent to %zu members", m->n_rcpts);
+    snprintf(what, sizeof(what), "sent to %u members", m->n_rcpts);
     event(account_sent, &c, F_ADDR(rcpt, x->r->address), F_STR(what, what), F_ID(child, m->id),
           F_KEY(child_key, m->key));
 }

@@ -76,7 +76,7 @@ struct message {
     char *envid;          /* RFC 3461 ENVID, "" */
     char *transid;        /* TRANSID of the server that gave it to us, "" */
     char *subject;        /* for people: decoded, cut, "" = none. The queue takes it */
-    size_t n_rcpts, cap_rcpts;
+    uint32_t n_rcpts, cap_rcpts;
     struct rcpt *rcpts;
     struct rcpt_order *orders;
 
@@ -88,11 +88,11 @@ struct message {
     uint64_t size;
 
     /* The queue's own. */
-    enum priority priority;
-    enum moderation moderation;
     int64_t next_try_ms; /* wall clock */
     unsigned attempts;
-    unsigned hops;  /* Received lines at acceptance */
+    unsigned hops; /* Received lines at acceptance */
+    enum priority priority : 8;
+    enum moderation moderation : 8;
     bool held;      /* by an administrator: no attempts */
     bool returning; /* by an administrator: to its sender, as undeliverable */
     bool delay_told;

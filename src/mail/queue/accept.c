@@ -137,7 +137,7 @@ static int accept_spooled(struct queue *q, struct item *parent, struct message *
     buf_init(&env, MIN((size_t)MAX_ENVELOPE, (size_t)q->journal.seg_size / 2));
     int r = message_envelope_encode(m, &env);
     if (r < 0)
-        r = err_set(ei, E_LIMIT, "message %s has too many recipients (%zu)", m->id, m->n_rcpts);
+        r = err_set(ei, E_LIMIT, "message %s has too many recipients (%u)", m->id, m->n_rcpts);
     if (r >= 0)
         r = prepare_content(q, m, ei);
     if (r >= 0) {

@@ -33,13 +33,15 @@ void child_drop(struct child *c)
 
 void child_add(struct item *parent, struct child *c)
 {
-    list_add_tail(&parent->children, &c->link);
+    list_add_tail(&item_records(parent)->children, &c->link);
     message_add_child(parent->m, c->key);
 }
 
 void children_drop(struct item *it, bool all)
 {
-    list_for_each_safe(l, tmp, &it->children)
+    if (!it->records)
+        return;
+    list_for_each_safe(l, tmp, &it->records->children)
     {
         struct child *c = container_of(l, struct child, link);
         if (all || c->recorded)
@@ -49,7 +51,7 @@ void children_drop(struct item *it, bool all)
 
 void children_recorded(struct item *it)
 {
-    list_for_each(l, &it->children) container_of(l, struct child, link)->recorded = true;
+    list_for_each(l, &it->records->children) container_of(l, struct child, link)->recorded = true;
     if (!item_saving(it))
         children_drop(it, false);
 }

@@ -9,9 +9,7 @@ struct item *item_new(struct message *m)
     it->m = message_ref(m);
     list_init(&it->link);
     list_init(&it->ready);
-    list_init(&it->wait.link);
     list_init(&it->untold);
-    list_init(&it->children);
     for (size_t i = 0; i < m->n_rcpts; i++)
         it->has_local |= m->rcpts[i].kind == RCPT_LOCAL;
     item_refresh(it);
@@ -46,6 +44,7 @@ struct records *item_records(struct item *it)
     jent_init(&r->state[0], it);
     jent_init(&r->state[1], it);
     jent_init(&r->done, it);
+    list_init(&r->children);
     return r;
 }
 
@@ -53,7 +52,7 @@ void item_trim(struct item *it)
 {
     const struct records *r = it->records;
     if (!r || r->saving || it->active || !it->committed || r->content.seg || r->state[0].seg ||
-        r->state[1].seg || r->done.seg)
+        r->state[1].seg || r->done.seg || !list_empty(&r->children))
         return;
     free(it->records);
     it->records = NULL;

@@ -37,7 +37,8 @@ struct records { /* an item's, in the journal */
     uint32_t content_at; /* length of the envelope before the content in its record */
     unsigned cur;        /* state[cur] is the newest; the other one is being written */
     struct jent state[2];
-    struct jent done; /* what ended it */
+    struct jent done;     /* what ended it */
+    struct list children; /* children.c */
 
     /* The checkpoint's. */
     struct item *saved_next;
@@ -57,14 +58,16 @@ enum hands {
     HANDS_SETTLED, /* its deliverer records the result */
 };
 
+/* There may be a million: fields are where they leave no holes. */
 struct item {
     struct list link; /* in queue.items */
     unsigned refs;
     uint32_t version;        /* of the newest state */
     struct message *m;       /* recipients' state belongs to the deliverer while active */
     struct records *records; /* NULL: none, and none is being written */
-    bool in_file;            /* the content is in .tms */
-    bool has_env;            /* a .tm$ is there */
+    enum item_place place : 8;
+    bool in_file; /* the content is in .tms */
+    bool has_env; /* a .tm$ is there */
     bool committed, active, finished;
     bool old;       /* was there at the start */
     bool revived;   /* by recovery: its new state is to be recorded */
@@ -74,20 +77,20 @@ struct item {
     bool urgent;              /* an administrator wants an attempt now */
     bool return_failed;       /* its notice could not be queued: not at once again */
     bool told_behind;         /* that it waits for a destination that rests */
-    size_t counted;           /* bytes in queue.mem_used */
-    struct list children;     /* children.c */
+    /* enum hands. Set with the lock, except that its deliverer makes FREE SETTLED. */
+    _Atomic unsigned char hands;
+    size_t counted; /* bytes in queue.mem_used */
 
     uint32_t waiting[KINDS];
-    enum item_place place;
-    struct list ready;             /* in queue.ready or queue.notices */
-    struct waiter wait;            /* in queue.dests */
+    union {
+        struct waiter wait; /* in queue.dests, when it has a flow */
+        struct list ready;  /* else perhaps in queue.ready or queue.notices */
+    };
     struct heap_node later[KINDS]; /* in queue.later, perhaps besides a place of above */
     struct heap_node deadline;     /* in queue.deadlines */
     int64_t quiet_until;           /* no notice before */
     struct list untold;            /* in queue.untold: to be told */
     struct place at;               /* of its deliverer */
-    /* enum hands. Set with the lock, except that its deliverer makes FREE SETTLED. */
-    _Atomic unsigned char hands;
     struct order *order; /* what takes effect when its deliverer is done; NULL = nothing */
 
     /* What queue_each shows, because the message is the deliverer's while active. */

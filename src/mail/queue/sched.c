@@ -153,8 +153,10 @@ static int64_t first_due(const struct item *it, enum rcpt_kind kind)
 
 void sched_remove(struct queue *q, struct item *it)
 {
-    list_del(&it->ready);
-    dests_remove(q->dests, &it->wait);
+    if (it->wait.flow)
+        dests_remove(q->dests, &it->wait);
+    else
+        list_del(&it->ready);
     for (size_t k = 0; k < KINDS; k++)
         heap_del(&q->later[k], &it->later[k]);
     heap_del(&q->deadlines, &it->deadline);
