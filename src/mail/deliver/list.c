@@ -36,7 +36,7 @@ static void add_to(struct expansion *x, struct message *to, struct sv address, e
     struct rcpt *r = message_add_rcpt(to, address, kind);
     r->account_id = account_id;
     if (kind == RCPT_REMOTE)
-        message_set(&r->original, sv_c(x->acc->address));
+        message_set_original(r, sv_c(x->acc->address));
 }
 
 static void add(struct expansion *x, struct sv address, enum rcpt_kind kind, int64_t account_id)

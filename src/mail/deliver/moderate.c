@@ -21,7 +21,7 @@ static struct message *post_of(const struct message *m, const struct rcpt *r,
     struct rcpt *to = message_add_rcpt(post, sv_c(list->address), RCPT_LOCAL);
     to->account_id = list->id;
     to->notify = r->notify == NOTIFY_SUCCESS ? NOTIFY_NEVER : r->notify & ~(unsigned)NOTIFY_SUCCESS;
-    message_set(&to->original, sv_c(r->original));
+    message_set_original(to, sv_c(r->original));
     message_set(&to->orcpt, sv_c(r->orcpt));
     message_set(&post->sender, sv_c(m->sender));
     message_set(&post->auth_user, sv_c(m->auth_user));

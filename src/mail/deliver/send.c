@@ -74,7 +74,7 @@ static void add_remote(struct message *m, struct sv address, const char *instead
 {
     struct rcpt *r = add_once(m, address, RCPT_REMOTE);
     if (!*r->original)
-        message_set(&r->original, sv_c(instead));
+        message_set_original(r, sv_c(instead));
 }
 
 int send_add_target(struct deliver *d, struct message *m, struct sv target, const char *instead,

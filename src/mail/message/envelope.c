@@ -72,9 +72,9 @@ static void put_rcpt(struct buf *b, const struct message *m, const struct rcpt *
 
 static void put_children(struct buf *b, const struct message *m)
 {
-    put_u64(b, m->n_children, 4);
-    for (size_t i = 0; i < m->n_children; i++)
-        put_u64(b, m->children[i], 8);
+    put_u64(b, m->children->n, 4);
+    for (size_t i = 0; i < m->children->n; i++)
+        put_u64(b, m->children->keys[i], 8);
 }
 
 static void put_orders(struct buf *b, const struct message *m)
@@ -100,7 +100,7 @@ int message_envelope_encode(const struct message *m, struct buf *out)
                                                      : 0);
     unsigned third = (m->n_orders ? F_ORDERS : 0) | (*m->subject ? F_SUBJECT : 0);
     unsigned more = (m->requiretls ? F_REQUIRETLS : 0) | (m->tls_optional ? F_TLS_OPTIONAL : 0) |
-                    (m->parent ? F_PARENT : 0) | (m->n_children ? F_CHILDREN : 0) |
+                    (m->parent ? F_PARENT : 0) | (m->children ? F_CHILDREN : 0) |
                     (m->one_click ? F_ONE_CLICK : 0) | (third ? F_THIRD : 0) |
                     (unsigned)m->moderation << MODERATION_SHIFT;
     put_u64(out, more ? VERSION_FLAGS : VERSION, 1);
@@ -129,7 +129,7 @@ int message_envelope_encode(const struct message *m, struct buf *out)
         put_str(out, m->transid);
     if (m->parent)
         put_u64(out, m->parent, 8);
-    if (m->n_children)
+    if (m->children)
         put_children(out, m);
     if (m->n_orders)
         put_orders(out, m);
@@ -198,7 +198,7 @@ static void get_rcpt(struct reader *r, struct message *m)
     to->notify = (unsigned)notify;
     to->account_id = (int64_t)account;
     get_str(r, &to->orcpt);
-    get_str(r, &to->original);
+    message_set_original(to, get_sv(r));
     get_str(r, &to->answer);
     get_str(r, &to->remote_mta);
     if (!m->n_orders)

@@ -42,11 +42,18 @@ struct message *message_ref(struct message *m)
     return m;
 }
 
+static void drop_original(struct rcpt *r)
+{
+    if (r->original != r->address && r->original != empty)
+        free((char *)r->original);
+    r->original = empty;
+}
+
 static void rcpt_done(struct rcpt *r)
 {
-    drop_string(&r->address);
+    drop_original(r);
+    free((char *)r->address);
     drop_string(&r->orcpt);
-    drop_string(&r->original);
     drop_string(&r->answer);
     drop_string(&r->remote_mta);
 }
@@ -71,7 +78,7 @@ void message_unref(struct message *m)
     drop_string(&m->transid);
     drop_string(&m->subject);
     drop_string(&m->spool_path);
-    free(m->content_mem);
+    free((char *)m->content.p);
     free(m);
 }
 
@@ -110,37 +117,45 @@ void message_set(char **field, struct sv value)
         free(old);
 }
 
+void message_set_original(struct rcpt *r, struct sv value)
+{
+    drop_original(r);
+    if (value.n)
+        r->original = sv_eq(value, sv_c(r->address)) ? r->address : sv_dup(value);
+}
+
 void message_take_content(struct message *m, struct buf *b)
 {
-    free(m->content_mem);
-    size_t n;
-    m->content_mem = buf_take(b, &n);
-    m->content = sv_n(m->content_mem, n);
-    m->size = n;
+    message_drop_content(m);
+    m->content.p = buf_take(b, &m->content.n);
+    m->size = m->content.n;
 }
 
 void message_drop_content(struct message *m)
 {
-    free(m->content_mem);
-    m->content_mem = NULL;
+    free((char *)m->content.p);
     m->content = SV_NULL;
 }
 
 bool message_has_child(const struct message *m, uint64_t key)
 {
-    for (size_t i = 0; i < m->n_children; i++)
-        if (m->children[i] == key)
+    const struct message_children *c = m->children;
+    for (size_t i = 0; c && i < c->n; i++)
+        if (c->keys[i] == key)
             return true;
     return false;
 }
 
 void message_add_child(struct message *m, uint64_t key)
 {
-    if (m->n_children == m->cap_children) {
-        m->cap_children = m->cap_children ? m->cap_children * 2 : 4;
-        m->children = xrealloc(m->children, m->cap_children * sizeof(m->children[0]));
+    struct message_children *c = m->children;
+    if (!c || c->n == c->cap) {
+        uint32_t n = c ? c->n : 0, cap = c ? c->cap * 2 : 4;
+        c = m->children = xrealloc(c, sizeof(*c) + cap * sizeof(c->keys[0]));
+        c->n = n;
+        c->cap = cap;
     }
-    m->children[m->n_children++] = key;
+    c->keys[c->n++] = key;
 }
 
 int message_read(const struct message *m, struct buf *tmp, struct sv *ret, struct errinfo *ei)

@@ -34,9 +34,9 @@ enum { MESSAGE_MAX_ORDERS = 1000 };
 
 /* Of these two there may be a million in the queue: fields are where they leave no holes. */
 struct rcpt {
-    char *address;  /* final target "user@host" */
-    char *orcpt;    /* ORCPT as given ("rfc822;x@y"), "" = none */
-    char *original; /* the RCPT TO address before aliases */
+    const char *address;  /* final target "user@host" */
+    char *orcpt;          /* ORCPT as given ("rfc822;x@y"), "" = none */
+    const char *original; /* the RCPT TO address before aliases: message_set_original */
     enum rcpt_kind kind;
     bool told;      /* the sender was told of this state (not stored: settled states were told) */
     bool skipped;   /* the queue's, not stored: waits, but its deliverer made no attempt */
@@ -58,9 +58,11 @@ struct message {
     char original[12];   /* id of the message that this one was made from (a bounce), "" */
     int64_t received_ms; /* wall clock */
     uint64_t parent;     /* key of the message whose delivery made this one, 0 = none */
-    /* Keys of what its own delivery has queued. The queue's: it guards them. */
-    uint64_t *children;
-    uint32_t n_children, cap_children;
+    /* Keys of what its own delivery has queued, NULL = none. The queue's: it guards them. */
+    struct message_children {
+        uint32_t n, cap;
+        uint64_t keys[];
+    } * children;
     char peer_ip[46];
     char ret; /* RFC 3461 RET: 'F', 'H' or 0 */
     bool body_8bit, smtputf8;
@@ -82,8 +84,7 @@ struct message {
 
     /* Content in wire form (CRLF), complete with Return-Path and Received. Either in memory
      * (content.p != NULL) or in the file spool_path. */
-    struct sv content;
-    char *content_mem; /* owns content.p */
+    struct sv content; /* heap */
     char *spool_path;  /* "" = none */
     uint64_t size;
 
@@ -110,6 +111,8 @@ struct rcpt *message_add_rcpt(struct message *m, struct sv address,
 /* Takes the recipients from..to-1 out again; before the message is in the queue. */
 void message_remove_rcpts(struct message *m, size_t from, size_t to);
 void message_set(char **field, struct sv value); /* replaces a heap string field */
+/* A copy; the address itself takes no memory. value is not of r's own original. */
+void message_set_original(struct rcpt *r, struct sv value);
 /* What is to be done for this recipient; NULL: nothing. Valid until the next message_give_order. */
 const struct rcpt_order *message_order(const struct message *m, const struct rcpt *r);
 /* Copies o, in place of what was to be done for him. E_LIMIT: MESSAGE_MAX_ORDERS different ones. */

@@ -93,7 +93,7 @@ static int copy_message(struct queue *q, struct item *it, struct message *to)
     for (size_t i = 0; i < m->n_rcpts; i++) {
         const struct rcpt *r = &m->rcpts[i];
         struct rcpt *c = message_add_rcpt(to, sv_c(r->address), r->kind);
-        message_set(&c->original, sv_c(r->original));
+        message_set_original(c, sv_c(r->original));
         message_set(&c->orcpt, sv_c(r->orcpt));
         c->account_id = r->account_id;
         c->notify = r->notify;
@@ -111,9 +111,9 @@ static int copy_message(struct queue *q, struct item *it, struct message *to)
     }
     const struct records *rec = it->records;
     size_t n = rec->content.len - rec->content_at;
-    to->content_mem = xmalloc(n + 1);
-    to->content = sv_n(to->content_mem, n);
-    return journal_read(&q->journal, &rec->content, rec->content_at, to->content_mem, n);
+    char *p = xmalloc(n + 1);
+    to->content = sv_n(p, n);
+    return journal_read(&q->journal, &rec->content, rec->content_at, p, n);
 }
 
 int queue_view(struct queue *q, struct sv item_or_id, struct message **ret)

@@ -28,7 +28,6 @@ static int load(struct queue *q, struct item *it)
         free(p);
         return r;
     }
-    m->content_mem = p;
     m->content = sv_n(p, n);
     it->counted = n;
     q->mem_used += n;

@@ -45,7 +45,7 @@ static void add_target(struct smtp_tx *tx, struct sv address, enum rcpt_kind kin
     struct rcpt *r = message_add_rcpt(tx->m, address, kind);
     r->account_id = account_id;
     r->notify = a->notify;
-    message_set(&r->original, a->to.address);
+    message_set_original(r, a->to.address);
     if (a->orcpt.p)
         message_set(&r->orcpt, a->orcpt);
     if (tx->seen)

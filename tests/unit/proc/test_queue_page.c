@@ -20,7 +20,8 @@ static int setup(void **state)
         snprintf(sender, sizeof(sender), "u%d@one.test", i % 50);
         snprintf(to, sizeof(to), "x@d%d.test", i % 37);
         message_set(&m->sender, sv_c(sender));
-        message_set(&m->rcpts[0].address, sv_c(to));
+        message_remove_rcpts(m, 0, 1);
+        message_add_rcpt(m, sv_c(to), RCPT_REMOTE);
         m->received_ms = 1700000000000 + i * 31 % 400;
         m->attempts = (unsigned)i % 5;
         m->held = i % 10 == 0;

@@ -24,7 +24,7 @@ static struct message *sample(void)
     message_take_content(m, &b);
     struct rcpt *r = message_add_rcpt(m, SV("u@far.test"), RCPT_REMOTE);
     r->state = RCPT_FAILED;
-    message_set(&r->original, SV("alias@home.test"));
+    message_set_original(r, SV("alias@home.test"));
     message_set(&r->answer, SV("550 5.1.1 User unknown"));
     message_set(&r->remote_mta, SV("mail.far.test"));
     r = message_add_rcpt(m, SV("ok@far.test"), RCPT_REMOTE);
@@ -171,7 +171,10 @@ static void test_international(void **state)
     (void)state;
     _cleanup_(message_unrefp) struct message *m = sample();
     m->smtputf8 = true;
-    message_set(&m->rcpts[0].address, SV("j\xc3\xb6rg@far.test"));
+    message_remove_rcpts(m, 0, 1);
+    struct rcpt *r = message_add_rcpt(m, SV("j\xc3\xb6rg@far.test"), RCPT_REMOTE);
+    r->state = RCPT_FAILED;
+    message_set(&r->answer, SV("550 5.1.1 User unknown"));
     expect(m, &opts, "Final-Recipient: utf-8; j\xc3\xb6rg@far.test\r\n", true);
     expect(m, &opts,
            "Content-Type: message/global-delivery-status\r\nContent-Transfer-Encoding: 8bit\r\n",

@@ -34,7 +34,7 @@ static void post_to(const char *sender, const char *login, const char *original,
 {
     struct message *m = new_message(sender, content);
     message_set(&m->auth_user, sv_c(login));
-    message_set(&to_local(m, LIST)->original, sv_c(original));
+    message_set_original(to_local(m, LIST), sv_c(original));
     submit(m);
 }
 

@@ -156,7 +156,8 @@ static void test_new_mail_has_room(void **state)
     for (int i = 0; i < OLD; i++) {
         _cleanup_(message_unrefp) struct message *m = make_message(200, 0, 1);
         snprintf(to, sizeof(to), "x@old%d.test", i);
-        message_set(&m->rcpts[0].address, sv_c(to));
+        message_remove_rcpts(m, 0, 1);
+        message_add_rcpt(m, sv_c(to), RCPT_REMOTE);
         put_in_files(m);
     }
     env_crash(&e);
@@ -164,7 +165,8 @@ static void test_new_mail_has_room(void **state)
     size_t n = queue_take(e.q, RCPT_REMOTE, got, OLD);
     assert_int_equal(n, 50); /* of 100 deliverers */
     _cleanup_(message_unrefp) struct message *m = make_message(200, 0, 1);
-    message_set(&m->rcpts[0].address, SV("x@new.test"));
+    message_remove_rcpts(m, 0, 1);
+    message_add_rcpt(m, SV("x@new.test"), RCPT_REMOTE);
     must_accept(e.q, m);
     assert_int_equal(queue_take(e.q, RCPT_REMOTE, &got[n], OLD - n), 1);
     assert_true(got[n]->key == m->key);
