@@ -93,8 +93,8 @@ struct message {
     unsigned attempts;
     unsigned hops; /* Received lines at acceptance */
     enum priority priority : 8;
+    bool held; /* by an administrator: no attempts */
     enum moderation moderation : 8;
-    bool held;      /* by an administrator: no attempts */
     bool returning; /* by an administrator: to its sender, as undeliverable */
     bool delay_told;
     void *queue_data;
