@@ -184,7 +184,7 @@ def check_index(directory, faults):
         trash = {k for (k,) in db.execute("SELECT key FROM trash")}
         db.close()
     files = {}
-    for f in directory.glob("msg/*/*.eml"):
+    for f in directory.glob("msg/*.eml"):
         key = int(f.name[:16], 16)
         files[key - (1 << 64) if key >> 63 else key] = f.stat().st_size
     for key, size in rows.items():

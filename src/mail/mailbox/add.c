@@ -236,19 +236,13 @@ static int add_all(struct adding *g, struct op *o, struct folder_row *f, size_t 
     return r;
 }
 
-/* Before any row: what is in the index by a durable add has its file, whenever the power goes. */
-static int sync_dirs(struct adding *g, struct errinfo *ei)
+static bool any_stored(const struct adding *g)
 {
-    uint64_t done = 0;
-    int r = 0;
-    for (size_t i = 0; r == 0 && i < g->n; i++) {
-        uint64_t bit = UINT64_C(1) << blob_dir_number(g->adds[i].key);
-        if (g->adds[i].ret_error < 0 || done & bit)
-            continue;
-        r = blob_sync(g->m, g->adds[i].key, ei);
-        done |= bit;
+    for (size_t i = 0; i < g->n; i++) {
+        if (g->adds[i].ret_error == 0)
+            return true;
     }
-    return r;
+    return false;
 }
 
 static void drop_files(struct adding *g, bool all)
@@ -277,7 +271,8 @@ int mailbox_add(struct mailbox *m, int64_t folder_id, struct mailbox_add *adds, 
         adds[i].ret_duplicate = false;
         adds[i].ret_error = prepare_one(&g, i, parsed ? parsed[i] : NULL, ei);
     }
-    r = durable ? sync_dirs(&g, ei) : 0;
+    /* Before any row: what a durable add has in the index has its file, whenever the power goes. */
+    r = durable && any_stored(&g) ? blob_sync(m, ei) : 0;
     if (r == 0)
         r = op_write(m, &o, ei);
     if (r < 0) {

@@ -11,18 +11,17 @@
 
 #define COPY_CHUNK (1 << 20)
 
-/* The path's parent, which is missing. */
-static int make_dirs(const struct mailbox *m, uint64_t key)
+static int make_dirs(const struct mailbox *m)
 {
-    _cleanup_(freep) char *dir = xasprintf("%s/msg/%02x", m->dir, blob_dir_number(key));
+    _cleanup_(freep) char *dir = xasprintf("%s/msg", m->dir);
     return os_mkdirs(dir, 0700, NULL);
 }
 
-static int open_new(const struct mailbox *m, uint64_t key, const char *path, int *ret)
+static int open_new(const struct mailbox *m, const char *path, int *ret)
 {
     int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (fd < 0 && errno == ENOENT) {
-        int r = make_dirs(m, key);
+        int r = make_dirs(m);
         if (r < 0)
             return r;
         fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
@@ -86,7 +85,7 @@ static void set_date(int fd, int64_t date_s)
 static int write_new(struct mailbox *m, const struct mailbox_add *a, const char *path, bool durable)
 {
     _cleanup_(closep) int fd = -1;
-    int r = open_new(m, a->key, path, &fd);
+    int r = open_new(m, path, &fd);
     if (r < 0)
         return r;
     r = fill(fd, a);
@@ -114,7 +113,7 @@ static int link_file(struct mailbox *m, const struct mailbox_add *a, const char 
         return r;
     r = link(a->path, path) < 0 ? -errno : 0;
     struct stat st;
-    if (r == -ENOENT && stat(a->path, &st) == 0 && (r = make_dirs(m, a->key)) == 0)
+    if (r == -ENOENT && stat(a->path, &st) == 0 && (r = make_dirs(m)) == 0)
         r = link(a->path, path) < 0 ? -errno : 0;
     if (r == -EXDEV || r == -EMLINK || r == -EPERM || r == -EACCES)
         r = write_new(m, a, path, durable);
@@ -156,23 +155,16 @@ int blob_put(struct mailbox *m, const struct mailbox_add *a, bool replace, bool 
     return r < 0 ? err_set_errno(ei, r, "cannot store message %.150s", path) : 0;
 }
 
-int blob_sync(struct mailbox *m, uint64_t key, struct errinfo *ei)
+int blob_sync(struct mailbox *m, struct errinfo *ei)
 {
     struct lockpage *p = m->page;
-    unsigned n = blob_dir_number(key);
-    uint64_t bit = UINT64_C(1) << n, top = PAGE_DIR_SYNCED;
-    _cleanup_(freep) char *dir = xasprintf("%s/msg/%02x", m->dir, n);
+    _cleanup_(freep) char *dir = xasprintf("%s/msg", m->dir);
     int r = os_fsync_dir(dir);
-    if (r == 0 && !(atomic_load(&p->synced_dirs) & bit)) {
-        r = os_fsync_parent(dir);
-        if (r == 0)
-            atomic_fetch_or(&p->synced_dirs, bit);
-    }
-    /* The way from the store's root to the account: made once, without sync. */
-    while (r == 0 && !(atomic_load(&p->synced_dirs) & top)) {
+    /* The way from the store's root: made once, without sync. */
+    while (r == 0 && !(atomic_load(&p->synced_dirs) & PAGE_DIR_SYNCED)) {
         char *slash = strrchr(dir, '/');
         if (!slash || strlen(dir) <= strlen(m->store->opts.root)) {
-            atomic_fetch_or(&p->synced_dirs, top);
+            atomic_fetch_or(&p->synced_dirs, PAGE_DIR_SYNCED);
             break;
         }
         r = os_fsync_parent(dir);

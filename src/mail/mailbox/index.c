@@ -156,11 +156,25 @@ static int fill(struct op *o, struct errinfo *ei)
         r = err_set(ei, E_DB, "new index of %.100s: INBOX has id %" PRId64, o->m->address, inbox);
     if (r == 0)
         r = folder_defaults(o, ei);
+    if (r == 0)
+        r = files_flatten(o->m, ei);
     if (r == 0) /* with their dates, which the files alone do not tell */
         r = incoming_add(o, ei);
     if (r == 0)
         r = verify_adopt_files(o, ei);
     return r;
+}
+
+int index_set_version(struct dbc *c, struct errinfo *ei)
+{
+    _cleanup_(freep) char *sql = xasprintf("PRAGMA user_version = %d", SCHEMA_VERSION);
+    return db_exec(c, sql, ei);
+}
+
+static int upgrade(struct op *o, struct errinfo *ei)
+{
+    int r = files_flatten(o->m, ei);
+    return r < 0 ? r : index_set_version(o->c, ei);
 }
 
 static int settle(struct op *o, int (*change)(struct op *o, struct errinfo *ei), struct errinfo *ei)
@@ -261,6 +275,8 @@ static int prepare(struct mailbox *m, struct dbc *c, struct errinfo *ei)
         r = settle_after_boot(&o, ei);
     else if (r == 0 && wal_lost(m))
         r = settle_without_wal(&o, ei);
+    if (r == 0 && version < SCHEMA_VERSION)
+        r = settle(&o, upgrade, ei);
     if (r == 0)
         r = incoming_settle(&o);
     if (r < 0)

@@ -1,7 +1,7 @@
 /* The mail store: per account a directory with the messages as plain files and an index (SQLite
- * through db/), shared by several processes. Messages are immutable files <account
- * dir>/msg/<xx>/<16 hex key>.eml in wire form, one file however many folders or accounts hold it
- * (hard links). The index knows folders, uids, flags, dates, the parsed ENVELOPE and BODYSTRUCTURE.
+ * through db/), shared by several processes. Messages are immutable files <account dir>/msg/<16 hex
+ * key>.eml in wire form, one file however many folders or accounts hold it (hard links). The index
+ * knows folders, uids, flags, dates, the parsed ENVELOPE and BODYSTRUCTURE.
  *
  * Writing: one writer per account at a time over all processes (an in-process mutex, then an OFD
  * lock on <dir>/lock), each change one transaction. The index is in WAL mode with sync=normal:

@@ -23,7 +23,7 @@ struct lockpage {
     _Atomic uint64_t gen;  /* odd while a change is under way; even: grows with each change */
     _Atomic uint64_t incarnation;      /* of index.db: changes when it is rebuilt; PAGE_REMOVED */
     _Atomic uint64_t wal_dirty;        /* 1 = the WAL holds commits that index.db lacks */
-    _Atomic uint64_t synced_dirs;      /* bit n: msg/<n> has a durable entry; PAGE_..._SYNCED */
+    _Atomic uint64_t synced_dirs;      /* PAGE_..._SYNCED */
     _Atomic uint64_t raises;           /* of uid_ceilings; the index has the number, too */
     _Atomic uint64_t ceiling_unsynced; /* 1 = the last one may not be durable */
     _Atomic uint64_t incoming;         /* 1 = messages were left that the index may lack */
@@ -32,7 +32,7 @@ struct lockpage {
 };
 #define PAGE_SLOT_UNKNOWN UINT64_MAX
 #define PAGE_REMOVED      UINT64_MAX
-#define PAGE_DIR_SYNCED   (UINT64_C(1) << 63) /* the account's directory has one, too */
+#define PAGE_DIR_SYNCED   (UINT64_C(1) << 63) /* msg and what leads to it have durable entries */
 #define PAGE_INDEX_SYNCED (UINT64_C(1) << 62) /* index.db itself was synced since it was made */
 
 struct snapcache;
@@ -99,8 +99,6 @@ bool store_has_open(struct mailstore *s,
                     struct sv lower); /* the address's index, in this process */
 
 /* path.c */
-#define BLOB_DIRS 16
-unsigned blob_dir_number(uint64_t key);
 int path_component(struct buf *ret, struct sv s); /* appends "/name"; E_RANGE */
 void blob_name(uint64_t key, char ret[24]);       /* "<16 hex>.eml" */
 char *blob_path(const struct mailbox *m, uint64_t key);
@@ -130,7 +128,8 @@ int index_sync_wal(const struct mailbox *m, struct errinfo *ei);
 char *index_dsn(const struct mailbox *m);
 
 /* template.c */
-#define SCHEMA_VERSION 1
+#define SCHEMA_VERSION 2
+int index_set_version(struct dbc *c, struct errinfo *ei);
 extern const char index_schema[];
 int template_place(struct mailbox *m,
                    struct errinfo *ei); /* index.db, when it is missing; with the OFD lock */
@@ -226,8 +225,8 @@ struct mailbox_parsed *parsed_from_file(const char *path);
  * content is synced. */
 int blob_put(struct mailbox *m, const struct mailbox_add *a, bool replace, bool durable,
              struct errinfo *ei);
-int blob_new(struct mailbox *m, const struct mailbox_add *a);       /* -EEXIST; not synced */
-int blob_sync(struct mailbox *m, uint64_t key, struct errinfo *ei); /* its directory entries */
+int blob_new(struct mailbox *m, const struct mailbox_add *a); /* -EEXIST; not synced */
+int blob_sync(struct mailbox *m, struct errinfo *ei);         /* the directory entries of all */
 /* 1 = the stored file has exactly a's content, 0 = it has not, or is missing. */
 int blob_matches(struct mailbox *m, const struct mailbox_add *a);
 int blob_size(const struct mailbox *m, uint64_t key, uint64_t *ret); /* E_NOTFOUND */
@@ -330,6 +329,9 @@ typedef bool file_fn(uint64_t key, const char *path, void *arg);
  * `clean`. */
 int files_each(const struct mailbox *m, bool clean, file_fn *fn, void *arg);
 void files_remove_all(const struct mailbox *m);
+/* With the OFD lock. Up to version 1 of the index the files lay in 16 directories, msg/00 to
+ * msg/0f: moves them to msg, durably. */
+int files_flatten(const struct mailbox *m, struct errinfo *ei);
 
 /* remove.c: with the OFD lock, the page says removed: index, messages and the lock file go */
 int remove_contents(struct mailbox *m, struct errinfo *ei);

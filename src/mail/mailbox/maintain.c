@@ -155,21 +155,6 @@ static int unlink_files(struct mailbox *m, const uint64_t *keys, size_t n, struc
     return op_finish(&o, r, ei);
 }
 
-static int sync_dirs(struct mailbox *m, const uint64_t *keys, size_t n, struct errinfo *ei)
-{
-    uint64_t done = 0;
-    int r = 0;
-    for (size_t i = 0; r == 0 && i < n; i++) {
-        uint64_t bit = UINT64_C(1) << blob_dir_number(keys[i]);
-        if (!(done & bit))
-            r = blob_sync(m, keys[i], ei);
-        if (r == -ENOENT) /* a power cut took the directory, and the files with it */
-            r = 0;
-        done |= bit;
-    }
-    return r;
-}
-
 static int forget_keys(struct mailbox *m, const uint64_t *keys, size_t n, struct errinfo *ei)
 {
     struct op o;
@@ -195,7 +180,9 @@ static int drop_keys(struct mailbox *m, const uint64_t *keys, size_t n, struct e
     if (r == 0)
         r = unlink_files(m, keys, n, ei);
     if (r == 0)
-        r = sync_dirs(m, keys, n, ei);
+        r = blob_sync(m, ei);
+    if (r == -ENOENT) /* a power cut took the directory, and the files with it */
+        r = 0;
     return r < 0 ? r : forget_keys(m, keys, n, ei);
 }
 

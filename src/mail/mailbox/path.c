@@ -67,13 +67,6 @@ int mailstore_account_dir(const struct mailstore_opts *o, struct sv address, str
     return ret->overflow ? E_RANGE : r;
 }
 
-/* Few directories: each costs a mkdir and a block in every mailbox. The low bits are spread evenly
- * in random keys as in counted ones. */
-unsigned blob_dir_number(uint64_t key)
-{
-    return (unsigned)(key % BLOB_DIRS);
-}
-
 void blob_name(uint64_t key, char ret[24])
 {
     snprintf(ret, 24, "%016" PRIx64 ".eml", key);
@@ -102,7 +95,7 @@ char *blob_path(const struct mailbox *m, uint64_t key)
     char *p = xmalloc(n + 40);
     blob_name(key, name);
     memcpy(p, m->dir, n);
-    snprintf(p + n, 40, "/msg/%02x/%s", blob_dir_number(key), name);
+    snprintf(p + n, 40, "/msg/%s", name);
     return p;
 }
 
@@ -110,7 +103,7 @@ static int add_message_path(struct buf *ret, uint64_t key)
 {
     char name[24];
     blob_name(key, name);
-    return buf_addf(ret, "/msg/%02x/%s", blob_dir_number(key), name);
+    return buf_addf(ret, "/msg/%s", name);
 }
 
 int mailbox_message_path(struct mailbox *m, uint64_t key, struct buf *ret)

@@ -27,8 +27,7 @@ const char index_schema[] =
     "CREATE TABLE subscription(name TEXT PRIMARY KEY) WITHOUT ROWID;"
     "CREATE TABLE trash(key INTEGER PRIMARY KEY);"
     "CREATE TABLE handled(folder_id INTEGER NOT NULL, key INTEGER NOT NULL, at INTEGER NOT NULL,"
-    " PRIMARY KEY(folder_id, key)) WITHOUT ROWID;"
-    "PRAGMA user_version=1;";
+    " PRIMARY KEY(folder_id, key)) WITHOUT ROWID;";
 
 static int build(const char *path, struct buf *ret, struct errinfo *ei)
 {
@@ -41,6 +40,8 @@ static int build(const char *path, struct buf *ret, struct errinfo *ei)
     r = db_get_writer(db, &c, ei);
     if (r == 0) {
         r = db_exec(c, index_schema, ei);
+        if (r == 0)
+            r = index_set_version(c, ei);
         if (r == 0)
             r = db_checkpoint(c, true, ei);
         db_put(c);

@@ -99,7 +99,7 @@ static void test_file_left_by_a_crash_is_replaced(void **state)
 {
     struct fixture *f = *state;
     _cleanup_(freep) char *path = blob_path(f->m, 9);
-    fx_add(f->m, INBOX_ID, 9 + BLOB_DIRS, "same directory", 0);
+    fx_add(f->m, INBOX_ID, 10, "makes the directory", 0);
     int fd = open(path, O_WRONLY | O_CREAT, 0600);
     assert_int_equal(write(fd, "half", 4), 4);
     close(fd);

@@ -500,12 +500,12 @@ static void test_durable_add_syncs_in_order(void **state)
     ok(mailbox_add(f->m, INBOX_ID, &a, 1, true, 0, NULL, NULL, &ei));
     unsigned first = pw.events - before;
     assert_true(first >= 4); /* the file, the directories, the new index, the WAL */
-    a.key += BLOB_DIRS;
+    a.key++; /* behind the first one's checkpoint the WAL starts anew, with a sync of its header */
     ok(mailbox_add(f->m, INBOX_ID, &a, 1, true, 0, NULL, NULL, &ei));
-    a.key += BLOB_DIRS;
+    a.key++;
     before = pw.events;
     ok(mailbox_add(f->m, INBOX_ID, &a, 1, true, 0, NULL, NULL, &ei));
-    assert_int_equal(pw.events - before, 3); /* file, WAL, msg/02 */
+    assert_int_equal(pw.events - before, 3); /* file, WAL, msg */
     pw_end();
 }
 
