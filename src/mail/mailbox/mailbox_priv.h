@@ -126,10 +126,10 @@ int index_sync(struct mailbox *m, struct errinfo *ei);
 /* Enough where the loss of a new index does no harm; no lock needed. */
 int index_sync_wal(const struct mailbox *m, struct errinfo *ei);
 char *index_dsn(const struct mailbox *m);
+int index_set_version(struct dbc *c, struct errinfo *ei); /* to SCHEMA_VERSION */
 
 /* template.c */
 #define SCHEMA_VERSION 2
-int index_set_version(struct dbc *c, struct errinfo *ei);
 extern const char index_schema[];
 int template_place(struct mailbox *m,
                    struct errinfo *ei); /* index.db, when it is missing; with the OFD lock */

@@ -179,10 +179,8 @@ static int drop_keys(struct mailbox *m, const uint64_t *keys, size_t n, struct e
     int r = index_sync(m, ei);
     if (r == 0)
         r = unlink_files(m, keys, n, ei);
-    if (r == 0)
-        r = blob_sync(m, ei);
-    if (r == -ENOENT) /* a power cut took the directory, and the files with it */
-        r = 0;
+    if (r == 0 && (r = blob_sync(m, ei)) == -ENOENT)
+        r = 0; /* a power cut took the directory, and the files with it */
     return r < 0 ? r : forget_keys(m, keys, n, ei);
 }
 
